@@ -1,0 +1,30 @@
+//! madang: a server for lines of text. Whatever line one connection sends, the others in its room receive.
+//!
+//! One thread, one readiness poll, no locks. This page is the map of the house; the modules are listed in the
+//! order in which they are best read.
+//!
+//! 1. [`hub`] is what the program *is*: bytes and times go in, borrowed slices and wishes come out. It is pure:
+//!    no socket, no clock, no system call. Its own modules follow the data: `telnet → frame → text → command →
+//!    session → log → room → outbox`, and `Hub` composes them.
+//! 2. [`net`] gives the hub its sockets and its clock: `turn` decides the order in which things are done without
+//!    knowing whether its sockets are real, `reactor` is that on mio.
+//! 3. [`cli`] is every flag, [`journal`] the log that never blocks, `main` ties them together.
+//!
+//! Imports run one way: `main → net → hub`. `tests/architecture.rs` fails when they do not.
+//!
+//! ```text
+//! socket ─read─▶ scratch ─▶ telnet ─▶ frame ─▶ text ─▶ session ─▶ room log      rendered once, appended once
+//!                                                                   │
+//! socket ◀─writev───────────── outbox: private bytes, then the log from the member's cursor      never copied
+//! ```
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!(
+    "a connection's id (slot and generation) is one 64-bit poll token: madang needs a 64-bit target"
+);
+
+pub mod hub;
+pub mod net;
+
+pub mod cli;
+pub mod journal;
