@@ -1,0 +1,286 @@
+//! Nicknames and names of rooms: which are valid, and which look like one another to a person (UTS #39). Knows
+//! nobody who bears one.
+
+use super::limits::NAME_CHARS_MAX;
+use std::fmt;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::{GeneralSecurityProfile, skeleton};
+
+/// Where everybody starts.
+pub const LOBBY: &str = "lobby";
+
+/// Words that the server begins its own notices with, or that stand for somebody in particular.
+const RESERVED: [&str; 10] = [
+    "server", "you", "here", "host", "madang", "system", "everyone", "all", "lines", "rooms",
+];
+
+/// The name that a newcomer is given begins so; a number follows.
+const GUEST: &str = "guest";
+
+/// What a client is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// `guest` and a number that nobody had before.
+    Guest(u64),
+    /// A name that it chose.
+    Chosen(Box<str>),
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Guest(number) => write!(f, "{GUEST}{number}"),
+            Name::Chosen(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The number in a guest's name; `None` if it is no guest's name.
+pub fn guest_number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(GUEST)?;
+    (digits.starts_with(|c: char| c.is_ascii_digit() && c != '0')).then(|| digits.parse().ok())?
+}
+
+/// Why a name is not valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// No character, or more than [`NAME_CHARS_MAX`].
+    Length,
+    /// A character that is neither letter nor digit nor one of `-_.`.
+    Character(char),
+    /// The first character is neither a letter nor a digit.
+    Start(char),
+    /// Digits without a letter would look like a count of the server's.
+    NoLetter,
+    /// A word of the server's own.
+    Reserved,
+    /// It looks like the name of a guest.
+    Guest,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Invalid::Length => write!(f, "a name has 1 to {NAME_CHARS_MAX} characters"),
+            Invalid::Character(c) => {
+                write!(
+                    f,
+                    "a name has letters, digits, '-', '_' and '.', not U+{:04X}",
+                    u32::from(*c)
+                )
+            }
+            Invalid::Start(c) => write!(
+                f,
+                "a name begins with a letter or a digit, not U+{:04X}",
+                u32::from(*c)
+            ),
+            Invalid::NoLetter => f.write_str("a name has at least one letter"),
+            Invalid::Reserved => f.write_str("that name is the server's own"),
+            Invalid::Guest => f.write_str("names like guest1 are given by the server"),
+        }
+    }
+}
+
+/// The name in its normal form (NFKC), if it is one that a client may take.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn nickname(raw: &str) -> Result<Box<str>, Invalid> {
+    let name = normal(raw)?;
+    if !name.chars().any(char::is_alphabetic) {
+        return Err(Invalid::NoLetter);
+    }
+    let likeness = Likeness::of(&name);
+    if RESERVED
+        .iter()
+        .any(|word| likeness.shares(&Likeness::of(word)))
+    {
+        return Err(Invalid::Reserved);
+    }
+    if likeness.forms().any(looks_like_guest) {
+        return Err(Invalid::Guest);
+    }
+    Ok(name)
+}
+
+/// The name of a room in its normal form (NFKC).
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn room_name(raw: &str) -> Result<Box<str>, Invalid> {
+    normal(raw)
+}
+
+/// What rooms that look alike share: they are one room.
+pub fn room_likeness(name: &str) -> Box<str> {
+    skeleton(&name.to_lowercase()).collect::<String>().into()
+}
+
+fn normal(raw: &str) -> Result<Box<str>, Invalid> {
+    // Normalisation can make 18 characters of one (U+FDFA), so a long name is not even looked at.
+    if raw.is_empty() || raw.chars().count() > NAME_CHARS_MAX {
+        return Err(Invalid::Length);
+    }
+    let name: String = raw.nfkc().collect();
+    if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) {
+        return Err(Invalid::Length);
+    }
+    let mut marks = 0;
+    for (at, c) in name.chars().enumerate() {
+        let mark = is_combining_mark(c);
+        marks = if mark { marks + 1 } else { 0 };
+        // Only characters that are recommended for identifiers: no fillers, no invisible ones, no historic scripts.
+        let fits =
+            c.identifier_allowed() && (c.is_alphanumeric() || matches!(c, '-' | '_' | '.') || mark);
+        if !fits || marks > 2 {
+            return Err(Invalid::Character(c));
+        }
+        if at == 0 && !c.is_alphanumeric() {
+            return Err(Invalid::Start(c));
+        }
+    }
+    Ok(name.into())
+}
+
+/// How a name looks to somebody who does not look closely: two names that share a form are alike.
+///
+/// Two forms, since "differs in case" and "looks the same" do not commute: `KIM` differs from `kim` in case, and looks
+/// like `KlM`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Likeness {
+    lower_first: Box<str>,
+    skeleton_first: Box<str>,
+}
+
+impl Likeness {
+    /// The forms of a valid name.
+    pub fn of(name: &str) -> Likeness {
+        let lower_first: String = skeleton(&name.to_lowercase()).collect();
+        let skeleton_first: String = skeleton(name).collect::<String>().to_lowercase();
+        Likeness {
+            lower_first: lower_first.to_lowercase().into(),
+            skeleton_first: skeleton_first.into(),
+        }
+    }
+
+    /// Its forms, each once.
+    pub fn forms(&self) -> impl Iterator<Item = &str> {
+        let second = (self.lower_first != self.skeleton_first).then_some(&*self.skeleton_first);
+        std::iter::once(&*self.lower_first).chain(second)
+    }
+
+    fn shares(&self, other: &Likeness) -> bool {
+        self.forms()
+            .any(|form| other.forms().any(|others| form == others))
+    }
+}
+
+/// `guest` and then nothing that could not be taken for digits.
+fn looks_like_guest(form: &str) -> bool {
+    let digits: String = ('0'..='9')
+        .flat_map(|digit| {
+            Likeness::of(&digit.to_string())
+                .lower_first
+                .chars()
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    form.strip_prefix(GUEST)
+        .is_some_and(|rest| rest.chars().all(|c| digits.contains(c) || c.is_numeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_every_script_are_welcome() {
+        for name in [
+            "kim",
+            "김철수",
+            "Zoë",
+            "Ольга",
+            "さくら",
+            "นุช",
+            "अनिल",
+            "a-b_c.d",
+            "7up",
+            "ａｂｃ",
+        ] {
+            assert!(nickname(name).is_ok(), "{name}: {:?}", nickname(name));
+        }
+        assert_eq!(&*nickname("ｋｉｍ").unwrap(), "kim");
+        assert_eq!(
+            &*nickname("한글").unwrap(),
+            "한글",
+            "conjoining letters are composed"
+        );
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_with_its_reason() {
+        let long = "x".repeat(NAME_CHARS_MAX + 1);
+        for (name, why) in [
+            ("", Invalid::Length),
+            (&*long, Invalid::Length),
+            ("\u{fdfa}\u{fdfa}", Invalid::Length),
+            ("a:b", Invalid::Character(':')),
+            ("a b", Invalid::Character(' ')),
+            ("a\u{200d}b", Invalid::Character('\u{200d}')),
+            ("a\u{3164}b", Invalid::Character('\u{1160}')),
+            ("kim\u{ad}", Invalid::Character('\u{ad}')),
+            ("😀", Invalid::Character('😀')),
+            ("-a", Invalid::Start('-')),
+            (".a", Invalid::Start('.')),
+            ("37", Invalid::NoLetter),
+            ("1.204", Invalid::NoLetter),
+            ("server", Invalid::Reserved),
+            ("SERVER", Invalid::Reserved),
+            ("ѕеrvеr", Invalid::Reserved),
+            ("Y0U", Invalid::Reserved),
+            ("guest7", Invalid::Guest),
+            ("Guest07", Invalid::Guest),
+            ("guestl", Invalid::Guest),
+            ("guest١", Invalid::Guest),
+            ("guest", Invalid::Guest),
+        ] {
+            let got = nickname(name);
+            assert_eq!(got, Err(why), "{name}");
+        }
+        assert!(nickname("*").is_err() && nickname("!").is_err());
+        assert!(nickname("guesthouse").is_ok() && nickname("x\u{301}\u{301}\u{301}").is_err());
+    }
+
+    #[test]
+    fn alike_is_case_width_and_confusables() {
+        let alike = |a: &str, b: &str| {
+            Likeness::of(&nickname(a).unwrap()).shares(&Likeness::of(&nickname(b).unwrap()))
+        };
+        for (a, b) in [
+            ("kim", "KIM"),
+            ("kim", "ｋｉｍ"),
+            ("KIM", "KlM"),
+            ("paypal", "раураl"),
+            ("bob", "b0b"),
+            ("Ольга", "ОЛЬГА"),
+            ("rn", "m"),
+        ] {
+            assert!(alike(a, b) && alike(b, a), "{a} {b}");
+        }
+        for (a, b) in [("kim", "kin"), ("김", "긴"), ("lee", "li")] {
+            assert!(!alike(a, b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn only_the_servers_own_form_is_a_guest() {
+        assert_eq!(guest_number("guest12"), Some(12));
+        for name in [
+            "guest", "guest0", "guest01", "guest1x", "Guest1", "guest+1", "kim",
+        ] {
+            assert_eq!(guest_number(name), None, "{name}");
+        }
+        assert_eq!(Name::Guest(12).to_string(), "guest12");
+    }
+}
