@@ -1,0 +1,371 @@
+//! A room's bytes: lines are appended once and read from there by everybody. Positions are absolute, counted in bytes
+//! since the room was opened. Knows nobody who reads: only how many stand in which block.
+
+use super::limits::{LOG_BLOCK_BYTES, LOG_DEAD_BYTES};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// Whole lines, the oldest first, in one contiguous buffer.
+#[derive(Debug)]
+pub struct Log {
+    /// The bytes from `base` to `end`. Those before `start` are dead: nobody can ask for them any more.
+    buffer: Vec<u8>,
+    /// Position of `buffer[0]`: `base <= start`.
+    base: u64,
+    /// One entry for each block from that of `start` to that of `end`, both included; `start` is where the first
+    /// block begins.
+    blocks: VecDeque<Block>,
+    /// Number of the first block: `start == first_block * LOG_BLOCK_BYTES`.
+    first_block: u64,
+    /// Lines since the room was opened.
+    lines: u64,
+    /// What a newcomer is shown begins here, at the start of a line: `start <= history_start <= end`.
+    history_start: u64,
+    /// Lines from `history_start` to `end`: at most `history_lines_max`.
+    history_lines: usize,
+    history_lines_max: usize,
+    history_bytes_max: usize,
+}
+
+/// A stretch of `LOG_BLOCK_BYTES` bytes.
+#[derive(Debug)]
+struct Block {
+    /// Readers whose position is in this block: it cannot be forgotten.
+    readers: u32,
+    /// Lines that end before this block begins.
+    lines_before: u64,
+}
+
+const BLOCK: u64 = LOG_BLOCK_BYTES as u64;
+
+impl Log {
+    /// An empty log that keeps the last `history_lines_max` lines for newcomers, as far as they fit into
+    /// `history_bytes_max` bytes.
+    pub fn new(history_lines_max: usize, history_bytes_max: usize) -> Log {
+        Log {
+            buffer: Vec::new(),
+            base: 0,
+            blocks: VecDeque::from([Block {
+                readers: 0,
+                lines_before: 0,
+            }]),
+            first_block: 0,
+            lines: 0,
+            history_start: 0,
+            history_lines: 0,
+            history_lines_max,
+            history_bytes_max,
+        }
+    }
+
+    /// Where the next line will begin.
+    pub fn end(&self) -> u64 {
+        self.base + self.buffer.len() as u64
+    }
+
+    /// Where the oldest remembered byte is.
+    pub fn start(&self) -> u64 {
+        self.first_block * BLOCK
+    }
+
+    /// Bytes that are remembered.
+    pub fn live_bytes(&self) -> usize {
+        self.buffer.len() - self.dead_bytes()
+    }
+
+    /// Where a newcomer begins to read.
+    pub fn history_start(&self) -> u64 {
+        self.history_start
+    }
+
+    /// Appends one line: `render` pushes its bytes, the last of which is the only `\n`. Returns where it stands.
+    ///
+    /// Memory for `line_bytes_max` bytes more than are alive must be within `memory_bytes_max`: whoever owns the log
+    /// sees to it that the slowest reader is not too far behind.
+    pub fn append(
+        &mut self,
+        line_bytes_max: usize,
+        memory_bytes_max: usize,
+        render: impl FnOnce(&mut Vec<u8>),
+    ) -> Range<u64> {
+        self.make_room(line_bytes_max, memory_bytes_max);
+        let at = self.end();
+        let from = self.buffer.len();
+        render(&mut self.buffer);
+        let line = &self.buffer[from..];
+        debug_assert_eq!(
+            memchr::memchr(b'\n', line),
+            line.len().checked_sub(1),
+            "one line, ended once"
+        );
+        self.lines += 1;
+        let end = self.end();
+        let mut next = self.first_block + self.blocks.len() as u64;
+        while next * BLOCK <= end {
+            // A block that begins within this line does not have it before itself.
+            let lines_before = self.lines - u64::from(next * BLOCK < end);
+            self.blocks.push_back(Block {
+                readers: 0,
+                lines_before,
+            });
+            next += 1;
+        }
+        self.history_lines += 1;
+        while self.history_lines > self.history_lines_max
+            || (end - self.history_start) as usize > self.history_bytes_max
+                && self.history_lines > 0
+        {
+            self.history_start = self.after_line(self.history_start);
+            self.history_lines -= 1;
+        }
+        self.forget();
+        at..end
+    }
+
+    /// The bytes of a stretch of the log.
+    pub fn bytes(&self, range: Range<u64>) -> &[u8] {
+        debug_assert!(
+            self.start() <= range.start && range.start <= range.end && range.end <= self.end()
+        );
+        &self.buffer[(range.start - self.base) as usize..(range.end - self.base) as usize]
+    }
+
+    /// Whether a line begins at `at`, where the byte before is still in the buffer or `at` is where the log begins
+    /// or ends.
+    pub fn is_line_start(&self, at: u64) -> bool {
+        at == self.end() || at == self.base || self.buffer[(at - self.base) as usize - 1] == b'\n'
+    }
+
+    /// Where the line that has a byte at `at` is over: the start of the next.
+    pub fn after_line(&self, at: u64) -> u64 {
+        let rest = self.bytes(at..self.end());
+        memchr::memchr(b'\n', rest).map_or(self.end(), |newline| at + newline as u64 + 1)
+    }
+
+    /// How many lines end in a stretch of the log: a block's count and a part of a block to search at each side.
+    pub fn lines_in(&self, range: Range<u64>) -> u64 {
+        self.lines_before(range.end) - self.lines_before(range.start)
+    }
+
+    fn lines_before(&self, at: u64) -> u64 {
+        let block = &self.blocks[(at / BLOCK - self.first_block) as usize];
+        let part = self.bytes(at / BLOCK * BLOCK..at);
+        block.lines_before + memchr::memchr_iter(b'\n', part).count() as u64
+    }
+
+    /// A reader has come who stands at `at`.
+    pub fn enter(&mut self, at: u64) {
+        self.block(at).readers += 1;
+    }
+
+    /// A reader who stood at `at` is gone.
+    pub fn leave(&mut self, at: u64) {
+        self.block(at).readers -= 1;
+        self.forget();
+    }
+
+    /// A reader has moved forward.
+    pub fn advance(&mut self, from: u64, to: u64) {
+        if from / BLOCK == to / BLOCK {
+            return;
+        }
+        self.block(to).readers += 1;
+        self.block(from).readers -= 1;
+        self.forget();
+    }
+
+    /// Gives back memory that is not needed while nobody reads.
+    pub fn shrink(&mut self) {
+        self.compact();
+        self.buffer.shrink_to_fit();
+    }
+
+    fn block(&mut self, at: u64) -> &mut Block {
+        &mut self.blocks[(at / BLOCK - self.first_block) as usize]
+    }
+
+    /// Forgets whole blocks that nobody stands in and that history does not need: each block is forgotten once.
+    fn forget(&mut self) {
+        while self.blocks.len() > 1
+            && self.blocks[0].readers == 0
+            && (self.first_block + 1) * BLOCK <= self.history_start
+        {
+            self.blocks.pop_front();
+            self.first_block += 1;
+        }
+        let dead = self.dead_bytes();
+        if dead >= LOG_DEAD_BYTES && dead >= self.buffer.len() - dead {
+            self.compact();
+        }
+    }
+
+    fn dead_bytes(&self) -> usize {
+        (self.start() - self.base) as usize
+    }
+
+    /// Moves the live bytes to the front of the buffer.
+    fn compact(&mut self) {
+        self.buffer.drain(..self.dead_bytes());
+        self.base = self.start();
+    }
+
+    /// Makes the buffer large enough for one more line without going over `memory_bytes_max`. It grows by doubling,
+    /// and moves its live bytes only when it cannot grow: then at least a quarter of it is dead.
+    fn make_room(&mut self, line_bytes_max: usize, memory_bytes_max: usize) {
+        let need = self.buffer.len() + line_bytes_max;
+        if need <= self.buffer.capacity() {
+            return;
+        }
+        if need > memory_bytes_max {
+            self.compact();
+        }
+        let need = self.buffer.len() + line_bytes_max;
+        debug_assert!(
+            need <= memory_bytes_max,
+            "{need} bytes do not fit into {memory_bytes_max}"
+        );
+        if need > self.buffer.capacity() {
+            let grown = need
+                .max(2 * self.buffer.capacity())
+                .min(memory_bytes_max.max(need));
+            self.buffer.reserve_exact(grown - self.buffer.len());
+        }
+    }
+}
+
+#[cfg(test)]
+impl Log {
+    /// Bytes of memory that the buffer takes.
+    fn memory_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// What must hold between any two calls.
+    fn check_invariants(&self) {
+        assert!(
+            self.base <= self.start()
+                && self.start() <= self.history_start
+                && self.history_start <= self.end()
+        );
+        assert_eq!(
+            self.first_block + self.blocks.len() as u64 - 1,
+            self.end() / BLOCK
+        );
+        for (i, block) in self.blocks.iter().enumerate().skip(1) {
+            let part = self.bytes(self.start()..self.start() + i as u64 * BLOCK);
+            let newlines = part.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            assert_eq!(block.lines_before, self.blocks[0].lines_before + newlines);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMORY: usize = 64 * 1024;
+
+    fn say(log: &mut Log, text: &str) -> Range<u64> {
+        let range = log.append(text.len() + 1, MEMORY, |out| {
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'\n');
+        });
+        log.check_invariants();
+        range
+    }
+
+    #[test]
+    fn lines_stand_where_they_were_said_and_are_counted() {
+        let mut log = Log::new(0, MEMORY);
+        log.enter(0);
+        let mut ranges = Vec::new();
+        for i in 0..2000 {
+            ranges.push(say(&mut log, &format!("line {i} {}", "x".repeat(i % 23))));
+        }
+        assert_eq!(
+            log.bytes(ranges[7].clone()),
+            format!("line 7 {}\n", "x".repeat(7)).as_bytes()
+        );
+        for (i, range) in ranges.iter().enumerate() {
+            assert_eq!(log.lines_in(0..range.start), i as u64);
+            assert_eq!(log.lines_in(range.start..log.end()), 2000 - i as u64);
+            assert_eq!(log.after_line(range.start), range.end);
+            assert!(log.is_line_start(range.start) && !log.is_line_start(range.start + 1));
+        }
+    }
+
+    #[test]
+    fn what_everybody_has_read_is_forgotten_and_memory_stays_small() {
+        let mut log = Log::new(0, MEMORY);
+        let mut at = 0;
+        log.enter(at);
+        for i in 0..100_000 {
+            let range = say_fast(&mut log, i);
+            log.advance(at, range.end);
+            at = range.end;
+        }
+        log.check_invariants();
+        assert!(
+            log.live_bytes() <= LOG_BLOCK_BYTES + 64,
+            "{}",
+            log.live_bytes()
+        );
+        assert!(
+            log.memory_bytes() <= 2 * LOG_DEAD_BYTES,
+            "{}",
+            log.memory_bytes()
+        );
+        log.leave(at);
+        assert_eq!(log.blocks.iter().map(|block| block.readers).sum::<u32>(), 0);
+    }
+
+    fn say_fast(log: &mut Log, i: u32) -> Range<u64> {
+        log.append(64, MEMORY, |out| {
+            out.extend_from_slice(format!("guest{i}: hello\n").as_bytes())
+        })
+    }
+
+    #[test]
+    fn the_slowest_reader_and_history_hold_the_log() {
+        let mut log = Log::new(3, 1 << 20);
+        log.enter(0);
+        let first = say(&mut log, "first");
+        while log.end() < 3 * BLOCK {
+            say(&mut log, &"y".repeat(100));
+        }
+        assert_eq!(log.bytes(first.clone()), b"first\n");
+        assert_eq!(log.lines_in(log.history_start()..log.end()), 3);
+        let end = log.end();
+        log.advance(0, end);
+        assert!(log.start() > 0 && log.start() <= log.history_start());
+        log.check_invariants();
+    }
+
+    #[test]
+    fn history_is_bounded_in_bytes_too() {
+        let mut log = Log::new(1000, 1000);
+        for _ in 0..100 {
+            say(&mut log, &"z".repeat(98));
+        }
+        assert_eq!(log.end() - log.history_start(), 990);
+        let mut log = Log::new(1000, 10);
+        say(&mut log, "a line longer than history may be");
+        assert_eq!(log.history_start(), log.end());
+    }
+
+    #[test]
+    fn the_buffer_never_outgrows_its_cap() {
+        let mut log = Log::new(0, MEMORY);
+        let mut at = 0;
+        log.enter(at);
+        for _ in 0..3_000 {
+            while log.live_bytes() + 101 > MEMORY / 4 * 3 {
+                let next = log.after_line(at);
+                log.advance(at, next);
+                at = next;
+            }
+            say(&mut log, &"w".repeat(100));
+            assert!(log.memory_bytes() <= MEMORY);
+        }
+    }
+}

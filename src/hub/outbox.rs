@@ -1,0 +1,365 @@
+//! What to write next to one client, as borrowed slices: its private bytes, and its room's log from where it stands.
+//! Never copies a line of the room, but for the rest of one that is in flight when the reader is moved forward.
+
+use super::log::Log;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::ops::Range;
+
+/// What one client is owed.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Where the client stands in its room's log: all before has been written to it, or was not meant for it.
+    /// Never at the start of one of its own lines.
+    cursor: u64,
+    /// Stretches of the client's own lines behind the cursor, in order, apart from each other.
+    own: Option<Box<VecDeque<Range<u64>>>>,
+    /// Lines that were taken from it and that it has not been told of.
+    skipped_lines: u64,
+    private: Option<Box<Private>>,
+    /// The line at the cursor has been written in part.
+    in_flight: bool,
+}
+
+/// Replies and private lines, which go out at the next line's end, before more of the room.
+#[derive(Debug)]
+struct Private {
+    /// Whole lines (and telnet answers); freed when all of it is written.
+    bytes: Vec<u8>,
+    /// How much of it has been written: `sent < bytes.len()`.
+    sent: usize,
+}
+
+/// A stretch of what goes out next.
+enum Segment {
+    Private,
+    Log(Range<u64>),
+}
+
+impl Outbox {
+    /// Where the client stands in its room's log.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Whether anything is owed, the log read up to `until`.
+    pub fn owes(&self, until: u64) -> bool {
+        self.cursor < until || self.private.is_some() || self.skipped_lines > 0
+    }
+
+    /// Private bytes that wait.
+    pub fn private_bytes(&self) -> usize {
+        self.private
+            .as_ref()
+            .map_or(0, |private| private.bytes.len() - private.sent)
+    }
+
+    /// Stretches of own lines behind the cursor.
+    pub fn own_ranges(&self) -> usize {
+        self.own.as_ref().map_or(0, |own| own.len())
+    }
+
+    /// Lines that were taken from it and that it has not been told of.
+    pub fn skipped_lines(&self) -> u64 {
+        self.skipped_lines
+    }
+
+    /// Lets `render` append whole lines to the private bytes.
+    pub fn push_private(&mut self, render: impl FnOnce(&mut Vec<u8>)) {
+        match &mut self.private {
+            Some(private) => render(&mut private.bytes),
+            None => {
+                let mut bytes = Vec::new();
+                render(&mut bytes);
+                if !bytes.is_empty() {
+                    self.private = Some(Box::new(Private { bytes, sent: 0 }));
+                }
+            }
+        }
+    }
+
+    /// Begins to read a room's log at `at`, the start of a line.
+    pub fn enter(&mut self, log: &mut Log, at: u64) {
+        debug_assert!(!self.in_flight && self.own.is_none());
+        self.cursor = at;
+        log.enter(at);
+    }
+
+    /// Ceases to read a room's log.
+    pub fn leave(&mut self, log: &mut Log) {
+        log.leave(self.cursor);
+        self.own = None;
+        self.in_flight = false;
+    }
+
+    /// The client itself said what stands at `range`, at the log's end: it is not owed that.
+    pub fn said(&mut self, log: &mut Log, range: Range<u64>) {
+        if self.cursor == range.start {
+            self.move_to(log, range.end);
+            return;
+        }
+        let own = self.own.get_or_insert_default();
+        match own.back_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => own.push_back(range),
+        }
+    }
+
+    /// Fills `slices` with what to write next, the log read up to `until`; returns how many it filled.
+    pub fn output<'a>(&'a self, log: &'a Log, until: u64, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for segment in self.segments(log, until).take(slices.len()) {
+            slices[filled] = IoSlice::new(match segment {
+                Segment::Private => self.private_rest(),
+                Segment::Log(range) => log.bytes(range),
+            });
+            filled += 1;
+        }
+        filled
+    }
+
+    /// The first `n` bytes of what [`output`](Outbox::output) gave have been written.
+    pub fn sent(&mut self, log: &mut Log, until: u64, mut n: usize) {
+        while n > 0 {
+            let segment = self
+                .segments(log, until)
+                .next()
+                .expect("no more is written than was given");
+            match segment {
+                Segment::Private => n -= self.private_sent(n),
+                Segment::Log(range) => {
+                    let end = range.end.min(range.start + n as u64);
+                    n -= (end - range.start) as usize;
+                    self.in_flight = !log.is_line_start(end);
+                    self.move_to(log, end);
+                }
+            }
+        }
+    }
+
+    /// The lines that were taken from it and that it is told of now.
+    pub fn take_skipped(&mut self) -> u64 {
+        std::mem::take(&mut self.skipped_lines)
+    }
+
+    /// Moves the client forward to `target`, the start of a line. The line in flight is finished out of a copy of its
+    /// rest; lines of others between that and `until` are counted as skipped. Returns how many these are.
+    pub fn skip_to(&mut self, log: &mut Log, until: u64, target: u64) -> u64 {
+        if target <= self.cursor {
+            return 0;
+        }
+        let mut from = self.cursor;
+        if self.in_flight {
+            from = log.after_line(from);
+            let rest = log.bytes(self.cursor..from);
+            match &mut self.private {
+                Some(private) => drop(private.bytes.splice(..0, rest.iter().copied())),
+                None => {
+                    self.private = Some(Box::new(Private {
+                        bytes: rest.to_vec(),
+                        sent: 0,
+                    }))
+                }
+            }
+            self.in_flight = false;
+        }
+        let target = target.max(from);
+        let counted = from..target.min(until).max(from);
+        let own = self.own.iter().flat_map(|own| own.iter());
+        let own_lines: u64 = own
+            .map(|range| range.start.max(counted.start)..range.end.min(counted.end))
+            .filter(|range| range.start < range.end)
+            .map(|range| log.lines_in(range))
+            .sum();
+        let lost = log.lines_in(counted) - own_lines;
+        self.skipped_lines += lost;
+        self.move_to(log, target);
+        lost
+    }
+
+    /// Moves the cursor forward to `at`, and past own lines that begin there.
+    fn move_to(&mut self, log: &mut Log, mut at: u64) {
+        if let Some(own) = &mut self.own {
+            while let Some(range) = own.front()
+                && range.start <= at
+            {
+                at = at.max(range.end);
+                own.pop_front();
+            }
+            if own.is_empty() {
+                self.own = None;
+            }
+        }
+        log.advance(self.cursor, at);
+        self.cursor = at;
+    }
+
+    /// What goes out, in order: the rest of the line in flight, private bytes, the room. The room waits for the
+    /// notice of what was skipped before it.
+    fn segments<'a>(&'a self, log: &'a Log, until: u64) -> impl Iterator<Item = Segment> + 'a {
+        let mut at = self.cursor;
+        let mut flight = self.in_flight && self.private.is_some();
+        let mut private = self.private.is_some();
+        let mut own = self.own.iter().flat_map(|own| own.iter());
+        let until = if self.skipped_lines > 0 { at } else { until };
+        std::iter::from_fn(move || {
+            if std::mem::take(&mut flight) {
+                let from = at;
+                at = log.after_line(at);
+                return Some(Segment::Log(from..at));
+            }
+            if std::mem::take(&mut private) {
+                return Some(Segment::Private);
+            }
+            while at < until {
+                let from = at;
+                let stop = own.next().map_or(until..until, |range| range.clone());
+                at = stop.end;
+                if from < stop.start.min(until) {
+                    return Some(Segment::Log(from..stop.start.min(until)));
+                }
+            }
+            None
+        })
+    }
+
+    fn private_rest(&self) -> &[u8] {
+        self.private
+            .as_ref()
+            .map_or(&[], |private| &private.bytes[private.sent..])
+    }
+
+    /// At most `n` private bytes have been written; returns how many.
+    fn private_sent(&mut self, n: usize) -> usize {
+        let Some(private) = &mut self.private else {
+            return 0;
+        };
+        let n = n.min(private.bytes.len() - private.sent);
+        private.sent += n;
+        if private.sent == private.bytes.len() {
+            self.private = None;
+        }
+        n
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log() -> Log {
+        Log::new(0, 0)
+    }
+
+    fn say(log: &mut Log, text: &str) -> Range<u64> {
+        log.append(text.len() + 1, 1 << 20, |out| {
+            out.extend_from_slice(format!("{text}\n").as_bytes())
+        })
+    }
+
+    /// Writes at most `n` bytes of what is owed.
+    fn write(outbox: &mut Outbox, log: &mut Log, n: usize) -> String {
+        let until = log.end();
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = outbox.output(log, until, &mut slices);
+        let mut bytes: Vec<u8> = slices[..filled]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect();
+        bytes.truncate(n);
+        outbox.sent(log, until, bytes.len());
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn drain(outbox: &mut Outbox, log: &mut Log, n: usize) -> String {
+        let mut all = String::new();
+        while outbox.owes(log.end()) {
+            if outbox.skipped_lines() > 0 && outbox.private_bytes() == 0 {
+                let lines = outbox.take_skipped();
+                outbox.push_private(|out| out.extend_from_slice(format!("-{lines}\n").as_bytes()));
+            }
+            all += &write(outbox, log, n);
+        }
+        all
+    }
+
+    #[test]
+    fn own_lines_are_left_out_at_every_write_size() {
+        for n in 1..30 {
+            let (mut log, mut outbox) = (log(), Outbox::default());
+            outbox.enter(&mut log, 0);
+            let mine = say(&mut log, "mine 0");
+            outbox.said(&mut log, mine);
+            say(&mut log, "one");
+            for text in ["mine 1", "mine 2"] {
+                let mine = say(&mut log, text);
+                outbox.said(&mut log, mine);
+            }
+            assert_eq!(outbox.own_ranges(), 1, "neighbours are one stretch");
+            say(&mut log, "two");
+            let mine = say(&mut log, "mine 3");
+            outbox.said(&mut log, mine);
+            assert_eq!(drain(&mut outbox, &mut log, n), "one\ntwo\n");
+            assert!(outbox.own.is_none());
+            assert_eq!(outbox.cursor(), log.end());
+        }
+    }
+
+    #[test]
+    fn private_bytes_go_out_between_lines_before_the_room() {
+        for cut in 0..9 {
+            let (mut log, mut outbox) = (log(), Outbox::default());
+            outbox.enter(&mut log, 0);
+            say(&mut log, "one");
+            say(&mut log, "two");
+            let before = write(&mut outbox, &mut log, cut);
+            outbox.push_private(|out| out.extend_from_slice(b"psst\n"));
+            let all = before + &drain(&mut outbox, &mut log, 2);
+            let at = cut.div_ceil(4).min(2) * 4;
+            let mut want = String::from("one\ntwo\n");
+            want.insert_str(at, "psst\n");
+            assert_eq!(all, want, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_skip_finishes_the_line_in_flight_and_counts_the_lines_of_others() {
+        for cut in 0..4 {
+            let (mut log, mut outbox) = (log(), Outbox::default());
+            outbox.enter(&mut log, 0);
+            say(&mut log, "one");
+            let before = write(&mut outbox, &mut log, cut);
+            say(&mut log, "two");
+            let mine = say(&mut log, "mine");
+            outbox.said(&mut log, mine);
+            let target = say(&mut log, "three").end;
+            say(&mut log, "four");
+            let end = log.end();
+            let lost = outbox.skip_to(&mut log, end, target);
+            assert_eq!(outbox.skip_to(&mut log, end, target), 0);
+            let all = before + &drain(&mut outbox, &mut log, 3);
+            if cut == 0 {
+                assert_eq!((lost, &*all), (3, "-3\nfour\n"));
+            } else {
+                assert_eq!((lost, &*all), (2, "one\n-2\nfour\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_skip_before_the_first_was_told_keeps_order_and_count() {
+        let (mut log, mut outbox) = (log(), Outbox::default());
+        outbox.enter(&mut log, 0);
+        outbox.push_private(|out| out.extend_from_slice(b"reply\n"));
+        let target = say(&mut log, "one").end;
+        let end = log.end();
+        outbox.skip_to(&mut log, end, target);
+        let mut all = write(&mut outbox, &mut log, 3);
+        let target = say(&mut log, "two").end;
+        let end = log.end();
+        outbox.skip_to(&mut log, end, target);
+        say(&mut log, "three");
+        all += &drain(&mut outbox, &mut log, 100);
+        assert_eq!(all, "reply\n-2\nthree\n");
+    }
+}
