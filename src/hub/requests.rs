@@ -1,0 +1,368 @@
+//! What a line does: it is said to the room, or the command that it holds is carried out. And the words in which the
+//! server answers: every one of its own lines is rendered here or in `room`.
+
+use super::command::{self, COMMANDS, Request};
+use super::crowd::Crowd;
+use super::limits::{LIST_ENTRIES_MAX, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX};
+use super::name;
+use super::room::grouped;
+use super::session::{Input, Knock, Phase, Verdict, Wire};
+use super::text::Text;
+use super::{Hub, Now};
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
+/// What a line of the server's own begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A notice.
+    Notice,
+    /// What was sent is refused.
+    Refusal,
+}
+
+/// Renders one line of the server's own.
+pub fn push_line(out: &mut Vec<u8>, mark: Mark, text: fmt::Arguments<'_>) {
+    let mark = match mark {
+        Mark::Notice => '*',
+        Mark::Refusal => '!',
+    };
+    writeln!(out, "{mark} {text}").expect("a vector takes everything");
+}
+
+/// Renders how many lines a slow member has lost.
+pub fn skipped(out: &mut Vec<u8>, lines: u64) {
+    push_line(
+        out,
+        Mark::Notice,
+        format_args!("{lines} lines skipped: you are reading too slowly"),
+    );
+}
+
+/// How much room a text may need once it is rendered.
+fn rendered_max(text: &str) -> usize {
+    RENDER_GROWTH_MAX * text.len() + RENDER_BYTES_EXTRA
+}
+
+/// Lines.
+impl Hub {
+    /// Takes one piece of a client's input.
+    pub(super) fn take(&mut self, now: Now, slot: u32, input: Input<'_>) -> Verdict {
+        match input {
+            Input::Answer(answer) => {
+                self.clients[slot as usize]
+                    .outbox
+                    .push_private(|out| out.extend_from_slice(&answer));
+                self.owe(slot);
+            }
+            Input::Knock(knock) => {
+                let protocol = match knock {
+                    Knock::Http => "HTTP",
+                    Knock::Tls => "TLS",
+                };
+                self.refuse(
+                    slot,
+                    format_args!("this port speaks lines of text, not {protocol}"),
+                );
+                self.drain(now, slot);
+            }
+            Input::TooLong => {
+                let bytes = self.limits.line_bytes_max;
+                self.refuse_line(
+                    now,
+                    slot,
+                    format_args!("line not sent: longer than {bytes} bytes"),
+                );
+            }
+            Input::Line([]) => return Verdict::Next,
+            Input::Line(line) => match Text::check(line) {
+                Err(error) => self.refuse_line(now, slot, format_args!("line not sent: {error}")),
+                Ok(text) if self.clients[slot as usize].session.wire == Wire::Raw => {
+                    self.say(now, slot, text)
+                }
+                Ok(text) => match command::parse(text.as_sent()) {
+                    Ok(Request::Join(_)) if !self.may_move(slot) => return Verdict::Retry,
+                    Ok(Request::Say(said)) if said.len() == line.len() => self.say(now, slot, text),
+                    Ok(request) => self.carry_out(now, slot, request),
+                    Err(error) => self.refuse_line(now, slot, format_args!("{error}")),
+                },
+            },
+        }
+        self.clients[slot as usize]
+            .session
+            .charge(now, &self.limits);
+        let phase = self.clients[slot as usize].session.phase;
+        match phase {
+            Phase::Open if self.obstacle(now, slot).is_none() => Verdict::Next,
+            Phase::Open | Phase::Moving { .. } => Verdict::Pause,
+            Phase::Listening | Phase::Draining { .. } | Phase::Done => Verdict::End,
+        }
+    }
+
+    /// Says a line to the room.
+    fn say(&mut self, now: Now, slot: u32, text: Text<'_>) {
+        self.speak(now, slot, rendered_max(text.as_sent()), |out, name| {
+            if let Some(name) = name {
+                write!(out, "{name}: ").expect("a vector takes everything");
+            }
+            text.push_to(out);
+            out.push(b'\n');
+        });
+        self.totals.lines += 1;
+    }
+
+    /// Appends a line of the client's to its room; it is not given that itself. A raw client has no name.
+    fn speak(
+        &mut self,
+        now: Now,
+        slot: u32,
+        bytes_max: usize,
+        render: impl FnOnce(&mut Vec<u8>, Option<&name::Name>),
+    ) {
+        let number = self.clients[slot as usize].room;
+        self.make_place(now, number, bytes_max);
+        let client = &mut self.clients[slot as usize];
+        let name = (client.session.wire == Wire::Chat).then_some(&client.session.name);
+        let room = &mut self.crowd.rooms[number as usize];
+        let range = room.append(bytes_max, &self.limits, |out| render(out, name));
+        client.outbox.said(&mut room.log, range);
+    }
+
+    fn refuse_line(&mut self, _now: Now, slot: u32, why: fmt::Arguments<'_>) {
+        self.totals.refused_lines += 1;
+        self.refuse(slot, why);
+    }
+
+    /// Tells a client that what it sent is refused.
+    pub(super) fn refuse(&mut self, slot: u32, why: fmt::Arguments<'_>) {
+        self.tell(slot, Mark::Refusal, why);
+    }
+
+    /// Gives a client a notice of its own.
+    pub(super) fn notice(&mut self, slot: u32, text: fmt::Arguments<'_>) {
+        self.tell(slot, Mark::Notice, text);
+    }
+
+    fn tell(&mut self, slot: u32, mark: Mark, text: fmt::Arguments<'_>) {
+        let client = &mut self.clients[slot as usize];
+        if client.session.wire == Wire::Chat {
+            client.outbox.push_private(|out| push_line(out, mark, text));
+            self.owe(slot);
+        }
+    }
+
+    /// Greets a newcomer.
+    pub(super) fn greet(&mut self, slot: u32) {
+        let welcome = std::mem::take(&mut self.limits.welcome);
+        for line in welcome.lines() {
+            self.notice(slot, format_args!("{}", Text::of(line)));
+        }
+        self.limits.welcome = welcome;
+        let client = &self.clients[slot as usize];
+        let (name, room, here) = (
+            client.session.name.clone(),
+            client.room,
+            self.here(client.room),
+        );
+        let room = self.crowd.rooms[room as usize].name.clone();
+        self.notice(
+            slot,
+            format_args!("you are {name} in {room} ({here} here); /help lists commands"),
+        );
+    }
+}
+
+/// Commands.
+impl Hub {
+    fn carry_out(&mut self, now: Now, slot: u32, request: Request<'_>) {
+        match request {
+            Request::Say(text) => self.say(now, slot, Text::of(text)),
+            Request::Nick(name) => self.rename(now, slot, name),
+            Request::Join(room) => self.join(now, slot, room),
+            Request::Msg(name, text) => self.message(slot, name, Text::of(text)),
+            Request::Me(action) => {
+                let action = Text::of(action);
+                self.speak(now, slot, rendered_max(action.as_sent()), |out, name| {
+                    let name = name.expect("a raw client has no commands");
+                    push_line(out, Mark::Notice, format_args!("{name} {action}"));
+                });
+                self.totals.lines += 1;
+            }
+            Request::Who(room) => self.who(slot, room),
+            Request::Rooms => self.rooms(slot),
+            Request::Help => {
+                for (usage, does) in COMMANDS {
+                    self.notice(slot, format_args!("{usage:<15}  {does}"));
+                }
+                self.notice(slot, format_args!("//text           say /text"));
+            }
+            Request::Quit(last_word) => {
+                if let Some(text) = last_word {
+                    self.say(now, slot, Text::of(text));
+                }
+                self.notice(slot, format_args!("you left; goodbye"));
+                self.drain(now, slot);
+            }
+        }
+    }
+
+    fn rename(&mut self, now: Now, slot: u32, raw: &str) {
+        let old = self.clients[slot as usize].session.name.clone();
+        let name = match name::nickname(raw) {
+            Ok(name) => name,
+            Err(error) => {
+                return self.refuse_line(now, slot, format_args!("name not changed: {error}"));
+            }
+        };
+        if old.to_string() == *name {
+            return self.refuse_line(
+                now,
+                slot,
+                format_args!("name not changed: you are {name} already"),
+            );
+        }
+        match self.crowd.rename(slot, &old, &name) {
+            Err(other) => {
+                let other = self.clients[other as usize].session.name.clone();
+                let why = if other.to_string() == *name {
+                    "is in use"
+                } else {
+                    "looks like a name in use"
+                };
+                self.refuse_line(now, slot, format_args!("name not changed: {name} {why}"));
+            }
+            Ok(new) => {
+                self.clients[slot as usize].session.name = new;
+                self.notice(slot, format_args!("you are now {name}"));
+                self.speak(now, slot, RENDER_BYTES_EXTRA + 16, |out, _| {
+                    push_line(out, Mark::Notice, format_args!("renamed: {old} -> {name}"));
+                });
+            }
+        }
+    }
+
+    /// Whether a client may change rooms: it has been given all that it was owed when it asked to. If not, it waits.
+    fn may_move(&mut self, slot: u32) -> bool {
+        let client = &mut self.clients[slot as usize];
+        let end = self.crowd.rooms[client.room as usize].log.end();
+        let until = client.session.until().unwrap_or(end);
+        let may = client.outbox.cursor() >= until;
+        if !may && client.session.phase == Phase::Open {
+            client.session.phase = Phase::Moving { until };
+        }
+        may
+    }
+
+    fn join(&mut self, now: Now, slot: u32, raw: &str) {
+        if let Phase::Moving { .. } = self.clients[slot as usize].session.phase {
+            self.clients[slot as usize].session.phase = Phase::Open;
+        }
+        let opened = name::room_name(raw)
+            .map_err(|error| error.to_string())
+            .and_then(|name| {
+                self.crowd.open(&name, &self.limits).map_err(|rooms| {
+                    format!(
+                        "there are {} rooms already: join one of them",
+                        grouped(rooms)
+                    )
+                })
+            });
+        let room = match opened {
+            Ok(room) if room == self.clients[slot as usize].room => Err(format!(
+                "you are in {} already",
+                self.crowd.rooms[room as usize].name
+            )),
+            other => other,
+        };
+        match room {
+            Err(why) => self.refuse_line(now, slot, format_args!("room not changed: {why}")),
+            Ok(room) => {
+                self.leave(now, slot);
+                self.enter(now, slot, room);
+                let (name, here) = (
+                    self.crowd.rooms[room as usize].name.clone(),
+                    self.here(room),
+                );
+                self.notice(slot, format_args!("you are in {name} ({here} here)"));
+            }
+        }
+    }
+
+    fn message(&mut self, slot: u32, to: &str, text: Text<'_>) {
+        let Some(target) = self.crowd.find(to) else {
+            let to = Text::of(to);
+            return self.refuse(slot, format_args!("line not sent: nobody is called {to}"));
+        };
+        let name = self.clients[target as usize].session.name.clone();
+        if target == slot {
+            return self.refuse(slot, format_args!("line not sent: you are {name}"));
+        }
+        if self.clients[target as usize].outbox.private_bytes() > PRIVATE_BYTES_MARK {
+            return self.refuse(slot, format_args!("line not sent: {name} is not reading"));
+        }
+        let from = self.clients[slot as usize].session.name.clone();
+        for (slot, from, to) in [
+            (
+                target,
+                &from as &dyn fmt::Display,
+                &"you" as &dyn fmt::Display,
+            ),
+            (slot, &"you", &name),
+        ] {
+            self.clients[slot as usize].outbox.push_private(|out| {
+                write!(out, "{from} -> {to}: ").expect("a vector takes everything");
+                text.push_to(out);
+                out.push(b'\n');
+            });
+            self.owe(slot);
+        }
+    }
+
+    fn who(&mut self, slot: u32, room: Option<&str>) {
+        let number = match room {
+            None => self.clients[slot as usize].room,
+            Some(name) => match self.crowd.find_room(name) {
+                Some(room) => room,
+                None => {
+                    return self.refuse(
+                        slot,
+                        format_args!("there is no room called {}", Text::of(name)),
+                    );
+                }
+            },
+        };
+        let room = &self.crowd.rooms[number as usize];
+        let members = room.members.iter().take(LIST_ENTRIES_MAX);
+        let mut names: Vec<_> = members
+            .map(|&member| self.clients[member as usize].session.name.to_string())
+            .collect();
+        names.sort_unstable();
+        let (list, here) = (listed(&names, room.members.len()), self.here(number));
+        let name = room.name.clone();
+        self.notice(slot, format_args!("here in {name}: {list} ({here})"));
+    }
+
+    fn rooms(&mut self, slot: u32) {
+        let (list, total) = self.list_rooms();
+        self.notice(slot, format_args!("rooms: {}", listed(&list, total)));
+    }
+
+    fn list_rooms(&self) -> (Vec<String>, usize) {
+        let crowd: &Crowd = &self.crowd;
+        let rooms = crowd
+            .list()
+            .take(LIST_ENTRIES_MAX)
+            .map(|(name, members)| format!("{name} ({})", grouped(members)));
+        (rooms.collect(), crowd.list().count())
+    }
+}
+
+/// A list of at most [`LIST_ENTRIES_MAX`] entries, and how many more there are.
+fn listed(entries: &[String], total: usize) -> String {
+    let mut list = entries.join(", ");
+    if total > entries.len() {
+        write!(list, ", and {} more", grouped(total - entries.len()))
+            .expect("a string takes everything");
+    }
+    list
+}
