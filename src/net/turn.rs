@@ -1,0 +1,462 @@
+//! The order of a turn: accept, read, flush, deadlines, reap, each within a budget. Told the time and generic over
+//! its sockets, so that what is simulated is what serves. Never waits, never polls.
+
+use super::listener::{AcceptFault, classify};
+use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
+use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+/// Newcomers let in a turn.
+const ACCEPTS_MAX: usize = 256;
+/// Microseconds for reading, and for flushing, before the other has its turn. The first visit is always made.
+const PHASE_US: u64 = 2_000;
+/// Visits between two looks at the clock.
+const VISITS_A_LOOK: usize = 16;
+/// Microseconds until accepting is tried again after the system ran out of something.
+const ACCEPT_BACKOFF_US: u64 = 100_000;
+/// Microseconds that a closed connection is kept so that its peer can read the last bytes before a reset could
+/// destroy them, and how many are kept at a time.
+const LINGER_US: u64 = 1_000_000;
+const LINGERING_MAX: usize = 16;
+/// Reads of input that nobody wants, before a connection is closed over it.
+const DISCARDS_MAX: usize = 16;
+
+/// The world that a turn works on: real sockets, or simulated ones.
+pub trait Net {
+    /// One connection. Dropping it closes it.
+    type Socket;
+    /// The time.
+    fn now(&self) -> Now;
+    /// The next newcomer of a listener.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none, or whatever the system says.
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, Peer)>;
+    /// From now on reports the readiness of `socket`, both ways, by edges.
+    ///
+    /// # Errors
+    /// The system has no memory for it.
+    fn register(&mut self, socket: &mut Self::Socket, id: ConnId) -> io::Result<()>;
+    /// Reads what there is; 0 at the peer's end.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is nothing, or the connection is broken.
+    fn read(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
+    /// Writes what it can.
+    ///
+    /// # Errors
+    /// `WouldBlock` when that is nothing, or the connection is broken.
+    fn write(&mut self, socket: &mut Self::Socket, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Sends the peer the end of the stream.
+    fn close_write(&mut self, socket: &mut Self::Socket);
+}
+
+/// What the poll reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A listener has newcomers.
+    Newcomers(usize),
+    /// A connection can go on.
+    Ready {
+        /// Which; it may have gone since.
+        id: ConnId,
+        /// It may have something to read, or its end.
+        readable: bool,
+        /// It may take bytes.
+        writable: bool,
+    },
+}
+
+/// One socket and what is known of it.
+#[derive(Debug)]
+struct Conn<S> {
+    id: ConnId,
+    socket: S,
+    /// It has not said `WouldBlock` to a read since it was last reported readable.
+    readable: bool,
+    /// It has not said `WouldBlock` to a write since it was last reported writable.
+    writable: bool,
+    /// It is in the ready queue.
+    queued: bool,
+    end: End,
+}
+
+/// Which side of a connection has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    None,
+    /// The peer has finished sending.
+    Read,
+    /// Nothing can be written any more. What the peer had sent before is still read.
+    Write,
+}
+
+/// The scheduler: who is served when.
+#[derive(Debug)]
+pub struct Turn<N: Net> {
+    net: N,
+    hub: Hub,
+    /// By slot.
+    conns: Vec<Option<Conn<N::Socket>>>,
+    /// Connections that may have something to be read, or to be taken of what is held.
+    ready: VecDeque<ConnId>,
+    /// Connections that can be written again, or took less than they were given.
+    unblocked: VecDeque<ConnId>,
+    /// Connections that ended by themselves in this turn.
+    broken: Vec<ConnId>,
+    /// Closed connections whose peers may still have to read the last bytes, oldest first.
+    lingering: VecDeque<(Now, N::Socket)>,
+    /// Which listeners may have newcomers.
+    newcomers: Vec<bool>,
+    /// Accepting pauses until then; the system has run out of descriptors or memory.
+    accept_pause: Option<Now>,
+    /// No newcomer is let in any more.
+    stopping: bool,
+    scratch: Box<[u8]>,
+}
+
+impl<N: Net> Turn<N> {
+    /// A scheduler for so many listeners.
+    pub fn new(net: N, hub: Hub, listeners: usize) -> Turn<N> {
+        Turn {
+            net,
+            hub,
+            conns: Vec::new(),
+            ready: VecDeque::new(),
+            unblocked: VecDeque::new(),
+            broken: Vec::new(),
+            lingering: VecDeque::new(),
+            newcomers: vec![true; listeners],
+            accept_pause: None,
+            stopping: false,
+            scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
+        }
+    }
+
+    /// The world.
+    pub fn net(&mut self) -> &mut N {
+        &mut self.net
+    }
+
+    /// The hub.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Takes what the poll has reported.
+    pub fn event(&mut self, event: Event) {
+        match event {
+            Event::Newcomers(listener) => self.newcomers[listener] = true,
+            Event::Ready {
+                id,
+                readable,
+                writable,
+            } => {
+                let Some(conn) = find(&mut self.conns, id) else {
+                    return;
+                };
+                if readable {
+                    conn.readable = true;
+                    enqueue(&mut self.ready, conn);
+                }
+                if writable && !conn.writable && conn.end != End::Write {
+                    conn.writable = true;
+                    self.unblocked.push_back(id);
+                }
+            }
+        }
+    }
+
+    /// How long the poll may wait: `None` for ever, zero microseconds while there is work.
+    pub fn patience(&self) -> Option<u64> {
+        let accepting =
+            self.accept_pause.is_none() && self.newcomers.contains(&true) && !self.stopping;
+        if accepting || !self.ready.is_empty() || !self.unblocked.is_empty() || self.hub.has_owed()
+        {
+            return Some(0);
+        }
+        let linger = self.lingering.front().map(|(until, _)| *until);
+        let next = [self.hub.next_deadline(), linger, self.accept_pause]
+            .into_iter()
+            .flatten()
+            .min()?;
+        Some(next.as_micros().saturating_sub(self.net.now().as_micros()))
+    }
+
+    /// One turn.
+    pub fn run(&mut self) {
+        self.accept();
+        self.read();
+        self.flush();
+        self.hub.tick(self.net.now());
+        self.reap();
+    }
+
+    /// Lets nobody in any more, and lets all go as soon as they have been given what they are owed.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.hub.shutdown(self.net.now());
+    }
+
+    /// Whether everybody has gone after [`stop`](Turn::stop).
+    pub fn is_over(&self) -> bool {
+        self.stopping && self.hub.clients() == 0
+    }
+
+    fn accept(&mut self) {
+        if self.stopping
+            || self
+                .accept_pause
+                .is_some_and(|until| until > self.net.now())
+        {
+            return;
+        }
+        let paused = self.accept_pause.take().is_some();
+        let mut budget = ACCEPTS_MAX;
+        for listener in 0..self.newcomers.len() {
+            while self.newcomers[listener] && budget > 0 {
+                budget -= 1;
+                match self.net.accept(listener) {
+                    Ok((socket, peer)) => self.admit(socket, peer),
+                    Err(error) => match classify(&error) {
+                        AcceptFault::NobodyThere => self.newcomers[listener] = false,
+                        AcceptFault::OneNewcomer => {
+                            tracing::debug!(%error, "a newcomer was gone before it was let in")
+                        }
+                        AcceptFault::System => {
+                            if !paused {
+                                tracing::warn!(%error, "newcomers have to wait");
+                            }
+                            self.accept_pause = Some(self.net.now().after(ACCEPT_BACKOFF_US));
+                            return;
+                        }
+                    },
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, mut socket: N::Socket, peer: Peer) {
+        let now = self.net.now();
+        let id = match self.hub.connect(now, peer) {
+            Ok(id) => id,
+            Err(refusal) => {
+                tracing::debug!(?peer.address, %refusal, "refused");
+                if peer.wire == Wire::Chat {
+                    // A fresh socket takes so few bytes, or its peer is gone already.
+                    let _ = self.net.write(
+                        &mut socket,
+                        &[IoSlice::new(format!("! {refusal}\n").as_bytes())],
+                    );
+                }
+                return self.linger(now, socket);
+            }
+        };
+        if let Err(error) = self.net.register(&mut socket, id) {
+            tracing::warn!(%error, "a connection cannot be watched");
+            self.hub.disconnect(now, id);
+            return;
+        }
+        tracing::debug!(slot = id.slot(), ?peer.address, "connected");
+        let slot = id.slot() as usize;
+        if slot >= self.conns.len() {
+            self.conns.resize_with(slot + 1, || None);
+        }
+        self.conns[slot] = Some(Conn {
+            id,
+            socket,
+            readable: false,
+            writable: true,
+            queued: false,
+            end: End::None,
+        });
+    }
+
+    /// Visits each ready connection once, within the budget; those that have not said `WouldBlock` line up again.
+    fn read(&mut self) {
+        while let Some(id) = self.hub.next_runnable() {
+            if let Some(conn) = find(&mut self.conns, id) {
+                enqueue(&mut self.ready, conn);
+            }
+        }
+        let mut now = self.net.now();
+        let deadline = now.after(PHASE_US);
+        for visit in 1..=self.ready.len() {
+            let Some(id) = self.ready.pop_front() else {
+                break;
+            };
+            self.read_one(now, id);
+            if visit % VISITS_A_LOOK == 0 {
+                now = self.net.now();
+                if now >= deadline {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn read_one(&mut self, now: Now, id: ConnId) {
+        let Some(conn) = find(&mut self.conns, id) else {
+            return;
+        };
+        conn.queued = false;
+        match self.hub.resume(now, id) {
+            Resume::Read => {}
+            Resume::Blocked if conn.end == End::Write => return self.broken.push(id),
+            Resume::Wait | Resume::Blocked => return,
+        }
+        if !conn.readable {
+            return;
+        }
+        match self.net.read(&mut conn.socket, &mut self.scratch) {
+            Ok(0) => {
+                conn.readable = false;
+                self.hub.finish(now, id);
+                match conn.end {
+                    End::Write => self.broken.push(id),
+                    End::None | End::Read => conn.end = End::Read,
+                }
+            }
+            Ok(n) => {
+                self.hub.receive(now, id, &self.scratch[..n]);
+                enqueue(&mut self.ready, conn);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => conn.readable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                enqueue(&mut self.ready, conn)
+            }
+            Err(error) => {
+                tracing::debug!(slot = id.slot(), %error, "reading ended");
+                self.broken.push(id);
+            }
+        }
+    }
+
+    /// Gives everybody what is owed, within the budget; the carousel goes on where it stood in the next turn.
+    fn flush(&mut self) {
+        let mut now = self.net.now();
+        let deadline = now.after(PHASE_US);
+        // Those that blocked before are visited once a turn, so that one that never takes all cannot hold the others up.
+        for _ in 0..self.unblocked.len() {
+            let Some(id) = self.unblocked.pop_front() else {
+                break;
+            };
+            self.flush_one(now, id);
+        }
+        let mut visits = 0;
+        while let Some(id) = self.hub.next_owed() {
+            self.flush_one(now, id);
+            visits += 1;
+            if visits % VISITS_A_LOOK == 0 {
+                now = self.net.now();
+                if now >= deadline {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// One visit: all that is owed by now, in one write.
+    fn flush_one(&mut self, now: Now, id: ConnId) {
+        let Some(conn) = find(&mut self.conns, id) else {
+            return;
+        };
+        if !conn.writable {
+            return;
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let n = self.hub.output(id, &mut slices);
+        if n == 0 {
+            return;
+        }
+        match self.net.write(&mut conn.socket, &slices[..n]) {
+            Ok(written) => {
+                if self.hub.sent(now, id, written) {
+                    self.unblocked.push_back(id);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => conn.writable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.unblocked.push_back(id)
+            }
+            Err(error) => {
+                tracing::debug!(slot = id.slot(), %error, "writing ended");
+                conn.writable = false;
+                conn.readable = true;
+                if conn.end == End::Read {
+                    self.broken.push(id);
+                } else {
+                    // What it sent before it went is still to be read; that ends in an error or in its end.
+                    conn.end = End::Write;
+                    enqueue(&mut self.ready, conn);
+                }
+            }
+        }
+    }
+
+    /// Closes what has ended: only here, at the turn's end, so that no event of this turn meets a newcomer.
+    fn reap(&mut self) {
+        let now = self.net.now();
+        for id in self.broken.drain(..) {
+            if find(&mut self.conns, id).is_some() {
+                self.hub.disconnect(now, id);
+                self.conns[id.slot() as usize] = None;
+            }
+        }
+        while let Some(id) = self.hub.next_done() {
+            if find(&mut self.conns, id).is_none() {
+                continue;
+            }
+            tracing::debug!(slot = id.slot(), "closed");
+            self.hub.disconnect(now, id);
+            if let Some(conn) = self.conns[id.slot() as usize].take()
+                && conn.end == End::None
+            {
+                self.linger(now, conn.socket);
+            }
+        }
+        while let Some((_, socket)) = self.lingering.pop_front_if(|(until, _)| *until <= now) {
+            self.discard(socket);
+        }
+    }
+
+    /// Ends a connection whose peer has not: were it closed over input that nobody has read, a reset would follow and
+    /// could destroy the last bytes before the peer has read them.
+    fn linger(&mut self, now: Now, mut socket: N::Socket) {
+        self.net.close_write(&mut socket);
+        if self.stopping {
+            return self.discard(socket);
+        }
+        self.lingering.push_back((now.after(LINGER_US), socket));
+        if self.lingering.len() > LINGERING_MAX
+            && let Some((_, oldest)) = self.lingering.pop_front()
+        {
+            self.discard(oldest);
+        }
+    }
+
+    /// Reads away what nobody wants, and closes.
+    fn discard(&mut self, mut socket: N::Socket) {
+        for _ in 0..DISCARDS_MAX {
+            if !matches!(self.net.read(&mut socket, &mut self.scratch), Ok(1..)) {
+                break;
+            }
+        }
+    }
+}
+
+/// The connection, if it is still there and not another in its slot.
+fn find<S>(conns: &mut [Option<Conn<S>>], id: ConnId) -> Option<&mut Conn<S>> {
+    conns
+        .get_mut(id.slot() as usize)?
+        .as_mut()
+        .filter(|conn| conn.id == id)
+}
+
+fn enqueue<S>(ready: &mut VecDeque<ConnId>, conn: &mut Conn<S>) {
+    if !conn.queued {
+        conn.queued = true;
+        ready.push_back(conn.id);
+    }
+}
