@@ -1,0 +1,181 @@
+//! The log, on standard error: never waits, never panics, counts what it could not write and says so. Decides nothing
+//! about what is logged.
+
+use crate::cli::{LogFormat, LogLevel};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::net::SendFlags;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Sends everything that is logged from now on to standard error.
+pub fn start(level: LogLevel, format: LogFormat) {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let journal = Journal::new(io::stderr().as_fd(), format);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(journal);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// Where log lines go, each whole or not at all.
+#[derive(Debug)]
+struct Journal {
+    to: Sink,
+    format: LogFormat,
+    /// Lines that could not be written since the last that could.
+    dropped_lines: AtomicU64,
+}
+
+/// How standard error can be written to without waiting.
+#[derive(Debug)]
+enum Sink {
+    /// A pipe or a terminal, opened anew: not waiting is a property of the opening, and the one that was inherited is
+    /// shared with other programs.
+    Reopened(OwnedFd),
+    /// A socket.
+    Socket(OwnedFd),
+    /// A file or a device, where writing never waits for anybody; or what could not be opened anew, after a look
+    /// whether there is place.
+    Shared(OwnedFd),
+    /// It is closed.
+    Nowhere,
+}
+
+impl Journal {
+    fn new(stderr: BorrowedFd<'_>, format: LogFormat) -> Journal {
+        Journal {
+            to: Sink::of(stderr).unwrap_or(Sink::Nowhere),
+            format,
+            dropped_lines: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes one line, after the number of those that were dropped before it, if any were.
+    fn write_line(&self, line: &[u8]) {
+        let dropped = self.dropped_lines.load(Ordering::Relaxed);
+        let written = if dropped == 0 {
+            self.to.write(line)
+        } else {
+            let note = match self.format {
+                LogFormat::Text => format!("{dropped} log lines dropped\n"),
+                LogFormat::Json => format!(
+                    "{{\"level\":\"WARN\",\"fields\":{{\"log_lines_dropped\":{dropped}}}}}\n"
+                ),
+            };
+            self.to.write(&[note.as_bytes(), line].concat())
+        };
+        if written {
+            self.dropped_lines.store(0, Ordering::Relaxed);
+        } else {
+            self.dropped_lines.store(dropped + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Sink {
+    fn of(stderr: BorrowedFd<'_>) -> rustix::io::Result<Sink> {
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(stderr)?.st_mode);
+        let own = rustix::io::fcntl_dupfd_cloexec(stderr, 3)?;
+        let reopened = || {
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            rustix::fs::open("/dev/fd/2", flags, Mode::empty())
+        };
+        Ok(match kind {
+            FileType::Socket => Sink::Socket(own),
+            FileType::Fifo | FileType::CharacterDevice => {
+                reopened().map_or(Sink::Shared(own), Sink::Reopened)
+            }
+            _ => Sink::Shared(own),
+        })
+    }
+
+    /// Writes a line whole; returns whether it did. A line of up to 4 KiB (`PIPE_BUF`) is never cut by a pipe.
+    fn write(&self, line: &[u8]) -> bool {
+        let written = match self {
+            Sink::Reopened(fd) => rustix::io::write(fd, line),
+            Sink::Socket(fd) => {
+                rustix::net::send(fd, line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+            }
+            Sink::Shared(fd) if has_place(fd.as_fd()) => rustix::io::write(fd, line),
+            Sink::Shared(_) | Sink::Nowhere => return false,
+        };
+        written == Ok(line.len())
+    }
+}
+
+fn has_place(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// One log line on its way.
+struct LineWriter<'a>(&'a Journal);
+
+impl io::Write for LineWriter<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_line(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Journal {
+    type Writer = LineWriter<'a>;
+
+    fn make_writer(&'a self) -> LineWriter<'a> {
+        LineWriter(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_and_told() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let journal = Journal::new(ours.as_fd(), LogFormat::Text);
+        let line = [b'x'; 1000];
+        let mut written = 0;
+        while journal.dropped_lines.load(Ordering::Relaxed) < 3 {
+            journal.write_line(&line);
+            written += 1;
+        }
+        let mut read = vec![0; (written - 3) * line.len()];
+        theirs.read_exact(&mut read).unwrap();
+        journal.write_line(b"again\n");
+        drop((journal, ours));
+        let mut rest = String::new();
+        theirs.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "3 log lines dropped\nagain\n");
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_fault() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let journal = Journal::new(ours.as_fd(), LogFormat::Text);
+        drop(theirs);
+        journal.write_line(b"nobody hears this\n");
+        assert_eq!(journal.dropped_lines.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,93 @@
+//! The command line into one subcommand.
+
+use clap::Parser;
+use madang::cli::{Cli, Command, Serve};
+use madang::hub::Wire;
+use madang::hub::limits::Limits;
+use madang::journal;
+use madang::net::listener::Listener;
+use madang::net::reactor::{self, Ended};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Descriptors that are no clients': standard streams, poll, signals, log, and connections on their way out.
+const DESCRIPTORS_RESERVED: u64 = 32;
+
+fn main() -> ExitCode {
+    let Command::Serve(serve) = Cli::parse().command;
+    match run(&serve) {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::Forced(signal)) => ExitCode::from(128 + signal as u8),
+        Err(error) => {
+            // Not `eprintln`: standard error may be closed.
+            let _ = writeln!(std::io::stderr(), "madang: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(serve: &Serve) -> Result<Ended, Box<dyn Error>> {
+    let addresses = serve.chat_addresses();
+    let limits = serve.limits(clients_max(
+        serve.max_clients,
+        addresses.len() + serve.listen_raw.len(),
+    )?);
+    limits.check()?;
+    journal::start(serve.log_level, serve.log_format);
+    let mut listeners = Vec::new();
+    for (addresses, wire) in [(&addresses, Wire::Chat), (&serve.listen_raw, Wire::Raw)] {
+        for address in addresses {
+            listeners.extend(Listener::bind(address, wire, serve.socket_options())?);
+        }
+    }
+    announce(&listeners, &limits);
+    Ok(reactor::serve(listeners, limits)?)
+}
+
+/// Tells whoever started the server where it listens. A closed standard output is no reason not to serve.
+fn announce(listeners: &[Listener], limits: &Limits) {
+    let mut out = std::io::stdout().lock();
+    for listener in listeners {
+        let _ = writeln!(out, "listening on {listener}");
+        tracing::info!(%listener, "listening");
+    }
+    let _ = out.flush();
+    let memory_mib = limits.memory_bytes_max() >> 20;
+    tracing::info!(
+        clients_max = limits.clients_max,
+        rooms_max = limits.rooms_max,
+        memory_mib,
+        "limits"
+    );
+}
+
+/// How many clients there may be at a time: what was asked for, or what the descriptor limit allows once it is raised
+/// as far as it goes.
+fn clients_max(wanted: Option<u32>, listeners: usize) -> Result<usize, String> {
+    let limit = getrlimit(Resource::Nofile);
+    // A limit that cannot be raised is as good as one that need not be.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let reserved = DESCRIPTORS_RESERVED + listeners as u64;
+    let allowed = descriptors.saturating_sub(reserved);
+    match wanted {
+        Some(wanted) if u64::from(wanted) > allowed => Err(format!(
+            "--max-clients {wanted} needs {} descriptors, but the limit is {descriptors}; raise it with ulimit -n",
+            u64::from(wanted) + reserved
+        )),
+        Some(wanted) => Ok(wanted as usize),
+        None if allowed == 0 => Err(format!(
+            "the limit of {descriptors} descriptors leaves none for clients: at least {} are needed; raise it with ulimit -n",
+            reserved + 1
+        )),
+        None => Ok(allowed.min(1 << 24) as usize),
+    }
+}
