@@ -65,7 +65,7 @@ impl Crowd {
     }
 
     /// How many connections come from an address.
-    pub fn from_address(&self, address: IpAddr) -> usize {
+    pub fn count_from(&self, address: IpAddr) -> usize {
         self.addresses.get(&address).copied().unwrap_or(0)
     }
 
@@ -392,5 +392,245 @@ impl Hub {
     /// How many are in a room, for people.
     pub(super) fn here(&self, number: u32) -> impl fmt::Display + use<> {
         grouped(self.crowd.rooms[number as usize].members.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::ROOM_LOG_BYTES_MIN;
+    use super::super::yard::Yard;
+    use super::super::{ConnId, Resume};
+    use super::*;
+
+    fn small(slow: SlowPolicy) -> Limits {
+        Limits {
+            line_bytes_max: 256,
+            room_log_bytes_max: ROOM_LOG_BYTES_MIN,
+            slow,
+            ..Limits::default()
+        }
+    }
+
+    /// A room in which nothing more will be announced.
+    fn settled(limits: Limits, members: usize) -> (Yard, Vec<ConnId>) {
+        let mut yard = Yard::new(limits);
+        let ids: Vec<ConnId> = (0..members).map(|_| yard.join()).collect();
+        yard.settle();
+        (yard, ids)
+    }
+
+    /// (lines of others received, lines told as skipped)
+    fn tally(given: &str) -> (u64, u64) {
+        given.lines().fold((0, 0), |(received, skipped), line| {
+            match line
+                .strip_prefix("* ")
+                .and_then(|rest| rest.split_once(" lines skipped"))
+            {
+                Some((lines, _)) => (received, skipped + lines.parse::<u64>().unwrap()),
+                None => (received + u64::from(line.starts_with("guest")), skipped),
+            }
+        })
+    }
+
+    #[test]
+    fn a_slow_member_loses_what_it_is_told_of_and_the_others_nothing() {
+        for stop_after in [0, 1, 7, 100, 5000] {
+            let (mut yard, ids) = settled(small(SlowPolicy::Skip), 3);
+            let (mut healthy, mut slow) = (String::new(), String::new());
+            for i in 0..2000 {
+                yard.send(
+                    ids[0],
+                    format!("line {i} {}\n", "x".repeat(i % 200)).as_bytes(),
+                );
+                yard.flush_only(&[ids[0], ids[1]], |id, text| {
+                    if id == ids[1] {
+                        healthy += text;
+                    }
+                });
+                if slow.len() < stop_after {
+                    slow += &yard.read_some(ids[2], 13);
+                }
+                // It speaks too, and its own lines do not count.
+                if i % 100 == 0 {
+                    yard.send(ids[2], b"mine\n");
+                }
+            }
+            slow += &yard.read(ids[2]);
+            assert_eq!(tally(&healthy), (2020, 0));
+            let (received, skipped) = tally(&slow);
+            assert_eq!(received + skipped, 2000, "{stop_after}");
+            assert!(skipped > 0 && slow.ends_with("199\n") || slow.contains("line 1999"));
+        }
+    }
+
+    #[test]
+    fn with_close_a_slow_member_is_told_what_it_lost_and_closed() {
+        let (mut yard, ids) = settled(small(SlowPolicy::Close), 3);
+        yard.send(ids[0], b"first\n");
+        assert_eq!(yard.read_some(ids[2], 5), "guest");
+        for i in 0..1000 {
+            yard.send(ids[0], format!("line {i} {}\n", "x".repeat(100)).as_bytes());
+            yard.flush_only(&[ids[0], ids[1]], |_, _| {});
+        }
+        let last = yard.read(ids[2]);
+        let lines: Vec<&str> = last.lines().collect();
+        assert_eq!(lines[0], "1: first");
+        assert!(lines[1].ends_with("lines skipped: you are reading too slowly"));
+        assert_eq!(lines[2..], ["! closed: you are reading too slowly"]);
+        assert_eq!(yard.reap(), [ids[2]]);
+    }
+
+    #[test]
+    fn with_wait_nobody_loses_anything_and_who_makes_no_progress_is_closed() {
+        let (mut yard, ids) = settled(small(SlowPolicy::Wait), 3);
+        let (mut said, mut slow) = (0, String::new());
+        for round in 0..20_000 {
+            let line = format!("line {said} {}\n", "x".repeat(100));
+            if yard.send(ids[0], line.as_bytes()) == Resume::Read {
+                said += 1;
+            }
+            yard.flush_only(&[ids[0], ids[1]], |_, _| {});
+            if round % 8 == 0 {
+                slow += &yard.read_some(ids[2], 300);
+            }
+            yard.run();
+        }
+        assert!(said < 15_000, "the sender was made to wait");
+        slow += &yard.read(ids[2]);
+        yard.run();
+        slow += &yard.read(ids[2]);
+        assert_eq!(tally(&slow), (said, 0));
+        while yard.send(ids[0], &[b'y'; 200]) == Resume::Read {
+            yard.send(ids[0], b"\n");
+            yard.flush_only(&[ids[0], ids[1]], |_, _| {});
+        }
+        assert!(yard.reap().is_empty());
+        yard.pass(yard.hub.limits.slow_timeout_us);
+        yard.run();
+        assert_eq!(yard.send(ids[0], b"at last\n"), Resume::Read);
+        assert!(
+            yard.read(ids[2])
+                .ends_with("! closed: you are reading too slowly\n")
+        );
+        assert_eq!(yard.reap(), [ids[2]]);
+    }
+
+    #[test]
+    fn ten_thousand_arrivals_cost_a_member_a_line_a_second() {
+        let limits = Limits {
+            clients_max: 20_000,
+            announce_members_max: 20_000,
+            ..Limits::default()
+        };
+        let mut yard = Yard::new(limits);
+        let first = yard.knock(Wire::Chat).unwrap();
+        let mut heard = yard.read(first).len();
+        let mut others = Vec::new();
+        for i in 0..10_000 {
+            others.push(
+                yard.hub
+                    .connect(
+                        yard.now,
+                        super::super::Peer {
+                            address: None,
+                            wire: Wire::Chat,
+                        },
+                    )
+                    .unwrap(),
+            );
+            yard.now = yard.now.after(1000);
+            if i % 100 == 0 {
+                yard.pass(0);
+                heard += yard.read(first).len();
+            }
+        }
+        assert!((200..1024).contains(&heard), "{heard}");
+    }
+
+    #[test]
+    fn history_is_what_was_said_last_and_outlives_the_members() {
+        let mut yard = Yard::new(Limits {
+            history_lines: 3,
+            rooms_max: 3,
+            ..Limits::default()
+        });
+        let a = yard.join();
+        yard.pass(2_000_000);
+        yard.send(a, b"/join garden\n");
+        for i in 0..9 {
+            yard.send(a, format!("{i}\n").as_bytes());
+        }
+        yard.pass(1_000_000);
+        yard.send(a, b"/join lobby\n");
+        yard.read(a);
+        yard.run();
+        yard.send(a, b"/join garden\n");
+        assert_eq!(
+            yard.read(a),
+            "* you are in garden (1 here)\nguest1: 6\nguest1: 7\nguest1: 8\n"
+        );
+        yard.send(a, b"/join lobby\n/join pond\n/join lobby\n");
+        for _ in 0..4 {
+            yard.read(a);
+            yard.run();
+        }
+        assert_eq!(
+            yard.hub.crowd.rooms.len(),
+            4,
+            "lobby, garden, pond, and the raw room"
+        );
+        yard.send(a, b"/join well\n");
+        assert!(
+            yard.hub.crowd.find_room("garden").is_none(),
+            "the oldest empty room makes place"
+        );
+        assert!(yard.hub.crowd.find_room("pond").is_some());
+        yard.hub.disconnect(yard.now, a);
+        assert!(yard.hub.crowd.find_room("well").is_some());
+    }
+
+    #[test]
+    fn when_all_have_left_nothing_is_left() {
+        let mut yard = Yard::new(Limits {
+            history_lines: 0,
+            ..Limits::default()
+        });
+        for round in 0..3 {
+            let ids: Vec<ConnId> = (0..20).map(|_| yard.join()).collect();
+            for (i, &id) in ids.iter().enumerate() {
+                yard.send(
+                    id,
+                    format!("/nick kim{round}{i}\n/join room{}\nhello\n", i % 4).as_bytes(),
+                );
+                yard.flush();
+                yard.run();
+            }
+            for id in ids {
+                yard.hub.disconnect(yard.now, id);
+            }
+            yard.settle();
+            let crowd = &yard.hub.crowd;
+            assert_eq!(
+                (
+                    crowd.rooms.len(),
+                    crowd.rooms_by_name.len(),
+                    crowd.emptied.len()
+                ),
+                (2, 1, 0)
+            );
+            assert_eq!(
+                (
+                    crowd.chosen.len(),
+                    crowd.guests.len(),
+                    crowd.addresses.len()
+                ),
+                (0, 0, 0)
+            );
+            assert_eq!((yard.hub.clients(), yard.hub.has_owed()), (0, false));
+        }
+        assert_eq!(
+            yard.hub.crowd.last_guest, 60,
+            "a guest's name is never given again"
+        );
     }
 }

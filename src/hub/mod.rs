@@ -17,11 +17,15 @@
 //! A [`ConnId`] that is no longer in use is ignored by every input, so a late event can do no harm. Nothing that a
 //! peer sends makes the hub panic; a panic is a fault of the hub or of its caller.
 //!
-//! `requests` does what a line asks for, `crowd` keeps who is where; everything else is a leaf that one can read on
-//! its own, in the order of the data: `telnet`, `frame`, `text`, `command`, `name`, `session`, `log`, `room`, `outbox`.
+//! # Where to read
+//! `words` is what the contract speaks of, [`limits`] every cap. Then the leaves, each to be read on its own, in the
+//! order of the data: `telnet`, `frame`, `text`, `command`, `name`, `session`, `log`, `room`, `outbox`. What composes
+//! them is one `impl Hub` in four places: here the contract, in `requests` what a line does, in `crowd` who is where,
+//! in `flow` whose turn it is.
 
 mod command;
 mod crowd;
+mod flow;
 mod frame;
 pub mod limits;
 mod log;
@@ -32,128 +36,21 @@ mod room;
 mod session;
 mod telnet;
 mod text;
+mod words;
+#[cfg(test)]
+mod yard;
 
 use crowd::Crowd;
-use limits::{Limits, PRIVATE_BYTES_MARK};
+use flow::Obstacle;
+use limits::Limits;
 use outbox::Outbox;
-pub use session::Wire;
 use session::{Phase, Session};
 use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::fmt;
 use std::io::IoSlice;
 use std::net::IpAddr;
-
-/// A time: microseconds since a start that only the caller knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Now(u64);
-
-impl Now {
-    /// The time so many microseconds after the start.
-    pub const fn from_micros(micros: u64) -> Now {
-        Now(micros)
-    }
-
-    /// Microseconds since the start.
-    pub const fn as_micros(self) -> u64 {
-        self.0
-    }
-
-    /// The time so many microseconds later.
-    pub const fn after(self, micros: u64) -> Now {
-        Now(self.0.saturating_add(micros))
-    }
-}
-
-/// A connection: the slot that it has (low half) and a serial number that nobody else in that slot has had (high
-/// half). The same number is its poll token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(usize);
-
-impl ConnId {
-    /// The largest slot. The numbers above are free for other tokens.
-    pub const SLOT_MAX: u32 = u32::MAX - 0x1_0000;
-
-    fn new(slot: u32, serial: u32) -> ConnId {
-        assert!(
-            slot <= ConnId::SLOT_MAX,
-            "no machine holds that many connections"
-        );
-        ConnId((serial as usize) << 32 | slot as usize)
-    }
-
-    /// The connection's slot: small, and free again once it is disconnected.
-    pub fn slot(self) -> u32 {
-        self.0 as u32
-    }
-
-    /// The id as a poll token.
-    pub fn to_token(self) -> usize {
-        self.0
-    }
-
-    /// The id of a poll token; `None` if the token is no connection's.
-    pub fn from_token(token: usize) -> Option<ConnId> {
-        (token as u32 <= ConnId::SLOT_MAX).then_some(ConnId(token))
-    }
-}
-
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its address; `None` for a Unix-domain socket.
-    pub address: Option<IpAddr>,
-    /// What the listener that it came to speaks.
-    pub wire: Wire,
-}
-
-/// Why a newcomer is not let in. Its text is what the newcomer is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// There are as many connections as there may be.
-    Full(usize),
-    /// There are as many from its address as there may be.
-    PerAddress(usize),
-    /// The server is about to end.
-    ShuttingDown,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Full(clients) => {
-                write!(f, "server is full: {clients} connections; try again later")
-            }
-            Refusal::PerAddress(clients) => {
-                write!(
-                    f,
-                    "server is full for your address: {clients} connections; close one first"
-                )
-            }
-            Refusal::ShuttingDown => f.write_str("server is shutting down"),
-        }
-    }
-}
-
-/// What has happened since the start, for the operator. Nothing is dropped that is not counted here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Connections let in.
-    pub connections: u64,
-    /// Newcomers not let in.
-    pub refused_connections: u64,
-    /// Lines said to a room.
-    pub lines: u64,
-    /// Lines refused: not UTF-8, too long, not understood.
-    pub refused_lines: u64,
-    /// Bytes of over-long lines that were discarded.
-    pub discarded_bytes: u64,
-    /// Lines skipped, summed over the members that they were taken from.
-    pub skipped_lines: u64,
-    /// Members closed because they read too slowly.
-    pub slow_closed: u64,
-}
+pub use words::{ConnId, Now, Peer, Refusal, Resume, Totals, Wire};
 
 /// One connection.
 #[derive(Debug)]
@@ -175,48 +72,13 @@ struct Client {
     finished: bool,
 }
 
-const NEVER: Now = Now(u64::MAX);
+const NEVER: Now = Now::from_micros(u64::MAX);
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Client(ConnId),
     Room(u32),
-}
-
-/// Whether a connection may be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resume {
-    /// Yes, once.
-    Read,
-    /// Not yet: time or the others will let it.
-    Wait,
-    /// Not unless it takes what it is owed, if ever again.
-    Blocked,
-}
-
-impl From<Obstacle> for Resume {
-    fn from(obstacle: Obstacle) -> Resume {
-        match obstacle {
-            Obstacle::Allowance | Obstacle::Room | Obstacle::Turn => Resume::Wait,
-            Obstacle::Backlog | Obstacle::Over => Resume::Blocked,
-        }
-    }
-}
-
-/// Why a client may not speak right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Obstacle {
-    /// It has used up its allowance: a timer wakes it.
-    Allowance,
-    /// It does not read what it is owed, or has not read enough to change rooms: its own progress wakes it.
-    Backlog,
-    /// Its room has been said so much that the others must be given it first: the room wakes it.
-    Room,
-    /// It has had its visit, and is due again after the others.
-    Turn,
-    /// It has said all that it may say: nothing wakes it.
-    Over,
 }
 
 /// The whole state of the server. See the [module](self) for the order of calls.
@@ -426,6 +288,9 @@ impl Hub {
     pub fn output<'a>(&'a mut self, id: ConnId, slices: &mut [IoSlice<'a>]) -> usize {
         let Some(slot) = self.slot(id) else { return 0 };
         let client = &mut self.clients[slot as usize];
+        if client.session.phase == Phase::Done {
+            return 0;
+        }
         if client.outbox.skipped_lines() > 0 && client.outbox.private_bytes() == 0 {
             let lines = client.outbox.take_skipped();
             client
@@ -481,7 +346,7 @@ impl Hub {
             return Err(Refusal::Full(self.limits.clients_max));
         }
         let per_ip = self.limits.clients_per_ip_max;
-        if per_ip > 0 && address.is_some_and(|address| self.crowd.from_address(address) >= per_ip) {
+        if per_ip > 0 && address.is_some_and(|address| self.crowd.count_from(address) >= per_ip) {
             return Err(Refusal::PerAddress(per_ip));
         }
         Ok(())
@@ -527,178 +392,206 @@ impl Hub {
         intake.feed_partial(|line| self.take(now, slot, session::Input::Line(line)));
         self.clients[slot as usize].session.intake = intake;
     }
+}
 
-    /// What keeps a client from speaking.
-    fn obstacle(&mut self, now: Now, slot: u32) -> Option<Obstacle> {
-        let client = &self.clients[slot as usize];
-        match client.session.phase {
-            Phase::Open => {}
-            Phase::Moving { until } if client.outbox.cursor() < until => {
-                return Some(Obstacle::Backlog);
-            }
-            Phase::Moving { .. } => {}
-            Phase::Listening | Phase::Draining { .. } | Phase::Done => return Some(Obstacle::Over),
-        }
-        let backlog = client.outbox.private_bytes() > PRIVATE_BYTES_MARK
-            || client.outbox.own_ranges() >= limits::OWN_RANGES_MAX;
-        if backlog {
-            return Some(Obstacle::Backlog);
-        }
-        if client.session.may_speak_at(&self.limits) > now {
-            return Some(Obstacle::Allowance);
-        }
-        (!self.crowd.rooms[client.room as usize].is_open(&self.limits)).then_some(Obstacle::Room)
+#[cfg(test)]
+mod tests {
+    use super::yard::Yard;
+    use super::*;
+
+    #[test]
+    fn what_one_says_the_others_receive_and_it_does_not() {
+        let mut yard = Yard::new(Limits::default());
+        let (a, b, c) = (yard.join(), yard.join(), yard.join());
+        yard.settle();
+        yard.send(a, b"one\ntw");
+        yard.send(b, b"1\n");
+        yard.send(a, b"o\n");
+        assert_eq!(yard.read(a), "guest2: 1\n");
+        assert_eq!(yard.read(b), "guest1: one\nguest1: two\n");
+        assert_eq!(yard.read(c), "guest1: one\nguest2: 1\nguest1: two\n");
     }
 
-    /// Stops a client from being read, and sees to it that it is woken.
-    fn pause(&mut self, now: Now, slot: u32) {
-        let obstacle = self.obstacle(now, slot).unwrap_or(Obstacle::Turn);
-        let client = &mut self.clients[slot as usize];
-        client.paused = Some(obstacle);
-        match obstacle {
-            Obstacle::Turn => self.runnable.push_back(client.id),
-            Obstacle::Room => {
-                let room = client.room;
-                self.crowd.rooms[room as usize].stalled.push(client.id);
-                self.watch(now, room);
-            }
-            Obstacle::Allowance | Obstacle::Backlog | Obstacle::Over => {}
-        }
-        self.arm(now, slot);
+    #[test]
+    fn a_late_event_can_do_no_harm() {
+        let mut yard = Yard::new(Limits::default());
+        let old = yard.join();
+        yard.hub.disconnect(yard.now, old);
+        let new = yard.join();
+        assert_eq!(old.slot(), new.slot());
+        assert_ne!(old, new);
+        yard.hub.receive(yard.now, old, b"boo\n/quit\n");
+        yard.hub.finish(yard.now, old);
+        assert!(!yard.hub.sent(yard.now, old, 5));
+        yard.hub.disconnect(yard.now, old);
+        assert_eq!(
+            (yard.hub.clients(), yard.hub.resume(yard.now, new)),
+            (1, Resume::Read)
+        );
     }
 
-    /// Lets a client that was paused for this reason be asked again whether it may speak.
-    fn wake(&mut self, slot: u32, obstacle: Obstacle) {
-        let client = &self.clients[slot as usize];
-        if client.paused == Some(obstacle) {
-            self.runnable.push_back(client.id);
-        }
+    #[test]
+    fn an_id_is_a_token_and_the_tokens_above_are_free() {
+        let id = ConnId::new(7, 9);
+        assert_eq!(ConnId::from_token(id.to_token()), Some(id));
+        assert_eq!(id.slot(), 7);
+        assert_eq!(ConnId::from_token(usize::MAX), None);
+        assert_eq!(ConnId::from_token(ConnId::SLOT_MAX as usize + 1), None);
     }
 
-    /// Wakes those who waited for their room, if it is open again.
-    fn wake_stalled(&mut self, room: u32) {
-        let room = &mut self.crowd.rooms[room as usize];
-        if room.stalled.is_empty() || !room.is_open(&self.limits) {
-            return;
-        }
-        self.runnable.extend(room.stalled.drain(..));
-    }
-
-    /// A client has made progress, or has changed its phase: acts upon what it may have waited for.
-    fn settle(&mut self, slot: u32) {
-        let client = &mut self.clients[slot as usize];
-        let until = client.session.until().unwrap_or(u64::MAX);
-        if matches!(client.session.phase, Phase::Draining { .. }) && !client.outbox.owes(until) {
-            client.session.phase = Phase::Done;
-            self.done.push_back(client.id);
-        }
-        self.wake(slot, Obstacle::Backlog);
-    }
-
-    /// Gives a client all that it is owed by now, and closes it then.
-    fn drain(&mut self, now: Now, slot: u32) {
-        let client = &self.clients[slot as usize];
-        let end = self.crowd.rooms[client.room as usize].log.end();
-        self.drain_until(now, slot, client.session.until().unwrap_or(end));
-    }
-
-    /// Gives a client its private bytes and its room's log up to `until`, and closes it then.
-    fn drain_until(&mut self, now: Now, slot: u32, until: u64) {
-        let session = &mut self.clients[slot as usize].session;
-        if matches!(session.phase, Phase::Draining { .. } | Phase::Done) {
-            return;
-        }
-        session.phase = Phase::Draining {
-            until,
-            by: now.after(self.limits.drain_us),
+    #[test]
+    fn over_its_rate_a_client_is_held_and_loses_nothing() {
+        let limits = Limits {
+            rate_lines: 10,
+            burst_lines: 2,
+            ..Limits::default()
         };
-        self.owe(slot);
-        self.arm(now, slot);
-        self.settle(slot);
-    }
-
-    /// Puts a client into the queue of those who are owed bytes.
-    fn owe(&mut self, slot: u32) {
-        let client = &mut self.clients[slot as usize];
-        if !client.queued {
-            client.queued = true;
-            self.owed.push_back(client.id);
-        }
-    }
-
-    fn next_queued(&mut self) -> Option<ConnId> {
-        while let Some(id) = self.owed.pop_front() {
-            if let Some(slot) = self.slot(id) {
-                self.clients[slot as usize].queued = false;
-                return Some(id);
-            }
-        }
-        None
-    }
-
-    fn next_member(&mut self) -> Option<ConnId> {
-        while let Some(number) = self.turning.pop_front() {
-            let room = &mut self.crowd.rooms[number as usize];
-            let member = room.next_visit();
-            if room.carousel.is_turning() {
-                self.turning.push_back(number);
-            }
-            if !room.stalled.is_empty() {
-                self.wake_stalled(number);
-            }
-            if let Some(member) = member {
-                return Some(self.clients[member as usize].id);
-            }
-        }
-        None
-    }
-
-    /// Sees to it that a client's next deadline is in the heap of timers. A later one that is there already rings in
-    /// vain.
-    fn arm(&mut self, now: Now, slot: u32) {
-        let client = &mut self.clients[slot as usize];
-        if let Some(due) = client.session.deadline(now, &self.limits)
-            && due < client.armed
-        {
-            client.armed = due;
-            self.timers.push(Reverse((due, Timer::Client(client.id))));
-        }
-    }
-
-    fn tick_client(&mut self, now: Now, id: ConnId, due: Now) {
-        let Some(slot) = self.slot(id) else { return };
-        let client = &mut self.clients[slot as usize];
-        if client.armed != due {
-            return;
-        }
-        client.armed = NEVER;
-        let session = &mut client.session;
-        let idle_us = self.limits.idle_timeout_us;
-        if let Phase::Draining { by, .. } = session.phase {
-            if by <= now {
-                session.phase = Phase::Done;
-                self.done.push_back(id);
-            }
-        } else if session.phase == Phase::Open
-            && idle_us > 0
-            && session.heard_at.after(idle_us) <= now
-            && client.paused.is_none()
-        {
-            self.refuse(
-                slot,
-                format_args!("closed: nothing received for {} s", idle_us / 1_000_000),
+        let mut yard = Yard::new(limits);
+        let (a, b) = (yard.join(), yard.join());
+        yard.settle();
+        yard.send(a, b"1\n2\n3\n4\n");
+        assert_eq!(yard.read(b), "guest1: 1\nguest1: 2\n");
+        assert_eq!(yard.send(a, b"x\n"), Resume::Wait);
+        for line in ["guest1: 3\n", "guest1: 4\n"] {
+            assert_eq!(yard.read(b), "");
+            assert!(
+                yard.hub
+                    .next_deadline()
+                    .is_some_and(|due| due <= yard.now.after(100_000))
             );
-            self.drain(now, slot);
-        } else if session
-            .partial_due(&self.limits)
-            .is_some_and(|due| due <= now)
-        {
-            session.heard_at = now;
-            if self.obstacle(now, slot).is_none() {
-                self.take_partial(now, slot);
-            }
+            yard.pass(100_000);
+            yard.run();
+            assert_eq!(yard.read(b), line);
         }
-        self.wake(slot, Obstacle::Allowance);
-        self.arm(now, slot);
+    }
+
+    #[test]
+    fn who_does_not_read_is_not_read() {
+        let mut yard = Yard::new(Limits::default());
+        let (a, b) = (yard.join(), yard.join());
+        yard.settle();
+        let mut asked = 0;
+        while yard.send(a, &b"/help\n".repeat(20)) == Resume::Read {
+            asked += 1;
+            assert!(asked < 100, "replies without end");
+        }
+        assert_eq!(yard.send(a, b"/help\n"), Resume::Blocked);
+        yard.send(b, b"/msg guest1 hello\n");
+        assert_eq!(yard.read(b), "! line not sent: guest1 is not reading\n");
+        yard.read(a);
+        yard.run();
+        yard.read(a);
+        yard.send(b, b"/msg guest1 hello\n");
+        assert!(yard.read(a).ends_with("guest2 -> you: hello\n"));
+    }
+
+    #[test]
+    fn at_its_peers_end_a_client_is_given_all_and_closed() {
+        for (half_close, closed) in [
+            (limits::HalfClose::Close, true),
+            (limits::HalfClose::Keep, false),
+        ] {
+            let mut yard = Yard::new(Limits {
+                half_close,
+                ..Limits::default()
+            });
+            let (a, b) = (yard.join(), yard.join());
+            yard.settle();
+            yard.send(b, b"before\n");
+            yard.send(a, b"last wor");
+            yard.send(a, b"ds");
+            yard.hub.finish(yard.now, a);
+            yard.send(b, b"after\n");
+            assert_eq!(yard.read(b), "guest1: last words\n");
+            assert!(yard.reap().is_empty(), "not before it has been given all");
+            let given = yard.read(a);
+            assert!(given.starts_with("guest2: before\n"));
+            assert_eq!(given.ends_with("guest2: after\n"), !closed);
+            assert_eq!(yard.reap() == [a], closed);
+        }
+    }
+
+    #[test]
+    fn who_is_silent_for_long_is_told_and_closed() {
+        let mut yard = Yard::new(Limits {
+            idle_timeout_us: 3_000_000,
+            ..Limits::default()
+        });
+        let (a, b) = (yard.join(), yard.join());
+        yard.settle();
+        yard.pass(2_000_000);
+        yard.send(b, b"here\n");
+        yard.pass(1_500_000);
+        assert!(
+            yard.read(a)
+                .ends_with("! closed: nothing received for 3 s\n")
+        );
+        assert_eq!(yard.reap(), [a]);
+    }
+
+    #[test]
+    fn an_unfinished_line_is_passed_on_after_a_silence() {
+        let mut yard = Yard::new(Limits {
+            partial_after_us: 50_000,
+            ..Limits::default()
+        });
+        let (a, b) = (yard.join(), yard.join());
+        yard.settle();
+        yard.send(a, b"I am ");
+        yard.pass(30_000);
+        yard.send(a, b"a client");
+        yard.pass(30_000);
+        assert_eq!(yard.read(b), "");
+        yard.pass(30_000);
+        assert_eq!(yard.read(b), "guest1: I am a client\n");
+    }
+
+    #[test]
+    fn at_the_end_everybody_is_told_and_let_go() {
+        let mut yard = Yard::new(Limits::default());
+        let (a, b) = (yard.join(), yard.join());
+        yard.settle();
+        yard.hub.shutdown(yard.now);
+        assert_eq!(yard.read(a), "* server is shutting down\n");
+        assert_eq!(yard.reap(), [a]);
+        assert_eq!(yard.knock(Wire::Chat), Err(Refusal::ShuttingDown));
+        yard.pass(4_999_999);
+        assert!(yard.reap().is_empty());
+        yard.pass(1);
+        assert_eq!(yard.reap(), [b], "who does not read is not waited for");
+    }
+
+    #[test]
+    fn newcomers_over_a_cap_are_told_which() {
+        let limits = Limits {
+            clients_max: 3,
+            clients_per_ip_max: 2,
+            ..Limits::default()
+        };
+        let mut yard = Yard::new(limits);
+        let a = yard.join();
+        yard.join();
+        assert_eq!(yard.knock(Wire::Chat), Err(Refusal::PerAddress(2)));
+        let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
+        let peer = Peer {
+            address: Some(mapped),
+            wire: Wire::Chat,
+        };
+        assert_eq!(
+            yard.hub.connect(yard.now, peer),
+            Err(Refusal::PerAddress(2))
+        );
+        yard.hub
+            .connect(
+                yard.now,
+                Peer {
+                    address: None,
+                    wire: Wire::Chat,
+                },
+            )
+            .unwrap();
+        assert_eq!(yard.knock(Wire::Chat), Err(Refusal::Full(3)));
+        yard.hub.disconnect(yard.now, a);
+        assert!(yard.knock(Wire::Chat).is_ok());
     }
 }

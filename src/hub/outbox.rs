@@ -13,6 +13,10 @@ pub struct Outbox {
     /// Never at the start of one of its own lines.
     cursor: u64,
     /// Stretches of the client's own lines behind the cursor, in order, apart from each other.
+    #[expect(
+        clippy::box_collection,
+        reason = "hardly anybody has any: 8 bytes for it, not 32"
+    )]
     own: Option<Box<VecDeque<Range<u64>>>>,
     /// Lines that were taken from it and that it has not been told of.
     skipped_lines: u64,
@@ -213,7 +217,7 @@ impl Outbox {
             }
             while at < until {
                 let from = at;
-                let stop = own.next().map_or(until..until, |range| range.clone());
+                let stop = own.next().map_or(until..until, Range::clone);
                 at = stop.end;
                 if from < stop.start.min(until) {
                     return Some(Segment::Log(from..stop.start.min(until)));

@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn commands_go_text_stays_whatever_the_chunking() {
-        let table: &[(&[u8], &[u8], &[[u8; 3]])] = &[
+        type Case<'a> = (&'a [u8], &'a [u8], &'a [[u8; 3]]);
+        let table: &[Case<'_>] = &[
             (b"plain\n", b"plain\n", &[]),
             (b"a\xff\xf1b", b"ab", &[]),
             (b"\xff\xf4\xff\xf3\xff\xf2x", b"x", &[]),

@@ -3,7 +3,8 @@
 use super::conn::Stream;
 use super::listener::Listener;
 use super::signal::Signals;
-use super::turn::{Event, Net, Turn};
+use super::turn::Turn;
+use super::world::{Event, Net};
 use crate::hub::limits::Limits;
 use crate::hub::{ConnId, Hub, Now, Peer};
 use mio::{Events, Interest, Poll, Registry, Token};

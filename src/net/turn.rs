@@ -1,7 +1,9 @@
 //! The order of a turn: accept, read, flush, deadlines, reap, each within a budget. Told the time and generic over
 //! its sockets, so that what is simulated is what serves. Never waits, never polls.
 
+use super::linger::{LINGER_US, Lingering};
 use super::listener::{AcceptFault, classify};
+use super::world::{Event, Net};
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
 use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
 use std::collections::VecDeque;
@@ -15,59 +17,6 @@ const PHASE_US: u64 = 2_000;
 const VISITS_A_LOOK: usize = 16;
 /// Microseconds until accepting is tried again after the system ran out of something.
 const ACCEPT_BACKOFF_US: u64 = 100_000;
-/// Microseconds that a closed connection is kept so that its peer can read the last bytes before a reset could
-/// destroy them, and how many are kept at a time.
-const LINGER_US: u64 = 1_000_000;
-const LINGERING_MAX: usize = 16;
-/// Reads of input that nobody wants, before a connection is closed over it.
-const DISCARDS_MAX: usize = 16;
-
-/// The world that a turn works on: real sockets, or simulated ones.
-pub trait Net {
-    /// One connection. Dropping it closes it.
-    type Socket;
-    /// The time.
-    fn now(&self) -> Now;
-    /// The next newcomer of a listener.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there is none, or whatever the system says.
-    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, Peer)>;
-    /// From now on reports the readiness of `socket`, both ways, by edges.
-    ///
-    /// # Errors
-    /// The system has no memory for it.
-    fn register(&mut self, socket: &mut Self::Socket, id: ConnId) -> io::Result<()>;
-    /// Reads what there is; 0 at the peer's end.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there is nothing, or the connection is broken.
-    fn read(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
-    /// Writes what it can.
-    ///
-    /// # Errors
-    /// `WouldBlock` when that is nothing, or the connection is broken.
-    fn write(&mut self, socket: &mut Self::Socket, slices: &[IoSlice<'_>]) -> io::Result<usize>;
-    /// Sends the peer the end of the stream.
-    fn close_write(&mut self, socket: &mut Self::Socket);
-}
-
-/// What the poll reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A listener has newcomers.
-    Newcomers(usize),
-    /// A connection can go on.
-    Ready {
-        /// Which; it may have gone since.
-        id: ConnId,
-        /// It may have something to read, or its end.
-        readable: bool,
-        /// It may take bytes.
-        writable: bool,
-    },
-}
-
 /// One socket and what is known of it.
 #[derive(Debug)]
 struct Conn<S> {
@@ -105,8 +54,8 @@ pub struct Turn<N: Net> {
     unblocked: VecDeque<ConnId>,
     /// Connections that ended by themselves in this turn.
     broken: Vec<ConnId>,
-    /// Closed connections whose peers may still have to read the last bytes, oldest first.
-    lingering: VecDeque<(Now, N::Socket)>,
+    /// Closed connections whose peers may still have to read the last bytes.
+    lingering: Lingering<N::Socket>,
     /// Which listeners may have newcomers.
     newcomers: Vec<bool>,
     /// Accepting pauses until then; the system has run out of descriptors or memory.
@@ -126,7 +75,7 @@ impl<N: Net> Turn<N> {
             ready: VecDeque::new(),
             unblocked: VecDeque::new(),
             broken: Vec::new(),
-            lingering: VecDeque::new(),
+            lingering: Lingering::default(),
             newcomers: vec![true; listeners],
             accept_pause: None,
             stopping: false,
@@ -176,11 +125,14 @@ impl<N: Net> Turn<N> {
         {
             return Some(0);
         }
-        let linger = self.lingering.front().map(|(until, _)| *until);
-        let next = [self.hub.next_deadline(), linger, self.accept_pause]
-            .into_iter()
-            .flatten()
-            .min()?;
+        let next = [
+            self.hub.next_deadline(),
+            self.lingering.next_deadline(),
+            self.accept_pause,
+        ]
+        .into_iter()
+        .flatten()
+        .min()?;
         Some(next.as_micros().saturating_sub(self.net.now().as_micros()))
     }
 
@@ -250,7 +202,9 @@ impl<N: Net> Turn<N> {
                         &[IoSlice::new(format!("! {refusal}\n").as_bytes())],
                     );
                 }
-                return self.linger(now, socket);
+                return self
+                    .lingering
+                    .add(&mut self.net, now.after(LINGER_US), socket);
             }
         };
         if let Err(error) = self.net.register(&mut socket, id) {
@@ -413,36 +367,16 @@ impl<N: Net> Turn<N> {
             if let Some(conn) = self.conns[id.slot() as usize].take()
                 && conn.end == End::None
             {
-                self.linger(now, conn.socket);
+                // At the server's own end nobody is waited for.
+                let until = if self.stopping {
+                    now
+                } else {
+                    now.after(LINGER_US)
+                };
+                self.lingering.add(&mut self.net, until, conn.socket);
             }
         }
-        while let Some((_, socket)) = self.lingering.pop_front_if(|(until, _)| *until <= now) {
-            self.discard(socket);
-        }
-    }
-
-    /// Ends a connection whose peer has not: were it closed over input that nobody has read, a reset would follow and
-    /// could destroy the last bytes before the peer has read them.
-    fn linger(&mut self, now: Now, mut socket: N::Socket) {
-        self.net.close_write(&mut socket);
-        if self.stopping {
-            return self.discard(socket);
-        }
-        self.lingering.push_back((now.after(LINGER_US), socket));
-        if self.lingering.len() > LINGERING_MAX
-            && let Some((_, oldest)) = self.lingering.pop_front()
-        {
-            self.discard(oldest);
-        }
-    }
-
-    /// Reads away what nobody wants, and closes.
-    fn discard(&mut self, mut socket: N::Socket) {
-        for _ in 0..DISCARDS_MAX {
-            if !matches!(self.net.read(&mut socket, &mut self.scratch), Ok(1..)) {
-                break;
-            }
-        }
+        self.lingering.expire(&mut self.net, now);
     }
 }
 

@@ -1,0 +1,209 @@
+//! Whose turn it is: what keeps a client from speaking and what wakes it, who is owed bytes and who is visited next,
+//! which deadlines are due. Takes no line apart and writes none.
+
+use super::limits::{OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
+use super::session::Phase;
+use super::words::Resume;
+use super::{ConnId, Hub, NEVER, Now, Timer};
+use std::cmp::Reverse;
+
+/// Why a client may not speak right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It has used up its allowance: a timer wakes it.
+    Allowance,
+    /// It does not read what it is owed, or has not read enough to change rooms: its own progress wakes it.
+    Backlog,
+    /// Its room has been said so much that the others must be given it first: the room wakes it.
+    Room,
+    /// It has had its visit, and is due again after the others.
+    Turn,
+    /// It has said all that it may say: nothing wakes it.
+    Over,
+}
+
+impl From<Obstacle> for Resume {
+    fn from(obstacle: Obstacle) -> Resume {
+        match obstacle {
+            Obstacle::Allowance | Obstacle::Room | Obstacle::Turn => Resume::Wait,
+            Obstacle::Backlog | Obstacle::Over => Resume::Blocked,
+        }
+    }
+}
+
+/// Speaking, being woken, being visited, being late.
+impl Hub {
+    /// What keeps a client from speaking.
+    pub(super) fn obstacle(&mut self, now: Now, slot: u32) -> Option<Obstacle> {
+        let client = &self.clients[slot as usize];
+        match client.session.phase {
+            Phase::Open => {}
+            Phase::Moving { until } if client.outbox.cursor() < until => {
+                return Some(Obstacle::Backlog);
+            }
+            Phase::Moving { .. } => {}
+            Phase::Listening | Phase::Draining { .. } | Phase::Done => return Some(Obstacle::Over),
+        }
+        let backlog = client.outbox.private_bytes() > PRIVATE_BYTES_MARK
+            || client.outbox.own_ranges() >= OWN_RANGES_MAX;
+        if backlog {
+            return Some(Obstacle::Backlog);
+        }
+        if client.session.may_speak_at(&self.limits) > now {
+            return Some(Obstacle::Allowance);
+        }
+        (!self.crowd.rooms[client.room as usize].is_open(&self.limits)).then_some(Obstacle::Room)
+    }
+
+    /// Stops a client from being read, and sees to it that it is woken.
+    pub(super) fn pause(&mut self, now: Now, slot: u32) {
+        let obstacle = self.obstacle(now, slot).unwrap_or(Obstacle::Turn);
+        let client = &mut self.clients[slot as usize];
+        client.paused = Some(obstacle);
+        match obstacle {
+            Obstacle::Turn => self.runnable.push_back(client.id),
+            Obstacle::Room => {
+                let room = client.room;
+                self.crowd.rooms[room as usize].stalled.push(client.id);
+                self.watch(now, room);
+            }
+            Obstacle::Allowance | Obstacle::Backlog | Obstacle::Over => {}
+        }
+        self.arm(now, slot);
+    }
+
+    /// Lets a client that was paused for this reason be asked again whether it may speak.
+    pub(super) fn wake(&mut self, slot: u32, obstacle: Obstacle) {
+        let client = &self.clients[slot as usize];
+        if client.paused == Some(obstacle) {
+            self.runnable.push_back(client.id);
+        }
+    }
+
+    /// Wakes those who waited for their room, if it is open again.
+    pub(super) fn wake_stalled(&mut self, room: u32) {
+        let room = &mut self.crowd.rooms[room as usize];
+        if room.stalled.is_empty() || !room.is_open(&self.limits) {
+            return;
+        }
+        self.runnable.extend(room.stalled.drain(..));
+    }
+
+    /// A client has made progress, or has changed its phase: acts upon what it may have waited for.
+    pub(super) fn settle(&mut self, slot: u32) {
+        let client = &mut self.clients[slot as usize];
+        let until = client.session.until().unwrap_or(u64::MAX);
+        if matches!(client.session.phase, Phase::Draining { .. }) && !client.outbox.owes(until) {
+            client.session.phase = Phase::Done;
+            self.done.push_back(client.id);
+        }
+        self.wake(slot, Obstacle::Backlog);
+    }
+
+    /// Gives a client all that it is owed by now, and closes it then.
+    pub(super) fn drain(&mut self, now: Now, slot: u32) {
+        let client = &self.clients[slot as usize];
+        let end = self.crowd.rooms[client.room as usize].log.end();
+        self.drain_until(now, slot, client.session.until().unwrap_or(end));
+    }
+
+    /// Gives a client its private bytes and its room's log up to `until`, and closes it then.
+    pub(super) fn drain_until(&mut self, now: Now, slot: u32, until: u64) {
+        let session = &mut self.clients[slot as usize].session;
+        if matches!(session.phase, Phase::Draining { .. } | Phase::Done) {
+            return;
+        }
+        session.phase = Phase::Draining {
+            until,
+            by: now.after(self.limits.drain_us),
+        };
+        self.owe(slot);
+        self.arm(now, slot);
+        self.settle(slot);
+    }
+
+    /// Puts a client into the queue of those who are owed bytes.
+    pub(super) fn owe(&mut self, slot: u32) {
+        let client = &mut self.clients[slot as usize];
+        if !client.queued {
+            client.queued = true;
+            self.owed.push_back(client.id);
+        }
+    }
+
+    pub(super) fn next_queued(&mut self) -> Option<ConnId> {
+        while let Some(id) = self.owed.pop_front() {
+            if let Some(slot) = self.slot(id) {
+                self.clients[slot as usize].queued = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    pub(super) fn next_member(&mut self) -> Option<ConnId> {
+        while let Some(number) = self.turning.pop_front() {
+            let room = &mut self.crowd.rooms[number as usize];
+            let member = room.next_visit();
+            if room.carousel.is_turning() {
+                self.turning.push_back(number);
+            }
+            if !room.stalled.is_empty() {
+                self.wake_stalled(number);
+            }
+            if let Some(member) = member {
+                return Some(self.clients[member as usize].id);
+            }
+        }
+        None
+    }
+
+    /// Sees to it that a client's next deadline is in the heap of timers. A later one that is there already rings in
+    /// vain.
+    pub(super) fn arm(&mut self, now: Now, slot: u32) {
+        let client = &mut self.clients[slot as usize];
+        if let Some(due) = client.session.deadline(now, &self.limits)
+            && due < client.armed
+        {
+            client.armed = due;
+            self.timers.push(Reverse((due, Timer::Client(client.id))));
+        }
+    }
+
+    pub(super) fn tick_client(&mut self, now: Now, id: ConnId, due: Now) {
+        let Some(slot) = self.slot(id) else { return };
+        let client = &mut self.clients[slot as usize];
+        if client.armed != due {
+            return;
+        }
+        client.armed = NEVER;
+        let session = &mut client.session;
+        let idle_us = self.limits.idle_timeout_us;
+        if let Phase::Draining { by, .. } = session.phase {
+            if by <= now {
+                session.phase = Phase::Done;
+                self.done.push_back(id);
+            }
+        } else if session.phase == Phase::Open
+            && idle_us > 0
+            && session.heard_at.after(idle_us) <= now
+            && client.paused.is_none()
+        {
+            self.refuse(
+                slot,
+                format_args!("closed: nothing received for {} s", idle_us / 1_000_000),
+            );
+            self.drain(now, slot);
+        } else if session
+            .partial_due(&self.limits)
+            .is_some_and(|due| due <= now)
+        {
+            session.heard_at = now;
+            if self.obstacle(now, slot).is_none() {
+                self.take_partial(now, slot);
+            }
+        }
+        self.wake(slot, Obstacle::Allowance);
+        self.arm(now, slot);
+    }
+}
