@@ -113,10 +113,8 @@ impl Hub {
         if matches!(session.phase, Phase::Draining { .. } | Phase::Done) {
             return;
         }
-        session.phase = Phase::Draining {
-            until,
-            by: now.after(self.limits.drain_us),
-        };
+        session.phase = Phase::Draining { until };
+        session.heard_at = now;
         self.owe(slot);
         self.arm(now, slot);
         self.settle(slot);
@@ -179,8 +177,8 @@ impl Hub {
         client.armed = NEVER;
         let session = &mut client.session;
         let idle_us = self.limits.idle_timeout_us;
-        if let Phase::Draining { by, .. } = session.phase {
-            if by <= now {
+        if let Phase::Draining { .. } = session.phase {
+            if session.heard_at.after(self.limits.drain_us) <= now {
                 session.phase = Phase::Done;
                 self.done.push_back(id);
             }

@@ -4,21 +4,26 @@
 /// One client's unfinished line.
 #[derive(Debug, Default)]
 pub struct Frame {
-    /// The start of a line whose end has not come, searched to its end: it holds no terminator.
-    /// `0 <= partial.len() <= line_bytes_max + 1` (the one more is a CR that may belong to the terminator).
-    /// In state `Given` it is the line that was handed out last, and dead.
-    partial: Vec<u8>,
-    state: State,
-    /// Bytes of over-long lines that were thrown away, terminators included.
-    discarded_bytes: u64,
+    /// `None` between lines, so that a client that is silent costs no memory.
+    partial: Option<Box<Partial>>,
+    /// Bytes of over-long lines that were thrown away since they were last asked for.
+    discarded_bytes: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
+struct Partial {
+    /// What there is of the line, searched to its end: it holds no terminator. `0 < bytes.len() <= line_bytes_max + 1`
+    /// (the one more is a CR that may belong to the terminator) in state `Collecting`; only that CR, if there is one,
+    /// in state `Discarding`.
+    bytes: Vec<u8>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// `partial` is the start of the next line.
-    #[default]
+    /// The start of the next line.
     Collecting,
-    /// `partial` has been handed out as a line.
+    /// A line that has been handed out: it is dead.
     Given,
     /// The line is over-long: its bytes go until its end comes.
     Discarding,
@@ -47,36 +52,31 @@ impl Frame {
         if input.is_empty() {
             return None;
         }
-        if self.state == State::Discarding {
-            let end = terminator(input, self.partial.last().copied());
-            let n = end.map_or(input.len(), |end| end + 1);
-            self.discarded_bytes += n as u64;
-            self.partial.clear();
-            self.partial.extend(
-                input[..n]
-                    .last()
-                    .filter(|&&last| end.is_none() && last == b'\r'),
-            );
-            *input = &input[n..];
-            end?;
-            self.state = State::Collecting;
+        let before = self
+            .partial
+            .as_ref()
+            .and_then(|partial| partial.bytes.last().copied());
+        let end = terminator(input, before);
+        if self.state() == State::Discarding {
+            self.discard(input, end)?;
+            return self.next(input, line_bytes_max);
         }
-        let Some(end) = terminator(input, self.partial.last().copied()) else {
+        let Some(end) = end else {
             return self.keep(input, line_bytes_max);
         };
         let (front, rest) = input.split_at(end + 1);
         *input = rest;
-        let text = &front[..end];
-        let line = if self.partial.is_empty() {
-            text
-        } else {
-            self.partial.extend_from_slice(text);
-            self.state = State::Given;
-            &self.partial
+        let line = match &mut self.partial {
+            None => &front[..end],
+            Some(partial) => {
+                partial.bytes.extend_from_slice(&front[..end]);
+                partial.state = State::Given;
+                &partial.bytes
+            }
         };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.len() > line_bytes_max {
-            self.discarded_bytes += line.len() as u64;
+            self.discarded_bytes += line.len() as u32;
             return Some(Line::TooLong);
         }
         Some(Line::Whole(line))
@@ -85,53 +85,83 @@ impl Frame {
     /// The line that no terminator will end any more, because the peer has finished or has been silent for long.
     pub fn take_partial(&mut self) -> Option<&[u8]> {
         self.forget_given();
-        if self.state == State::Discarding || self.partial.is_empty() {
-            return None;
-        }
-        self.state = State::Given;
-        Some(self.partial.strip_suffix(b"\r").unwrap_or(&self.partial))
-    }
-
-    /// Whether there is an unfinished line that could be handed on.
-    pub fn has_partial(&self) -> bool {
-        self.state == State::Collecting && !self.partial.is_empty()
+        let partial = self
+            .partial
+            .as_mut()
+            .filter(|partial| partial.state == State::Collecting)?;
+        partial.state = State::Given;
+        Some(partial.bytes.strip_suffix(b"\r").unwrap_or(&partial.bytes))
     }
 
     /// The start of the line whose end has not come.
     pub fn partial(&self) -> &[u8] {
-        if self.state == State::Collecting {
-            &self.partial
-        } else {
-            &[]
-        }
+        let partial = self
+            .partial
+            .as_ref()
+            .filter(|partial| partial.state == State::Collecting);
+        partial.map_or(&[], |partial| &partial.bytes)
     }
 
-    /// Bytes of over-long lines that were thrown away since the start.
-    pub fn discarded_bytes(&self) -> u64 {
-        self.discarded_bytes
+    /// Bytes of over-long lines that were thrown away since this was last asked.
+    pub fn take_discarded(&mut self) -> u32 {
+        std::mem::take(&mut self.discarded_bytes)
+    }
+
+    fn state(&self) -> State {
+        self.partial
+            .as_ref()
+            .map_or(State::Collecting, |partial| partial.state)
+    }
+
+    /// Throws an over-long line away up to its end; `None` when that has not come.
+    fn discard(&mut self, input: &mut &[u8], end: Option<usize>) -> Option<()> {
+        let n = end.map_or(input.len(), |end| end + 1);
+        self.discarded_bytes += n as u32;
+        let last = input[n - 1];
+        *input = &input[n..];
+        match end {
+            Some(_) => self.partial = None,
+            None => self.begin_discarding(last),
+        }
+        end.map(|_| ())
     }
 
     /// Keeps the start of a line, unless it is too long already.
     fn keep<'a>(&mut self, input: &mut &[u8], line_bytes_max: usize) -> Option<Line<'a>> {
         let last = *input.last()?;
-        let total = self.partial.len() + input.len();
+        let total = self.partial().len() + input.len();
         if total > line_bytes_max + usize::from(last == b'\r') {
-            self.discarded_bytes += total as u64;
-            self.state = State::Discarding;
-            self.partial = Vec::from_iter((last == b'\r').then_some(last));
+            self.discarded_bytes += total as u32;
             *input = &[];
+            self.begin_discarding(last);
             return Some(Line::TooLong);
         }
-        self.partial.extend_from_slice(input);
+        match &mut self.partial {
+            Some(partial) => partial.bytes.extend_from_slice(input),
+            None => {
+                let bytes = input.to_vec();
+                self.partial = Some(Box::new(Partial {
+                    bytes,
+                    state: State::Collecting,
+                }));
+            }
+        }
         *input = &[];
         None
     }
 
-    /// Gives the memory of a finished line back: a client that is between lines costs none.
+    /// From now on only a last CR matters: a NUL after it would be the line's end.
+    fn begin_discarding(&mut self, last: u8) {
+        let bytes = Vec::from_iter((last == b'\r').then_some(last));
+        self.partial = Some(Box::new(Partial {
+            bytes,
+            state: State::Discarding,
+        }));
+    }
+
     fn forget_given(&mut self) {
-        if self.state == State::Given {
-            self.partial = Vec::new();
-            self.state = State::Collecting;
+        if self.state() == State::Given {
+            self.partial = None;
         }
     }
 }
@@ -166,7 +196,7 @@ mod tests {
                 });
             }
             assert!(input.is_empty());
-            assert!(frame.partial.len() <= max + 1);
+            assert!(frame.partial().len() <= max + 1);
         }
         if let Some(line) = frame.take_partial() {
             got.push(Got::Unfinished(line.to_vec()));
@@ -263,23 +293,33 @@ mod tests {
         for mut piece in [&b"abc"[..], b"def\n"] {
             while frame.next(&mut piece, 100).is_some() {}
         }
-        assert_eq!(frame.partial.capacity(), 0);
+        assert!(frame.next(&mut &b"x"[..], 100).is_none() && frame.partial() == b"x");
+        assert!(
+            frame.next(&mut &b"\n"[..], 100).is_some() && frame.next(&mut &b""[..], 100).is_none()
+        );
+        assert!(frame.partial.is_none());
     }
 
     #[test]
     fn an_endless_line_is_discarded_in_constant_memory() {
         let mut frame = Frame::default();
         let junk = vec![b'x'; 10_000];
-        let mut said = 0;
+        let (mut said, mut discarded) = (0, 0);
         for _ in 0..100 {
             let mut input = &junk[..];
             while let Some(line) = frame.next(&mut input, 8192) {
                 assert_eq!(line, Line::TooLong);
                 said += 1;
             }
-            assert!(frame.partial.capacity() <= 2 * 8193);
+            assert!(
+                frame
+                    .partial
+                    .as_ref()
+                    .is_none_or(|partial| partial.bytes.capacity() <= 2 * 8193)
+            );
+            discarded += u64::from(frame.take_discarded());
         }
-        assert_eq!((said, frame.discarded_bytes()), (1, 1_000_000));
+        assert_eq!((said, discarded), (1, 1_000_000));
         let mut input = &b"tail\nnext\n"[..];
         assert_eq!(frame.next(&mut input, 8192), Some(Line::Whole(b"next")));
     }

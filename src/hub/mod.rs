@@ -163,13 +163,13 @@ impl Hub {
     pub fn receive(&mut self, now: Now, id: ConnId, bytes: &[u8]) {
         let Some(slot) = self.slot(id) else { return };
         let client = &mut self.clients[slot as usize];
-        client.session.heard_at = now;
         debug_assert!(bytes.len() <= limits::READ_BYTES_MAX);
         debug_assert!(
             !client.session.intake.has_held(),
             "received without asking first"
         );
         if client.session.phase == Phase::Open {
+            client.session.heard_at = now;
             self.feed(now, slot, bytes);
         }
     }
@@ -236,7 +236,6 @@ impl Hub {
         let Some(slot) = self.slot(id) else { return };
         self.leave(now, slot);
         let client = self.clients.remove(slot as usize);
-        self.totals.discarded_bytes += client.session.intake.discarded_bytes();
         self.crowd.farewell(&client.session.name, client.address);
     }
 
@@ -362,6 +361,7 @@ impl Hub {
         let verdict = intake.feed(raw, bytes, line_bytes_max, |input| {
             self.take(now, slot, input)
         });
+        self.totals.discarded_bytes += u64::from(intake.take_discarded());
         self.clients[slot as usize].session.intake = intake;
         if verdict == session::Verdict::Pause {
             self.pause(now, slot);

@@ -27,12 +27,11 @@ pub enum Phase {
     },
     /// Its peer has finished sending; it goes on listening.
     Listening,
-    /// It is given its room's log up to `until` and its private bytes, and is closed then, or when it is `by`.
+    /// It is given its room's log up to `until` and its private bytes, and is closed then, or when that takes too
+    /// long: nothing is heard from it any more, so [`Session::heard_at`] is when that began.
     Draining {
         /// Position in the room's log.
         until: u64,
-        /// When it is closed at the latest.
-        by: Now,
     },
     /// It is to be closed now.
     Done,
@@ -87,15 +86,15 @@ impl Session {
     /// Up to where its room's log is for it, if not to its end.
     pub fn until(&self) -> Option<u64> {
         match self.phase {
-            Phase::Moving { until } | Phase::Draining { until, .. } => Some(until),
+            Phase::Moving { until } | Phase::Draining { until } => Some(until),
             Phase::Open | Phase::Listening | Phase::Done => None,
         }
     }
 
     /// The next time at which something is due for it alone.
     pub fn deadline(&self, now: Now, limits: &Limits) -> Option<Now> {
-        if let Phase::Draining { by, .. } = self.phase {
-            return Some(by);
+        if let Phase::Draining { .. } = self.phase {
+            return Some(self.heard_at.after(limits.drain_us));
         }
         if self.phase != Phase::Open {
             return None;
@@ -109,8 +108,10 @@ impl Session {
 
     /// When its unfinished line is to be handed on.
     pub fn partial_due(&self, limits: &Limits) -> Option<Now> {
-        (limits.partial_after_us > 0 && self.intake.frame.has_partial() && !self.intake.has_held())
-            .then(|| self.heard_at.after(limits.partial_after_us))
+        (limits.partial_after_us > 0
+            && !self.intake.frame.partial().is_empty()
+            && !self.intake.has_held())
+        .then(|| self.heard_at.after(limits.partial_after_us))
     }
 }
 
@@ -182,7 +183,11 @@ pub struct Intake {
     telnet: Telnet,
     frame: Frame,
     /// Bytes as they were received, to be taken before any others: at most one read's, and one line.
-    held: Option<Box<[u8]>>,
+    #[expect(
+        clippy::box_collection,
+        reason = "hardly anybody has any: 8 bytes for it, not 24"
+    )]
+    held: Option<Box<Vec<u8>>>,
     /// Nothing has come yet that would show who is there.
     knocking: bool,
 }
@@ -194,8 +199,8 @@ impl Intake {
     }
 
     /// The bytes that were held.
-    pub fn take_held(&mut self) -> Box<[u8]> {
-        self.held.take().unwrap_or_default()
+    pub fn take_held(&mut self) -> Vec<u8> {
+        self.held.take().map_or_else(Vec::new, |held| *held)
     }
 
     /// Cuts `bytes` into what they mean and gives each to `act`, whose verdict says how to go on. Holds what is not
@@ -243,11 +248,11 @@ impl Intake {
                 match verdict {
                     Verdict::Next if lines < VISIT_LINES_MAX => {}
                     Verdict::Next | Verdict::Pause => {
-                        self.held = (!tail.is_empty()).then(|| tail.into());
+                        self.held = (!tail.is_empty()).then(|| Box::new(tail.to_vec()));
                         return Verdict::Pause;
                     }
                     Verdict::Retry => {
-                        self.held = Some([again, b"\n", tail].concat().into());
+                        self.held = Some(Box::new([again, b"\n", tail].concat()));
                         return Verdict::Pause;
                     }
                     Verdict::End => return Verdict::End,
@@ -262,13 +267,13 @@ impl Intake {
         if let Some(line) = self.frame.take_partial()
             && act(line) == Verdict::Retry
         {
-            self.held = Some([line, b"\n"].concat().into());
+            self.held = Some(Box::new([line, b"\n"].concat()));
         }
     }
 
-    /// Bytes of over-long lines that were thrown away.
-    pub fn discarded_bytes(&self) -> u64 {
-        self.frame.discarded_bytes()
+    /// Bytes of over-long lines that were thrown away since this was last asked.
+    pub fn take_discarded(&mut self) -> u32 {
+        self.frame.take_discarded()
     }
 
     /// Looks once, at the first line, for a protocol that is not this one. The first bytes may come in pieces: as long
@@ -339,7 +344,7 @@ mod tests {
                             Verdict::Next
                         });
                         if intake.has_held() {
-                            queue.push(intake.take_held().into());
+                            queue.push(intake.take_held());
                         }
                     }
                     intake.feed_partial(|line| {

@@ -47,6 +47,11 @@ impl ConnId {
         self.0 as u32
     }
 
+    /// What tells the connection from others that have had its slot.
+    pub fn serial(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
     /// The id as a poll token.
     pub fn to_token(self) -> usize {
         self.0

@@ -20,7 +20,8 @@ const ACCEPT_BACKOFF_US: u64 = 100_000;
 /// One socket and what is known of it.
 #[derive(Debug)]
 struct Conn<S> {
-    id: ConnId,
+    /// Tells it from others that have had its slot.
+    serial: u32,
     socket: S,
     /// It has not said `WouldBlock` to a read since it was last reported readable.
     readable: bool,
@@ -107,7 +108,7 @@ impl<N: Net> Turn<N> {
                 };
                 if readable {
                     conn.readable = true;
-                    enqueue(&mut self.ready, conn);
+                    enqueue(&mut self.ready, id, conn);
                 }
                 if writable && !conn.writable && conn.end != End::Write {
                     conn.writable = true;
@@ -218,7 +219,7 @@ impl<N: Net> Turn<N> {
             self.conns.resize_with(slot + 1, || None);
         }
         self.conns[slot] = Some(Conn {
-            id,
+            serial: id.serial(),
             socket,
             readable: false,
             writable: true,
@@ -231,7 +232,7 @@ impl<N: Net> Turn<N> {
     fn read(&mut self) {
         while let Some(id) = self.hub.next_runnable() {
             if let Some(conn) = find(&mut self.conns, id) {
-                enqueue(&mut self.ready, conn);
+                enqueue(&mut self.ready, id, conn);
             }
         }
         let mut now = self.net.now();
@@ -274,11 +275,11 @@ impl<N: Net> Turn<N> {
             }
             Ok(n) => {
                 self.hub.receive(now, id, &self.scratch[..n]);
-                enqueue(&mut self.ready, conn);
+                enqueue(&mut self.ready, id, conn);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => conn.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                enqueue(&mut self.ready, conn)
+                enqueue(&mut self.ready, id, conn)
             }
             Err(error) => {
                 tracing::debug!(slot = id.slot(), %error, "reading ended");
@@ -343,7 +344,7 @@ impl<N: Net> Turn<N> {
                 } else {
                     // What it sent before it went is still to be read; that ends in an error or in its end.
                     conn.end = End::Write;
-                    enqueue(&mut self.ready, conn);
+                    enqueue(&mut self.ready, id, conn);
                 }
             }
         }
@@ -385,12 +386,12 @@ fn find<S>(conns: &mut [Option<Conn<S>>], id: ConnId) -> Option<&mut Conn<S>> {
     conns
         .get_mut(id.slot() as usize)?
         .as_mut()
-        .filter(|conn| conn.id == id)
+        .filter(|conn| conn.serial == id.serial())
 }
 
-fn enqueue<S>(ready: &mut VecDeque<ConnId>, conn: &mut Conn<S>) {
+fn enqueue<S>(ready: &mut VecDeque<ConnId>, id: ConnId, conn: &mut Conn<S>) {
     if !conn.queued {
         conn.queued = true;
-        ready.push_back(conn.id);
+        ready.push_back(id);
     }
 }
