@@ -1,12 +1,12 @@
 //! Who is where: the rooms, the names taken, the addresses that connections come from; entering and leaving, what is
 //! announced of it, and what becomes of members that are too slow.
 
-use super::limits::{Limits, SlowPolicy};
+use super::limits::{ANNOUNCE_INTERVAL_US, Limits, SlowPolicy};
 use super::name::{self, LOBBY, Likeness, Name};
 use super::requests::{self, Mark};
 use super::room::{Room, grouped};
 use super::session::{Phase, Wire};
-use super::{Hub, Now, Timer};
+use super::{Census, Hub, NEVER, Now, Timer};
 use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -186,6 +186,22 @@ impl Crowd {
         }
     }
 
+    /// What is held, to which the connections' part is added.
+    pub fn census(&self, clients: usize, client_bytes: usize) -> Census {
+        let log_bytes: usize = self
+            .rooms
+            .iter()
+            .map(|(_, room)| room.log.memory_bytes())
+            .sum();
+        Census {
+            clients,
+            rooms: self.rooms.len(),
+            names: self.chosen.len() + self.guests.len(),
+            addresses: self.addresses.len(),
+            bytes: log_bytes + client_bytes,
+        }
+    }
+
     fn close(&mut self, number: u32) {
         let room = self.rooms.remove(number as usize);
         self.rooms_by_name.remove(&name::room_likeness(&room.name));
@@ -236,7 +252,7 @@ impl Hub {
             // It may have moved to a seat that the carousel has passed.
             self.owe(moved);
         }
-        self.wake_stalled(number);
+        self.wake_stalled(now, number);
         if self.crowd.rooms[number as usize].members.is_empty() {
             self.turning.retain(|&turning| turning != number);
             self.crowd.emptied(number, &self.limits);
@@ -252,16 +268,22 @@ impl Hub {
             return;
         };
         let here = room.members.len();
-        if here > self.limits.announce_members_max {
+        let only_joined = room.arrivals.only_joined();
+        let nobody_else = here == 0 || here == 1 && only_joined.is_some();
+        if nobody_else || here > self.limits.announce_members_max {
             room.arrivals.forget();
             return;
         }
-        if due > now || room.is_full() {
-            let due = due.max(now.after(1));
-            self.arm_room(number, due);
-            return;
+        let full = room.full_since(now, &self.limits).is_some();
+        if due > now || full {
+            // A full room has no place for it either.
+            let due = if full {
+                now.after(ANNOUNCE_INTERVAL_US)
+            } else {
+                due
+            };
+            return self.arm_room(number, due);
         }
-        let only_joined = room.arrivals.only_joined();
         let text = room.arrivals.announce(now, here);
         let bytes_max = text.len() + 3;
         self.make_place(now, number, bytes_max);
@@ -308,7 +330,11 @@ impl Hub {
             return;
         }
         let log = &mut self.crowd.rooms[client.room as usize].log;
-        let until = client.session.until().unwrap_or(log.end());
+        // Whoever waits to change rooms may yet be refused, and is a member up to then.
+        let until = match client.session.phase {
+            Phase::Draining { until } => until,
+            _ => log.end(),
+        };
         self.totals.skipped_lines += client.outbox.skip_to(log, until, target);
         match (policy, client.session.wire) {
             (SlowPolicy::Skip, Wire::Chat) => {}
@@ -336,35 +362,48 @@ impl Hub {
         }
     }
 
-    /// Under `wait`: as long as a room is full, looks now and then for members that make no progress.
+    /// Under `wait`: sees to it that a full room is looked at when a member may have made no progress for too long.
     pub(super) fn watch(&mut self, now: Now, number: u32) {
-        let room = &mut self.crowd.rooms[number as usize];
-        if room.is_full() && !room.watched {
-            room.watched = true;
-            self.arm_room(number, now.after(self.limits.slow_timeout_us));
+        if let Some(since) = self.crowd.rooms[number as usize].full_since(now, &self.limits) {
+            let timeout_us = self.limits.slow_timeout_us;
+            let due = since.after(timeout_us);
+            // After the first look it is looked at four times as often: others may have become stuck since.
+            self.arm_room(
+                number,
+                if due > now {
+                    due
+                } else {
+                    now.after(timeout_us.div_ceil(4))
+                },
+            );
         }
     }
 
+    /// Sees to it that a room's timer rings at `due` at the latest.
     fn arm_room(&mut self, number: u32, due: Now) {
-        self.timers.push(Reverse((due, Timer::Room(number))));
+        let room = &mut self.crowd.rooms[number as usize];
+        if due < room.armed {
+            room.armed = due;
+            self.timers.push(Reverse((due, Timer::Room(number))));
+        }
     }
 
     /// A room's timer rings: there is something to announce, or the room has been full for long.
-    pub(super) fn tick_room(&mut self, now: Now, number: u32) {
-        if !self.crowd.rooms.contains(number as usize) {
+    pub(super) fn tick_room(&mut self, now: Now, number: u32, due: Now) {
+        let Some(room) = self.crowd.rooms.get_mut(number as usize) else {
+            return;
+        };
+        if room.armed != due {
             return;
         }
+        room.armed = NEVER;
         self.announce(now, number);
-        let room = &mut self.crowd.rooms[number as usize];
-        if !room.watched {
-            return;
-        }
-        room.watched = false;
-        if room.is_full() {
+        let full_since = self.crowd.rooms[number as usize].full_since(now, &self.limits);
+        if full_since.is_some_and(|since| since.after(self.limits.slow_timeout_us) <= now) {
             self.close_stuck(now, number);
-            self.wake_stalled(number);
-            self.watch(now, number);
+            self.wake_stalled(now, number);
         }
+        self.watch(now, number);
     }
 
     /// Closes the members that a full room waits for and that have made no progress for too long.

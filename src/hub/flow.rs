@@ -38,7 +38,7 @@ impl Hub {
         let client = &self.clients[slot as usize];
         match client.session.phase {
             Phase::Open => {}
-            Phase::Moving { until } if client.outbox.cursor() < until => {
+            Phase::Moving { until } if !client.outbox.has_given(until) => {
                 return Some(Obstacle::Backlog);
             }
             Phase::Moving { .. } => {}
@@ -52,7 +52,8 @@ impl Hub {
         if client.session.may_speak_at(&self.limits) > now {
             return Some(Obstacle::Allowance);
         }
-        (!self.crowd.rooms[client.room as usize].is_open(&self.limits)).then_some(Obstacle::Room)
+        (!self.crowd.rooms[client.room as usize].is_open(now, &self.limits))
+            .then_some(Obstacle::Room)
     }
 
     /// Stops a client from being read, and sees to it that it is woken.
@@ -81,9 +82,9 @@ impl Hub {
     }
 
     /// Wakes those who waited for their room, if it is open again.
-    pub(super) fn wake_stalled(&mut self, room: u32) {
+    pub(super) fn wake_stalled(&mut self, now: Now, room: u32) {
         let room = &mut self.crowd.rooms[room as usize];
-        if room.stalled.is_empty() || !room.is_open(&self.limits) {
+        if room.stalled.is_empty() || !room.is_open(now, &self.limits) {
             return;
         }
         self.runnable.extend(room.stalled.drain(..));
@@ -139,7 +140,7 @@ impl Hub {
         None
     }
 
-    pub(super) fn next_member(&mut self) -> Option<ConnId> {
+    pub(super) fn next_member(&mut self, now: Now) -> Option<ConnId> {
         while let Some(number) = self.turning.pop_front() {
             let room = &mut self.crowd.rooms[number as usize];
             let member = room.next_visit();
@@ -147,7 +148,7 @@ impl Hub {
                 self.turning.push_back(number);
             }
             if !room.stalled.is_empty() {
-                self.wake_stalled(number);
+                self.wake_stalled(now, number);
             }
             if let Some(member) = member {
                 return Some(self.clients[member as usize].id);

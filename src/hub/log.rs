@@ -73,6 +73,11 @@ impl Log {
         self.buffer.len() - self.dead_bytes()
     }
 
+    /// Bytes of memory that the buffer takes.
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Where a newcomer begins to read.
     pub fn history_start(&self) -> u64 {
         self.history_start
@@ -235,11 +240,6 @@ impl Log {
 
 #[cfg(test)]
 impl Log {
-    /// Bytes of memory that the buffer takes.
-    fn memory_bytes(&self) -> usize {
-        self.buffer.capacity()
-    }
-
     /// What must hold between any two calls.
     fn check_invariants(&self) {
         assert!(

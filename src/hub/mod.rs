@@ -50,7 +50,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::IoSlice;
 use std::net::IpAddr;
-pub use words::{ConnId, Now, Peer, Refusal, Resume, Totals, Wire};
+pub use words::{Census, ConnId, Now, Peer, Refusal, Resume, Totals, Wire};
 
 /// One connection.
 #[derive(Debug)]
@@ -70,6 +70,12 @@ struct Client {
     paused: Option<Obstacle>,
     /// Its peer has finished, which is acted upon when all that is held has been taken.
     finished: bool,
+}
+
+impl Client {
+    fn memory_bytes(&self) -> usize {
+        self.outbox.memory_bytes() + self.session.intake.memory_bytes()
+    }
 }
 
 const NEVER: Now = Now::from_micros(u64::MAX);
@@ -227,7 +233,7 @@ impl Hub {
             self.settle(slot);
         }
         let client = &self.clients[slot as usize];
-        self.wake_stalled(client.room);
+        self.wake_stalled(now, client.room);
         more
     }
 
@@ -247,7 +253,7 @@ impl Hub {
             self.timers.pop();
             match timer {
                 Timer::Client(id) => self.tick_client(now, id, due),
-                Timer::Room(room) => self.tick_room(now, room),
+                Timer::Room(room) => self.tick_room(now, room, due),
             }
         }
     }
@@ -269,12 +275,12 @@ impl Hub {
 impl Hub {
     /// The next connection that is owed bytes. Those that are owed something of their own and the members of rooms in
     /// which something was said take turns.
-    pub fn next_owed(&mut self) -> Option<ConnId> {
+    pub fn next_owed(&mut self, now: Now) -> Option<ConnId> {
         self.rooms_turn = !self.rooms_turn;
         if self.rooms_turn {
-            self.next_member().or_else(|| self.next_queued())
+            self.next_member(now).or_else(|| self.next_queued())
         } else {
-            self.next_queued().or_else(|| self.next_member())
+            self.next_queued().or_else(|| self.next_member(now))
         }
     }
 
@@ -307,6 +313,11 @@ impl Hub {
         self.runnable.pop_front()
     }
 
+    /// Whether [`next_runnable`](Hub::next_runnable) has anybody.
+    pub fn has_runnable(&self) -> bool {
+        !self.runnable.is_empty()
+    }
+
     /// The next connection that is to be closed and [disconnected](Hub::disconnect).
     pub fn next_done(&mut self) -> Option<ConnId> {
         self.done.pop_front()
@@ -320,6 +331,16 @@ impl Hub {
     /// How many connections there are.
     pub fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// What is held right now. Looks at everything: for tests and operators, not for every turn.
+    pub fn census(&self) -> Census {
+        let clients = self
+            .clients
+            .iter()
+            .map(|(_, client)| client.memory_bytes())
+            .sum::<usize>();
+        self.crowd.census(self.clients.len(), clients)
     }
 
     /// What has happened since the start.

@@ -48,7 +48,12 @@ impl Outbox {
 
     /// Whether anything is owed, the log read up to `until`.
     pub fn owes(&self, until: u64) -> bool {
-        self.cursor < until || self.private.is_some() || self.skipped_lines > 0
+        self.private.is_some() || !self.has_given(until)
+    }
+
+    /// Whether the room's log has been given up to `until`, and the client been told of what it lost of that.
+    pub fn has_given(&self, until: u64) -> bool {
+        self.cursor >= until && self.skipped_lines == 0
     }
 
     /// Private bytes that wait.
@@ -56,6 +61,15 @@ impl Outbox {
         self.private
             .as_ref()
             .map_or(0, |private| private.bytes.len() - private.sent)
+    }
+
+    /// Bytes held besides the fixed record.
+    pub fn memory_bytes(&self) -> usize {
+        let private = self
+            .private
+            .as_ref()
+            .map_or(0, |private| private.bytes.len());
+        private + self.own_ranges() * size_of::<Range<u64>>()
     }
 
     /// Stretches of own lines behind the cursor.

@@ -246,7 +246,7 @@ impl Hub {
         let client = &mut self.clients[slot as usize];
         let end = self.crowd.rooms[client.room as usize].log.end();
         let until = client.session.until().unwrap_or(end);
-        let may = client.outbox.cursor() >= until;
+        let may = client.outbox.has_given(until);
         if !may && client.session.phase == Phase::Open {
             client.session.phase = Phase::Moving { until };
         }

@@ -3,7 +3,7 @@
 
 use super::limits::{ANNOUNCE_INTERVAL_US, Limits, SlowPolicy};
 use super::log::Log;
-use super::{ConnId, Now};
+use super::{ConnId, NEVER, Now};
 use std::fmt;
 
 /// A room.
@@ -21,10 +21,10 @@ pub struct Room {
     pub arrivals: Arrivals,
     /// Members that may not speak until [`Room::is_open`].
     pub stalled: Vec<ConnId>,
-    /// Under `wait`: a timer looks for members that make no progress.
-    pub watched: bool,
-    /// Under `wait`: the log is full, and nobody may speak until the slowest has caught up.
-    full: bool,
+    /// When the room's timer rings; [`NEVER`] if it does not.
+    pub armed: Now,
+    /// Under `wait`: since when the log has been full, so that nobody may speak until the slowest has caught up.
+    full_since: Option<Now>,
 }
 
 impl Room {
@@ -37,28 +37,30 @@ impl Room {
             carousel: Carousel::default(),
             arrivals: Arrivals::default(),
             stalled: Vec::new(),
-            watched: false,
-            full: false,
+            armed: NEVER,
+            full_since: None,
         }
     }
 
     /// Whether something may be said: everybody has been offered nearly all that was said before and, under `wait`,
     /// the log has place.
-    pub fn is_open(&mut self, limits: &Limits) -> bool {
-        if limits.slow == SlowPolicy::Wait {
-            let mark = if self.full {
-                limits.log_open_bytes()
-            } else {
-                limits.log_full_bytes()
-            };
-            self.full = self.log.live_bytes() > mark;
-        }
-        !self.full && self.log.end() - self.carousel.offered < limits.room_round_bytes_max() as u64
+    pub fn is_open(&mut self, now: Now, limits: &Limits) -> bool {
+        self.full_since(now, limits).is_none()
+            && self.log.end() - self.carousel.offered < limits.room_round_bytes_max() as u64
     }
 
-    /// Whether the room waits for its slowest member.
-    pub fn is_full(&self) -> bool {
-        self.full
+    /// Under `wait`: since when the room has been waiting for its slowest member. A full room does not open again
+    /// before much of its log has been read, so that its senders are not woken for every line.
+    pub fn full_since(&mut self, now: Now, limits: &Limits) -> Option<Now> {
+        if limits.slow == SlowPolicy::Wait {
+            let mark = match self.full_since {
+                Some(_) => limits.log_open_bytes(),
+                None => limits.log_full_bytes(),
+            };
+            let full = self.log.live_bytes() > mark;
+            self.full_since = full.then(|| self.full_since.unwrap_or(now));
+        }
+        self.full_since
     }
 
     /// Whether a line of `bytes` would make the log forget what a member has not read.

@@ -198,6 +198,11 @@ impl Intake {
         self.held.is_some()
     }
 
+    /// Bytes held besides the fixed record.
+    pub fn memory_bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.len()) + self.frame.partial().len()
+    }
+
     /// The bytes that were held.
     pub fn take_held(&mut self) -> Vec<u8> {
         self.held.take().map_or_else(Vec::new, |held| *held)

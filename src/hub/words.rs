@@ -129,3 +129,18 @@ pub enum Resume {
     /// Not unless it takes what it is owed, if ever again.
     Blocked,
 }
+
+/// What the hub holds at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Connections.
+    pub clients: usize,
+    /// Rooms, the lobby and the room of raw connections included.
+    pub rooms: usize,
+    /// Names taken, each counted once for every form in which it looks like others.
+    pub names: usize,
+    /// Addresses that connections come from.
+    pub addresses: usize,
+    /// Bytes that are held for rooms and for connections, besides their fixed records.
+    pub bytes: usize,
+}

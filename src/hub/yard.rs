@@ -97,7 +97,7 @@ impl Yard {
     /// Offers everybody what is owed, who reads all of it: the ids visited.
     pub fn flush(&mut self) -> Vec<ConnId> {
         let mut visited = Vec::new();
-        while let Some(id) = self.hub.next_owed() {
+        while let Some(id) = self.hub.next_owed(self.now) {
             self.read(id);
             visited.push(id);
         }
@@ -106,7 +106,7 @@ impl Yard {
 
     /// Offers what is owed to those that read all of it; the others are passed over.
     pub fn flush_only(&mut self, readers: &[ConnId], mut each: impl FnMut(ConnId, &str)) {
-        while let Some(id) = self.hub.next_owed() {
+        while let Some(id) = self.hub.next_owed(self.now) {
             if readers.contains(&id) {
                 each(id, &self.read(id));
             }

@@ -122,8 +122,8 @@ impl<N: Net> Turn<N> {
     pub fn patience(&self) -> Option<u64> {
         let accepting =
             self.accept_pause.is_none() && self.newcomers.contains(&true) && !self.stopping;
-        if accepting || !self.ready.is_empty() || !self.unblocked.is_empty() || self.hub.has_owed()
-        {
+        let queued = !self.ready.is_empty() || !self.unblocked.is_empty();
+        if accepting || queued || self.hub.has_runnable() || self.hub.has_owed() {
             return Some(0);
         }
         let next = [
@@ -300,7 +300,7 @@ impl<N: Net> Turn<N> {
             self.flush_one(now, id);
         }
         let mut visits = 0;
-        while let Some(id) = self.hub.next_owed() {
+        while let Some(id) = self.hub.next_owed(now) {
             self.flush_one(now, id);
             visits += 1;
             if visits % VISITS_A_LOOK == 0 {
