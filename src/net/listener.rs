@@ -19,6 +19,10 @@ use std::time::Duration;
 #[cfg(not(target_os = "openbsd"))]
 const KEEPALIVE_PROBES: u32 = 6;
 
+/// Bytes of a segment. Only the loopback interface would make larger ones, and they do harm: a sender that has a
+/// segment larger than its peer's window waits for the persist timer, 200 ms, before it sends a part of it.
+const SEGMENT_BYTES_MAX: u32 = 16 * 1024;
+
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -246,6 +250,7 @@ fn apply(socket: SockRef<'_>, options: Options) -> io::Result<()> {
     socket.set_out_of_band_inline(true)?;
     socket.set_send_buffer_size(options.send_buffer_bytes)?;
     socket.set_recv_buffer_size(options.recv_buffer_bytes)?;
+    socket.set_tcp_mss(SEGMENT_BYTES_MAX)?;
     if options.keepalive.is_zero() {
         return Ok(());
     }
