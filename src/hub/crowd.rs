@@ -1,7 +1,7 @@
 //! Who is where: the rooms, the names taken, the addresses that connections come from; entering and leaving, what is
 //! announced of it, and what becomes of members that are too slow.
 
-use super::limits::{ANNOUNCE_INTERVAL_US, Limits, SlowPolicy};
+use super::limits::{ANNOUNCE_INTERVAL_US, LATE_PATIENCE_US, Limits, SlowPolicy};
 use super::name::{self, LOBBY, Likeness, Name};
 use super::requests::{self, Mark};
 use super::room::{Room, grouped};
@@ -362,9 +362,15 @@ impl Hub {
         }
     }
 
-    /// Under `wait`: sees to it that a full room is looked at when a member may have made no progress for too long.
+    /// Sees to it that a room is looked at when its members have waited for others long enough.
     pub(super) fn watch(&mut self, now: Now, number: u32) {
-        if let Some(since) = self.crowd.rooms[number as usize].full_since(now, &self.limits) {
+        let room = &mut self.crowd.rooms[number as usize];
+        let late_since = room.late_since(now);
+        let full_since = room.full_since(now, &self.limits);
+        if let Some(since) = late_since {
+            self.arm_room(number, since.after(LATE_PATIENCE_US));
+        }
+        if let Some(since) = full_since {
             let timeout_us = self.limits.slow_timeout_us;
             let due = since.after(timeout_us);
             // After the first look it is looked at four times as often: others may have become stuck since.
@@ -398,12 +404,28 @@ impl Hub {
         }
         room.armed = NEVER;
         self.announce(now, number);
+        let late_since = self.crowd.rooms[number as usize].late_since(now);
+        if late_since.is_some_and(|since| since.after(LATE_PATIENCE_US) <= now) {
+            self.give_up_late(number);
+            self.wake_stalled(now, number);
+        }
         let full_since = self.crowd.rooms[number as usize].full_since(now, &self.limits);
         if full_since.is_some_and(|since| since.after(self.limits.slow_timeout_us) <= now) {
             self.close_stuck(now, number);
             self.wake_stalled(now, number);
         }
         self.watch(now, number);
+    }
+
+    /// Nobody waits any longer for the members that are late. Looks at all of them, but only while some are late, and
+    /// not more often than every [`LATE_PATIENCE_US`].
+    fn give_up_late(&mut self, number: u32) {
+        let room = &mut self.crowd.rooms[number as usize];
+        for &slot in &room.members {
+            self.clients[slot as usize]
+                .outbox
+                .give_up_if_late(&mut room.log);
+        }
     }
 
     /// Closes the members that a full room waits for and that have made no progress for too long.
@@ -477,7 +499,7 @@ mod tests {
             let (mut yard, ids) = settled(small(SlowPolicy::Skip), 3);
             let (mut healthy, mut slow) = (String::new(), String::new());
             for i in 0..2000 {
-                yard.send(
+                yard.say(
                     ids[0],
                     format!("line {i} {}\n", "x".repeat(i % 200)).as_bytes(),
                 );
@@ -491,7 +513,7 @@ mod tests {
                 }
                 // It speaks too, and its own lines do not count.
                 if i % 100 == 0 {
-                    yard.send(ids[2], b"mine\n");
+                    yard.say(ids[2], b"mine\n");
                 }
             }
             slow += &yard.read(ids[2]);
@@ -508,7 +530,7 @@ mod tests {
         yard.send(ids[0], b"first\n");
         assert_eq!(yard.read_some(ids[2], 5), "guest");
         for i in 0..1000 {
-            yard.send(ids[0], format!("line {i} {}\n", "x".repeat(100)).as_bytes());
+            yard.say(ids[0], format!("line {i} {}\n", "x".repeat(100)).as_bytes());
             yard.flush_only(&[ids[0], ids[1]], |_, _| {});
         }
         let last = yard.read(ids[2]);
@@ -529,6 +551,7 @@ mod tests {
                 said += 1;
             }
             yard.flush_only(&[ids[0], ids[1]], |_, _| {});
+            yard.pass(1000);
             if round % 8 == 0 {
                 slow += &yard.read_some(ids[2], 300);
             }
@@ -539,10 +562,15 @@ mod tests {
         yard.run();
         slow += &yard.read(ids[2]);
         assert_eq!(tally(&slow), (said, 0));
-        while yard.send(ids[0], &[b'y'; 200]) == Resume::Read {
-            yard.send(ids[0], b"\n");
+        let limits = yard.hub.limits.clone();
+        while yard.hub.crowd.rooms[LOBBY_ROOM as usize]
+            .full_since(yard.now, &limits)
+            .is_none()
+        {
+            yard.say(ids[0], &[&[b'y'; 200][..], b"\n"].concat());
             yard.flush_only(&[ids[0], ids[1]], |_, _| {});
         }
+        assert_eq!(yard.send(ids[0], b"not yet\n"), Resume::Wait);
         assert!(yard.reap().is_empty());
         yard.pass(yard.hub.limits.slow_timeout_us);
         yard.run();
@@ -552,6 +580,32 @@ mod tests {
                 .ends_with("! closed: you are reading too slowly\n")
         );
         assert_eq!(yard.reap(), [ids[2]]);
+    }
+
+    #[test]
+    fn a_flood_waits_for_readers_that_keep_up_and_for_no_others() {
+        let (mut yard, ids) = settled(Limits::default(), 2);
+        let flood = b"a\n".repeat(4000);
+        let mut paused = 0;
+        for _ in 0..1000 {
+            paused += u32::from(yard.send(ids[0], &flood) == Resume::Wait);
+            yard.run();
+            yard.flush_only(&[ids[0]], |_, _| {});
+            let room = &yard.hub.crowd.rooms[LOBBY_ROOM as usize];
+            assert!(room.log.live_bytes() < yard.hub.limits.late_bytes() + 2 * 32 * 1024);
+            while yard.hub.crowd.rooms[LOBBY_ROOM as usize].log.late() > 0 {
+                yard.read_some(ids[1], 10_000);
+            }
+        }
+        assert!(paused > 100);
+        // Now it reads no more.
+        let before = yard.hub.totals().lines;
+        for _ in 0..1000 {
+            yard.say(ids[0], &flood[..200]);
+            yard.run();
+            yard.flush_only(&[ids[0]], |_, _| {});
+        }
+        assert!(yard.hub.totals().lines >= before + 100_000);
     }
 
     #[test]

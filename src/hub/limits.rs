@@ -41,9 +41,13 @@ pub const ROOM_LOG_BYTES_MIN: usize = 16 * LOG_BLOCK_BYTES;
 /// How many of the longest lines a log must be able to hold.
 pub const ROOM_LOG_LINES_MIN: usize = 32;
 
-/// How much may be said in a room before everybody in it has been offered what was said before. A little less than
-/// a socket's send buffer takes, so that one round of the room empties it.
-pub const ROOM_ROUND_BYTES_MAX: usize = 64 * 1024;
+/// How much may be said in a room before everybody in it has been offered what was said before. Less than a socket's
+/// send buffer takes, so that one round of the room empties it.
+pub const ROOM_ROUND_BYTES_MAX: usize = 32 * 1024;
+
+/// How long, in microseconds, those who speak in a room wait for members that are late. Then these are not waited for
+/// before they have caught up: a reader that keeps up sets the pace of a flood, one that does not slows nobody.
+pub const LATE_PATIENCE_US: u64 = 10_000;
 
 /// A telnet subnegotiation that is longer than this is taken for text again.
 pub const TELNET_SUB_BYTES_MAX: u16 = 512;
@@ -214,6 +218,12 @@ impl Limits {
     /// How much of a log history may keep alive on its own.
     pub fn history_bytes_max(&self) -> usize {
         self.room_log_bytes_max / 16
+    }
+
+    /// A member that has this much to read is late. More than a round, so that nobody is late who has only not been
+    /// visited yet.
+    pub fn late_bytes(&self) -> usize {
+        2 * self.room_round_bytes_max() + LOG_BLOCK_BYTES
     }
 
     /// How much may be said in a room before everybody has been offered what was said before.

@@ -25,13 +25,20 @@ pub struct Log {
     history_lines: usize,
     history_lines_max: usize,
     history_bytes_max: usize,
+    /// Readers in blocks before this one are late: `late_bytes` or more behind the end. It only grows.
+    late_block: u64,
+    late_bytes: u64,
+    /// Readers that are late and awaited.
+    late: u32,
 }
 
 /// A stretch of `LOG_BLOCK_BYTES` bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Block {
     /// Readers whose position is in this block: it cannot be forgotten.
     readers: u32,
+    /// Those of them that are waited for when they are late: all but those that were given up.
+    awaited: u32,
     /// Lines that end before this block begins.
     lines_before: u64,
 }
@@ -40,21 +47,21 @@ const BLOCK: u64 = LOG_BLOCK_BYTES as u64;
 
 impl Log {
     /// An empty log that keeps the last `history_lines_max` lines for newcomers, as far as they fit into
-    /// `history_bytes_max` bytes.
-    pub fn new(history_lines_max: usize, history_bytes_max: usize) -> Log {
+    /// `history_bytes_max` bytes, and whose readers are late when they are `late_bytes` behind.
+    pub fn new(history_lines_max: usize, history_bytes_max: usize, late_bytes: usize) -> Log {
         Log {
             buffer: Vec::new(),
             base: 0,
-            blocks: VecDeque::from([Block {
-                readers: 0,
-                lines_before: 0,
-            }]),
+            blocks: VecDeque::from([Block::default()]),
             first_block: 0,
             lines: 0,
             history_start: 0,
             history_lines: 0,
             history_lines_max,
             history_bytes_max,
+            late_block: 0,
+            late_bytes: late_bytes as u64,
+            late: 0,
         }
     }
 
@@ -110,11 +117,16 @@ impl Log {
             // A block that begins within this line does not have it before itself.
             let lines_before = self.lines - u64::from(next * BLOCK < end);
             self.blocks.push_back(Block {
-                readers: 0,
                 lines_before,
+                ..Block::default()
             });
             next += 1;
         }
+        let late_block = end.saturating_sub(self.late_bytes) / BLOCK;
+        for block in self.late_block.max(self.first_block)..late_block {
+            self.late += self.blocks[(block - self.first_block) as usize].awaited;
+        }
+        self.late_block = late_block;
         self.history_lines += 1;
         while self.history_lines > self.history_lines_max
             || (end - self.history_start) as usize > self.history_bytes_max
@@ -158,25 +170,54 @@ impl Log {
         block.lines_before + memchr::memchr_iter(b'\n', part).count() as u64
     }
 
-    /// A reader has come who stands at `at`.
+    /// A reader has come who stands at `at`. It is awaited.
     pub fn enter(&mut self, at: u64) {
         self.block(at).readers += 1;
+        self.await_reader(at, 1);
     }
 
     /// A reader who stood at `at` is gone.
-    pub fn leave(&mut self, at: u64) {
+    pub fn leave(&mut self, at: u64, awaited: bool) {
         self.block(at).readers -= 1;
+        self.await_reader(at, -i32::from(awaited));
         self.forget();
     }
 
-    /// A reader has moved forward.
-    pub fn advance(&mut self, from: u64, to: u64) {
+    /// A reader has moved forward. Returns whether it is awaited now: it is again once it is not late any more.
+    pub fn advance(&mut self, from: u64, to: u64, awaited: bool) -> bool {
         if from / BLOCK == to / BLOCK {
-            return;
+            return awaited;
         }
+        self.await_reader(from, -i32::from(awaited));
+        let awaited = awaited || !self.is_late(to);
+        self.await_reader(to, i32::from(awaited));
         self.block(to).readers += 1;
         self.block(from).readers -= 1;
         self.forget();
+        awaited
+    }
+
+    /// A late reader is given up: it is not awaited before it has caught up.
+    pub fn give_up(&mut self, at: u64) {
+        self.await_reader(at, -1);
+    }
+
+    /// Whether a reader who stands at `at` is late.
+    pub fn is_late(&self, at: u64) -> bool {
+        at / BLOCK < self.late_block
+    }
+
+    /// How many readers are late and awaited.
+    pub fn late(&self) -> u32 {
+        self.late
+    }
+
+    fn await_reader(&mut self, at: u64, change: i32) {
+        let block = self.block(at);
+        block.awaited = block.awaited.wrapping_add_signed(change);
+        if self.is_late(at) {
+            self.late = self.late.wrapping_add_signed(change);
+        }
     }
 
     /// Gives back memory that is not needed while nobody reads.
@@ -276,7 +317,7 @@ mod tests {
 
     #[test]
     fn lines_stand_where_they_were_said_and_are_counted() {
-        let mut log = Log::new(0, MEMORY);
+        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES);
         log.enter(0);
         let mut ranges = Vec::new();
         for i in 0..2000 {
@@ -296,12 +337,12 @@ mod tests {
 
     #[test]
     fn what_everybody_has_read_is_forgotten_and_memory_stays_small() {
-        let mut log = Log::new(0, MEMORY);
+        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES);
         let mut at = 0;
         log.enter(at);
         for i in 0..100_000 {
             let range = say_fast(&mut log, i);
-            log.advance(at, range.end);
+            log.advance(at, range.end, true);
             at = range.end;
         }
         log.check_invariants();
@@ -315,7 +356,7 @@ mod tests {
             "{}",
             log.memory_bytes()
         );
-        log.leave(at);
+        log.leave(at, true);
         assert_eq!(log.blocks.iter().map(|block| block.readers).sum::<u32>(), 0);
     }
 
@@ -327,7 +368,7 @@ mod tests {
 
     #[test]
     fn the_slowest_reader_and_history_hold_the_log() {
-        let mut log = Log::new(3, 1 << 20);
+        let mut log = Log::new(3, 1 << 20, 16 * LOG_BLOCK_BYTES);
         log.enter(0);
         let first = say(&mut log, "first");
         while log.end() < 3 * BLOCK {
@@ -336,32 +377,60 @@ mod tests {
         assert_eq!(log.bytes(first.clone()), b"first\n");
         assert_eq!(log.lines_in(log.history_start()..log.end()), 3);
         let end = log.end();
-        log.advance(0, end);
+        log.advance(0, end, true);
         assert!(log.start() > 0 && log.start() <= log.history_start());
         log.check_invariants();
     }
 
     #[test]
     fn history_is_bounded_in_bytes_too() {
-        let mut log = Log::new(1000, 1000);
+        let mut log = Log::new(1000, 1000, 16 * LOG_BLOCK_BYTES);
         for _ in 0..100 {
             say(&mut log, &"z".repeat(98));
         }
         assert_eq!(log.end() - log.history_start(), 990);
-        let mut log = Log::new(1000, 10);
+        let mut log = Log::new(1000, 10, 16 * LOG_BLOCK_BYTES);
         say(&mut log, "a line longer than history may be");
         assert_eq!(log.history_start(), log.end());
     }
 
     #[test]
+    fn who_is_late_is_awaited_until_it_is_given_up_and_again_when_it_has_caught_up() {
+        let mut log = Log::new(0, MEMORY, 2 * LOG_BLOCK_BYTES);
+        log.enter(0);
+        log.enter(0);
+        while log.end() < 3 * BLOCK {
+            assert_eq!(log.late(), 0);
+            say(&mut log, &"y".repeat(98));
+        }
+        assert_eq!(log.late(), 2);
+        log.give_up(0);
+        assert_eq!(log.late(), 1);
+        let behind = log.after_line(BLOCK / 2);
+        assert!(!log.advance(0, behind, false) && log.advance(0, behind, true));
+        assert_eq!(log.late(), 1);
+        let end = log.end();
+        assert!(log.advance(behind, end, true));
+        assert_eq!(log.late(), 0);
+        assert!(log.advance(behind, end, false), "it has caught up");
+        while log.end() < end + 4 * BLOCK {
+            say(&mut log, &"y".repeat(98));
+        }
+        assert_eq!(log.late(), 2);
+        log.leave(end, true);
+        log.leave(end, true);
+        assert_eq!(log.late(), 0);
+    }
+
+    #[test]
     fn the_buffer_never_outgrows_its_cap() {
-        let mut log = Log::new(0, MEMORY);
+        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES);
         let mut at = 0;
         log.enter(at);
         for _ in 0..3_000 {
             while log.live_bytes() + 101 > MEMORY / 4 * 3 {
                 let next = log.after_line(at);
-                log.advance(at, next);
+                log.advance(at, next, true);
                 at = next;
             }
             say(&mut log, &"w".repeat(100));

@@ -23,6 +23,8 @@ pub struct Outbox {
     private: Option<Box<Private>>,
     /// The line at the cursor has been written in part.
     in_flight: bool,
+    /// When it is late, those who speak wait for it.
+    awaited: bool,
 }
 
 /// Replies and private lines, which go out at the next line's end, before more of the room.
@@ -100,14 +102,23 @@ impl Outbox {
     pub fn enter(&mut self, log: &mut Log, at: u64) {
         debug_assert!(!self.in_flight && self.own.is_none());
         self.cursor = at;
+        self.awaited = true;
         log.enter(at);
     }
 
     /// Ceases to read a room's log.
     pub fn leave(&mut self, log: &mut Log) {
-        log.leave(self.cursor);
+        log.leave(self.cursor, self.awaited);
         self.own = None;
         self.in_flight = false;
+    }
+
+    /// If the client is late, nobody waits for it any more before it has caught up.
+    pub fn give_up_if_late(&mut self, log: &mut Log) {
+        if self.awaited && log.is_late(self.cursor) {
+            self.awaited = false;
+            log.give_up(self.cursor);
+        }
     }
 
     /// The client itself said what stands at `range`, at the log's end: it is not owed that.
@@ -208,7 +219,7 @@ impl Outbox {
                 self.own = None;
             }
         }
-        log.advance(self.cursor, at);
+        self.awaited = log.advance(self.cursor, at, self.awaited);
         self.cursor = at;
     }
 
@@ -266,7 +277,7 @@ mod tests {
     use super::*;
 
     fn log() -> Log {
-        Log::new(0, 0)
+        Log::new(0, 0, 1 << 16)
     }
 
     fn say(log: &mut Log, text: &str) -> Range<u64> {

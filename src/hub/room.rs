@@ -25,6 +25,8 @@ pub struct Room {
     pub armed: Now,
     /// Under `wait`: since when the log has been full, so that nobody may speak until the slowest has caught up.
     full_since: Option<Now>,
+    /// Since when those who speak have been waiting for members that are late.
+    late_since: Option<Now>,
 }
 
 impl Room {
@@ -32,21 +34,33 @@ impl Room {
     pub fn new(name: Box<str>, limits: &Limits) -> Room {
         Room {
             name,
-            log: Log::new(limits.history_lines, limits.history_bytes_max()),
+            log: Log::new(
+                limits.history_lines,
+                limits.history_bytes_max(),
+                limits.late_bytes(),
+            ),
             members: Vec::new(),
             carousel: Carousel::default(),
             arrivals: Arrivals::default(),
             stalled: Vec::new(),
             armed: NEVER,
             full_since: None,
+            late_since: None,
         }
     }
 
-    /// Whether something may be said: everybody has been offered nearly all that was said before and, under `wait`,
-    /// the log has place.
+    /// Whether something may be said: everybody has been offered nearly all that was said before, nobody is late who
+    /// is waited for and, under `wait`, the log has place.
     pub fn is_open(&mut self, now: Now, limits: &Limits) -> bool {
         self.full_since(now, limits).is_none()
+            && self.late_since(now).is_none()
             && self.log.end() - self.carousel.offered < limits.room_round_bytes_max() as u64
+    }
+
+    /// Since when those who speak have been waiting for members that are late.
+    pub fn late_since(&mut self, now: Now) -> Option<Now> {
+        self.late_since = (self.log.late() > 0).then(|| self.late_since.unwrap_or(now));
+        self.late_since
     }
 
     /// Under `wait`: since when the room has been waiting for its slowest member. A full room does not open again

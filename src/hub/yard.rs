@@ -45,6 +45,18 @@ impl Yard {
         resume
     }
 
+    /// Sends bytes as soon as they are taken.
+    pub fn say(&mut self, id: ConnId, bytes: &[u8]) {
+        for _ in 0..10 {
+            if self.send(id, bytes) == Resume::Read {
+                return;
+            }
+            self.pass(limits::LATE_PATIENCE_US);
+            self.run();
+        }
+        panic!("{id:?} may not speak");
+    }
+
     /// Reads at most `n` bytes of what is owed.
     pub fn read_some(&mut self, id: ConnId, n: usize) -> String {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
