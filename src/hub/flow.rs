@@ -1,8 +1,8 @@
-//! Whose turn it is: what keeps a client from speaking and what wakes it, who is owed bytes and who is visited next,
-//! which deadlines are due. Takes no line apart and writes none.
+//! Whose turn it is: how far a client's input is taken, what keeps it from speaking and what wakes it, who is owed bytes
+//! and who is visited next, which deadlines are due. Takes no line apart and writes none.
 
-use super::limits::{OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
-use super::session::Phase;
+use super::limits::{HalfClose, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
+use super::session::{Input, Phase, Verdict, Wire};
 use super::words::Resume;
 use super::{ConnId, Hub, NEVER, Now, Timer};
 use std::cmp::Reverse;
@@ -33,6 +33,48 @@ impl From<Obstacle> for Resume {
 
 /// Speaking, being woken, being visited, being late.
 impl Hub {
+    /// Takes bytes as far as the client may speak, and holds the rest.
+    pub(super) fn feed(&mut self, now: Now, slot: u32, bytes: &[u8]) {
+        let session = &mut self.clients[slot as usize].session;
+        let raw = session.wire == Wire::Raw;
+        // The intake is lent to the loop, since each line of it changes the rest of the hub.
+        let mut intake = std::mem::take(&mut session.intake);
+        let line_bytes_max = self.limits.line_bytes_max;
+        let verdict = intake.feed(raw, bytes, line_bytes_max, |input| {
+            self.take(now, slot, input)
+        });
+        self.totals.discarded_bytes += u64::from(intake.take_discarded());
+        self.clients[slot as usize].session.intake = intake;
+        if verdict == Verdict::Pause {
+            self.pause(now, slot);
+        } else {
+            self.arm(now, slot);
+        }
+    }
+
+    pub(super) fn finish_now(&mut self, now: Now, slot: u32) {
+        if self.clients[slot as usize].session.phase != Phase::Open {
+            return;
+        }
+        self.take_partial(now, slot);
+        match self.limits.half_close {
+            HalfClose::Close => self.drain(now, slot),
+            HalfClose::Keep => {
+                let session = &mut self.clients[slot as usize].session;
+                if matches!(session.phase, Phase::Open | Phase::Moving { .. }) {
+                    session.phase = Phase::Listening;
+                }
+            }
+        }
+    }
+
+    /// Hands the unfinished line on as if it were finished.
+    pub(super) fn take_partial(&mut self, now: Now, slot: u32) {
+        let mut intake = std::mem::take(&mut self.clients[slot as usize].session.intake);
+        intake.feed_partial(|line| self.take(now, slot, Input::Line(line)));
+        self.clients[slot as usize].session.intake = intake;
+    }
+
     /// What keeps a client from speaking.
     pub(super) fn obstacle(&mut self, now: Now, slot: u32) -> Option<Obstacle> {
         let client = &self.clients[slot as usize];

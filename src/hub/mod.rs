@@ -20,8 +20,8 @@
 //! # Where to read
 //! `words` is what the contract speaks of, [`limits`] every cap. Then the leaves, each to be read on its own, in the
 //! order of the data: `telnet`, `frame`, `text`, `command`, `name`, `session`, `log`, `room`, `outbox`. What composes
-//! them is one `impl Hub` in four places: here the contract, in `requests` what a line does, in `crowd` who is where,
-//! in `flow` whose turn it is.
+//! them is one `impl Hub` in five places: here the contract, in `requests` what a line does, in `crowd` who is where,
+//! in `pace` who waits for whom, in `flow` whose turn it is.
 
 mod command;
 mod crowd;
@@ -31,6 +31,7 @@ pub mod limits;
 mod log;
 mod name;
 mod outbox;
+mod pace;
 mod requests;
 mod room;
 mod session;
@@ -370,48 +371,6 @@ impl Hub {
             return Err(Refusal::PerAddress(per_ip));
         }
         Ok(())
-    }
-
-    /// Takes bytes as far as the client may speak, and holds the rest.
-    fn feed(&mut self, now: Now, slot: u32, bytes: &[u8]) {
-        let session = &mut self.clients[slot as usize].session;
-        let raw = session.wire == Wire::Raw;
-        // The intake is lent to the loop, since each line of it changes the rest of the hub.
-        let mut intake = std::mem::take(&mut session.intake);
-        let line_bytes_max = self.limits.line_bytes_max;
-        let verdict = intake.feed(raw, bytes, line_bytes_max, |input| {
-            self.take(now, slot, input)
-        });
-        self.totals.discarded_bytes += u64::from(intake.take_discarded());
-        self.clients[slot as usize].session.intake = intake;
-        if verdict == session::Verdict::Pause {
-            self.pause(now, slot);
-        } else {
-            self.arm(now, slot);
-        }
-    }
-
-    fn finish_now(&mut self, now: Now, slot: u32) {
-        if self.clients[slot as usize].session.phase != Phase::Open {
-            return;
-        }
-        self.take_partial(now, slot);
-        match self.limits.half_close {
-            limits::HalfClose::Close => self.drain(now, slot),
-            limits::HalfClose::Keep => {
-                let session = &mut self.clients[slot as usize].session;
-                if matches!(session.phase, Phase::Open | Phase::Moving { .. }) {
-                    session.phase = Phase::Listening;
-                }
-            }
-        }
-    }
-
-    /// Hands the unfinished line on as if it were finished.
-    fn take_partial(&mut self, now: Now, slot: u32) {
-        let mut intake = std::mem::take(&mut self.clients[slot as usize].session.intake);
-        intake.feed_partial(|line| self.take(now, slot, session::Input::Line(line)));
-        self.clients[slot as usize].session.intake = intake;
     }
 }
 
