@@ -49,6 +49,10 @@ pub const ROOM_ROUND_BYTES_MAX: usize = 32 * 1024;
 /// before they have caught up: a reader that keeps up sets the pace of a flood, one that does not slows nobody.
 pub const LATE_PATIENCE_US: u64 = 10_000;
 
+/// How long, in microseconds, until members that were given up and have been reading since are waited for again: in a
+/// flood they might never catch up by themselves. A tenth of the time is all that they can cost the others.
+pub const LATE_RETRY_US: u64 = 10 * LATE_PATIENCE_US;
+
 /// A telnet subnegotiation that is longer than this is taken for text again.
 pub const TELNET_SUB_BYTES_MAX: u16 = 512;
 

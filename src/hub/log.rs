@@ -202,6 +202,11 @@ impl Log {
         self.await_reader(at, -1);
     }
 
+    /// A reader that was given up is awaited again.
+    pub fn await_again(&mut self, at: u64) {
+        self.await_reader(at, 1);
+    }
+
     /// Whether a reader who stands at `at` is late.
     pub fn is_late(&self, at: u64) -> bool {
         at / BLOCK < self.late_block

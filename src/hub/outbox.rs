@@ -121,6 +121,19 @@ impl Outbox {
         }
     }
 
+    /// Whether it has been given up.
+    pub fn is_given_up(&self) -> bool {
+        !self.awaited
+    }
+
+    /// A client that was given up is waited for again.
+    pub fn await_again(&mut self, log: &mut Log) {
+        if !self.awaited {
+            self.awaited = true;
+            log.await_again(self.cursor);
+        }
+    }
+
     /// The client itself said what stands at `range`, at the log's end: it is not owed that.
     pub fn said(&mut self, log: &mut Log, range: Range<u64>) {
         if self.cursor == range.start {

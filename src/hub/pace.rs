@@ -1,6 +1,6 @@
 //! How fast a room goes: who waits for whom and for how long, and what becomes of members that are too slow.
 
-use super::limits::{LATE_PATIENCE_US, SlowPolicy};
+use super::limits::{LATE_PATIENCE_US, LATE_RETRY_US, SlowPolicy};
 use super::requests;
 use super::session::{Phase, Wire};
 use super::{Hub, NEVER, Now, Timer};
@@ -75,23 +75,25 @@ impl Hub {
     /// Sees to it that a room is looked at when its members have waited for others long enough.
     pub(super) fn watch(&mut self, now: Now, number: u32) {
         let room = &mut self.crowd.rooms[number as usize];
-        let late_since = room.late_since(now);
-        let full_since = room.full_since(now, &self.limits);
-        if let Some(since) = late_since {
-            self.arm_room(number, since.after(LATE_PATIENCE_US));
-        }
-        if let Some(since) = full_since {
-            let timeout_us = self.limits.slow_timeout_us;
+        let give_up_at = room
+            .late_since(now)
+            .map(|since| since.after(LATE_PATIENCE_US));
+        let timeout_us = self.limits.slow_timeout_us;
+        let close_at = room.full_since(now, &self.limits).map(|since| {
             let due = since.after(timeout_us);
             // After the first look it is looked at four times as often: others may have become stuck since.
-            self.arm_room(
-                number,
-                if due > now {
-                    due
-                } else {
-                    now.after(timeout_us.div_ceil(4))
-                },
-            );
+            if due > now {
+                due
+            } else {
+                now.after(timeout_us.div_ceil(4))
+            }
+        });
+        if let Some(due) = [give_up_at, close_at, room.retry_at]
+            .into_iter()
+            .flatten()
+            .min()
+        {
+            self.arm_room(number, due);
         }
     }
 
@@ -116,8 +118,14 @@ impl Hub {
         self.announce(now, number);
         let late_since = self.crowd.rooms[number as usize].late_since(now);
         if late_since.is_some_and(|since| since.after(LATE_PATIENCE_US) <= now) {
-            self.give_up_late(number);
+            self.give_up_late(now, number);
             self.wake_stalled(now, number);
+        }
+        if self.crowd.rooms[number as usize]
+            .retry_at
+            .is_some_and(|at| at <= now)
+        {
+            self.await_again(now, number);
         }
         let full_since = self.crowd.rooms[number as usize].full_since(now, &self.limits);
         if full_since.is_some_and(|since| since.after(self.limits.slow_timeout_us) <= now) {
@@ -129,13 +137,28 @@ impl Hub {
 
     /// Nobody waits any longer for the members that are late. Looks at all of them, but only while some are late, and
     /// not more often than every [`LATE_PATIENCE_US`].
-    fn give_up_late(&mut self, number: u32) {
+    fn give_up_late(&mut self, now: Now, number: u32) {
         let room = &mut self.crowd.rooms[number as usize];
         for &slot in &room.members {
             self.clients[slot as usize]
                 .outbox
                 .give_up_if_late(&mut room.log);
         }
+        room.retry_at.get_or_insert(now.after(LATE_RETRY_US));
+    }
+
+    /// Members that were given up are waited for again if they have been reading since.
+    fn await_again(&mut self, now: Now, number: u32) {
+        let room = &mut self.crowd.rooms[number as usize];
+        let mut left = false;
+        for &slot in &room.members {
+            let client = &mut self.clients[slot as usize];
+            if client.session.progress_at.after(LATE_RETRY_US) > now {
+                client.outbox.await_again(&mut room.log);
+            }
+            left |= client.outbox.is_given_up();
+        }
+        room.retry_at = left.then(|| now.after(LATE_RETRY_US));
     }
 
     /// Closes the members that a full room waits for and that have made no progress for too long.

@@ -27,6 +27,8 @@ pub struct Room {
     full_since: Option<Now>,
     /// Since when those who speak have been waiting for members that are late.
     late_since: Option<Now>,
+    /// When members that were given up may be waited for again, if there are any.
+    pub retry_at: Option<Now>,
 }
 
 impl Room {
@@ -46,6 +48,7 @@ impl Room {
             armed: NEVER,
             full_since: None,
             late_since: None,
+            retry_at: None,
         }
     }
 
