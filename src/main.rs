@@ -6,7 +6,7 @@ use madang::hub::Wire;
 use madang::hub::limits::Limits;
 use madang::journal;
 use madang::net::listener::Listener;
-use madang::net::reactor::{self, Ended};
+use madang::net::reactor::{Ended, Reactor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
 use std::io::Write;
@@ -42,16 +42,18 @@ fn run(serve: &Serve) -> Result<Ended, Box<dyn Error>> {
             listeners.extend(Listener::bind(address, wire, serve.socket_options())?);
         }
     }
-    announce(&listeners, &limits);
-    Ok(reactor::serve(listeners, limits)?)
+    let listening: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    let reactor = Reactor::new(listeners, limits.clone())?;
+    announce(&listening, &limits);
+    Ok(reactor.serve()?)
 }
 
 /// Tells whoever started the server where it listens. A closed standard output is no reason not to serve.
-fn announce(listeners: &[Listener], limits: &Limits) {
+fn announce(listening: &[String], limits: &Limits) {
     let mut out = std::io::stdout().lock();
-    for listener in listeners {
-        let _ = writeln!(out, "listening on {listener}");
-        tracing::info!(%listener, "listening");
+    for address in listening {
+        let _ = writeln!(out, "listening on {address}");
+        tracing::info!(address, "listening");
     }
     let _ = out.flush();
     let memory_mib = limits.memory_bytes_max() >> 20;

@@ -46,21 +46,6 @@ pub const COMMANDS: [(&str, &str); 8] = [
     ("/quit [TEXT]", "leave, with a last word"),
 ];
 
-impl fmt::Display for NoRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NoRequest::Unknown(word) => {
-                let word = super::text::Text::of(word);
-                write!(
-                    f,
-                    "unknown command {word}: /help lists commands, /{word} says it as text"
-                )
-            }
-            NoRequest::Usage(usage) => write!(f, "usage: {usage}"),
-        }
-    }
-}
-
 /// The line that means this: [`parse`] gives it back.
 impl fmt::Display for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,10 +149,5 @@ mod tests {
         ] {
             assert_eq!(parse(line), Err(NoRequest::Usage(usage)));
         }
-        let said = parse("/x\u{1b}y z").unwrap_err().to_string();
-        assert_eq!(
-            said,
-            "unknown command /x␛y: /help lists commands, //x␛y says it as text"
-        );
     }
 }

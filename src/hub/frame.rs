@@ -241,50 +241,37 @@ mod tests {
             (b"end\r", vec![Got::Unfinished(b"end".to_vec())]),
         ];
         for (input, want) in table {
-            assert_eq!(
-                &frame([*input], 8),
-                want,
-                "{:?} whole",
-                input.escape_ascii().to_string()
-            );
-            // Every set of cuts of short inputs, every pair of cuts of the longer ones.
-            let cuts = input.len().saturating_sub(1);
-            let sets = if cuts <= 12 { 1u32 << cuts } else { 0 };
-            for set in 0..sets {
-                let mut pieces = Vec::new();
-                let mut from = 0;
-                for at in 1..input.len() {
-                    if set & (1 << (at - 1)) != 0 {
-                        pieces.push(&input[from..at]);
-                        from = at;
-                    }
-                }
-                pieces.push(&input[from..]);
-                assert_eq!(
-                    &frame(pieces, 8),
-                    want,
-                    "{:?} cut by {set:b}",
-                    input.escape_ascii().to_string()
-                );
+            for pieces in cuts(input) {
+                let shown = pieces.iter().map(|piece| piece.escape_ascii().to_string());
+                let shown: Vec<String> = shown.collect();
+                assert_eq!(&frame(pieces, 8), want, "{shown:?}");
             }
-            for first in 0..=input.len() {
-                for second in first..=input.len() {
-                    let pieces = [&input[..first], &input[first..second], &input[second..]];
-                    assert_eq!(
-                        &frame(pieces, 8),
-                        want,
-                        "{:?} cut at {first}, {second}",
-                        input.escape_ascii().to_string()
-                    );
-                }
-            }
-            assert_eq!(
-                &frame(input.chunks(1), 8),
-                want,
-                "{:?} byte by byte",
-                input.escape_ascii().to_string()
-            );
         }
+    }
+
+    /// Short inputs cut at every set of places, longer ones at every pair of places; and each byte by byte.
+    fn cuts(input: &[u8]) -> Vec<Vec<&[u8]>> {
+        let mut all = vec![input.chunks(1).collect()];
+        for first in 0..=input.len() {
+            for second in first..=input.len() {
+                all.push(vec![
+                    &input[..first],
+                    &input[first..second],
+                    &input[second..],
+                ]);
+            }
+        }
+        let places = input.len().saturating_sub(1);
+        for set in 0..if places <= 12 { 1u32 << places } else { 0 } {
+            let (mut pieces, mut from) = (Vec::new(), 0);
+            for at in (1..input.len()).filter(|at| set & (1 << (at - 1)) != 0) {
+                pieces.push(&input[from..at]);
+                from = at;
+            }
+            pieces.push(&input[from..]);
+            all.push(pieces);
+        }
+        all
     }
 
     #[test]

@@ -36,6 +36,27 @@ impl fmt::Display for Name {
     }
 }
 
+impl Name {
+    /// Appends the name, as it stands before everything that its bearer says.
+    pub fn push_to(&self, out: &mut Vec<u8>) {
+        match self {
+            &Name::Guest(mut number) => {
+                // Before each line that is said, so not by way of a string.
+                let mut digits = [0; 20];
+                let mut first = digits.len();
+                while number > 0 {
+                    first -= 1;
+                    digits[first] = b'0' + (number % 10) as u8;
+                    number /= 10;
+                }
+                out.extend_from_slice(GUEST.as_bytes());
+                out.extend_from_slice(&digits[first..]);
+            }
+            Name::Chosen(name) => out.extend_from_slice(name.as_bytes()),
+        }
+    }
+}
+
 /// The number in a guest's name; `None` if it is no guest's name.
 pub fn guest_number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(GUEST)?;
@@ -281,6 +302,15 @@ mod tests {
         ] {
             assert_eq!(guest_number(name), None, "{name}");
         }
-        assert_eq!(Name::Guest(12).to_string(), "guest12");
+        for name in [
+            Name::Guest(1),
+            Name::Guest(1200),
+            Name::Guest(u64::MAX),
+            Name::Chosen("kim".into()),
+        ] {
+            let mut out = Vec::new();
+            name.push_to(&mut out);
+            assert_eq!(out, name.to_string().as_bytes());
+        }
     }
 }

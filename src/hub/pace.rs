@@ -36,9 +36,6 @@ impl Hub {
     /// A member is too slow: it loses what stands before `target`, and perhaps its connection.
     fn too_slow(&mut self, now: Now, slot: u32, target: u64, policy: SlowPolicy) {
         let client = &mut self.clients[slot as usize];
-        if client.session.phase == Phase::Done {
-            return;
-        }
         let log = &mut self.crowd.rooms[client.room as usize].log;
         // Whoever waits to change rooms may yet be refused, and is a member up to then.
         let until = match client.session.phase {
@@ -46,18 +43,19 @@ impl Hub {
             _ => log.end(),
         };
         self.totals.skipped_lines += client.outbox.skip_to(log, until, target);
+        if matches!(client.session.phase, Phase::Draining { .. } | Phase::Done) {
+            return;
+        }
         match (policy, client.session.wire) {
             (SlowPolicy::Skip, Wire::Chat) => {}
             // It has no notices, so it could not be told what it lost: losing its connection tells it.
             (_, Wire::Raw) => {
                 self.totals.slow_closed += 1;
-                client.session.phase = Phase::Done;
-                self.done.push_back(client.id);
+                client.outbox.take_skipped();
+                let until = client.outbox.cursor();
+                self.drain_until(now, slot, until);
             }
             (SlowPolicy::Close | SlowPolicy::Wait, Wire::Chat) => {
-                if let Phase::Draining { .. } = client.session.phase {
-                    return;
-                }
                 self.totals.slow_closed += 1;
                 let until = client.outbox.cursor();
                 let lines = client.outbox.take_skipped();

@@ -1,7 +1,7 @@
 //! What a line does: it is said to the room, or the command that it holds is carried out. And the words in which the
 //! server answers: every one of its own lines is rendered here or in `room`.
 
-use super::command::{self, COMMANDS, Request};
+use super::command::{self, COMMANDS, NoRequest, Request};
 use super::crowd::Crowd;
 use super::limits::{LIST_ENTRIES_MAX, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX};
 use super::name;
@@ -9,8 +9,7 @@ use super::room::grouped;
 use super::session::{Input, Knock, Phase, Verdict, Wire};
 use super::text::Text;
 use super::{Hub, Now};
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+use std::fmt;
 
 /// What a line of the server's own begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub fn push_line(out: &mut Vec<u8>, mark: Mark, text: fmt::Arguments<'_>) {
         Mark::Notice => '*',
         Mark::Refusal => '!',
     };
-    writeln!(out, "{mark} {text}").expect("a vector takes everything");
+    out.extend_from_slice(format!("{mark} {text}\n").as_bytes());
 }
 
 /// Renders how many lines a slow member has lost.
@@ -69,14 +68,13 @@ impl Hub {
             Input::TooLong => {
                 let bytes = self.limits.line_bytes_max;
                 self.refuse_line(
-                    now,
                     slot,
                     format_args!("line not sent: longer than {bytes} bytes"),
                 );
             }
             Input::Line([]) => return Verdict::Next,
             Input::Line(line) => match Text::check(line) {
-                Err(error) => self.refuse_line(now, slot, format_args!("line not sent: {error}")),
+                Err(error) => self.refuse_line(slot, format_args!("line not sent: {error}")),
                 Ok(text) if self.clients[slot as usize].session.wire == Wire::Raw => {
                     self.say(now, slot, text)
                 }
@@ -84,7 +82,14 @@ impl Hub {
                     Ok(Request::Join(_)) if !self.may_move(slot) => return Verdict::Retry,
                     Ok(Request::Say(said)) if said.len() == line.len() => self.say(now, slot, text),
                     Ok(request) => self.carry_out(now, slot, request),
-                    Err(error) => self.refuse_line(now, slot, format_args!("{error}")),
+                    Err(NoRequest::Usage(usage)) => {
+                        self.refuse_line(slot, format_args!("usage: {usage}"));
+                    }
+                    Err(NoRequest::Unknown(word)) => {
+                        let word = Text::of(word);
+                        let hint = format_args!("/help lists commands, /{word} says it as text");
+                        self.refuse_line(slot, format_args!("unknown command {word}: {hint}"));
+                    }
                 },
             },
         }
@@ -103,7 +108,8 @@ impl Hub {
     fn say(&mut self, now: Now, slot: u32, text: Text<'_>) {
         self.speak(now, slot, rendered_max(text.as_sent()), |out, name| {
             if let Some(name) = name {
-                write!(out, "{name}: ").expect("a vector takes everything");
+                name.push_to(out);
+                out.extend_from_slice(b": ");
             }
             text.push_to(out);
             out.push(b'\n');
@@ -128,7 +134,7 @@ impl Hub {
         client.outbox.said(&mut room.log, range);
     }
 
-    fn refuse_line(&mut self, _now: Now, slot: u32, why: fmt::Arguments<'_>) {
+    fn refuse_line(&mut self, slot: u32, why: fmt::Arguments<'_>) {
         self.totals.refused_lines += 1;
         self.refuse(slot, why);
     }
@@ -211,12 +217,11 @@ impl Hub {
         let name = match name::nickname(raw) {
             Ok(name) => name,
             Err(error) => {
-                return self.refuse_line(now, slot, format_args!("name not changed: {error}"));
+                return self.refuse_line(slot, format_args!("name not changed: {error}"));
             }
         };
         if old.to_string() == *name {
             return self.refuse_line(
-                now,
                 slot,
                 format_args!("name not changed: you are {name} already"),
             );
@@ -229,7 +234,7 @@ impl Hub {
                 } else {
                     "looks like a name in use"
                 };
-                self.refuse_line(now, slot, format_args!("name not changed: {name} {why}"));
+                self.refuse_line(slot, format_args!("name not changed: {name} {why}"));
             }
             Ok(new) => {
                 self.clients[slot as usize].session.name = new;
@@ -275,7 +280,7 @@ impl Hub {
             other => other,
         };
         match room {
-            Err(why) => self.refuse_line(now, slot, format_args!("room not changed: {why}")),
+            Err(why) => self.refuse_line(slot, format_args!("room not changed: {why}")),
             Ok(room) => {
                 self.leave(now, slot);
                 self.enter(now, slot, room);
@@ -310,7 +315,7 @@ impl Hub {
             (slot, &"you", &name),
         ] {
             self.clients[slot as usize].outbox.push_private(|out| {
-                write!(out, "{from} -> {to}: ").expect("a vector takes everything");
+                out.extend_from_slice(format!("{from} -> {to}: ").as_bytes());
                 text.push_to(out);
                 out.push(b'\n');
             });
@@ -361,8 +366,7 @@ impl Hub {
 fn listed(entries: &[String], total: usize) -> String {
     let mut list = entries.join(", ");
     if total > entries.len() {
-        write!(list, ", and {} more", grouped(total - entries.len()))
-            .expect("a string takes everything");
+        list += &format!(", and {} more", grouped(total - entries.len()));
     }
     list
 }

@@ -92,7 +92,7 @@ impl fmt::Display for Refusal {
             Refusal::PerAddress(clients) => {
                 write!(
                     f,
-                    "server is full for your address: {clients} connections; close one first"
+                    "server is full: {clients} connections from your address; close one first"
                 )
             }
             Refusal::ShuttingDown => f.write_str("server is shutting down"),

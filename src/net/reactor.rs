@@ -65,59 +65,84 @@ impl Net for Real {
     }
 }
 
-/// Serves until a signal ends it.
-///
-/// # Errors
-/// The poll or the signals cannot be set up, or the poll fails.
-pub fn serve(mut listeners: Vec<Listener>, limits: Limits) -> io::Result<Ended> {
-    let mut poll = Poll::new()?;
-    let mut signals = Signals::new()?;
-    poll.registry()
-        .register(&mut signals, SIGNALS, Interest::READABLE)?;
-    for (number, listener) in listeners.iter_mut().enumerate() {
-        poll.registry()
-            .register(listener, Token(LISTENERS + number), Interest::READABLE)?;
-    }
-    let number = listeners.len();
-    let net = Real {
-        registry: poll.registry().try_clone()?,
-        listeners,
-        start: Instant::now(),
-    };
-    let mut turn = Turn::new(net, Hub::new(limits), number);
-    let mut events = Events::with_capacity(EVENTS_MAX);
-    let mut stopping = false;
-    while !turn.is_over() {
-        let patience = turn.patience().map(Duration::from_micros);
-        match poll.poll(&mut events, patience) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
+/// The server, ready to serve.
+pub struct Reactor {
+    poll: Poll,
+    signals: Signals,
+    turn: Turn<Real>,
+}
+
+impl Reactor {
+    /// A server for these listeners. From now on signals are taken note of, so that whoever is told that it listens can
+    /// ask it to end.
+    ///
+    /// # Errors
+    /// The poll or the signals cannot be set up.
+    pub fn new(mut listeners: Vec<Listener>, limits: Limits) -> io::Result<Reactor> {
+        let poll = Poll::new()?;
+        let mut signals = Signals::new()?;
+        let registry = poll.registry().try_clone()?;
+        registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
+        for (number, listener) in listeners.iter_mut().enumerate() {
+            registry.register(listener, Token(LISTENERS + number), Interest::READABLE)?;
         }
-        for event in &events {
-            match (event.token(), ConnId::from_token(event.token().0)) {
-                (SIGNALS, _) => {
-                    for signal in signals.pending() {
-                        if stopping {
-                            return Ok(Ended::Forced(signal));
-                        }
-                        stopping = true;
-                        tracing::info!(signal, clients = turn.hub().clients(), "shutting down");
-                        // Closed at once: whoever comes now is refused by the system, and the port is free.
-                        turn.net().listeners.clear();
-                        turn.stop();
-                    }
-                }
-                (_, Some(id)) => turn.event(Event::Ready {
-                    id,
-                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-                    writable: event.is_writable() || event.is_write_closed(),
-                }),
-                (Token(token), None) => turn.event(Event::Newcomers(token - LISTENERS)),
+        let number = listeners.len();
+        let net = Real {
+            registry,
+            listeners,
+            start: Instant::now(),
+        };
+        Ok(Reactor {
+            poll,
+            signals,
+            turn: Turn::new(net, Hub::new(limits), number),
+        })
+    }
+
+    /// Serves until a signal ends it.
+    ///
+    /// # Errors
+    /// The poll fails.
+    pub fn serve(mut self) -> io::Result<Ended> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut stopping = false;
+        while !self.turn.is_over() {
+            let patience = self.turn.patience().map(Duration::from_micros);
+            match self.poll.poll(&mut events, patience) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
             }
+            for event in &events {
+                match (event.token(), ConnId::from_token(event.token().0)) {
+                    (SIGNALS, _) => {
+                        for signal in self.signals.pending() {
+                            if stopping {
+                                return Ok(Ended::Forced(signal));
+                            }
+                            stopping = true;
+                            stop(&mut self.turn, signal);
+                        }
+                    }
+                    (_, Some(id)) => self.turn.event(Event::Ready {
+                        id,
+                        readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                        writable: event.is_writable() || event.is_write_closed(),
+                    }),
+                    (Token(token), None) => self.turn.event(Event::Newcomers(token - LISTENERS)),
+                }
+            }
+            self.turn.run();
         }
-        turn.run();
+        let totals = self.turn.hub().totals();
+        tracing::info!(?totals, "ended");
+        Ok(Ended::Drained)
     }
-    let totals = turn.hub().totals();
-    tracing::info!(?totals, "ended");
-    Ok(Ended::Drained)
+}
+
+/// Lets nobody in any more. The listeners are closed at once: whoever comes now is refused by the system, and the
+/// port is free.
+fn stop(turn: &mut Turn<Real>, signal: i32) {
+    tracing::info!(signal, clients = turn.hub().clients(), "shutting down");
+    turn.net().listeners.clear();
+    turn.stop();
 }

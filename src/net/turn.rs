@@ -3,6 +3,7 @@
 
 use super::linger::{LINGER_US, Lingering};
 use super::listener::{AcceptFault, classify};
+use super::table::{End, Table};
 use super::world::{Event, Net};
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
 use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
@@ -17,38 +18,12 @@ const PHASE_US: u64 = 2_000;
 const VISITS_A_LOOK: usize = 16;
 /// Microseconds until accepting is tried again after the system ran out of something.
 const ACCEPT_BACKOFF_US: u64 = 100_000;
-/// One socket and what is known of it.
-#[derive(Debug)]
-struct Conn<S> {
-    /// Tells it from others that have had its slot.
-    serial: u32,
-    socket: S,
-    /// It has not said `WouldBlock` to a read since it was last reported readable.
-    readable: bool,
-    /// It has not said `WouldBlock` to a write since it was last reported writable.
-    writable: bool,
-    /// It is in the ready queue.
-    queued: bool,
-    end: End,
-}
-
-/// Which side of a connection has come to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    None,
-    /// The peer has finished sending.
-    Read,
-    /// Nothing can be written any more. What the peer had sent before is still read.
-    Write,
-}
-
 /// The scheduler: who is served when.
 #[derive(Debug)]
 pub struct Turn<N: Net> {
     net: N,
     hub: Hub,
-    /// By slot.
-    conns: Vec<Option<Conn<N::Socket>>>,
+    conns: Table<N::Socket>,
     /// Connections that may have something to be read, or to be taken of what is held.
     ready: VecDeque<ConnId>,
     /// Connections that can be written again, or took less than they were given.
@@ -72,7 +47,7 @@ impl<N: Net> Turn<N> {
         Turn {
             net,
             hub,
-            conns: Vec::new(),
+            conns: Table::default(),
             ready: VecDeque::new(),
             unblocked: VecDeque::new(),
             broken: Vec::new(),
@@ -103,14 +78,14 @@ impl<N: Net> Turn<N> {
                 readable,
                 writable,
             } => {
-                let Some(conn) = find(&mut self.conns, id) else {
+                let Some(conn) = self.conns.find(id) else {
                     return;
                 };
                 if readable {
                     conn.readable = true;
-                    enqueue(&mut self.ready, id, conn);
+                    conn.enqueue(id, &mut self.ready);
                 }
-                if writable && !conn.writable && conn.end != End::Write {
+                if writable && !conn.writable && !conn.end.is_gone() {
                     conn.writable = true;
                     self.unblocked.push_back(id);
                 }
@@ -214,25 +189,14 @@ impl<N: Net> Turn<N> {
             return;
         }
         tracing::debug!(slot = id.slot(), ?peer.address, "connected");
-        let slot = id.slot() as usize;
-        if slot >= self.conns.len() {
-            self.conns.resize_with(slot + 1, || None);
-        }
-        self.conns[slot] = Some(Conn {
-            serial: id.serial(),
-            socket,
-            readable: false,
-            writable: true,
-            queued: false,
-            end: End::None,
-        });
+        self.conns.insert(id, socket);
     }
 
     /// Visits each ready connection once, within the budget; those that have not said `WouldBlock` line up again.
     fn read(&mut self) {
         while let Some(id) = self.hub.next_runnable() {
-            if let Some(conn) = find(&mut self.conns, id) {
-                enqueue(&mut self.ready, id, conn);
+            if let Some(conn) = self.conns.find(id) {
+                conn.enqueue(id, &mut self.ready);
             }
         }
         let mut now = self.net.now();
@@ -252,13 +216,13 @@ impl<N: Net> Turn<N> {
     }
 
     fn read_one(&mut self, now: Now, id: ConnId) {
-        let Some(conn) = find(&mut self.conns, id) else {
+        let Some(conn) = self.conns.find(id) else {
             return;
         };
         conn.queued = false;
         match self.hub.resume(now, id) {
             Resume::Read => {}
-            Resume::Blocked if conn.end == End::Write => return self.broken.push(id),
+            Resume::Blocked if conn.end.is_gone() => return self.broken.push(id),
             Resume::Wait | Resume::Blocked => return,
         }
         if !conn.readable {
@@ -267,19 +231,22 @@ impl<N: Net> Turn<N> {
         match self.net.read(&mut conn.socket, &mut self.scratch) {
             Ok(0) => {
                 conn.readable = false;
-                self.hub.finish(now, id);
-                match conn.end {
-                    End::Write => self.broken.push(id),
-                    End::None | End::Read => conn.end = End::Read,
+                if conn.end != End::Reset {
+                    self.hub.finish(now, id);
+                }
+                if conn.end.is_gone() {
+                    self.broken.push(id);
+                } else {
+                    conn.end = End::Read;
                 }
             }
             Ok(n) => {
                 self.hub.receive(now, id, &self.scratch[..n]);
-                enqueue(&mut self.ready, id, conn);
+                conn.enqueue(id, &mut self.ready);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => conn.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                enqueue(&mut self.ready, id, conn)
+                conn.enqueue(id, &mut self.ready)
             }
             Err(error) => {
                 tracing::debug!(slot = id.slot(), %error, "reading ended");
@@ -314,7 +281,7 @@ impl<N: Net> Turn<N> {
 
     /// One visit: all that is owed by now, in one write.
     fn flush_one(&mut self, now: Now, id: ConnId) {
-        let Some(conn) = find(&mut self.conns, id) else {
+        let Some(conn) = self.conns.find(id) else {
             return;
         };
         if !conn.writable {
@@ -343,8 +310,9 @@ impl<N: Net> Turn<N> {
                     self.broken.push(id);
                 } else {
                     // What it sent before it went is still to be read; that ends in an error or in its end.
-                    conn.end = End::Write;
-                    enqueue(&mut self.ready, id, conn);
+                    let reset = error.kind() != io::ErrorKind::BrokenPipe;
+                    conn.end = if reset { End::Reset } else { End::Write };
+                    conn.enqueue(id, &mut self.ready);
                 }
             }
         }
@@ -354,20 +322,16 @@ impl<N: Net> Turn<N> {
     fn reap(&mut self) {
         let now = self.net.now();
         for id in self.broken.drain(..) {
-            if find(&mut self.conns, id).is_some() {
-                self.hub.disconnect(now, id);
-                self.conns[id.slot() as usize] = None;
-            }
+            self.conns.remove(id);
+            self.hub.disconnect(now, id);
         }
         while let Some(id) = self.hub.next_done() {
-            if find(&mut self.conns, id).is_none() {
+            let Some(conn) = self.conns.remove(id) else {
                 continue;
-            }
+            };
             tracing::debug!(slot = id.slot(), "closed");
             self.hub.disconnect(now, id);
-            if let Some(conn) = self.conns[id.slot() as usize].take()
-                && conn.end == End::None
-            {
+            if conn.end == End::None {
                 // At the server's own end nobody is waited for.
                 let until = if self.stopping {
                     now
@@ -378,20 +342,5 @@ impl<N: Net> Turn<N> {
             }
         }
         self.lingering.expire(&mut self.net, now);
-    }
-}
-
-/// The connection, if it is still there and not another in its slot.
-fn find<S>(conns: &mut [Option<Conn<S>>], id: ConnId) -> Option<&mut Conn<S>> {
-    conns
-        .get_mut(id.slot() as usize)?
-        .as_mut()
-        .filter(|conn| conn.serial == id.serial())
-}
-
-fn enqueue<S>(ready: &mut VecDeque<ConnId>, id: ConnId, conn: &mut Conn<S>) {
-    if !conn.queued {
-        conn.queued = true;
-        ready.push_back(id);
     }
 }

@@ -56,40 +56,96 @@ pub fn judge(
             Item::Line(line) => line,
             Item::Skipped(lines) => panic!("the observer of room {room} lost {lines} lines"),
         });
-        orders.insert(stay.room, lines.collect::<Vec<String>>());
+        orders.insert(stay.room, Order::of(lines.collect(), &names));
     }
     for (client, account) in clients.iter().zip(&accounts) {
         let alive = client.end == End::None && !client.pipe.borrow().server_fin;
         assert!(!account.torn || client.end == End::Reset || client.pipe.borrow().server_closed);
         for (number, stay) in account.stays.iter().enumerate() {
             let last = number + 1 == account.stays.len();
-            let order = orders
-                .get(&stay.room)
-                .unwrap_or_else(|| panic!("client {} is in {}", client.number, stay.room));
-            let mine =
-                |line: &str| speaker(line).and_then(|name| names.get(name)) == Some(&client.number);
+            let order = orders.get(&stay.room);
+            let order =
+                order.unwrap_or_else(|| panic!("client {} is in {}", client.number, stay.room));
             let fits =
                 |said: &&(usize, String)| said.0 == number && said.1.len() + 8 <= line_bytes_max;
-            let own: Vec<&String> = client
+            let own: Vec<&str> = client
                 .said
                 .iter()
                 .filter(fits)
-                .map(|said| &said.1)
+                .map(|said| &*said.1)
                 .collect();
-            follow(
-                client,
-                stay,
+            let until = match (last, alive) {
+                (true, true) => Until::End,
+                (false, _) => Until::LastOwn,
+                (true, false) => Until::Anywhere,
+            };
+            let follower = Follower {
                 order,
-                &mine,
-                &own,
-                last && alive,
-                !last || alive,
-            );
+                stay,
+                me: client.number,
+            };
+            follower.follow(&own, until);
             if everything_said && alive {
-                assert_said(client, order, &own);
+                follower.assert_said(&own);
             }
         }
     }
+}
+
+/// The order that a room has.
+struct Order {
+    lines: Vec<String>,
+    /// Which client's own a line is.
+    by: Vec<Option<usize>>,
+    /// Where a line stands, and how often.
+    places: HashMap<String, (usize, usize)>,
+    /// Where the lines stand that have a mark of their own.
+    marks: HashMap<String, Vec<usize>>,
+}
+
+impl Order {
+    fn of(lines: Vec<String>, names: &HashMap<String, usize>) -> Order {
+        let by = lines
+            .iter()
+            .map(|line| speaker(line).and_then(|name| names.get(name)).copied());
+        let (by, mut places, mut marks) = (by.collect(), HashMap::new(), HashMap::new());
+        for (at, line) in lines.iter().enumerate() {
+            places
+                .entry(line.clone())
+                .and_modify(|place: &mut (usize, usize)| place.1 += 1)
+                .or_insert((at, 1));
+            if let Some(mark) = line.split(' ').find_map(mark) {
+                marks
+                    .entry(mark.to_string())
+                    .or_insert_with(Vec::new)
+                    .push(at);
+            }
+        }
+        Order {
+            lines,
+            by,
+            places,
+            marks,
+        }
+    }
+}
+
+/// What makes a text unlike every other: `L`, its client's number, its own.
+fn mark(text: &str) -> Option<&str> {
+    let (client, rest) = text.strip_prefix('L')?.split_once('.')?;
+    let (line, _) = rest.split_once('.')?;
+    (client.parse::<u32>().is_ok() && line.parse::<u32>().is_ok())
+        .then(|| &text[..client.len() + line.len() + 3])
+}
+
+/// Up to where a stay must be complete.
+enum Until {
+    /// The end of the room's order: the client is still there.
+    End,
+    /// The last line that it said there: it went on to another room.
+    LastOwn,
+    /// Wherever its connection ended.
+    Anywhere,
 }
 
 /// Reads what a client has received, and checks that a terminal could show it.
@@ -187,139 +243,152 @@ fn speaker(line: &str) -> Option<&str> {
     }
 }
 
-/// Follows a stay along the order of its room: every line of others is there once, or was counted as skipped.
-fn follow(
-    client: &Client,
-    stay: &Stay,
-    order: &[String],
-    mine: &dyn Fn(&str) -> bool,
-    own: &[&String],
-    to_the_end: bool,
-    whole: bool,
-) {
-    let own_at: Vec<usize> = own
-        .iter()
-        .filter_map(|text| {
-            order
-                .iter()
-                .position(|line| mine(line) && line.ends_with(*text))
-        })
-        .collect();
-    let Some(start) = start_of(stay, order, mine) else {
-        return;
-    };
-    let blame = || format!("client {} in {}", client.number, stay.room);
-    let others = |from: usize, to: usize| {
-        order[from.min(to)..to]
+/// Follows one client's stay along the order of its room.
+struct Follower<'a> {
+    order: &'a Order,
+    stay: &'a Stay,
+    me: usize,
+}
+
+impl Follower<'_> {
+    /// Every line of others is there once, in order, or was counted as skipped.
+    fn follow(&self, own: &[&str], until: Until) {
+        let Some(mut at) = self.start() else { return };
+        let own_at: Vec<usize> = own
             .iter()
-            .filter(|line| !mine(line))
-            .count()
-    };
-    if let Some(&first_own) = own_at.first() {
-        assert_eq!(
-            others(first_own, start),
-            0,
-            "{}: lines are missing after its first own",
-            blame()
-        );
-    }
-    let mut at = start;
-    let next = |at: &mut usize| {
-        while order.get(*at).is_some_and(|line| mine(line)) {
-            *at += 1;
+            .filter_map(|text| self.places(text).first().copied())
+            .collect();
+        if let Some(&first_own) = own_at.first() {
+            assert_eq!(
+                self.others(first_own, at),
+                0,
+                "{}: lines are missing after its first own",
+                self.who()
+            );
         }
-        *at += 1;
-        order.get(*at - 1)
-    };
-    for item in &stay.items {
-        match item {
-            Item::Line(line) => {
-                assert_eq!(next(&mut at), Some(line), "{} after line {at}", blame())
-            }
-            Item::Skipped(lines) => {
-                for _ in 0..*lines {
+        for item in &self.stay.items {
+            match item {
+                Item::Line(line) => {
+                    let there = self.next(&mut at);
                     assert!(
-                        next(&mut at).is_some(),
-                        "{}: more lines were skipped than were said",
-                        blame()
+                        there == Some(line),
+                        "{} at {at}: {line:.60?} came, {there:.60?} is there",
+                        self.who()
                     );
+                }
+                Item::Skipped(lines) => {
+                    for _ in 0..*lines {
+                        assert!(
+                            self.next(&mut at).is_some(),
+                            "{}: more was skipped than was said",
+                            self.who()
+                        );
+                    }
                 }
             }
         }
-    }
-    if to_the_end {
+        let end = match until {
+            Until::End => self.order.lines.len(),
+            Until::LastOwn => own_at.last().copied().unwrap_or(0),
+            Until::Anywhere => 0,
+        };
         assert_eq!(
-            others(at, order.len()),
+            self.others(at, end),
             0,
             "{}: lines are missing at the end",
-            blame()
-        );
-    } else if let (true, Some(&last_own)) = (whole, own_at.last()) {
-        assert_eq!(
-            others(at, last_own),
-            0,
-            "{}: lines are missing before its last own",
-            blame()
+            self.who()
         );
     }
-}
 
-/// Where in its room's order a stay begins: found by the first line that is there only once, and then backwards.
-fn start_of(stay: &Stay, order: &[String], mine: &dyn Fn(&str) -> bool) -> Option<usize> {
-    let mut places: HashMap<&str, (usize, usize)> = HashMap::new();
-    for (at, line) in order.iter().enumerate() {
-        places
-            .entry(line)
-            .and_modify(|place| place.1 += 1)
-            .or_insert((at, 1));
+    /// Everything that the client has said stands in the order, once, and in the order in which it was said.
+    fn assert_said(&self, own: &[&str]) {
+        let mut last = None;
+        for text in own {
+            let places = self.places(text);
+            assert_eq!(
+                places.len(),
+                1,
+                "{}: {text:.60} was not said once",
+                self.who()
+            );
+            assert!(
+                last < places.first(),
+                "{}: {text:.60} was said out of order",
+                self.who()
+            );
+            last = places.first();
+        }
     }
-    let (anchor, mut at) = stay
-        .items
-        .iter()
-        .enumerate()
-        .find_map(|(i, item)| match item {
-            Item::Line(line) => places
-                .get(&**line)
+
+    /// Where the stay begins: found by the first line that is there only once, and then backwards.
+    fn start(&self) -> Option<usize> {
+        let place = |item: &Item| match item {
+            Item::Line(line) => self
+                .order
+                .places
+                .get(line)
                 .filter(|place| place.1 == 1)
-                .map(|place| (i, place.0)),
+                .map(|place| place.0),
             Item::Skipped(_) => None,
-        })?;
-    let back = |at: &mut usize| {
+        };
+        let (anchor, mut at) = self
+            .stay
+            .items
+            .iter()
+            .enumerate()
+            .find_map(|(i, item)| place(item).map(|at| (i, at)))?;
+        for item in self.stay.items[..anchor].iter().rev() {
+            match item {
+                Item::Line(line) => assert_eq!(self.back(&mut at), line, "{}", self.who()),
+                Item::Skipped(lines) => (0..*lines).for_each(|_| {
+                    self.back(&mut at);
+                }),
+            }
+        }
+        Some(at)
+    }
+
+    /// The next line of others.
+    fn next(&self, at: &mut usize) -> Option<&String> {
+        while self.order.by.get(*at) == Some(&Some(self.me)) {
+            *at += 1;
+        }
+        *at += 1;
+        self.order.lines.get(*at - 1)
+    }
+
+    /// The line of others before.
+    fn back(&self, at: &mut usize) -> &str {
         loop {
             *at = at
                 .checked_sub(1)
-                .unwrap_or_else(|| panic!("{stay:?}\nbegins before {order:?}"));
-            if !mine(&order[*at]) {
-                return &order[*at];
+                .unwrap_or_else(|| panic!("{}: begins before the room", self.who()));
+            if self.order.by[*at] != Some(self.me) {
+                return &self.order.lines[*at];
             }
         }
-    };
-    for item in stay.items[..anchor].iter().rev() {
-        match item {
-            Item::Line(line) => assert_eq!(back(&mut at), line),
-            Item::Skipped(lines) => (0..*lines).for_each(|_| {
-                back(&mut at);
-            }),
-        }
     }
-    Some(at)
-}
 
-/// Everything that a client has said stands in its room's order, once, in the order in which it was said.
-fn assert_said(client: &Client, order: &[String], own: &[&String]) {
-    let mut at = 0;
-    for text in own {
-        let found = order[at..].iter().position(|line| line.ends_with(&***text));
-        let Some(found) = found else {
-            panic!(
-                "client {}: {text:?} was not said, or not in order",
-                client.number
-            )
+    /// How many lines of others stand in a stretch.
+    fn others(&self, from: usize, to: usize) -> usize {
+        self.order.by[from.min(to)..to]
+            .iter()
+            .filter(|by| **by != Some(self.me))
+            .count()
+    }
+
+    /// Where a text of the client's own stands.
+    fn places(&self, text: &str) -> &[usize] {
+        let places = mark(text).and_then(|mark| self.order.marks.get(mark));
+        let whole = |&at: &usize| {
+            self.order.by[at] == Some(self.me) && self.order.lines[at].ends_with(text)
         };
-        at += found + 1;
-        assert!(
-            !order[at..].iter().any(|line| line.ends_with(&***text)),
-            "{text:?} was said twice"
-        );
+        places
+            .filter(|places| places.iter().all(whole))
+            .map_or(&[], |places| places)
+    }
+
+    fn who(&self) -> String {
+        format!("client {} in {}", self.me, self.stay.room)
     }
 }
