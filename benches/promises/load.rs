@@ -1,0 +1,329 @@
+//! The clients: any number of connections to one server, played by one thread on one poll.
+//!
+//! A scenario makes a [`Load`], lets clients in with [`Load::admit`], speaks with [`Load::send`], and waits with
+//! [`Load::until`] or [`Load::listen_for`]. All of them turn the same poll, so whatever is being waited for, every
+//! client reads what comes meanwhile, unless it has been told to [`Load::stop_reading`].
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use memchr::memchr;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+
+use crate::Outcome;
+use crate::ear::Ear;
+use crate::lab::PATIENCE;
+
+/// Bytes asked for in one `read`; what comes is nearly always less, which says that the socket is empty.
+const READ_BYTES: usize = 256 * 1024;
+/// How many addresses the clients connect from, by turns.
+const SOURCE_ADDRESSES: usize = 8;
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1024;
+/// How long a turn waits when nothing happens, unless the load stays awake.
+const DOZE: Duration = Duration::from_millis(100);
+
+/// When a newcomer counts as having arrived.
+#[derive(Clone, Copy)]
+pub(crate) enum Arrival {
+    /// When the connection stands: the floor says nothing by itself.
+    Connected,
+    /// When the server has sent it a whole line.
+    Greeted,
+}
+
+/// One connection.
+struct Client<E> {
+    stream: TcpStream,
+    ear: E,
+    /// Whether it has arrived, in its load's sense of [`Arrival`].
+    arrived: bool,
+    /// False after a write that the socket did not take whole, until the poll says that there is room again.
+    writable: bool,
+    /// False while this client is one that does not read.
+    reading: bool,
+}
+
+/// What a look at a socket came to.
+struct Heard {
+    /// Said lines, as its ear counts them.
+    lines: u64,
+    /// Whether any line at all, or the end of one, was among it.
+    a_newline: bool,
+}
+
+/// All clients of one server. A client is known by its number: the first admitted is 0.
+pub(crate) struct Load<E> {
+    server: SocketAddr,
+    arrival: Arrival,
+    poll: Poll,
+    events: Events,
+    clients: Vec<Client<E>>,
+    /// How many of `clients` have arrived.
+    arrived: usize,
+    /// Said lines heard so far, by all clients together.
+    heard: u64,
+    /// How long a turn waits when nothing happens.
+    doze: Duration,
+    scratch: Box<[u8]>,
+}
+
+impl<E: Ear> Load<E> {
+    /// A load without clients as yet.
+    pub(crate) fn new(server: SocketAddr, arrival: Arrival) -> Outcome<Self> {
+        Ok(Self {
+            server,
+            arrival,
+            poll: Poll::new()?,
+            events: Events::with_capacity(EVENTS),
+            clients: Vec::new(),
+            arrived: 0,
+            heard: 0,
+            doze: DOZE,
+            scratch: vec![0; READ_BYTES].into_boxed_slice(),
+        })
+    }
+
+    /// From now on the load asks for events without ever sleeping.
+    ///
+    /// A sender pays for waking a sleeping receiver on the same machine. Receivers elsewhere cost it nothing of the
+    /// kind, and how often a load happens to sleep changes with the weather.
+    pub(crate) fn stay_awake(&mut self) {
+        self.doze = Duration::ZERO;
+    }
+
+    /// Connects `newcomers` more clients, never more than `at_once` on their way, and waits until all have arrived.
+    pub(crate) fn admit(&mut self, newcomers: usize, at_once: usize) -> Outcome<()> {
+        let expected = self.clients.len() + newcomers;
+        let deadline = Instant::now() + PATIENCE;
+        while self.arrived < expected {
+            let places = at_once.saturating_sub(self.clients.len() - self.arrived);
+            for _ in 0..places.min(expected - self.clients.len()) {
+                self.connect()?;
+            }
+            self.turn(self.doze)?;
+            if Instant::now() > deadline {
+                let arrived = self.arrived;
+                return Err(format!(
+                    "only {arrived} of {expected} connections were served in {PATIENCE:?}"
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets one more client on its way, without waiting for it.
+    pub(crate) fn connect(&mut self) -> Outcome<()> {
+        let mut stream = connect_from(source_address(self.clients.len()), self.server)?;
+        stream.set_nodelay(true)?;
+        let token = Token(self.clients.len());
+        self.poll.registry().register(
+            &mut stream,
+            token,
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        self.clients.push(Client {
+            stream,
+            ear: E::default(),
+            arrived: false,
+            writable: false,
+            reading: true,
+        });
+        Ok(())
+    }
+
+    /// Waits for events, at most this long, and lets every client read what has come for it.
+    pub(crate) fn turn(&mut self, timeout: Duration) -> Outcome<()> {
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            other => other?,
+        }
+        for event in &self.events {
+            let Token(id) = event.token();
+            let client = &mut self.clients[id];
+            client.writable |= event.is_writable();
+            let mut heard = Heard {
+                lines: 0,
+                a_newline: false,
+            };
+            if event.is_readable() && client.reading {
+                heard = client
+                    .read_all(&mut self.scratch)
+                    .map_err(|error| format!("client {id}: {error}"))?;
+                self.heard += heard.lines;
+            }
+            if !client.arrived {
+                client.arrived = match self.arrival {
+                    Arrival::Connected => client.writable,
+                    Arrival::Greeted => heard.a_newline,
+                };
+                self.arrived += usize::from(client.arrived);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns until `done`, or fails when patience ends; `what` completes "waited in vain for …".
+    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) -> Outcome<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(self) {
+            if Instant::now() > deadline {
+                return Err(format!("waited in vain for {what} ({PATIENCE:?})").into());
+            }
+            self.turn(self.doze)?;
+        }
+        Ok(())
+    }
+
+    /// Turns for a given time: to keep a pace, or to hear what the server gathers before it tells.
+    pub(crate) fn listen_for(&mut self, time: Duration) -> Outcome<()> {
+        let end = Instant::now() + time;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            self.turn(left.clamp(Duration::from_millis(1), DOZE))?;
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes` for a client, turning while its socket is full.
+    pub(crate) fn send(&mut self, id: usize, bytes: &[u8]) -> Outcome<()> {
+        let mut sent = 0;
+        let deadline = Instant::now() + PATIENCE;
+        while sent < bytes.len() {
+            sent += self.offer(id, &bytes[sent..])?;
+            if sent < bytes.len() {
+                self.turn(self.doze)?;
+            }
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "the server has not read what client {id} sends for {PATIENCE:?}"
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the client's socket takes at once, perhaps nothing, and says how many bytes that was.
+    pub(crate) fn offer(&mut self, id: usize, bytes: &[u8]) -> Outcome<usize> {
+        let client = &mut self.clients[id];
+        if !client.writable {
+            return Ok(0);
+        }
+        match client.stream.write(bytes) {
+            Ok(taken) => Ok(taken),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                client.writable = false;
+                Ok(0)
+            }
+            Err(error) => Err(format!("client {id} cannot send: {error}").into()),
+        }
+    }
+
+    /// From now on the client leaves in its socket what arrives for it.
+    pub(crate) fn stop_reading(&mut self, id: usize) {
+        self.clients[id].reading = false;
+    }
+
+    /// The client reads again, beginning with what has gathered: its event is long gone.
+    pub(crate) fn resume_reading(&mut self, id: usize) -> Outcome<()> {
+        let client = &mut self.clients[id];
+        client.reading = true;
+        self.heard += client.read_all(&mut self.scratch)?.lines;
+        Ok(())
+    }
+
+    /// Reads once, no more than `bytes_max`, for a client that does not read by itself.
+    pub(crate) fn sip(&mut self, id: usize, bytes_max: usize) -> Outcome<()> {
+        if let Some((_, heard)) = self.clients[id].read_once(&mut self.scratch[..bytes_max])? {
+            self.heard += heard.lines;
+        }
+        Ok(())
+    }
+
+    /// Said lines heard so far, by all clients together.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// How many clients have arrived.
+    pub(crate) fn arrived(&self) -> usize {
+        self.arrived
+    }
+
+    /// What a client has heard.
+    pub(crate) fn ear(&self, id: usize) -> &E {
+        &self.clients[id].ear
+    }
+
+    /// The same, to begin an account anew.
+    pub(crate) fn ear_mut(&mut self, id: usize) -> &mut E {
+        &mut self.clients[id].ear
+    }
+
+    /// What each client has heard, in order of their numbers.
+    pub(crate) fn ears(&self) -> impl Iterator<Item = &E> {
+        self.clients.iter().map(|client| &client.ear)
+    }
+}
+
+/// Where the client of this number connects from.
+///
+/// With one address for all, the kernel's search for a free port becomes slow, milliseconds each, once half of its
+/// range is taken (some 14,000 ports). All of 127.0.0.0/8 is this machine.
+fn source_address(id: usize) -> SocketAddr {
+    let host = 1 + (id % SOURCE_ADDRESSES) as u8;
+    SocketAddr::from(([127, 0, 0, host], 0))
+}
+
+/// A connection on its way. mio's own `connect` leaves the choice of the source to the kernel.
+fn connect_from(source: SocketAddr, server: SocketAddr) -> io::Result<TcpStream> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    bind(&socket, &source)?;
+    match connect(&socket, &server) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from_std(socket.into())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl<E: Ear> Client<E> {
+    /// Reads until the socket is empty. A read that did not fill the scratch says so as well as `WouldBlock` would
+    /// (epoll(7), question 9; no server here sends urgent data), and halves the calls that the load makes.
+    fn read_all(&mut self, scratch: &mut [u8]) -> io::Result<Heard> {
+        let mut all = Heard {
+            lines: 0,
+            a_newline: false,
+        };
+        while let Some((bytes, heard)) = self.read_once(scratch)? {
+            all.lines += heard.lines;
+            all.a_newline |= heard.a_newline;
+            if bytes < scratch.len() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads once: how many bytes and what they meant, or `None` when there was nothing.
+    fn read_once(&mut self, scratch: &mut [u8]) -> io::Result<Option<(usize, Heard)>> {
+        loop {
+            match self.stream.read(scratch) {
+                Ok(0) => return Err(io::Error::other("the server has closed the connection")),
+                Ok(bytes) => {
+                    let heard = &scratch[..bytes];
+                    let a_newline = !self.arrived && memchr(b'\n', heard).is_some();
+                    let lines = self.ear.hear(Instant::now(), heard);
+                    return Ok(Some((bytes, Heard { lines, a_newline })));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

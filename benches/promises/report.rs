@@ -1,0 +1,241 @@
+//! Rows to read: what was measured, what was aimed at, whether it was met. Knows nothing of what is measured.
+
+use std::time::Duration;
+
+/// Widths of the columns; the verdict and notes follow freely.
+const NAME_WIDTH: usize = 46;
+const MEASURED_WIDTH: usize = 36;
+const GOAL_WIDTH: usize = 16;
+
+/// What a number counts, and how precisely it is worth showing.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit {
+    /// Follows the number, as in `12 ms`.
+    pub(crate) suffix: &'static str,
+    /// Digits after the point.
+    pub(crate) decimals: usize,
+}
+
+/// Units that more than one scenario uses.
+pub(crate) const NANOSECONDS: Unit = Unit {
+    suffix: "ns",
+    decimals: 0,
+};
+pub(crate) const MILLISECONDS: Unit = Unit {
+    suffix: "ms",
+    decimals: 2,
+};
+pub(crate) const SECONDS: Unit = Unit {
+    suffix: "s",
+    decimals: 2,
+};
+pub(crate) const BYTES: Unit = Unit {
+    suffix: "bytes",
+    decimals: 0,
+};
+pub(crate) const MEBIBYTES: Unit = Unit {
+    suffix: "MiB",
+    decimals: 2,
+};
+pub(crate) const LINES: Unit = Unit {
+    suffix: "lines",
+    decimals: 0,
+};
+pub(crate) const MEMBERS: Unit = Unit {
+    suffix: "members",
+    decimals: 0,
+};
+pub(crate) const CALLS: Unit = Unit {
+    suffix: "calls",
+    decimals: 3,
+};
+pub(crate) const TIMES: Unit = Unit {
+    suffix: "x",
+    decimals: 3,
+};
+
+/// Bytes in a MiB, to divide by.
+pub(crate) const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
+/// A time as a number of milliseconds.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// What a figure is held against.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal {
+    /// Only told.
+    None,
+    /// Met up to and including this.
+    AtMost(f64),
+    /// Met under this.
+    Below(f64),
+    /// Not a matter of speed: anything else means that lines went missing or came twice, and the run fails.
+    MustBe(f64),
+}
+
+impl Goal {
+    fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Self::None => true,
+            Self::AtMost(limit) => value <= limit,
+            Self::Below(limit) => value < limit,
+            Self::MustBe(exact) => value == exact,
+        }
+    }
+
+    fn show(self, unit: Unit) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::AtMost(limit) => format!("<= {}", number(limit, unit.decimals)),
+            Self::Below(limit) => format!("< {}", number(limit, unit.decimals)),
+            Self::MustBe(exact) => format!("= {}", number(exact, unit.decimals)),
+        }
+    }
+}
+
+/// The values that the rounds of one measurement gave, in order of size; the median stands for them.
+pub(crate) struct Rounds {
+    sorted: Vec<f64>,
+}
+
+impl Rounds {
+    /// At least one value is needed, and none may be NaN.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        assert!(!sorted.is_empty(), "a measurement has at least one round");
+        sorted.sort_by(f64::total_cmp);
+        Self { sorted }
+    }
+
+    /// The smallest value that at least this share (0 to 1) of all values do not exceed.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let rank = (share * self.sorted.len() as f64).ceil() as usize;
+        self.sorted[rank.clamp(1, self.sorted.len()) - 1]
+    }
+
+    fn median(&self) -> f64 {
+        self.quantile(0.5)
+    }
+
+    /// `12 ms`, or `11 / 12 / 15 ms` (least, median, most) when there were several rounds.
+    fn show(&self, unit: Unit) -> String {
+        let shown = |value| number(value, unit.decimals);
+        match self.sorted[..] {
+            [only] => format!("{} {}", shown(only), unit.suffix),
+            [least, .., most] => format!(
+                "{} / {} / {} {}",
+                shown(least),
+                shown(self.median()),
+                shown(most),
+                unit.suffix
+            ),
+            [] => unreachable!("`of` refuses an empty measurement"),
+        }
+    }
+}
+
+impl From<f64> for Rounds {
+    fn from(value: f64) -> Self {
+        Self::of([value])
+    }
+}
+
+/// What has been printed so far, as far as the exit status and the last line need it.
+pub(crate) struct Report {
+    met: usize,
+    missed: usize,
+    failures: usize,
+}
+
+impl Report {
+    /// Prints the head: the conditions of the run, and what the columns mean.
+    pub(crate) fn open(conditions: &str) -> Self {
+        println!("{conditions}");
+        println!("several rounds are shown as least / median / most, and judged by their median");
+        Self {
+            met: 0,
+            missed: 0,
+            failures: 0,
+        }
+    }
+
+    /// Prints the headline of the rows to come.
+    pub(crate) fn scenario(&mut self, name: &str, headline: &str) {
+        println!("\n{name}: {headline}");
+    }
+
+    /// Prints a row that is held against nothing.
+    pub(crate) fn told(&mut self, name: &str, measured: impl Into<Rounds>, unit: Unit) {
+        self.row(name, measured, unit, Goal::None);
+    }
+
+    /// Prints a row.
+    pub(crate) fn row(&mut self, name: &str, measured: impl Into<Rounds>, unit: Unit, goal: Goal) {
+        self.row_with_note(name, measured, unit, goal, "");
+    }
+
+    /// Prints a row that ends with a remark.
+    pub(crate) fn row_with_note(
+        &mut self,
+        name: &str,
+        measured: impl Into<Rounds>,
+        unit: Unit,
+        goal: Goal,
+        note: &str,
+    ) {
+        let measured = measured.into();
+        let met = goal.is_met_by(measured.median());
+        let verdict = match (goal, met) {
+            (Goal::None, _) => "",
+            (_, true) => "met",
+            (_, false) => "NOT MET",
+        };
+        match (goal, met) {
+            (Goal::None, _) => {}
+            (_, true) => self.met += 1,
+            (Goal::MustBe(_), false) => self.failures += 1,
+            (_, false) => self.missed += 1,
+        }
+        let (shown, goal) = (measured.show(unit), goal.show(unit));
+        let row = format!(
+            "  {name:<NAME_WIDTH$}{shown:>MEASURED_WIDTH$}  {goal:<GOAL_WIDTH$}{verdict:<8}{note}"
+        );
+        println!("{}", row.trim_end());
+    }
+
+    /// Prints a remark that no number stands for.
+    pub(crate) fn note(&mut self, text: &str) {
+        println!("  {text}");
+    }
+
+    /// Prints that something could not be measured, which fails the run.
+    pub(crate) fn failure(&mut self, problem: &str) {
+        self.failures += 1;
+        println!("  COULD NOT BE MEASURED: {problem}");
+    }
+
+    /// Prints the sum of all; true unless something failed.
+    pub(crate) fn close(self) -> bool {
+        println!(
+            "\n{} goals met, {} not met, {} failures",
+            self.met, self.missed, self.failures
+        );
+        self.failures == 0
+    }
+}
+
+/// A number with its thousands apart: `1,234,567.89`.
+pub(crate) fn number(value: f64, decimals: usize) -> String {
+    let plain = format!("{:.decimals$}", value.abs());
+    let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
+    let mut shown = String::from(if value < 0.0 { "-" } else { "" });
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown + fraction
+}

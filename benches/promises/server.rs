@@ -1,0 +1,215 @@
+//! A server as a child process: started on its own core, asked for what it has used, ended when dropped.
+
+use std::env;
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Pid;
+
+use crate::Outcome;
+use crate::floor::{self, Piece};
+use crate::lab::{Lab, PATIENCE};
+use crate::report::Report;
+
+/// What a server prints before the address it listens on.
+pub(crate) const LISTENING_ON: &str = "listening on ";
+
+/// A tick of the times in `/proc/PID/stat`: user space is told 100 Hz on every architecture of today.
+const TICK_NS: u64 = 10_000_000;
+
+/// How much of the time that it wants its core a server may wait for it: kernel threads need it as well.
+const WAITED_PERCENT_MAX: f64 = 3.0;
+
+/// A running server that listens.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `madang serve` on a free port of 127.0.0.1, with its defaults and these flags.
+    pub(crate) fn madang(lab: &Lab, flags: &[&str]) -> Outcome<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error"])
+            .args(flags);
+        for (name, _) in
+            env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MADANG_"))
+        {
+            command.env_remove(name);
+        }
+        Self::start(lab, command)
+    }
+
+    /// Starts this very program as the floor.
+    pub(crate) fn floor(lab: &Lab, piece: Piece, receivers: usize) -> Outcome<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args([floor::ARGUMENT, piece.argument(), &receivers.to_string()]);
+        Self::start(lab, command)
+    }
+
+    fn start(lab: &Lab, mut command: Command) -> Outcome<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let child = lab.on_server_core(|| command.spawn()).map_err(|error| {
+            format!("cannot start {}: {error}", command.get_program().display())
+        })?;
+        // From here on the child is ended by `drop`, whatever happens.
+        let mut server = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let mut output = server
+            .child
+            .stdout
+            .take()
+            .expect("standard output is piped, just above");
+        let line = read_line(&mut output)?;
+        let address = line
+            .strip_prefix(LISTENING_ON)
+            .ok_or_else(|| format!("the server began with {line:?}"))?;
+        server.address = address.parse()?;
+        server.child.stdout = Some(output);
+        Ok(server)
+    }
+
+    /// The process, for signals and tracers.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// The time that all threads of the process have been on a core, in nanoseconds.
+    ///
+    /// Waits for the process to sleep first: its work is then done, and what the kernel tells is up to date, which
+    /// for a running process it is only at each clock tick.
+    pub(crate) fn cpu_ns(&self) -> Outcome<u64> {
+        self.wait_until_asleep()?;
+        let mut total = 0;
+        for thread in fs::read_dir(self.proc("task"))? {
+            total += thread_cpu_ns(&thread?.path())?;
+        }
+        Ok(total)
+    }
+
+    /// Says so in the report when the server did not have its core to itself: the figures are rough then.
+    pub(crate) fn note_company(&self, report: &mut Report) -> Outcome<()> {
+        let schedstat = fs::read_to_string(self.proc("schedstat")).unwrap_or_default();
+        let mut fields = schedstat.split(' ').map(str::parse::<f64>);
+        // A kernel without scheduling statistics cannot tell.
+        let (Some(used), Some(waited)) = (fields.next(), fields.next()) else {
+            return Ok(());
+        };
+        let (used, waited) = (used?, waited?);
+        let percent = 100.0 * waited / (used + waited);
+        if percent > WAITED_PERCENT_MAX {
+            report.note(&format!(
+                "NOT ALONE: the server waited for its core {percent:.0} % of the time"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Resident memory in bytes, exact where the kernel sums it up (`smaps_rollup`), else as its counters say.
+    pub(crate) fn resident_bytes(&self) -> Outcome<u64> {
+        if let Ok(rollup) = fs::read_to_string(self.proc("smaps_rollup"))
+            && let Some(bytes) = field_in_kib(&rollup, "Rss:")
+        {
+            return Ok(bytes);
+        }
+        let status = fs::read_to_string(self.proc("status"))?;
+        Ok(field_in_kib(&status, "VmRSS:").ok_or("/proc does not tell the server's memory")?)
+    }
+
+    fn wait_until_asleep(&self) -> Outcome<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stat = fs::read_to_string(self.proc("stat"))?;
+            match after_name(&stat).next() {
+                Some("R") if Instant::now() > deadline => {
+                    return Err(format!("the server is still busy after {PATIENCE:?}").into());
+                }
+                Some("R") => thread::yield_now(),
+                Some("Z" | "X") | None => return Err("the server has ended".into()),
+                Some(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.child.id())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end, and that it did has been seen elsewhere.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads up to a newline, which is left out; fails when none comes in time.
+pub(crate) fn read_line(from: &mut (impl Read + AsFd)) -> Outcome<String> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while byte != *b"\n" {
+        wait_readable(from, deadline)?;
+        if from.read(&mut byte)? == 0 {
+            return Err(format!("ended after {:?}", String::from_utf8_lossy(&line)).into());
+        }
+        line.extend(byte);
+    }
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+fn wait_readable(from: &impl AsFd, deadline: Instant) -> io::Result<()> {
+    let left = deadline
+        .saturating_duration_since(Instant::now())
+        .max(Duration::from_millis(1));
+    let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&timeout))? {
+        0 => Err(ErrorKind::TimedOut.into()),
+        _ => Ok(()),
+    }
+}
+
+/// One thread's time on a core, from its directory in `/proc`.
+fn thread_cpu_ns(thread: &Path) -> Outcome<u64> {
+    if let Ok(schedstat) = fs::read_to_string(thread.join("schedstat"))
+        && let Some(ns @ 1..) = schedstat
+            .split(' ')
+            .next()
+            .and_then(|field| field.parse().ok())
+    {
+        return Ok(ns);
+    }
+    // A kernel without scheduling statistics: fields 14 and 15, in ticks (proc_pid_stat(5)).
+    let stat = fs::read_to_string(thread.join("stat"))?;
+    let mut ticks = 0;
+    for field in after_name(&stat).skip(11).take(2) {
+        ticks += field.parse::<u64>()?;
+    }
+    Ok(ticks * TICK_NS)
+}
+
+/// The fields of a `stat` file from the third on: the second, a name in parentheses, may hold spaces itself.
+fn after_name(stat: &str) -> impl Iterator<Item = &str> {
+    stat.rsplit_once(") ")
+        .map_or("", |(_, fields)| fields)
+        .split(' ')
+}
+
+/// The value of a line such as `Rss:    1234 kB`, in bytes.
+fn field_in_kib(file: &str, name: &str) -> Option<u64> {
+    let value = file.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = value.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}

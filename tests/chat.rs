@@ -1,0 +1,217 @@
+//! Several people in one place: what one says, the others read, whole, once, and in one order.
+//! Over TCP, IPv6 and Unix-domain sockets alike.
+
+mod common;
+
+use std::thread;
+
+use common::{Client, Scratch, Server, has_ipv6};
+
+#[test]
+fn a_line_reaches_everybody_else_and_is_not_echoed() {
+    let server = Server::start(&[]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    let mut bob = Client::connect_named(server.addr(), "bob");
+    let mut cho = Client::connect_named(server.addr(), "cho");
+
+    ann.say("good morning");
+    bob.expect("ann: good morning");
+    cho.expect("ann: good morning");
+    bob.say("and to you");
+    // The room has one order, so an echo of her own line would have come before this one.
+    ann.expect("bob: and to you");
+    cho.expect("bob: and to you");
+}
+
+#[test]
+fn guests_are_numbered_and_told_how_many_are_here() {
+    let server = Server::start(&[]);
+    let first = Client::connect(server.addr());
+    let second = Client::connect(server.addr());
+    assert_eq!((first.name(), first.here()), ("guest1", 1));
+    assert_eq!((second.name(), second.here()), ("guest2", 2));
+    second.say("hello");
+    let mut first = first;
+    first.expect("guest2: hello");
+}
+
+#[test]
+fn the_welcome_comes_before_the_greeting() {
+    let server = Server::start(&["--welcome", "be kind, 마당에서"]);
+    let mut guest = Client::raw(server.addr());
+    assert_eq!(guest.line_raw(), "* be kind, 마당에서");
+    assert_eq!(
+        guest.line_raw(),
+        "* you are guest1 in lobby (1 here); /help lists commands"
+    );
+}
+
+#[test]
+fn everybody_reads_the_same_order_whoever_talks_at_once() {
+    const LINES: usize = 200;
+    let server = Server::start(&[]);
+    let talkers = ["ann", "bob", "cho"].map(|name| Client::connect_named(server.addr(), name));
+    let watchers = ["wim", "xia"].map(|name| Client::connect_named(server.addr(), name));
+
+    let talking = talkers.map(|talker| {
+        thread::spawn(move || {
+            let mut talker = talker;
+            for count in 0..LINES {
+                talker.say(&format!("line {count}"));
+            }
+            let heard: Vec<String> = (0..2 * LINES).map(|_| talker.line()).collect();
+            (talker.name().to_owned(), heard)
+        })
+    });
+    let [one, other] =
+        watchers.map(|mut watcher| (0..3 * LINES).map(|_| watcher.line()).collect::<Vec<_>>());
+
+    assert_eq!(one, other);
+    for talker in talking {
+        let (name, heard) = talker.join().expect("a talker");
+        let own = format!("{name}: ");
+        let (mine, others): (Vec<&String>, Vec<&String>) =
+            one.iter().partition(|line| line.starts_with(&own));
+        assert!(heard.iter().eq(others), "{name} read another order");
+        let said: Vec<String> = (0..LINES)
+            .map(|count| format!("{own}line {count}"))
+            .collect();
+        assert!(
+            mine.into_iter().eq(&said),
+            "{name}'s lines changed their order"
+        );
+    }
+}
+
+#[test]
+fn lines_in_one_write_and_a_line_in_many_writes_are_the_same_lines() {
+    let server = Server::start(&[]);
+    let ann = Client::connect_named(server.addr(), "ann");
+    let mut bob = Client::connect_named(server.addr(), "bob");
+    ann.send(b"one\ntwo\r\nthree\nfo");
+    ann.trickle("ur 넷\r\nfive\n".as_bytes());
+    for text in ["one", "two", "three", "four 넷", "five"] {
+        bob.expect(&format!("ann: {text}"));
+    }
+}
+
+#[test]
+fn empty_lines_are_ignored() {
+    let server = Server::start(&[]);
+    let ann = Client::connect_named(server.addr(), "ann");
+    let mut bob = Client::connect_named(server.addr(), "bob");
+    ann.send(b"\n\r\n\n\nsomething\n");
+    bob.expect("ann: something");
+}
+
+#[test]
+fn nothing_is_heard_in_another_room() {
+    let server = Server::start(&[]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    let mut bob = Client::connect_named(server.addr(), "bob");
+    let mut cho = Client::connect_named(server.addr(), "cho");
+    for (who, here) in [(&mut bob, 1), (&mut cho, 2)] {
+        who.say("/join garden");
+        who.expect(&format!("* you are in garden ({here} here)"));
+    }
+
+    ann.say("in the lobby");
+    bob.say("in the garden");
+    cho.expect("bob: in the garden");
+    cho.say("/join lobby");
+    cho.expect("* you are in lobby (2 here)");
+    cho.say("back");
+    // Whatever had leaked into the wrong room would have come before these.
+    ann.expect("cho: back");
+    ann.say("welcome back");
+    cho.expect("ann: welcome back");
+    bob.say("/join lobby");
+    bob.expect("* you are in lobby (3 here)");
+}
+
+#[test]
+fn who_comes_into_a_room_or_leaves_it_is_announced_there() {
+    let server = Server::start(&[]);
+    let mut ann = Client::connect(server.addr());
+    let bob = Client::connect(server.addr());
+    assert_eq!(ann.line_raw(), "* joined: guest2 (2 here)");
+    drop(bob);
+    // Announced at once or gathered for up to a second; alone it has the same form either way.
+    assert_eq!(ann.line_raw(), "* left: guest2 (1 here)");
+
+    let mut cho = Client::connect(server.addr());
+    assert_eq!(ann.line_raw(), "* joined: guest3 (2 here)");
+    cho.say("/join garden");
+    assert_eq!(cho.line_raw(), "* you are in garden (1 here)");
+    assert_eq!(ann.line_raw(), "* left: guest3 (1 here)");
+    ann.say("/join garden");
+    assert_eq!(ann.line_raw(), "* you are in garden (2 here)");
+    assert_eq!(cho.line_raw(), "* joined: guest1 (2 here)");
+}
+
+#[test]
+fn a_unix_socket_and_several_ports_lead_into_the_same_room() {
+    let scratch = Scratch::new();
+    let place = format!("unix:{}", scratch.path("chat.sock").display());
+    let server = Server::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--listen",
+        &place,
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(server.listening()[1], place);
+    let second: std::net::SocketAddr = server.listening()[2].parse().expect("an address");
+    assert_ne!(second, server.addr());
+
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    let mut bob = Client::raw_unix(&server.unix_path()).greeted().named("bob");
+    let mut cho = Client::connect_named(second, "cho");
+    bob.say("from a path");
+    ann.expect("bob: from a path");
+    cho.expect("bob: from a path");
+    cho.say("from another port");
+    bob.expect("cho: from another port");
+    bob.finish();
+    bob.expect_end();
+}
+
+#[test]
+fn an_ipv6_port_serves() {
+    if !has_ipv6() {
+        println!("skipped: this machine has no IPv6");
+        return;
+    }
+    let server = Server::start(&["--listen", "[::1]:0"]);
+    assert!(
+        server.listening()[0].starts_with("[::1]:"),
+        "{:?}",
+        server.listening()
+    );
+    let ann = Client::connect_named(server.addr(), "ann");
+    let mut bob = Client::connect_named(server.addr(), "bob");
+    ann.say("six");
+    bob.expect("ann: six");
+}
+
+#[test]
+fn the_ipv6_wildcard_serves_ipv4_too() {
+    if !has_ipv6() {
+        println!("skipped: this machine has no IPv6");
+        return;
+    }
+    let server = Server::start(&["--listen", "[::]:0"]);
+    assert!(
+        server.listening()[0].starts_with("[::]:"),
+        "{:?}",
+        server.listening()
+    );
+    let port = server.addr().port();
+    let mut ann = Client::connect_named(([127, 0, 0, 1], port).into(), "ann");
+    let mut bob = Client::connect_named((std::net::Ipv6Addr::LOCALHOST, port).into(), "bob");
+    ann.say("four");
+    bob.expect("ann: four");
+    bob.say("six");
+    ann.expect("bob: six");
+}

@@ -1,0 +1,156 @@
+//! The command line: what is printed, and that a bad value is explained before anything is opened.
+
+mod common;
+
+use std::process::{Command, Output};
+
+use common::{Launch, Scratch};
+
+fn madang(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_madang"))
+        .args(arguments)
+        .output()
+        .expect("it runs")
+}
+
+#[test]
+fn version_is_the_packages() {
+    let output = madang(&["--version"]);
+    assert!(output.status.success());
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        concat!("madang ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn help_fits_into_eighty_columns_and_names_every_flag() {
+    let flags = [
+        "--listen",
+        "--listen-raw",
+        "--backlog",
+        "--max-clients",
+        "--max-per-ip",
+        "--max-line",
+        "--room-log",
+        "--send-buffer",
+        "--recv-buffer",
+        "--history",
+        "--slow",
+        "--slow-timeout",
+        "--half-close",
+        "--partial-after",
+        "--idle-timeout",
+        "--rate",
+        "--burst",
+        "--announce-limit",
+        "--max-rooms",
+        "--keepalive",
+        "--drain",
+        "--welcome",
+        "--log-level",
+        "--log-format",
+    ];
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &["serve", "--help"],
+        &["serve", "-h"],
+    ] {
+        let output = madang(arguments);
+        assert!(output.status.success(), "{arguments:?}");
+        let help = String::from_utf8(output.stdout).expect("UTF-8");
+        for line in help.lines() {
+            assert!(
+                line.chars().count() <= 80,
+                "{arguments:?}: too wide: {line}"
+            );
+        }
+        if arguments[0] == "serve" {
+            let words: Vec<&str> = help.split_whitespace().collect();
+            for flag in flags {
+                assert!(
+                    words.contains(&flag),
+                    "{arguments:?} is silent about {flag}"
+                );
+            }
+        }
+    }
+    let help = String::from_utf8(madang(&["serve", "--help"]).stdout).expect("UTF-8");
+    for flag in flags {
+        let variable = format!(
+            "MADANG_{}",
+            flag.trim_start_matches('-')
+                .replace('-', "_")
+                .to_uppercase()
+        );
+        assert!(help.contains(&variable), "no {variable} in the help");
+    }
+}
+
+#[test]
+fn bad_values_are_refused_by_name() {
+    let cases: [(&[&str], &str); 20] = [
+        (&["--slow", "maybe"], "--slow"),
+        (&["--slow-timeout", "soon"], "--slow-timeout"),
+        (&["--half-close", "half"], "--half-close"),
+        (&["--max-line", "long"], "--max-line"),
+        (&["--max-line", "0"], "--max-line"),
+        (&["--max-line", "-1"], "-1"),
+        (&["--room-log", "1000"], "--room-log"),
+        (&["--room-log", "65536", "--max-line", "8192"], "--room-log"),
+        (&["--listen", "nonsense"], "nonsense"),
+        (&["--listen", "127.0.0.1"], "127.0.0.1"),
+        (&["--listen", "127.0.0.1:99999"], "127.0.0.1:99999"),
+        (&["--listen", "unix:"], "unix:"),
+        (&["--listen-raw", ":::"], ":::"),
+        (&["--rate", "fast"], "--rate"),
+        (&["--max-clients", "0"], "--max-clients"),
+        (&["--history", "all"], "--history"),
+        (&["--log-level", "loud"], "--log-level"),
+        (&["--log-format", "xml"], "--log-format"),
+        (&["--drain", ""], "--drain"),
+        (&["--no-such-flag"], "--no-such-flag"),
+    ];
+    for (flags, named) in cases {
+        let failure = Launch::new(flags).fail();
+        assert!(
+            matches!(failure.code, Some(1 | 2)),
+            "{flags:?}: {failure:?}"
+        );
+        assert_eq!(failure.stdout, "", "{flags:?}");
+        assert!(failure.stderr.contains(named), "{flags:?}: {failure:?}");
+        assert!(
+            !failure.stderr.contains("panicked"),
+            "{flags:?}: {failure:?}"
+        );
+    }
+}
+
+#[test]
+fn bad_values_in_the_environment_are_refused_too() {
+    let failure = Launch::new(&[]).env("MADANG_SLOW", "maybe").fail();
+    assert!(matches!(failure.code, Some(1 | 2)), "{failure:?}");
+    assert!(failure.stderr.contains("maybe"), "{failure:?}");
+}
+
+#[test]
+fn nothing_is_opened_before_all_is_checked() {
+    let scratch = Scratch::new();
+    let path = scratch.path("never.sock");
+    let place = format!("unix:{}", path.display());
+    Launch::new(&["--listen", &place, "--room-log", "1000"]).fail();
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_unknown_subcommand_and_none_at_all_show_the_usage() {
+    for arguments in [&["dance"][..], &[]] {
+        let output = madang(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("Usage"),
+            "{arguments:?}: {output:?}"
+        );
+    }
+}

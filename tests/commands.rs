@@ -1,0 +1,249 @@
+//! Every command, and every refusal but those of names.
+
+mod common;
+
+use common::{Client, Server};
+
+fn two() -> (Server, Client, Client) {
+    let server = Server::start(&[]);
+    let ann = Client::connect_named(server.addr(), "ann");
+    let bob = Client::connect_named(server.addr(), "bob");
+    (server, ann, bob)
+}
+
+#[test]
+fn a_new_name_is_confirmed_announced_and_used() {
+    let server = Server::start(&[]);
+    let mut one = Client::connect(server.addr());
+    let mut other = Client::connect(server.addr());
+    one.say("/nick kim");
+    one.expect("* you are now kim");
+    other.find("* renamed: guest1 -> kim");
+    one.say("hello");
+    other.expect("kim: hello");
+}
+
+#[test]
+fn joining_another_room_is_confirmed_and_both_rooms_are_told() {
+    let (_server, mut ann, mut bob) = two();
+    ann.say("/join garden");
+    ann.expect("* you are in garden (1 here)");
+    let seen = bob.find_announcement(|seen| seen.left > 0);
+    assert_eq!((seen.left, seen.here), (1, 1));
+    bob.say("/join garden");
+    bob.expect("* you are in garden (2 here)");
+    ann.find("* joined: bob (2 here)");
+    bob.say("green here");
+    ann.expect("bob: green here");
+}
+
+#[test]
+fn what_is_no_room_name_is_refused_and_nothing_else_changes() {
+    let (_server, mut ann, mut bob) = two();
+    let too_long = "a".repeat(25);
+    for name in [
+        "-garden",
+        "*",
+        "gar:den",
+        "g\u{1b}arden",
+        "g\u{202e}arden",
+        "🦀",
+        &too_long,
+    ] {
+        ann.say(&format!("/join {name}"));
+        ann.expect_start("! room not changed: ");
+    }
+    ann.say("still here");
+    bob.expect("ann: still here");
+}
+
+#[test]
+fn a_private_line_reaches_one_and_is_confirmed() {
+    let (server, mut ann, mut bob) = two();
+    let mut cho = Client::connect_named(server.addr(), "cho");
+    ann.say("/msg bob  between us ");
+    let to_bob = bob.line();
+    let confirmed = ann.line();
+    let text = to_bob
+        .strip_prefix("ann -> you: ")
+        .unwrap_or_else(|| panic!("odd line {to_bob:?}"));
+    assert_eq!(text.trim(), "between us");
+    assert_eq!(confirmed, format!("you -> bob: {text}"));
+    bob.say("aloud");
+    cho.expect("bob: aloud");
+    ann.expect("bob: aloud");
+}
+
+#[test]
+fn a_private_line_reaches_into_another_room() {
+    let (_server, mut ann, mut bob) = two();
+    bob.say("/join garden");
+    bob.expect("* you are in garden (1 here)");
+    ann.say("/msg bob are you there?");
+    bob.expect("ann -> you: are you there?");
+    ann.expect("you -> bob: are you there?");
+}
+
+#[test]
+fn a_private_line_to_nobody_is_refused() {
+    let (_server, mut ann, mut bob) = two();
+    ann.say("/msg lee hello");
+    ann.expect("! line not sent: nobody is called lee");
+    ann.say("/msg guest77 hello");
+    ann.expect("! line not sent: nobody is called guest77");
+    ann.say("hello?");
+    bob.expect("ann: hello?");
+}
+
+#[test]
+fn an_action_is_shown_to_the_others_only() {
+    let (_server, mut ann, mut bob) = two();
+    ann.say("/me waves");
+    bob.expect("* ann waves");
+    bob.say("hi");
+    ann.expect("bob: hi");
+}
+
+#[test]
+fn two_slashes_say_a_line_that_starts_with_one() {
+    let (_server, ann, mut bob) = two();
+    ann.say("//quit is a command");
+    ann.say("///");
+    ann.say("a /nick within a line is text");
+    bob.expect("ann: /quit is a command");
+    bob.expect("ann: //");
+    bob.expect("ann: a /nick within a line is text");
+}
+
+#[test]
+fn unknown_commands_and_missing_arguments_are_explained() {
+    let (_server, mut ann, mut bob) = two();
+    let replies = [
+        (
+            "/foo",
+            "! unknown command /foo: /help lists commands, //foo says it as text",
+        ),
+        (
+            "/foo bar baz",
+            "! unknown command /foo: /help lists commands, //foo says it as text",
+        ),
+        ("/nick", "! usage: /nick NAME"),
+        ("/nick   ", "! usage: /nick NAME"),
+        ("/join", "! usage: /join ROOM"),
+        ("/msg", "! usage: /msg NAME TEXT"),
+        ("/msg bob", "! usage: /msg NAME TEXT"),
+        ("/msg bob ", "! usage: /msg NAME TEXT"),
+        ("/me", "! usage: /me ACTION"),
+    ];
+    for (line, reply) in replies {
+        ann.say(line);
+        ann.expect(reply);
+    }
+    ann.say("that was all mine");
+    bob.expect("ann: that was all mine");
+}
+
+#[test]
+fn who_lists_the_room_or_another_one() {
+    let (server, mut ann, mut bob) = two();
+    let mut cho = Client::connect_named(server.addr(), "cho");
+    cho.say("/join garden");
+    cho.expect("* you are in garden (1 here)");
+    ann.say("/who garden");
+    ann.expect("* here in garden: cho (1)");
+    bob.say("/who");
+    let line = bob.expect_start("* here in lobby: ");
+    assert!(
+        ["ann, bob (2)", "bob, ann (2)"]
+            .iter()
+            .any(|list| line.ends_with(list)),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_long_list_of_names_says_how_many_more() {
+    const HERE: usize = 150;
+    let server = Server::start(&[]);
+    let mut all: Vec<Client> = (0..HERE).map(|_| Client::connect(server.addr())).collect();
+    let last = all.last_mut().expect("somebody");
+    last.say("/who");
+    let line = last.expect_start("* here in lobby: ");
+    let list = line
+        .strip_prefix("* here in lobby: ")
+        .expect("checked above");
+    let (names, more) = list
+        .rsplit_once(", and ")
+        .unwrap_or_else(|| panic!("all at once: {line}"));
+    let more = more
+        .strip_suffix(&format!(" more ({HERE})"))
+        .and_then(common::number);
+    let more = more.unwrap_or_else(|| panic!("odd end: {line}"));
+    assert_eq!(
+        names.split(", ").count() as u64 + more,
+        HERE as u64,
+        "{line}"
+    );
+}
+
+#[test]
+fn rooms_are_listed_with_their_members() {
+    let (server, mut ann, _bob) = two();
+    let mut cho = Client::connect_named(server.addr(), "cho");
+    ann.say("/rooms");
+    ann.expect("* rooms: lobby (3)");
+    cho.say("/join garden");
+    cho.expect("* you are in garden (1 here)");
+    ann.say("/rooms");
+    ann.expect("* rooms: garden (1), lobby (2)");
+}
+
+#[test]
+fn help_has_a_line_for_every_command() {
+    let (_server, mut ann, _bob) = two();
+    ann.say("/help");
+    ann.say("/endofhelp");
+    let lines =
+        ann.find("! unknown command /endofhelp: /help lists commands, //endofhelp says it as text");
+    let lines: Vec<String> = lines
+        .into_iter()
+        .filter(|line| !common::is_coming_or_going(line))
+        .collect();
+    for command in [
+        "/nick", "/join", "/msg", "/me", "/who", "/rooms", "/help", "/quit", "//",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.contains(command)),
+            "{command} is missing from {lines:#?}"
+        );
+    }
+    for line in &lines {
+        assert!(line.starts_with("* "), "{line}");
+        assert!(line.chars().count() <= 80, "too wide: {line}");
+    }
+}
+
+#[test]
+fn who_quits_is_told_and_closed_and_their_last_words_are_said() {
+    let (_server, mut ann, mut bob) = two();
+    bob.say("/quit see you");
+    bob.expect("* you left; goodbye");
+    bob.expect_end();
+    ann.expect("bob: see you");
+    let seen = ann.find_announcement(|seen| seen.left > 0);
+    assert_eq!((seen.left, seen.here), (1, 1));
+    ann.say("/quit");
+    ann.expect("* you left; goodbye");
+    ann.expect_end();
+}
+
+#[test]
+fn nothing_after_a_quit_is_said() {
+    let (server, mut ann, mut bob) = two();
+    bob.send(b"/quit\nstill there?\n/nick ghost\n");
+    bob.expect("* you left; goodbye");
+    bob.expect_end();
+    let cho = Client::connect_named(server.addr(), "cho");
+    cho.say("hello");
+    ann.expect("cho: hello");
+}

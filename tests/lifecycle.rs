@@ -1,0 +1,307 @@
+//! How a server starts, restarts and ends, and what it does when its standard error is of no use.
+
+mod common;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use common::{Client, DEADLINE, Failure, Launch, Next, Scratch, Server, until};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::Signal;
+
+/// What is owed to a reader who does not read: enough to fill its socket, not enough to be skipped.
+fn owe(server: &Server, talker: &Client, healthy: &mut Client) -> (Client, u64) {
+    const LINES: u64 = 3000;
+    let late = Client::raw_narrow(server.addr()).greeted();
+    let text = "-".repeat(200);
+    for count in 0..LINES {
+        talker.say(&format!("{count} {text}"));
+    }
+    for _ in 0..LINES {
+        healthy.line();
+    }
+    (late, LINES)
+}
+
+#[test]
+fn sigterm_and_sigint_tell_everybody_and_end_with_success() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&[]);
+        let mut ann = Client::connect_named(server.addr(), "ann");
+        let mut bob = Client::connect_named(server.addr(), "bob");
+        ann.say("before the end");
+        bob.expect("ann: before the end");
+        server.signal(signal);
+        for client in [&mut ann, &mut bob] {
+            client.expect("* server is shutting down");
+            client.expect_end();
+        }
+        assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+    }
+}
+
+#[test]
+fn a_signal_ends_a_server_without_clients_at_once() {
+    // Whoever has been told that it listens may end it in the same moment.
+    for _ in 0..20 {
+        let mut server = Server::start(&["--drain", "60"]);
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+    }
+}
+
+#[test]
+fn at_the_end_a_late_reader_still_gets_all_that_it_is_owed() {
+    let mut server = Server::start(&["--drain", "20", "--announce-limit", "0"]);
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
+    let (mut late, lines) = owe(&server, &talker, &mut healthy);
+    server.signal(Signal::TERM);
+    healthy.expect("* server is shutting down");
+    healthy.expect_end();
+    // It still drains, but lets nobody in.
+    assert!(
+        TcpStream::connect(server.addr()).is_err(),
+        "it accepts while it shuts down"
+    );
+    // The notice is the server's word to each by itself, so it may come between any two lines.
+    let (notices, owed): (Vec<String>, Vec<String>) = late
+        .rest()
+        .into_iter()
+        .partition(|line| line == "* server is shutting down");
+    assert_eq!(notices.len(), 1);
+    assert_eq!(owed.len() as u64, lines, "{:?}", owed.last());
+    for (count, line) in owed.iter().enumerate() {
+        assert!(line.starts_with(&format!("talker: {count} ")), "{line}");
+    }
+    assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+}
+
+#[test]
+fn draining_ends_in_time_for_those_who_never_read() {
+    let mut server = Server::start(&["--drain", "1", "--announce-limit", "0"]);
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
+    let (_late, _) = owe(&server, &talker, &mut healthy);
+    let started = Instant::now();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+    let took = started.elapsed();
+    assert!(
+        took > Duration::from_millis(900) && took < Duration::from_secs(5),
+        "it drained for {took:?}"
+    );
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(&["--drain", "600", "--announce-limit", "0"]);
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
+    let (_late, _) = owe(&server, &talker, &mut healthy);
+    server.signal(Signal::TERM);
+    healthy.expect("* server is shutting down");
+    server.signal(Signal::TERM);
+    server.wait_exit(DEADLINE);
+}
+
+#[test]
+fn the_same_port_serves_again_at_once() {
+    let mut server = Server::start(&[]);
+    let addr = server.addr();
+    for signal in [Signal::TERM, Signal::KILL, Signal::TERM] {
+        let mut ann = Client::connect_named(addr, "ann");
+        server.signal(signal);
+        server.wait_exit(DEADLINE);
+        // The server ended first, so its side of the connection keeps the port busy for a while.
+        server = Server::start(&["--listen", &addr.to_string()]);
+        ann.rest_or_reset();
+        assert_eq!(server.addr(), addr);
+        assert_eq!(Client::connect(addr).name(), "guest1");
+    }
+}
+
+#[test]
+fn a_stale_unix_socket_is_replaced() {
+    let scratch = Scratch::new();
+    let path = scratch.path("stale.sock");
+    drop(UnixListener::bind(&path).expect("bind"));
+    assert!(path.exists());
+    let server = Server::start(&["--listen", &format!("unix:{}", path.display())]);
+    assert_eq!(Client::raw_unix(&path).greeted().name(), "guest1");
+    drop(server);
+    // Killed, it has left its own stale socket behind, if anything.
+    let _again = Server::start(&["--listen", &format!("unix:{}", path.display())]);
+    assert_eq!(Client::raw_unix(&path).greeted().name(), "guest1");
+}
+
+/// Exit 1, nothing on standard output, and one line on standard error that names `what`.
+#[track_caller]
+fn assert_one_clear_line(failure: &Failure, what: &str) {
+    assert_eq!(failure.code, Some(1), "{failure:?}");
+    assert_eq!(failure.stdout, "");
+    assert_eq!(failure.stderr.lines().count(), 1, "{failure:?}");
+    assert!(
+        failure.stderr.contains(what),
+        "{failure:?} does not name {what}"
+    );
+    assert!(!failure.stderr.contains("panicked"), "{failure:?}");
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line_and_exit_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let addr = taken.local_addr().expect("an address").to_string();
+    assert_one_clear_line(&Launch::new(&["--listen", &addr]).fail(), &addr);
+    let server = Server::start(&[]);
+    let addr = server.addr().to_string();
+    assert_one_clear_line(&Launch::new(&["--listen", &addr]).fail(), &addr);
+    assert_one_clear_line(&Launch::new(&["--listen-raw", &addr]).fail(), &addr);
+}
+
+#[test]
+fn an_address_of_another_machine_is_one_clear_line_and_exit_1() {
+    // Reserved for documentation (RFC 5737), so it is nobody's.
+    assert_one_clear_line(
+        &Launch::new(&["--listen", "192.0.2.1:0"]).fail(),
+        "192.0.2.1:0",
+    );
+}
+
+#[test]
+fn a_unix_path_that_is_in_use_or_no_socket_is_left_alone() {
+    let scratch = Scratch::new();
+    let live = scratch.path("live.sock");
+    let listener = UnixListener::bind(&live).expect("bind");
+    let place = format!("unix:{}", live.display());
+    assert_one_clear_line(&Launch::new(&["--listen", &place]).fail(), "live.sock");
+    listener.set_nonblocking(true).expect("nonblocking");
+    while listener.accept().is_ok() {}
+    let _client = Client::raw_unix(&live);
+    assert!(listener.accept().is_ok(), "the live listener was replaced");
+
+    let file = scratch.path("file");
+    fs::write(&file, "precious").expect("write");
+    let place = format!("unix:{}", file.display());
+    assert_one_clear_line(&Launch::new(&["--listen", &place]).fail(), "file");
+    assert_eq!(fs::read_to_string(&file).expect("still there"), "precious");
+
+    let place = format!("unix:{}", scratch.path("no/such/directory").display());
+    assert_one_clear_line(
+        &Launch::new(&["--listen", &place]).fail(),
+        "no/such/directory",
+    );
+}
+
+/// Talk, refusals, comings and goings, all of which a server may want to log.
+fn assert_serves(server: &Server) {
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    for round in 0..100 {
+        let mut bob = Client::connect(server.addr());
+        bob.say("hello");
+        ann.expect(&format!("{}: hello", bob.name()));
+        ann.send(b"\xfe\n");
+        ann.expect("! line not sent: not UTF-8 at byte 1");
+        ann.say(&format!("round {round}"));
+        bob.expect(&format!("ann: round {round}"));
+        if round % 2 == 0 {
+            bob.reset();
+        } else {
+            drop(bob);
+        }
+    }
+}
+
+#[test]
+fn a_closed_standard_error_changes_nothing() {
+    let mut server = Launch::in_shell("", "2>&-", &["--log-level", "trace"]).start();
+    assert_serves(&server);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_changes_nothing() {
+    let full = OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    let mut server = Launch::new(&["--log-level", "trace"]).stderr(full).start();
+    assert_serves(&server);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+}
+
+/// A pipe that is full already, whose next writer would wait for a reader that never comes.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = pipe().expect("pipe");
+    let blocking = fcntl_getfl(&writer).expect("flags");
+    fcntl_setfl(&writer, blocking | OFlags::NONBLOCK).expect("flags");
+    while writer.write(&[b'.'; 4096]).is_ok() {}
+    while writer.write(b".").is_ok() {}
+    fcntl_setfl(&writer, blocking).expect("flags");
+    (reader, writer)
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_changes_nothing() {
+    for format in ["text", "json"] {
+        let (mut reader, writer) = full_pipe();
+        let flags = ["--log-level", "trace", "--log-format", format];
+        let mut server = Launch::new(&flags).stderr(writer).start();
+        assert_serves(&server);
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+        // The pipe was full to the end, for this to have shown anything.
+        let mut left = Vec::new();
+        reader.read_to_end(&mut left).expect("read");
+        assert!(
+            left.len() >= 4096 && left.iter().all(|&byte| byte == b'.'),
+            "it took a line after all"
+        );
+    }
+}
+
+#[test]
+fn logs_come_as_text_or_as_json_a_line_each() {
+    for (format, opens_with) in [("text", None), ("json", Some('{'))] {
+        let scratch = Scratch::new();
+        let path = scratch.path("log");
+        let log = File::create(&path).expect("a file");
+        let flags = ["--log-level", "debug", "--log-format", format];
+        let mut server = Launch::new(&flags).stderr(Stdio::from(log)).start();
+        drop(Client::connect_named(server.addr(), "ann"));
+        server.signal(Signal::TERM);
+        server.wait_exit(DEADLINE);
+        let log = fs::read_to_string(&path).expect("a log");
+        assert!(!log.is_empty(), "nothing was logged");
+        assert!(!log.contains('\u{1b}'), "colours in a file: {log}");
+        for line in log.lines() {
+            assert_eq!(
+                line.starts_with('{') && line.ends_with('}'),
+                opens_with.is_some(),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn standard_input_and_output_may_be_closed() {
+    // Without standard output the port cannot be read, so the place is a path.
+    let scratch = Scratch::new();
+    let path = scratch.path("quiet.sock");
+    let place = format!("unix:{}", path.display());
+    let server = Launch::in_shell("", "0<&- 1>&-", &["--listen", &place]).start_silent();
+    until("it listens", || {
+        path.exists() && std::os::unix::net::UnixStream::connect(&path).is_ok()
+    });
+    let mut client = Client::raw_unix(&path).greeted();
+    client.say("/rooms");
+    assert!(matches!(client.next(DEADLINE), Next::Line(_)));
+    drop(server);
+}

@@ -1,0 +1,186 @@
+//! Names: which are names, which are free, and that none can be taken which looks like another's or lets
+//! its bearer speak as the server does.
+
+mod common;
+
+use common::{Client, Server, until};
+
+fn two() -> (Server, Client, Client) {
+    let server = Server::start(&[]);
+    let ann = Client::connect_named(server.addr(), "ann");
+    let bob = Client::connect_named(server.addr(), "bob");
+    (server, ann, bob)
+}
+
+#[test]
+fn names_of_any_script_are_taken_in_their_compatible_form() {
+    let server = Server::start(&[]);
+    let mut one = Client::connect(server.addr());
+    let longest = ("a".repeat(24), "가".repeat(24));
+    let names = [
+        ("민수", "민수"),
+        ("Ｍｉｎａ", "Mina"),
+        ("7of9", "7of9"),
+        ("kim-lee_2.x", "kim-lee_2.x"),
+        (&longest.0, &longest.0),
+        (&longest.1, &longest.1),
+    ];
+    for (asked, given) in names {
+        one.say(&format!("/nick {asked}"));
+        one.expect(&format!("* you are now {given}"));
+    }
+}
+
+#[test]
+fn what_is_no_name_is_refused_and_nothing_else_changes() {
+    let (_server, mut ann, mut bob) = two();
+    let too_long = ("a".repeat(25), "가".repeat(25));
+    let refused = [
+        "-kim",
+        "_kim",
+        ".kim",
+        "*kim",
+        "!kim",
+        "/kim",
+        "*",
+        "!",
+        "kim:",
+        "kim,",
+        "k!m",
+        "k/m",
+        "kim->you",
+        "kim\u{200b}",
+        "k\u{202e}im",
+        "k\u{1b}im",
+        "k\u{7f}im",
+        "🦀",
+        &too_long.0,
+        &too_long.1,
+    ];
+    for name in refused {
+        ann.say(&format!("/nick {name}"));
+        ann.expect_start("! name not changed: ");
+    }
+    ann.say("still me");
+    bob.expect("ann: still me");
+}
+
+#[test]
+fn the_servers_own_names_are_refused_in_every_disguise() {
+    let (_server, mut ann, _bob) = two();
+    let reserved = [
+        "server",
+        "Server",
+        "SERVER",
+        "ｓｅｒｖｅｒ",
+        "ѕerver",
+        "you",
+        "You",
+        "YOU",
+        "уou",
+        "yоu",
+        "y0u",
+        "ｙｏｕ",
+    ];
+    for name in reserved {
+        ann.say(&format!("/nick {name}"));
+        ann.expect_start("! name not changed: ");
+    }
+    ann.say("/nick youth");
+    ann.expect("* you are now youth");
+}
+
+#[test]
+fn a_name_that_looks_like_one_in_use_is_refused() {
+    let server = Server::start(&[]);
+    let holders =
+        ["kim", "paul", "bobo", "민수"].map(|name| Client::connect_named(server.addr(), name));
+    let mut other = Client::connect(server.addr());
+    let lookalikes = [
+        "kim",
+        "Kim",
+        "KIM",
+        "ｋｉｍ",
+        "kіm",
+        "kım",
+        "pauI",
+        "pau1",
+        "раul",
+        "PAUL",
+        "b0bo",
+        "bob0",
+        "BOBO",
+        "bоbо",
+        "민수",
+    ];
+    for name in lookalikes {
+        other.say(&format!("/nick {name}"));
+        let line = other.line();
+        assert!(line.starts_with("! name not changed: "), "{name}: {line}");
+    }
+    other.say("/nick kima");
+    other.expect("* you are now kima");
+    drop(holders);
+}
+
+#[test]
+fn a_name_is_free_again_when_its_owner_has_left() {
+    let (_server, ann, mut bob) = two();
+    drop(ann);
+    until("the name is free", || {
+        bob.say("/nick Ann");
+        bob.line() == "* you are now Ann"
+    });
+}
+
+#[test]
+fn a_guests_name_is_never_anybody_elses() {
+    let server = Server::start(&[]);
+    let first = Client::connect(server.addr());
+    let mut second = Client::connect(server.addr());
+    drop(first);
+    second.find_announcement(|seen| seen.left > 0);
+    for name in [
+        "guest1", "Guest1", "GUEST1", "guеst1", "ｇuest1", "guestl", "guest3", "guest999",
+    ] {
+        second.say(&format!("/nick {name}"));
+        second.expect_start("! name not changed: ");
+    }
+    second.say("/nick kim");
+    second.expect("* you are now kim");
+    assert_eq!(Client::connect(server.addr()).name(), "guest3");
+}
+
+/// The server's notices tell something with their first words, and so does `/me` with a name's.
+#[test]
+fn no_name_and_action_read_like_a_notice_of_the_servers() {
+    let (server, _ann, mut bob) = two();
+    let mut forger = Client::connect(server.addr());
+    let forgeries = [
+        ("37", "joined (40 here)"),
+        ("３７", "joined, 5 left (1,204 here)"),
+        ("132", "lines skipped: you are reading too slowly"),
+        ("here", "in lobby: bob, kim (2)"),
+        ("server", "is shutting down"),
+        ("you", "are now kim"),
+    ];
+    for (name, action) in forgeries {
+        forger.say(&format!("/nick {name}"));
+        let reply = forger.line();
+        if reply.starts_with("! name not changed: ") {
+            continue;
+        }
+        let name = reply
+            .strip_prefix("* you are now ")
+            .unwrap_or_else(|| panic!("odd reply {reply:?}"));
+        forger.say(&format!("/me {action}"));
+        let forged = format!("* {name} {action}");
+        loop {
+            let line = bob.line_raw();
+            assert_ne!(line, forged, "a notice was forged");
+            if line.contains(action) {
+                break;
+            }
+        }
+    }
+}

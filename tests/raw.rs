@@ -1,0 +1,180 @@
+//! Raw listeners: lines and nothing else, among raw connections only, for pipes and devices.
+
+mod common;
+
+use std::io::Write;
+use std::thread;
+
+use common::{Client, Next, SILENCE, Server, open_descriptors, until};
+
+/// A log and buffers so small that a reader lags soon.
+const SMALL: &str = "--room-log 65536 --max-line 2048 --send-buffer 4096";
+
+fn start(flags: &str) -> Server {
+    let listen = ["--listen-raw", "127.0.0.1:0"];
+    Server::start(
+        &listen
+            .into_iter()
+            .chain(flags.split_whitespace())
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// Raw connections that the server has let in. None is greeted, so their descriptors over there show it.
+fn raw<const COUNT: usize>(server: &Server) -> [Client; COUNT] {
+    let before = open_descriptors(server.id());
+    let clients = [(); COUNT].map(|()| Client::raw(server.raw_addr()));
+    until("all are let in", || {
+        open_descriptors(server.id()) >= before + COUNT
+    });
+    clients
+}
+
+#[test]
+fn raw_lines_pass_verbatim_without_greeting_names_or_commands() {
+    let server = start("");
+    assert!(server.listening()[1].ends_with(" (raw)") || server.listening()[0].ends_with(" (raw)"));
+    let [mut one, mut two, mut three] = raw(&server);
+    for text in [
+        "plain",
+        "/nick kim",
+        "/quit",
+        "//x",
+        "* not a notice",
+        "! no error",
+        " spaces ",
+        "안녕\ttab",
+    ] {
+        one.say(text);
+        assert_eq!(two.line_raw(), text);
+        assert_eq!(three.line_raw(), text);
+    }
+    two.send(b"windows\r\nempty ones go\r\n\r\n\n");
+    for text in ["windows", "empty ones go"] {
+        assert_eq!(one.line_raw(), text);
+        assert_eq!(three.line_raw(), text);
+    }
+    three.say("no echo");
+    assert_eq!(one.line_raw(), "no echo");
+    one.say("so this is next");
+    assert_eq!(three.line_raw(), "so this is next");
+}
+
+#[test]
+fn raw_and_chat_are_apart() {
+    let server = start("");
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    let mut bob = Client::connect_named(server.addr(), "bob");
+    let [mut one, mut two] = raw(&server);
+    ann.say("in the chat");
+    one.say("in the raw");
+    assert_eq!(two.line_raw(), "in the raw");
+    bob.expect("ann: in the chat");
+    // Nobody's coming and going, renaming or talking crosses over.
+    drop(Client::connect_named(server.addr(), "cho"));
+    two.say("raw again");
+    assert_eq!(one.line_raw(), "raw again");
+    bob.say("/who");
+    ann.say("/rooms");
+    let who = bob.line();
+    assert!(
+        who.starts_with("* here in lobby: ") && !who.contains("guest4"),
+        "{who}"
+    );
+    assert!(
+        ann.expect_start("* rooms: lobby (").len() < 20,
+        "the raw ones have no room to be listed"
+    );
+    assert_eq!(one.next(SILENCE), Next::Silence);
+}
+
+#[test]
+fn the_rules_for_text_hold_and_what_is_refused_is_dropped_in_silence() {
+    let server = start("--max-line 100");
+    let [mut one, mut two] = raw(&server);
+    one.send(b"a\x1b[2Jb\x07\xc2\x9bc\n");
+    assert_eq!(two.line_raw(), "a␛[2Jb␇\u{fffd}c");
+    one.send("over\u{202e}ride\n".as_bytes());
+    assert_eq!(two.line_raw(), "over\u{fffd}ride");
+    one.send(b"not \xfe text\n");
+    one.say(&"x".repeat(101));
+    one.say(&"y".repeat(100));
+    assert_eq!(two.line_raw(), "y".repeat(100));
+    two.say("nor was anything replied");
+    assert_eq!(one.line_raw(), "nor was anything replied");
+}
+
+#[test]
+fn a_raw_pipe_is_passed_on_to_its_last_byte() {
+    let server = start("");
+    let [mut source, mut sink] = raw(&server);
+    let lines: Vec<String> = (0..2000).map(|count| format!("record {count}")).collect();
+    source.send(lines.join("\n").as_bytes());
+    source.finish();
+    for line in lines {
+        assert_eq!(sink.line_raw(), line);
+    }
+    assert_eq!(source.rest(), Vec::<String>::new());
+}
+
+#[test]
+fn a_browser_on_a_raw_port_is_just_closed_or_passed_but_never_answered_in_text() {
+    let server = start("");
+    let mut browser = Client::raw(server.raw_addr());
+    browser.send(b"GET / HTTP/1.1\r\nHost: yard\r\n\r\n");
+    browser.finish();
+    assert_eq!(browser.rest(), Vec::<String>::new());
+}
+
+#[test]
+fn a_slow_raw_reader_is_closed_for_it_cannot_be_told() {
+    const LINES: u64 = 5000;
+    let server = start(SMALL);
+    let [talker, mut healthy] = raw(&server);
+    let mut slow = Client::raw_narrow(server.raw_addr());
+    slow.say("I am here");
+    assert_eq!(healthy.line_raw(), "I am here");
+    let text = "-".repeat(90);
+    for count in 0..LINES {
+        talker.say(&format!("{count} {text}"));
+        assert_eq!(
+            healthy.line_raw(),
+            format!("{count} {text}"),
+            "a healthy reader lost a line"
+        );
+    }
+    let mut received = 0;
+    loop {
+        match slow.next(common::DEADLINE) {
+            Next::Line(line) => assert_eq!(
+                line,
+                format!("{received} {text}"),
+                "not told, so nothing may be left out"
+            ),
+            Next::End | Next::Reset => break,
+            Next::Silence => panic!("it is not closed"),
+        }
+        received += 1;
+    }
+    assert!(
+        received < LINES,
+        "nothing was skipped, so this has shown nothing"
+    );
+}
+
+#[test]
+fn under_wait_a_raw_reader_gets_every_line() {
+    const LINES: u64 = 10_000;
+    let server = start(&format!("{SMALL} --slow wait"));
+    let [talker, mut reader] = raw(&server);
+    let mut writer = talker.writer();
+    let text = "-".repeat(90);
+    let block: String = (0..LINES)
+        .map(|count| format!("{count} {text}\n"))
+        .collect();
+    let talking = thread::spawn(move || writer.write_all(block.as_bytes()).expect("write"));
+    for count in 0..LINES {
+        assert_eq!(reader.line_raw(), format!("{count} {text}"));
+    }
+    talking.join().expect("the talker");
+}

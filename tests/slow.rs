@@ -1,0 +1,255 @@
+//! Members that read too slowly, under each `--slow` policy. Lines are numbered, so that a reader can tell
+//! exactly which ones it got, and whether the count of the others that it was told is right.
+
+mod common;
+
+use std::io::Write;
+use std::ops::Range;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Client, DEADLINE, Server, resident_bytes, skipped};
+
+/// The least log that the server takes, and buffers so small that a reader lags soon.
+const SMALL: &str =
+    "--room-log 65536 --max-line 2048 --send-buffer 4096 --recv-buffer 65536 --announce-limit 0";
+
+fn start(flags: &str) -> Server {
+    Server::start(&SMALL.split(' ').chain(flags.split(' ')).collect::<Vec<_>>())
+}
+
+fn numbered(count: u64) -> String {
+    format!("{count} {}\n", "-".repeat(90))
+}
+
+/// The number of a line that `talker` said.
+fn number_of(talker: &str, line: &str) -> u64 {
+    let rest = line
+        .strip_prefix(talker)
+        .and_then(|rest| rest.strip_prefix(": "));
+    let count = rest
+        .and_then(|rest| rest.split(' ').next())
+        .and_then(common::number);
+    count.unwrap_or_else(|| panic!("not {talker}'s line: {line:?}"))
+}
+
+/// Says lines in batches, each only when `healthy` has read the one before, so that it never lags.
+fn talk_in_step(talker: &Client, healthy: &mut Client, lines: Range<u64>) {
+    for start in lines.step_by(100) {
+        let batch: String = (start..start + 100).map(numbered).collect();
+        talker.send(batch.as_bytes());
+        for count in start..start + 100 {
+            assert_eq!(
+                number_of(talker.name(), &healthy.line()),
+                count,
+                "a healthy reader lost lines"
+            );
+        }
+    }
+}
+
+/// Reads until all `lines` are accounted for; how many were skipped. Each gap must be just as told.
+fn account(reader: &mut Client, talker: &str, lines: u64) -> u64 {
+    let (mut next, mut lost) = (0, 0);
+    while next < lines {
+        let line = reader.line();
+        if let Some(count) = skipped(&line) {
+            assert!(count > 0, "{line}");
+            (next, lost) = (next + count, lost + count);
+        } else {
+            assert_eq!(
+                number_of(talker, &line),
+                next,
+                "after {lost} were told as skipped"
+            );
+            next += 1;
+        }
+    }
+    assert_eq!(next, lines);
+    lost
+}
+
+#[test]
+fn skip_tells_a_slow_reader_exactly_what_it_lost_and_the_healthy_lose_nothing() {
+    const LINES: u64 = 30_000;
+    let server = start("--slow skip");
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
+    let mut slow = Client::raw_narrow(server.addr()).greeted();
+    talk_in_step(&talker, &mut healthy, 0..1000);
+    let before = resident_bytes(server.id());
+    talk_in_step(&talker, &mut healthy, 1000..LINES);
+    let grown = resident_bytes(server.id()).saturating_sub(before);
+    assert!(
+        grown < 1 << 20,
+        "{grown} bytes for a slow reader, who should be but a cursor"
+    );
+
+    let lost = account(&mut slow, "talker", LINES);
+    assert!(
+        lost > LINES / 2,
+        "only {lost} lines were skipped, so this has shown nothing"
+    );
+    // And it is a member like any other again.
+    slow.say("sorry");
+    healthy.expect(&format!("{}: sorry", slow.name()));
+    talker.say("never mind");
+    slow.expect("talker: never mind");
+}
+
+#[test]
+fn skip_at_full_speed_accounts_for_every_line_to_every_reader() {
+    const LINES: u64 = 100_000;
+    let server = start("--slow skip");
+    let talker = Client::connect_named(server.addr(), "talker");
+    let readers = [
+        Client::connect(server.addr()),
+        Client::raw_narrow(server.addr()).greeted(),
+    ];
+    let reading =
+        readers.map(|mut reader| thread::spawn(move || account(&mut reader, "talker", LINES)));
+    for start in (0..LINES).step_by(1000) {
+        talker.send(
+            (start..start + 1000)
+                .map(numbered)
+                .collect::<String>()
+                .as_bytes(),
+        );
+    }
+    for reader in reading {
+        reader.join().expect("a reader");
+    }
+}
+
+#[test]
+fn skip_does_not_count_a_laggards_own_lines() {
+    let server = start("--slow skip");
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
+    let mut laggard = Client::raw_narrow(server.addr()).greeted().named("laggard");
+    for round in 0..200 {
+        let batch: String = (round * 50..(round + 1) * 50).map(numbered).collect();
+        talker.send(batch.as_bytes());
+        laggard.send(&b"I talk but do not read, and what I say is not what I miss\n".repeat(20));
+        let mut own = 0;
+        for _ in 0..70 {
+            own += u64::from(healthy.line().starts_with("laggard: "));
+        }
+        assert_eq!(own, 20, "a healthy reader lost lines");
+    }
+    let lost = account(&mut laggard, "talker", 200 * 50);
+    assert!(
+        lost > 1000,
+        "only {lost} lines were skipped, so this has shown nothing"
+    );
+    talker.say("and on it goes");
+    laggard.expect("talker: and on it goes");
+}
+
+#[test]
+fn close_tells_a_slow_reader_what_it_lost_and_ends_it() {
+    const LINES: u64 = 5000;
+    let server = start("--slow close");
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
+    let mut slow = Client::raw_narrow(server.addr()).greeted();
+    talk_in_step(&talker, &mut healthy, 0..LINES);
+    let mut next = 0;
+    let lost = loop {
+        let line = slow.line();
+        if let Some(count) = skipped(&line) {
+            break count;
+        }
+        assert_eq!(number_of("talker", &line), next);
+        next += 1;
+    };
+    assert!(
+        lost > 0 && next + lost <= LINES,
+        "{next} received, {lost} skipped"
+    );
+    slow.expect("! closed: you are reading too slowly");
+    slow.expect_end();
+    healthy.say("/who");
+    let line = healthy.expect_start("* here in lobby: ");
+    assert!(line.ends_with("(2)"), "{line}");
+}
+
+#[test]
+fn wait_loses_nothing_to_anyone_who_reads_at_all() {
+    const LINES: u64 = 20_000;
+    let server = start("--slow wait");
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
+    let mut slow = Client::raw_narrow(server.addr()).greeted();
+    let talking = thread::spawn(move || {
+        for start in (0..LINES).step_by(100) {
+            talker.send(
+                (start..start + 100)
+                    .map(numbered)
+                    .collect::<String>()
+                    .as_bytes(),
+            );
+        }
+        talker
+    });
+    let (progress, healthy_has_read) = channel();
+    let reading = thread::spawn(move || {
+        for count in 0..LINES {
+            assert_eq!(number_of("talker", &healthy.line()), count);
+            let _ = progress.send(count + 1);
+        }
+    });
+    let mut ahead = 0;
+    for count in 0..LINES {
+        // It stays so far behind the other that the log is full again and again, and the talker waits.
+        while ahead < LINES.min(count + 100) {
+            ahead = healthy_has_read
+                .recv_timeout(DEADLINE)
+                .expect("the healthy reader goes on");
+        }
+        assert_eq!(number_of("talker", &slow.line()), count);
+    }
+    reading.join().expect("the healthy reader");
+    talking.join().expect("the talker");
+}
+
+#[test]
+fn wait_closes_who_never_reads_after_the_timeout() {
+    const LINES: u64 = 20_000;
+    let server = start("--slow wait --slow-timeout 1");
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
+    let stuck = Client::raw_narrow(server.addr()).greeted();
+    let mut writer = talker.writer();
+    let started = Instant::now();
+    let talking = thread::spawn(move || {
+        for start in (0..LINES).step_by(100) {
+            writer
+                .write_all(
+                    (start..start + 100)
+                        .map(numbered)
+                        .collect::<String>()
+                        .as_bytes(),
+                )
+                .expect("write");
+        }
+    });
+    for count in 0..LINES {
+        assert_eq!(
+            number_of("talker", &healthy.line()),
+            count,
+            "the one who reads lost lines"
+        );
+    }
+    let took = started.elapsed();
+    talking.join().expect("the talker");
+    assert!(
+        took >= Duration::from_millis(900) && took < DEADLINE / 2,
+        "it took {took:?}"
+    );
+    healthy.say("/who");
+    let line = healthy.expect_start("* here in lobby: ");
+    assert!(line.ends_with("(2)"), "{line}");
+    drop(stuck);
+}

@@ -1,0 +1,233 @@
+//! What bytes become of a line: UTF-8 or a refusal, a bounded length, and nothing that a terminal would
+//! obey. The clients of these tests check each line they read for the last of these too.
+
+mod common;
+
+use common::{Client, Launch, Server, resident_bytes};
+
+fn two(flags: &[&str]) -> (Server, Client, Client) {
+    let server = Server::start(flags);
+    let ann = Client::connect_named(server.addr(), "ann");
+    let bob = Client::connect_named(server.addr(), "bob");
+    (server, ann, bob)
+}
+
+/// Sends `input` and its end of line, in one piece and byte by byte, and has `bob` hear just this.
+#[track_caller]
+fn assert_heard(ann: &mut Client, bob: &mut Client, input: &[u8], lines: &[&str]) {
+    for trickled in [false, true] {
+        if trickled {
+            ann.trickle(input);
+        } else {
+            ann.send(input);
+        }
+        for line in lines {
+            bob.expect(&format!("ann: {line}"));
+        }
+        ann.say("that was it");
+        bob.expect("ann: that was it");
+    }
+    // A refusal would have reached her before this.
+    bob.say("heard");
+    ann.expect("bob: heard");
+}
+
+#[test]
+fn text_of_every_script_passes_unchanged() {
+    let (_server, mut ann, mut bob) = two(&[]);
+    let texts = [
+        "plain",
+        "안녕하세요, 여러분",
+        "שלום",
+        "日本語",
+        "e\u{301}",
+        "👩\u{200d}👩\u{200d}👧",
+        "\ttab\tstops\t",
+        " spaces  around ",
+        "1: 2",
+        "* not a notice",
+        "! not an error",
+        "kim -> you: no",
+        "\u{fffd}",
+        "\u{10ffff}",
+    ];
+    for text in texts {
+        assert_heard(&mut ann, &mut bob, format!("{text}\n").as_bytes(), &[text]);
+    }
+}
+
+#[test]
+fn one_carriage_return_before_the_end_of_a_line_goes() {
+    let (_server, mut ann, mut bob) = two(&[]);
+    let inputs: [(&[u8], &[&str]); 6] = [
+        (b"windows\r\n", &["windows"]),
+        (b"telnet\r\0more\n", &["telnet", "more"]),
+        (b"two\r\r\n", &["two\u{240d}"]),
+        (b"a bare\rone\n", &["a bare\u{240d}one"]),
+        (b"\r\n\r\nafter empty ones\r\n", &["after empty ones"]),
+        (b"one\r\ntwo\r\0three\n", &["one", "two", "three"]),
+    ];
+    for (input, lines) in inputs {
+        assert_heard(&mut ann, &mut bob, input, lines);
+    }
+}
+
+#[test]
+fn invalid_utf8_is_refused_with_its_place_and_the_connection_goes_on() {
+    let (_server, mut ann, mut bob) = two(&[]);
+    let inputs: [(&[u8], usize); 9] = [
+        (b"abcd\xfeefg", 5),
+        (b"\x80", 1),
+        (b"ab\xc0\x80", 3),
+        (b"ab\xed\xa0\x80", 3),
+        (b"\xf5\x80\x80\x80", 1),
+        (b"cut short \xe2\x82", 11),
+        (
+            "안녕\u{1f980}"
+                .as_bytes()
+                .split_last()
+                .expect("not empty")
+                .1,
+            7,
+        ),
+        (b"\xe2\x82 goes on", 1),
+        (b"\xc3\xa9\xc3", 3),
+    ];
+    for (input, place) in inputs {
+        let refusal = format!("! line not sent: not UTF-8 at byte {place}");
+        ann.send(&[input, b"\n"].concat());
+        ann.expect(&refusal);
+        ann.trickle(&[input, b"\r\n"].concat());
+        ann.expect(&refusal);
+    }
+    ann.say("valid");
+    bob.expect("ann: valid");
+}
+
+#[test]
+fn control_characters_are_shown_and_not_passed() {
+    let (_server, mut ann, mut bob) = two(&[]);
+    let c0 = (0..0x20)
+        .filter(|code| ![0x09, 0x0a].contains(code))
+        .map(|code| (code, 0x2400 + code));
+    let delete = [(0x7f, 0x2421)];
+    let c1 = (0x80..0xa0).map(|code| (code, 0xfffd));
+    let bidi = [0x061c, 0x200e, 0x200f]
+        .into_iter()
+        .chain(0x202a..=0x202e)
+        .chain(0x2066..=0x2069);
+    let others = bidi.chain([0x2028, 0x2029]).map(|code| (code, 0xfffd));
+    for (code, shown) in c0.chain(delete).chain(c1).chain(others) {
+        let [character, stand_in] =
+            [code, shown].map(|code| char::from_u32(code).expect("a character"));
+        ann.send(format!("a{character}b\n").as_bytes());
+        assert_eq!(bob.line(), format!("ann: a{stand_in}b"), "U+{code:04X}");
+    }
+    assert_heard(
+        &mut ann,
+        &mut bob,
+        b"\x1b[2J\x1b]0;title\x07\n",
+        &["␛[2J␛]0;title␇"],
+    );
+}
+
+#[test]
+fn control_characters_come_through_no_command_either() {
+    let (_server, mut ann, mut bob) = two(&[]);
+    ann.say("/me \u{1b}[31mblushes\u{202e}");
+    bob.expect("* ann ␛[31mblushes\u{fffd}");
+    ann.say("/msg bob \u{7}ding");
+    bob.expect("ann -> you: ␇ding");
+    ann.expect("you -> bob: ␇ding");
+    ann.say("//\u{9b}2J");
+    bob.expect("ann: /\u{fffd}2J");
+    // The replies name what was asked for; what reaches her is checked by the client itself.
+    for asked in [
+        "/\u{1b}[2J",
+        "/msg \u{1b}c hello",
+        "/nick \u{1b}c",
+        "/join \u{9b}2J",
+        "/who \u{202e}",
+    ] {
+        ann.say(asked);
+        ann.line();
+    }
+    ann.say("/quit \u{1b}c");
+    bob.expect("ann: ␛c");
+}
+
+#[test]
+fn a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
+    let (_server, mut ann, mut bob) = two(&[]);
+    for unit in ["x", "é", "\u{1b}"] {
+        let text = unit.repeat(8192 / unit.len());
+        let shown = text.replace('\u{1b}', "␛");
+        for end in ["\n", "\r\n", "\r\0"] {
+            ann.send(format!("{text}{end}").as_bytes());
+            bob.expect(&format!("ann: {shown}"));
+            ann.send(format!("{text}y{end}").as_bytes());
+            ann.expect("! line not sent: longer than 8192 bytes");
+        }
+    }
+    ann.say("short again");
+    bob.expect("ann: short again");
+}
+
+#[test]
+fn a_line_of_exactly_the_limit_passes_however_it_is_cut() {
+    let (_server, mut ann, mut bob) = two(&["--max-line", "100"]);
+    let text = "z".repeat(100);
+    for cut in [1, 99, 100, 101, 102] {
+        let input = format!("{text}\r\nnext\n").into_bytes();
+        let (first, last) = input.split_at(cut);
+        ann.send(first);
+        // By this round trip the server has most likely read the first part alone.
+        bob.say("go on");
+        ann.expect("bob: go on");
+        ann.send(last);
+        bob.expect(&format!("ann: {text}"));
+        bob.expect("ann: next");
+    }
+    ann.send(&[text.as_bytes(), b"\r"].concat());
+    bob.say("go on");
+    ann.expect("bob: go on");
+    ann.send(b"!\n");
+    ann.expect("! line not sent: longer than 100 bytes");
+}
+
+#[test]
+fn a_line_without_end_costs_one_refusal_and_no_memory() {
+    let (server, mut ann, mut bob) = two(&[]);
+    let mut cho = Client::connect_named(server.addr(), "cho");
+    let block = vec![b'x'; 1 << 20];
+    ann.send(&block);
+    ann.expect("! line not sent: longer than 8192 bytes");
+    let before = resident_bytes(server.id());
+    for _ in 0..32 {
+        ann.send(&block);
+        cho.say("not held up");
+        bob.expect("cho: not held up");
+        ann.expect("cho: not held up");
+    }
+    let grown = resident_bytes(server.id()).saturating_sub(before);
+    assert!(
+        grown < 4 << 20,
+        "{grown} bytes for a line that is thrown away"
+    );
+    ann.send(b"\nshort again\n");
+    bob.expect("ann: short again");
+    cho.expect("ann: short again");
+    bob.say("heard");
+    ann.expect("bob: heard");
+}
+
+#[test]
+fn the_longest_line_can_be_set_by_the_environment() {
+    let server = Launch::new(&[]).env("MADANG_MAX_LINE", "64").start();
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    let mut bob = Client::connect_named(server.addr(), "bob");
+    ann.say(&"x".repeat(65));
+    ann.expect("! line not sent: longer than 64 bytes");
+    ann.say(&"x".repeat(64));
+    bob.expect(&format!("ann: {}", "x".repeat(64)));
+}
