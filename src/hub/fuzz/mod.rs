@@ -1,0 +1,31 @@
+//! The bodies of the fuzz targets: each takes arbitrary bytes and compares the code with a second opinion. They live
+//! here because they look at what the hub keeps to itself; only tests and the feature `fuzz` compile them.
+//!
+//! None asserts merely that nothing panics: what goes in must come out or be counted, however it is cut into pieces.
+
+mod bytes;
+mod command;
+mod frame;
+mod hub;
+mod name;
+mod play;
+mod shown;
+mod telnet;
+mod text;
+
+pub use command::command;
+pub use frame::frame;
+pub use hub::hub;
+pub use name::name;
+pub use telnet::telnet;
+pub use text::text;
+
+/// Every target by its name, which is also that of its directory of seeds.
+pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+    ("frame", frame),
+    ("telnet", telnet),
+    ("text", text),
+    ("name", name),
+    ("command", command),
+    ("hub", hub),
+];

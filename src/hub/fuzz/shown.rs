@@ -1,0 +1,53 @@
+//! What a terminal would make of some bytes, by a terminal emulator's own parser (`vte`), and what promise 3 forbids.
+
+use vte::{Params, Parser, Perform};
+
+/// Asserts that these bytes are one line that a terminal prints and does not obey.
+pub fn assert_harmless(line: &[u8]) {
+    let text = str::from_utf8(line).expect("what is shown is UTF-8");
+    Parser::new().advance(&mut Terminal, line);
+    assert!(!text.chars().any(is_forbidden), "{text:?}");
+}
+
+/// Whether a character must not be shown: written down from Unicode's lists, not taken from the code.
+pub fn is_forbidden(c: char) -> bool {
+    // `Bidi_Control`, as in PropList.txt.
+    let bidi = [
+        '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
+        '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+    ];
+    let separators = ['\u{2028}', '\u{2029}'];
+    // Deprecated format characters, and interlinear annotation.
+    let formats = '\u{206a}'..='\u{206f}';
+    let annotation = '\u{fff9}'..='\u{fffb}';
+    c.is_control() && c != '\t'
+        || bidi.contains(&c)
+        || separators.contains(&c)
+        || formats.contains(&c)
+        || annotation.contains(&c)
+}
+
+/// Obeys nothing but TAB.
+struct Terminal;
+
+impl Perform for Terminal {
+    fn execute(&mut self, byte: u8) {
+        assert_eq!(byte, b'\t', "a control character is executed");
+    }
+
+    fn hook(&mut self, _: &Params, _: &[u8], _: bool, action: char) {
+        panic!("a device control string begins: {action}");
+    }
+
+    fn osc_dispatch(&mut self, params: &[&[u8]], _: bool) {
+        panic!("an operating system command: {params:?}");
+    }
+
+    fn csi_dispatch(&mut self, _: &Params, _: &[u8], _: bool, action: char) {
+        panic!("a control sequence: {action}");
+    }
+
+    fn esc_dispatch(&mut self, _: &[u8], _: bool, byte: u8) {
+        panic!("an escape sequence: {byte}");
+    }
+}
