@@ -26,6 +26,10 @@ pub enum Command {
 
 /// `madang serve`
 #[derive(Debug, Args)]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "what stands in brackets here is an address"
+)]
 pub struct Serve {
     /// Listen for people and scripts here: HOST:PORT, [IPV6]:PORT or unix:PATH
     ///

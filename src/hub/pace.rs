@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 /// Waiting, skipping, closing.
 impl Hub {
     /// Makes place for a line of at most `bytes_max` bytes in a room's log, and puts the room among those whose
-    /// carousel is turning. To be called before each [`Room::append`].
+    /// carousel is turning. To be called before each [`Room::append`](super::room::Room::append).
     pub(super) fn make_place(&mut self, now: Now, number: u32, bytes_max: usize) {
         let room = &self.crowd.rooms[number as usize];
         if !room.carousel.is_turning() && !room.members.is_empty() {
