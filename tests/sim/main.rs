@@ -3,6 +3,7 @@
 //!
 //! `MADANG_SIM_SEEDS=n` runs more seeds, `MADANG_SIM_SEED=n` one, with its trace.
 
+mod account;
 mod client;
 mod judge;
 mod world;
