@@ -91,14 +91,10 @@ impl Sink {
     fn of(stderr: BorrowedFd<'_>) -> rustix::io::Result<Sink> {
         let kind = FileType::from_raw_mode(rustix::fs::fstat(stderr)?.st_mode);
         let own = rustix::io::fcntl_dupfd_cloexec(stderr, 3)?;
-        let reopened = || {
-            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-            rustix::fs::open("/dev/fd/2", flags, Mode::empty())
-        };
         Ok(match kind {
             FileType::Socket => Sink::Socket(own),
             FileType::Fifo | FileType::CharacterDevice => {
-                reopened().map_or(Sink::Shared(own), Sink::Reopened)
+                reopen().map_or(Sink::Shared(own), Sink::Reopened)
             }
             _ => Sink::Shared(own),
         })
@@ -108,14 +104,21 @@ impl Sink {
     fn write(&self, line: &[u8]) -> bool {
         let written = match self {
             Sink::Reopened(fd) => rustix::io::write(fd, line),
-            Sink::Socket(fd) => {
-                rustix::net::send(fd, line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
-            }
+            Sink::Socket(fd) => rustix::net::send(fd, line, SendFlags::DONTWAIT),
             Sink::Shared(fd) if has_place(fd.as_fd()) => rustix::io::write(fd, line),
             Sink::Shared(_) | Sink::Nowhere => return false,
         };
         written == Ok(line.len())
     }
+}
+
+/// Standard error, opened anew. Only Linux does that: elsewhere opening `/dev/fd/2` duplicates what was inherited.
+fn reopen() -> Option<OwnedFd> {
+    if !cfg!(any(target_os = "linux", target_os = "android")) {
+        return None;
+    }
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open("/dev/fd/2", flags, Mode::empty()).ok()
 }
 
 fn has_place(fd: BorrowedFd<'_>) -> bool {

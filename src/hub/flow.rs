@@ -102,9 +102,11 @@ impl Hub {
     pub(super) fn pause(&mut self, now: Now, slot: u32) {
         let obstacle = self.obstacle(now, slot).unwrap_or(Obstacle::Turn);
         let client = &mut self.clients[slot as usize];
-        client.paused = Some(obstacle);
+        let before = client.paused.replace(obstacle);
         match obstacle {
             Obstacle::Turn => self.runnable.push_back(client.id),
+            // However often it is asked, it stands in the list once.
+            Obstacle::Room if before == Some(Obstacle::Room) => {}
             Obstacle::Room => {
                 let room = client.room;
                 self.crowd.rooms[room as usize].stalled.push(client.id);
@@ -124,12 +126,19 @@ impl Hub {
     }
 
     /// Wakes those who waited for their room, if it is open again.
-    pub(super) fn wake_stalled(&mut self, now: Now, room: u32) {
-        let room = &mut self.crowd.rooms[room as usize];
+    pub(super) fn wake_stalled(&mut self, now: Now, number: u32) {
+        let room = &mut self.crowd.rooms[number as usize];
         if room.stalled.is_empty() || !room.is_open(now, &self.limits) {
             return;
         }
-        self.runnable.extend(room.stalled.drain(..));
+        for id in room.stalled.drain(..) {
+            // Not in the list any more: if the room is shut again when its turn comes, it is put there anew.
+            let client = self.clients.get_mut(id.slot() as usize);
+            if let Some(client) = client.filter(|client| client.id == id) {
+                client.paused = Some(Obstacle::Turn);
+                self.runnable.push_back(id);
+            }
+        }
     }
 
     /// A client has made progress, or has changed its phase: acts upon what it may have waited for.

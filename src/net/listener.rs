@@ -2,7 +2,6 @@
 
 use super::conn::Stream;
 use crate::hub::{Peer, Wire};
-use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
@@ -161,6 +160,17 @@ impl Listener {
         }
     }
 
+    /// From now on newcomers are reported.
+    ///
+    /// # Errors
+    /// The system has no memory for it.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match &mut self.socket {
+            Listening::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Listening::Unix(listener, _) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
     /// The next newcomer.
     ///
     /// # Errors
@@ -192,39 +202,6 @@ impl Listener {
                     },
                 ))
             }
-        }
-    }
-}
-
-impl Source for Listener {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        match &mut self.socket {
-            Listening::Tcp(listener) => listener.register(registry, token, interests),
-            Listening::Unix(listener, _) => listener.register(registry, token, interests),
-        }
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        match &mut self.socket {
-            Listening::Tcp(listener) => listener.reregister(registry, token, interests),
-            Listening::Unix(listener, _) => listener.reregister(registry, token, interests),
-        }
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match &mut self.socket {
-            Listening::Tcp(listener) => listener.deregister(registry),
-            Listening::Unix(listener, _) => listener.deregister(registry),
         }
     }
 }

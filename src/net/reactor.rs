@@ -7,7 +7,7 @@ use super::turn::Turn;
 use super::world::{Event, Net};
 use crate::hub::limits::Limits;
 use crate::hub::{ConnId, Hub, Now, Peer};
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
@@ -45,11 +45,7 @@ impl Net for Real {
     }
 
     fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
-        self.registry.register(
-            socket,
-            Token(id.to_token()),
-            Interest::READABLE | Interest::WRITABLE,
-        )
+        socket.register(&self.registry, Token(id.to_token()))
     }
 
     fn read(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
@@ -82,9 +78,9 @@ impl Reactor {
         let poll = Poll::new()?;
         let mut signals = Signals::new()?;
         let registry = poll.registry().try_clone()?;
-        registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
+        signals.register(&registry, SIGNALS)?;
         for (number, listener) in listeners.iter_mut().enumerate() {
-            registry.register(listener, Token(LISTENERS + number), Interest::READABLE)?;
+            listener.register(&registry, Token(LISTENERS + number))?;
         }
         let number = listeners.len();
         let net = Real {

@@ -1,6 +1,5 @@
 //! Signals as events of the poll. Decides nothing.
 
-use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals as Inner;
@@ -14,32 +13,13 @@ impl Signals {
         Inner::new([SIGTERM, SIGINT]).map(Signals)
     }
 
+    /// From now on signals are reported.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.0, token, Interest::READABLE)
+    }
+
     /// Signals that have come since the last call.
     pub(super) fn pending(&mut self) -> impl Iterator<Item = i32> + use<'_> {
         self.0.pending()
-    }
-}
-
-impl Source for Signals {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        self.0.register(registry, token, interests)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        self.0.reregister(registry, token, interests)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.0.deregister(registry)
     }
 }
