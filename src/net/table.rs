@@ -87,3 +87,21 @@ impl<S> Conn<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_had_a_slot_before_does_not_find_who_has_it_now() {
+        let id =
+            |serial: usize| ConnId::from_token(serial << 32 | 3).expect("a connection's token");
+        let mut table = Table::default();
+        table.insert(id(1), "old");
+        assert!(table.find(id(1)).is_some() && table.find(id(2)).is_none());
+        assert_eq!(table.remove(id(1)).map(|conn| conn.socket), Some("old"));
+        table.insert(id(2), "new");
+        assert!(table.find(id(1)).is_none() && table.remove(id(1)).is_none());
+        assert_eq!(table.find(id(2)).map(|conn| conn.socket), Some("new"));
+    }
+}

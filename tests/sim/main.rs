@@ -27,6 +27,8 @@ struct Sim {
     clients: Vec<Client>,
     faults: Faults,
     verbose: bool,
+    /// Until then the poll waits, unless something is reported.
+    wakes_at: u64,
 }
 
 /// What one seed has come to.
@@ -97,6 +99,7 @@ impl Sim {
             clients,
             faults,
             verbose,
+            wakes_at: 0,
         }
     }
 
@@ -113,11 +116,18 @@ impl Sim {
         }
     }
 
+    /// One turn, if the poll would not go on waiting.
     fn turn_once(&mut self) {
-        for event in self.turn.net().poll() {
+        let events = self.turn.net().poll();
+        if events.is_empty() && self.turn.net().micros() < self.wakes_at {
+            return;
+        }
+        for event in events {
             self.turn.event(event);
         }
         self.turn.run();
+        let patience = self.turn.patience().unwrap_or(u64::MAX);
+        self.wakes_at = self.turn.net().micros().saturating_add(patience);
         for observer in &mut self.observers {
             observer.catch_up(self.turn.net());
         }

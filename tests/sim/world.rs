@@ -110,6 +110,10 @@ impl World {
         }
     }
 
+    pub fn micros(&self) -> u64 {
+        self.now_us.get()
+    }
+
     pub fn pass(&self, micros: u64) {
         self.now_us.set(self.now_us.get() + micros);
     }
