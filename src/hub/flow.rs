@@ -237,13 +237,18 @@ impl Hub {
         } else if session.phase == Phase::Open
             && idle_us > 0
             && session.heard_at.after(idle_us) <= now
-            && client.paused.is_none()
         {
-            self.refuse(
-                slot,
-                format_args!("closed: nothing received for {} s", idle_us / 1_000_000),
-            );
-            self.drain(now, slot);
+            if client.paused.is_some() {
+                // Who may not be read cannot be heard: its silence begins anew.
+                session.heard_at = now;
+            } else {
+                let seconds = idle_us / 1_000_000;
+                self.refuse(
+                    slot,
+                    format_args!("closed: nothing received for {seconds} s"),
+                );
+                self.drain(now, slot);
+            }
         } else if session
             .partial_due(&self.limits)
             .is_some_and(|due| due <= now)

@@ -74,9 +74,11 @@ impl Frame {
                 &partial.bytes
             }
         };
+        let taken_bytes = line.len() + 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.len() > line_bytes_max {
-            self.discarded_bytes += line.len() as u32;
+            // Its terminator too, as when that comes later.
+            self.discarded_bytes += taken_bytes as u32;
             return Some(Line::TooLong);
         }
         Some(Line::Whole(line))

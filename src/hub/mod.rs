@@ -27,6 +27,9 @@ mod command;
 mod crowd;
 mod flow;
 mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod limits;
 mod log;
 mod name;
@@ -38,7 +41,8 @@ mod session;
 mod telnet;
 mod text;
 mod words;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
+#[cfg_attr(not(test), allow(dead_code))]
 mod yard;
 
 use crowd::Crowd;
@@ -506,6 +510,27 @@ mod tests {
             yard.read(a)
                 .ends_with("! closed: nothing received for 3 s\n")
         );
+        assert_eq!(yard.reap(), [a]);
+    }
+
+    #[test]
+    fn who_may_not_be_read_is_not_silent() {
+        let mut yard = Yard::new(Limits {
+            idle_timeout_us: 3_000_000,
+            ..Limits::default()
+        });
+        let a = yard.join();
+        yard.settle();
+        while yard.send(a, &b"/help\n".repeat(20)) == Resume::Read {}
+        yard.pass(3_000_000);
+        assert!(yard.hub.next_deadline().is_some_and(|due| due > yard.now));
+        yard.read(a);
+        yard.run();
+        yard.read(a);
+        yard.pass(2_000_000);
+        assert!(yard.reap().is_empty());
+        yard.pass(1_000_000);
+        assert_eq!(yard.read(a), "! closed: nothing received for 3 s\n");
         assert_eq!(yard.reap(), [a]);
     }
 

@@ -139,7 +139,7 @@ impl Yard {
     }
 
     /// Members sit where they think they do, every log counts its readers, and no cap is passed.
-    fn check(&self) {
+    pub fn check(&self) {
         let hub = &self.hub;
         let mut seats = 0;
         for (number, room) in &hub.crowd.rooms {

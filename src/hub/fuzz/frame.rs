@@ -62,9 +62,9 @@ pub fn frame(data: &[u8]) {
     let line_bytes_max = 1 + data.below(64);
     let sizes = data.sizes();
     let (mut frame, mut splitter) = (Frame::default(), Splitter::default());
-    let (mut got, mut received, mut discarded, mut handed_on) = (Vec::new(), 0, 0, 0);
+    let (mut received, mut in_lines, mut discarded, mut handed_on) = (0, 0, 0, 0);
     for (piece, size) in cut(data.0, sizes) {
-        let mut input = piece;
+        let (mut input, mut got) = (piece, Vec::new());
         while let Some(line) = frame.next(&mut input, line_bytes_max) {
             got.push(match line {
                 Line::Whole(line) => Got::Line(line.to_vec()),
@@ -78,12 +78,12 @@ pub fn frame(data: &[u8]) {
         received += piece.len();
         discarded += frame.take_discarded() as usize;
 
-        assert_eq!(got, splitter.got);
+        in_lines += got.iter().map(Got::bytes).sum::<usize>();
+        assert_eq!(got, std::mem::take(&mut splitter.got));
         assert_eq!(frame.partial(), splitter.partial());
         assert!(frame.partial().len() <= line_bytes_max + 1);
         assert_eq!(discarded, splitter.discarded_bytes());
-        let lines: usize = got.iter().map(Got::bytes).sum();
-        let kept = lines + splitter.terminator_bytes + frame.partial().len();
+        let kept = in_lines + splitter.terminator_bytes + frame.partial().len();
         assert_eq!(received, kept + discarded + handed_on);
         if size & !SIZE != 0 {
             handed_on += hand_on(&mut frame, &mut splitter);

@@ -7,6 +7,7 @@ mod bytes;
 mod command;
 mod frame;
 mod hub;
+mod model;
 mod name;
 mod play;
 mod shown;
@@ -20,8 +21,11 @@ pub use name::name;
 pub use telnet::telnet;
 pub use text::text;
 
+/// What is done with one input.
+pub type Body = fn(&[u8]);
+
 /// Every target by its name, which is also that of its directory of seeds.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Body); 6] = [
     ("frame", frame),
     ("telnet", telnet),
     ("text", text),

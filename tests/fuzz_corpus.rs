@@ -1,0 +1,38 @@
+//! Every committed seed goes through the body of its fuzz target, on any toolchain: seeds are the first inputs of a
+//! campaign, and inputs that once found a fault are kept among them.
+
+use std::fs;
+use std::path::Path;
+
+use madang::hub::fuzz::TARGETS;
+
+#[test]
+fn every_seed_passes_its_target() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    for (name, body) in TARGETS {
+        let directory = seeds.join(name);
+        let mut inputs: Vec<_> = fs::read_dir(&directory)
+            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        inputs.sort();
+        assert!(!inputs.is_empty(), "{name} has no seeds");
+        for input in inputs {
+            // Shown only when the body fails.
+            println!("{}", input.display());
+            body(&fs::read(&input).expect("a seed that can be read"));
+        }
+    }
+}
+
+#[test]
+fn every_target_is_built_and_has_seeds() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).expect("fuzz/Cargo.toml");
+    for (name, _) in TARGETS {
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+        let target = fs::read_to_string(fuzz.join(format!("fuzz_targets/{name}.rs")));
+        let call = format!("madang::hub::fuzz::{name}(data)");
+        assert!(target.expect("a target").contains(&call), "{name}");
+    }
+}
