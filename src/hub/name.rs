@@ -10,10 +10,23 @@ use unicode_security::{GeneralSecurityProfile, skeleton};
 /// Where everybody starts.
 pub const LOBBY: &str = "lobby";
 
-/// Words that the server begins its own notices with, or that stand for somebody in particular.
-const RESERVED: [&str; 10] = [
-    "server", "you", "here", "host", "madang", "system", "everyone", "all", "lines", "rooms",
+/// Words that the server begins its own notices with, or that stand for somebody in particular, and what they look like
+/// (`m` looks like `rn`): made once, since a client may ask for names all day.
+const RESERVED: [(&str, &str); 10] = [
+    ("server", "server"),
+    ("you", "you"),
+    ("here", "here"),
+    ("host", "host"),
+    ("madang", "rnadang"),
+    ("system", "systern"),
+    ("everyone", "everyone"),
+    ("all", "all"),
+    ("lines", "lines"),
+    ("rooms", "roorns"),
 ];
+
+/// What the ten digits look like.
+const DIGIT_FORMS: &str = "ol23456789";
 
 /// The name that a newcomer is given begins so; a number follows.
 const GUEST: &str = "guest";
@@ -113,9 +126,9 @@ pub fn nickname(raw: &str) -> Result<Box<str>, Invalid> {
         return Err(Invalid::NoLetter);
     }
     let likeness = Likeness::of(&name);
-    if RESERVED
-        .iter()
-        .any(|word| likeness.shares(&Likeness::of(word)))
+    if likeness
+        .forms()
+        .any(|form| RESERVED.iter().any(|(_, reserved)| *reserved == form))
     {
         return Err(Invalid::Reserved);
     }
@@ -190,30 +203,26 @@ impl Likeness {
         let second = (self.lower_first != self.skeleton_first).then_some(&*self.skeleton_first);
         std::iter::once(&*self.lower_first).chain(second)
     }
-
-    fn shares(&self, other: &Likeness) -> bool {
-        self.forms()
-            .any(|form| other.forms().any(|others| form == others))
-    }
 }
 
 /// `guest` and then nothing that could not be taken for digits.
 fn looks_like_guest(form: &str) -> bool {
-    let digits: String = ('0'..='9')
-        .flat_map(|digit| {
-            Likeness::of(&digit.to_string())
-                .lower_first
-                .chars()
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    form.strip_prefix(GUEST)
-        .is_some_and(|rest| rest.chars().all(|c| digits.contains(c) || c.is_numeric()))
+    form.strip_prefix(GUEST).is_some_and(|rest| {
+        rest.chars()
+            .all(|c| DIGIT_FORMS.contains(c) || c.is_numeric())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Likeness {
+        fn shares(&self, other: &Likeness) -> bool {
+            self.forms()
+                .any(|form| other.forms().any(|others| form == others))
+        }
+    }
 
     #[test]
     fn names_of_every_script_are_welcome() {
@@ -271,6 +280,23 @@ mod tests {
         }
         assert!(nickname("*").is_err() && nickname("!").is_err());
         assert!(nickname("guesthouse").is_ok() && nickname("x\u{301}\u{301}\u{301}").is_err());
+    }
+
+    #[test]
+    fn the_forms_made_once_are_those_of_the_words() {
+        let form = |word: &str| {
+            Likeness::of(word)
+                .forms()
+                .map(str::to_string)
+                .collect::<Vec<_>>()
+        };
+        for (word, made) in RESERVED {
+            assert_eq!(form(word), [made]);
+        }
+        let digits: String = (0..10)
+            .map(|digit| form(&digit.to_string()).concat())
+            .collect();
+        assert_eq!(digits, DIGIT_FORMS);
     }
 
     #[test]
