@@ -8,6 +8,9 @@ pub struct Frame {
     partial: Option<Box<Partial>>,
     /// Bytes of over-long lines that were thrown away since they were last asked for.
     discarded_bytes: u32,
+    /// Bytes looked at in search of a terminator since the start: as many as were given, however they trickled in.
+    #[cfg(any(test, fuzzing))]
+    pub searched_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -52,11 +55,7 @@ impl Frame {
         if input.is_empty() {
             return None;
         }
-        let before = self
-            .partial
-            .as_ref()
-            .and_then(|partial| partial.bytes.last().copied());
-        let end = terminator(input, before);
+        let end = self.terminator(input);
         if self.state() == State::Discarding {
             self.discard(input, end)?;
             return self.next(input, line_bytes_max);
@@ -115,6 +114,22 @@ impl Frame {
             .map_or(State::Collecting, |partial| partial.state)
     }
 
+    /// Where the first terminator in `input` ends: at an LF, or at a NUL after a CR.
+    fn terminator(&mut self, input: &[u8]) -> Option<usize> {
+        let last_kept = || self.partial.as_ref()?.bytes.last().copied();
+        let after_cr = |at: usize| match at {
+            0 => last_kept() == Some(b'\r'),
+            _ => input[at - 1] == b'\r',
+        };
+        let end =
+            memchr::memchr2_iter(b'\n', 0, input).find(|&at| input[at] == b'\n' || after_cr(at));
+        #[cfg(any(test, fuzzing))]
+        {
+            self.searched_bytes += end.map_or(input.len(), |end| end + 1);
+        }
+        end
+    }
+
     /// Throws an over-long line away up to its end; `None` when that has not come.
     fn discard(&mut self, input: &mut &[u8], end: Option<usize>) -> Option<()> {
         let n = end.map_or(input.len(), |end| end + 1);
@@ -166,13 +181,6 @@ impl Frame {
             self.partial = None;
         }
     }
-}
-
-/// Where the first terminator ends: at an LF, or at a NUL after a CR. `before` is the byte before `input`.
-fn terminator(input: &[u8], before: Option<u8>) -> Option<usize> {
-    memchr::memchr2_iter(b'\n', 0, input).find(|&at| {
-        input[at] == b'\n' || (if at == 0 { before } else { Some(input[at - 1]) }) == Some(b'\r')
-    })
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ mod command;
 mod crowd;
 mod flow;
 mod frame;
-#[cfg(any(test, feature = "fuzz"))]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 pub mod limits;
@@ -41,7 +41,7 @@ mod session;
 mod telnet;
 mod text;
 mod words;
-#[cfg(any(test, feature = "fuzz"))]
+#[cfg(any(test, fuzzing))]
 #[cfg_attr(not(test), allow(dead_code))]
 mod yard;
 

@@ -85,6 +85,7 @@ pub fn frame(data: &[u8]) {
         assert_eq!(discarded, splitter.discarded_bytes());
         let kept = in_lines + splitter.terminator_bytes + frame.partial().len();
         assert_eq!(received, kept + discarded + handed_on);
+        assert_eq!(frame.searched_bytes, received, "each byte is searched once");
         if size & !SIZE != 0 {
             handed_on += hand_on(&mut frame, &mut splitter);
         }
