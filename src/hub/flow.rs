@@ -46,7 +46,10 @@ impl Hub {
         self.totals.discarded_bytes += u64::from(intake.take_discarded());
         self.clients[slot as usize].session.intake = intake;
         if verdict == Verdict::Pause {
-            self.pause(now, slot);
+            let obstacle = self.obstacle(now, slot);
+            // It has been served: it waits for its room only after those who have been refused in the meantime.
+            let obstacle = obstacle.filter(|&obstacle| obstacle != Obstacle::Room);
+            self.pause(now, slot, obstacle.unwrap_or(Obstacle::Turn));
         } else {
             self.arm(now, slot);
         }
@@ -99,8 +102,7 @@ impl Hub {
     }
 
     /// Stops a client from being read, and sees to it that it is woken.
-    pub(super) fn pause(&mut self, now: Now, slot: u32) {
-        let obstacle = self.obstacle(now, slot).unwrap_or(Obstacle::Turn);
+    pub(super) fn pause(&mut self, now: Now, slot: u32, obstacle: Obstacle) {
         let client = &mut self.clients[slot as usize];
         let before = client.paused.replace(obstacle);
         match obstacle {
@@ -136,7 +138,7 @@ impl Hub {
             let client = self.clients.get_mut(id.slot() as usize);
             if let Some(client) = client.filter(|client| client.id == id) {
                 client.paused = Some(Obstacle::Turn);
-                self.runnable.push_back(id);
+                self.called.push(id);
             }
         }
     }
@@ -159,16 +161,20 @@ impl Hub {
         self.drain_until(now, slot, client.session.until().unwrap_or(end));
     }
 
-    /// Gives a client its private bytes and its room's log up to `until`, and closes it then.
+    /// Gives a client its private bytes and its room's log up to `until`, and closes it then. How long that may take
+    /// counts from the first time that this is said of it; how much it is given, from the least that was said.
     pub(super) fn drain_until(&mut self, now: Now, slot: u32, until: u64) {
         let session = &mut self.clients[slot as usize].session;
-        if matches!(session.phase, Phase::Draining { .. } | Phase::Done) {
-            return;
+        match &mut session.phase {
+            Phase::Done => return,
+            Phase::Draining { until: before } => *before = until.min(*before),
+            phase => {
+                *phase = Phase::Draining { until };
+                session.heard_at = now;
+                self.owe(slot);
+                self.arm(now, slot);
+            }
         }
-        session.phase = Phase::Draining { until };
-        session.heard_at = now;
-        self.owe(slot);
-        self.arm(now, slot);
         self.settle(slot);
     }
 

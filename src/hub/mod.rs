@@ -8,8 +8,9 @@
 //! - [`next_owed`](Hub::next_owed): connections to visit. For each, [`output`](Hub::output) lends the slices to
 //!   write, and [`sent`](Hub::sent) takes how many bytes were written. One that could not take all need only be visited
 //!   again when it is writable.
-//! - [`next_runnable`](Hub::next_runnable): connections that may be read again. Before a connection is read,
-//!   [`resume`](Hub::resume) is asked; if it says no, the connection comes out of here when that may have changed.
+//! - [`next_runnable`](Hub::next_runnable) and [`next_called`](Hub::next_called): connections that may be read again.
+//!   Before a connection is read, [`resume`](Hub::resume) is asked; if it says no, the connection comes out of one of
+//!   these when that may have changed.
 //! - [`next_done`](Hub::next_done): connections to close; each is answered with [`disconnect`](Hub::disconnect),
 //!   which alone frees its slot.
 //! - [`next_deadline`](Hub::next_deadline): when [`tick`](Hub::tick) is wanted.
@@ -107,6 +108,8 @@ pub struct Hub {
     /// Whether the next visit is to a room's member, or to one that is owed something of its own.
     rooms_turn: bool,
     runnable: VecDeque<ConnId>,
+    /// Of the runnable, those whom their room has refused, in the order in which it did.
+    called: Vec<ConnId>,
     done: VecDeque<ConnId>,
     timers: BinaryHeap<Reverse<(Now, Timer)>>,
     totals: Totals,
@@ -127,6 +130,7 @@ impl Hub {
             turning: VecDeque::new(),
             rooms_turn: false,
             runnable: VecDeque::new(),
+            called: Vec::new(),
             done: VecDeque::new(),
             timers: BinaryHeap::new(),
             totals: Totals::default(),
@@ -191,7 +195,7 @@ impl Hub {
             return Resume::Blocked;
         };
         if let Some(obstacle) = self.obstacle(now, slot) {
-            self.pause(now, slot);
+            self.pause(now, slot, obstacle);
             return obstacle.into();
         }
         let client = &mut self.clients[slot as usize];
@@ -313,14 +317,21 @@ impl Hub {
             .output(log, client.session.until().unwrap_or(log.end()), slices)
     }
 
-    /// The next connection that may be able to go on with its input.
+    /// The next connection that may be able to go on with its input, after those that wait already.
     pub fn next_runnable(&mut self) -> Option<ConnId> {
         self.runnable.pop_front()
     }
 
-    /// Whether [`next_runnable`](Hub::next_runnable) has anybody.
+    /// The next connection that had to wait for its room and may be able to go on before all that were served since,
+    /// or they would fill the room again and again. The one that has waited longest comes last: each is to be put at
+    /// the head of the line.
+    pub fn next_called(&mut self) -> Option<ConnId> {
+        self.called.pop()
+    }
+
+    /// Whether [`next_runnable`](Hub::next_runnable) or [`next_called`](Hub::next_called) has anybody.
     pub fn has_runnable(&self) -> bool {
-        !self.runnable.is_empty()
+        !self.runnable.is_empty() || !self.called.is_empty()
     }
 
     /// The next connection that is to be closed and [disconnected](Hub::disconnect).

@@ -40,14 +40,14 @@ impl Hub {
         // Whoever waits to change rooms may yet be refused, and is a member up to then.
         let until = match client.session.phase {
             Phase::Draining { until } => until,
+            Phase::Done => 0,
             _ => log.end(),
         };
-        self.totals.skipped_lines += client.outbox.skip_to(log, until, target);
-        if matches!(client.session.phase, Phase::Draining { .. } | Phase::Done) {
-            return;
-        }
+        let lost = client.outbox.skip_to(log, until, target);
+        self.totals.skipped_lines += lost;
+        let over = matches!(client.session.phase, Phase::Draining { .. } | Phase::Done);
         match (policy, client.session.wire) {
-            (SlowPolicy::Skip, Wire::Chat) => {}
+            (_, Wire::Raw) if over && lost == 0 => {}
             // It has no notices, so it could not be told what it lost: losing its connection tells it.
             (_, Wire::Raw) => {
                 self.totals.slow_closed += 1;
@@ -55,6 +55,8 @@ impl Hub {
                 let until = client.outbox.cursor();
                 self.drain_until(now, slot, until);
             }
+            (_, Wire::Chat) if over => {}
+            (SlowPolicy::Skip, Wire::Chat) => {}
             (SlowPolicy::Close | SlowPolicy::Wait, Wire::Chat) => {
                 self.totals.slow_closed += 1;
                 let until = client.outbox.cursor();
@@ -268,6 +270,27 @@ mod tests {
         assert!(lines[1].ends_with("lines skipped: you are reading too slowly"));
         assert_eq!(lines[2..], ["! closed: you are reading too slowly"]);
         assert_eq!(yard.reap(), [ids[2]]);
+    }
+
+    #[test]
+    fn a_slow_raw_member_that_has_finished_is_given_lines_up_to_the_first_that_it_lost() {
+        let mut yard = Yard::new(small(SlowPolicy::Skip));
+        let knock = |yard: &mut Yard| yard.knock(Wire::Raw).unwrap();
+        let (speaker, slow) = (knock(&mut yard), knock(&mut yard));
+        let say = |yard: &mut Yard, i: usize| {
+            yard.say(speaker, format!("{i} {}\n", "x".repeat(100)).as_bytes());
+            yard.flush_only(&[speaker], |_, _| {});
+        };
+        (0..100).for_each(|i| say(&mut yard, i));
+        yard.hub.finish(yard.now, slow);
+        let mut given = yard.read_some(slow, 150);
+        (100..1000).for_each(|i| say(&mut yard, i));
+        given += &yard.read(slow);
+        let numbers = given.lines().map(|line| line.split_once(' ').unwrap().0);
+        assert_eq!(numbers.collect::<Vec<_>>(), ["0", "1"]);
+        assert_eq!(yard.reap(), [slow]);
+        let totals = yard.hub.totals();
+        assert_eq!((totals.slow_closed, totals.skipped_lines), (1, 98));
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Yard {
 
     /// Takes up everything that is held and may go on.
     pub fn run(&mut self) {
-        while let Some(id) = self.hub.next_runnable() {
+        while let Some(id) = self.hub.next_called().or_else(|| self.hub.next_runnable()) {
             self.hub.resume(self.now, id);
             self.check();
         }

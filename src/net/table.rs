@@ -15,6 +15,8 @@ pub struct Conn<S> {
     pub writable: bool,
     /// It is in the ready queue.
     pub queued: bool,
+    /// It may not be read, and need not be asked again before the hub says so.
+    pub waiting: bool,
     pub end: End,
 }
 
@@ -60,6 +62,7 @@ impl<S> Table<S> {
             readable: false,
             writable: true,
             queued: false,
+            waiting: false,
             end: End::None,
         };
         self.0[slot] = Some(conn);
@@ -84,6 +87,14 @@ impl<S> Conn<S> {
         if !self.queued {
             self.queued = true;
             ready.push_back(id);
+        }
+    }
+
+    /// Lines the connection up before all others, unless it is in the queue.
+    pub fn enqueue_first(&mut self, id: ConnId, ready: &mut VecDeque<ConnId>) {
+        if !self.queued {
+            self.queued = true;
+            ready.push_front(id);
         }
     }
 }

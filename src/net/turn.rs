@@ -83,7 +83,9 @@ impl<N: Net> Turn<N> {
                 };
                 if readable {
                     conn.readable = true;
-                    conn.enqueue(id, &mut self.ready);
+                    if !conn.waiting {
+                        conn.enqueue(id, &mut self.ready);
+                    }
                 }
                 if writable && !conn.writable && !conn.end.is_gone() {
                     conn.writable = true;
@@ -196,7 +198,14 @@ impl<N: Net> Turn<N> {
     fn read(&mut self) {
         while let Some(id) = self.hub.next_runnable() {
             if let Some(conn) = self.conns.find(id) {
+                conn.waiting = false;
                 conn.enqueue(id, &mut self.ready);
+            }
+        }
+        while let Some(id) = self.hub.next_called() {
+            if let Some(conn) = self.conns.find(id) {
+                conn.waiting = false;
+                conn.enqueue_first(id, &mut self.ready);
             }
         }
         let mut now = self.net.now();
@@ -223,7 +232,8 @@ impl<N: Net> Turn<N> {
         match self.hub.resume(now, id) {
             Resume::Read => {}
             Resume::Blocked if conn.end.is_gone() => return self.broken.push(id),
-            Resume::Wait | Resume::Blocked => return,
+            Resume::Wait => return conn.waiting = true,
+            Resume::Blocked => return,
         }
         if !conn.readable {
             return;

@@ -3,6 +3,9 @@
 
 use super::client::Client;
 
+/// What the room of raw connections is called here.
+pub const RAW_ROOM: &str = "(raw)";
+
 /// One thing that a client has received in a room.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Item {
@@ -35,6 +38,12 @@ pub fn account(client: &Client) -> Account {
         names: Vec::new(),
         torn: false,
     };
+    if client.is_raw() {
+        account.stays.push(Stay {
+            room: RAW_ROOM.into(),
+            items: Vec::new(),
+        });
+    }
     let mut bytes = Vec::with_capacity(client.received.len());
     let mut rest = &client.received[..];
     while let Some((&byte, tail)) = rest.split_first() {
@@ -59,7 +68,12 @@ pub fn account(client: &Client) -> Account {
         |c| c.is_control() && c != '\n' && c != '\t' || ('\u{202a}'..='\u{202e}').contains(&c)
     ));
     for line in text.lines() {
-        take(&mut account, line, client.number);
+        if client.is_raw() {
+            assert!(mark(line).is_some(), "nobody said {line}");
+            account.stays[0].items.push(Item::Line(line.into()));
+        } else {
+            take(&mut account, line, client.number);
+        }
     }
     account
 }
@@ -121,4 +135,18 @@ pub fn speaker(line: &str) -> Option<&str> {
         [name, ..] => name.strip_suffix(':'),
         [] => None,
     }
+}
+
+/// What makes a text unlike every other: `L`, its client's number, its own.
+pub fn mark(text: &str) -> Option<&str> {
+    let (client, rest) = text.strip_prefix('L')?.split_once('.')?;
+    let (line, _) = rest.split_once('.')?;
+    (client.parse::<u32>().is_ok() && line.parse::<u32>().is_ok())
+        .then(|| &text[..client.len() + line.len() + 3])
+}
+
+/// Whose text it is.
+pub fn marked_by(text: &str) -> Option<usize> {
+    let (client, _) = mark(text)?.strip_prefix('L')?.split_once('.')?;
+    client.parse().ok()
 }

@@ -2,6 +2,7 @@
 
 use super::world::{Pipe, Shared, World};
 use fastrand::Rng;
+use madang::hub::Wire;
 use std::collections::VecDeque;
 
 /// How a client ends.
@@ -60,6 +61,25 @@ impl Manner {
         }
     }
 
+    /// Says more than can be taken, and reads as fast as it can or never.
+    pub fn flood(reads: bool) -> Manner {
+        Manner {
+            says: 100,
+            lines: 60,
+            reads: if reads { 100 } else { 0 },
+            ..Manner::observer()
+        }
+    }
+
+    /// The same without commands and without what is no text.
+    pub fn plain(self) -> Manner {
+        Manner {
+            commands: 0,
+            junk: 0,
+            ..self
+        }
+    }
+
     /// Reads everything, says nothing.
     pub fn observer() -> Manner {
         Manner {
@@ -93,6 +113,8 @@ pub struct Client {
     stalled: bool,
     /// What it is about to send.
     pending: VecDeque<u8>,
+    /// What it has sent ends within a line.
+    mid_line: bool,
     lines: usize,
     names: usize,
 }
@@ -113,8 +135,20 @@ impl Client {
             manner,
             stalled: false,
             pending: VecDeque::new(),
+            mid_line: false,
             lines: 0,
             names: 0,
+        }
+    }
+
+    pub fn is_raw(&self) -> bool {
+        self.pipe.borrow().wire == Wire::Raw
+    }
+
+    /// Shows that it is there, if it has nothing to say.
+    pub fn keep_alive(&mut self) {
+        if self.pending.is_empty() {
+            self.enqueue("");
         }
     }
 
@@ -150,7 +184,8 @@ impl Client {
             self.read(world, rng.usize(1..=manner.read));
         }
         if ends && self.end == End::None {
-            if rng.bool() {
+            // A piece of a raw line would not say whose it is.
+            if rng.bool() && !(self.mid_line && self.is_raw()) {
                 self.finish(world);
             } else {
                 self.reset(world);
@@ -198,6 +233,7 @@ impl Client {
             .min(INBOUND_MAX - pipe.inbound.len());
         if n > 0 {
             pipe.inbound.extend(self.pending.drain(..n));
+            self.mid_line = pipe.inbound.back() != Some(&b'\n');
             drop(pipe);
             world.arrived(&self.pipe);
         }

@@ -1,7 +1,7 @@
 //! What must be true of what everybody has received: promise 1 (order, once, whole, counted skips).
 
-use super::account::{Account, Item, Stay, account, speaker};
-use super::client::{Client, End, room_name};
+use super::account::{Account, Item, Stay, account, mark, marked_by, speaker};
+use super::client::{Client, End};
 use std::collections::{BTreeMap, HashMap};
 
 /// Judges everybody by what the observers have seen: they sit in each room from the start, always read and never
@@ -24,15 +24,19 @@ pub fn judge(
         }
     }
     let mut orders = BTreeMap::new();
-    for (room, observer) in observers.iter().enumerate() {
+    for observer in observers {
         let mut account = account(observer);
-        let stay = account.stays.pop().expect("an observer is in its room");
-        assert_eq!(stay.room, room_name(room));
-        let lines = stay.items.into_iter().map(|item| match item {
+        let Stay { room, items } = account.stays.pop().expect("an observer is in its room");
+        let lines = items.into_iter().map(|item| match item {
             Item::Line(line) => line,
-            Item::Skipped(lines) => panic!("the observer of room {room} lost {lines} lines"),
+            Item::Skipped(lines) => panic!("the observer of {room} lost {lines} lines"),
         });
-        orders.insert(stay.room, Order::of(lines.collect(), &names));
+        let whose = |line: &str| match observer.is_raw() {
+            true => marked_by(line),
+            false => speaker(line).and_then(|name| names.get(name)).copied(),
+        };
+        let order = Order::of(lines.collect(), whose);
+        assert!(orders.insert(room, order).is_none(), "a room of its own");
     }
     for (client, account) in clients.iter().zip(&accounts) {
         let alive = client.end == End::None && !client.pipe.borrow().server_fin;
@@ -88,10 +92,8 @@ struct Order {
 }
 
 impl Order {
-    fn of(lines: Vec<String>, names: &HashMap<String, usize>) -> Order {
-        let by = lines
-            .iter()
-            .map(|line| speaker(line).and_then(|name| names.get(name)).copied());
+    fn of(lines: Vec<String>, whose: impl Fn(&str) -> Option<usize>) -> Order {
+        let by = lines.iter().map(|line| whose(line));
         let (by, mut places, mut marks) = (by.collect(), HashMap::new(), HashMap::new());
         for (at, line) in lines.iter().enumerate() {
             places
@@ -112,14 +114,6 @@ impl Order {
             marks,
         }
     }
-}
-
-/// What makes a text unlike every other: `L`, its client's number, its own.
-fn mark(text: &str) -> Option<&str> {
-    let (client, rest) = text.strip_prefix('L')?.split_once('.')?;
-    let (line, _) = rest.split_once('.')?;
-    (client.parse::<u32>().is_ok() && line.parse::<u32>().is_ok())
-        .then(|| &text[..client.len() + line.len() + 3])
 }
 
 /// Up to where a stay must be complete.

@@ -5,19 +5,23 @@
 
 mod account;
 mod client;
+mod fair;
 mod judge;
 mod world;
 
 use client::{Client, End, Manner, room_name};
 use fastrand::Rng;
-use madang::hub::limits::{HalfClose, Limits, SlowPolicy};
-use madang::hub::{Census, Hub, Totals};
+use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits, SlowPolicy};
+use madang::hub::{Census, Hub, Totals, Wire};
 use madang::net::turn::Turn;
 use std::time::Instant;
 use world::{Faults, World};
 
 /// Turns within which a calm world must have come to rest.
 const TURNS_TO_REST: usize = 200_000;
+
+/// Longer than any timer but that of who is idle: twice the longest `slow_timeout_us`.
+const LAST_TIMER_US: u64 = 80_000_000;
 
 struct Sim {
     turn: Turn<World>,
@@ -27,6 +31,10 @@ struct Sim {
     clients: Vec<Client>,
     faults: Faults,
     verbose: bool,
+    /// When whoever must not be taken for gone was last heard.
+    kept_alive_at: u64,
+    /// Everybody is kept alive, not just the observers.
+    resting: bool,
     /// Until then the poll waits, unless something is reported.
     wakes_at: u64,
 }
@@ -73,6 +81,12 @@ fn drawn_limits(rng: &mut Rng) -> Limits {
             HalfClose::Close
         },
         partial_after_us: micros(rng, 200_000),
+        // Longer than anything else takes.
+        idle_timeout_us: if rng.u8(0..5) == 0 {
+            rng.u64(120_000_000..400_000_000)
+        } else {
+            0
+        },
         drain_us: rng.u64(0..10_000_000),
         ..Limits::default()
     }
@@ -99,15 +113,20 @@ impl Sim {
             clients,
             faults,
             verbose,
+            kept_alive_at: 0,
+            resting: false,
             wakes_at: 0,
         }
     }
 
     /// An observer in each room, there before anybody else.
     fn seat_observers(&mut self, rooms: usize) {
+        let raw = self.turn.net().connect(Wire::Raw, usize::MAX);
+        self.observers
+            .push(Client::new(usize::MAX, raw, Manner::observer()));
         for room in 0..rooms {
-            let pipe = self.turn.net().connect(usize::MAX);
-            let mut observer = Client::new(usize::MAX - room, pipe, Manner::observer());
+            let pipe = self.turn.net().connect(Wire::Chat, usize::MAX);
+            let mut observer = Client::new(usize::MAX - 1 - room, pipe, Manner::observer());
             if room > 0 {
                 observer.enqueue(&format!("/join {}", room_name(room)));
             }
@@ -118,6 +137,7 @@ impl Sim {
 
     /// One turn, if the poll would not go on waiting.
     fn turn_once(&mut self) {
+        self.keep_alive();
         let events = self.turn.net().poll();
         if events.is_empty() && self.turn.net().micros() < self.wakes_at {
             return;
@@ -133,6 +153,24 @@ impl Sim {
         }
         let census = self.turn.hub().census();
         assert!(census.bytes <= self.limits.memory_bytes_max(), "{census:?}");
+    }
+
+    fn keep_alive(&mut self) {
+        let idle_us = self.limits.idle_timeout_us;
+        let now = self.turn.net().micros();
+        if idle_us == 0 || now < self.kept_alive_at + idle_us / 4 {
+            return;
+        }
+        self.kept_alive_at = now;
+        let clients = if self.resting {
+            &mut self.clients[..]
+        } else {
+            &mut []
+        };
+        for client in self.observers.iter_mut().chain(clients) {
+            client.keep_alive();
+            client.catch_up(self.turn.net());
+        }
     }
 
     /// Lets time pass as the poll would: until the next deadline at the latest.
@@ -155,28 +193,31 @@ impl Sim {
 
     /// A calm world comes to rest: nothing is to be done, and nothing will be until somebody does something.
     fn rest(&mut self) {
-        let mut quiet = 0;
+        self.resting = true;
+        let (mut quiet, mut changed_at) = (0, self.turn.net().micros());
+        let mut last_seen = (self.turn.hub().totals(), 0);
         for _ in 0..TURNS_TO_REST {
             for client in &mut self.clients {
                 client.catch_up(self.turn.net());
             }
             self.turn_once();
-            let busy = self.turn.patience() == Some(0)
-                || self.turn.net().has_events()
-                || self.clients.iter().any(Client::has_pending);
-            match self.turn.patience() {
-                Some(micros) if micros > 0 && !self.turn.net().has_events() => {
-                    self.turn.net().pass(micros)
-                }
-                _ => self.turn.net().pass(1),
+            let patience = self.turn.patience();
+            let events = self.turn.net().has_events();
+            let pending = self.clients.iter().any(Client::has_pending);
+            let now = self.turn.net().micros();
+            let seen = (self.turn.hub().totals(), self.turn.net().deliveries);
+            if seen != last_seen {
+                (last_seen, changed_at) = (seen, now);
             }
-            // At rest, but a timer (an announcement, a rate) may still ring.
-            quiet = if busy || self.turn.patience().is_some() {
-                0
-            } else {
-                quiet + 1
-            };
+            // The timers of who is idle ring for ever; every other has rung by then.
+            let only_idle = self.limits.idle_timeout_us > 0 && now > changed_at + LAST_TIMER_US;
+            let done = patience.is_none() || only_idle && patience != Some(0);
+            let at_rest = done && !events && !pending;
+            let wait = patience.filter(|_| !events && !at_rest).unwrap_or(0);
+            self.turn.net().pass(wait.max(1));
+            quiet = if at_rest { quiet + 1 } else { 0 };
             if quiet > 3 {
+                self.resting = false;
                 return;
             }
         }
@@ -210,13 +251,7 @@ impl Sim {
         self.turn.net().faults = self.faults;
         for _ in 0..steps {
             if self.clients.len() < peers && self.rng.u8(0..4) == 0 {
-                let capacity = [50, 1000, 20_000, 150_000][self.rng.usize(..4)];
-                let (pipe, manner) = (
-                    self.turn.net().connect(capacity),
-                    Manner::drawn(&mut self.rng),
-                );
-                self.clients
-                    .push(Client::new(self.clients.len(), pipe, manner));
+                self.arrive();
             }
             for client in &mut self.clients {
                 client.act(self.turn.net(), &mut self.rng, rooms, peers + rooms);
@@ -228,6 +263,21 @@ impl Sim {
         }
         self.turn.net().faults = Faults::default();
         self.rest();
+    }
+
+    fn arrive(&mut self) {
+        let capacity = [50, 1000, 20_000, 150_000][self.rng.usize(..4)];
+        let manner = Manner::drawn(&mut self.rng);
+        // A piece of a raw line does not say whose it is.
+        let raw = self.rng.u8(0..6) == 0 && self.limits.partial_after_us == 0;
+        let (wire, manner) = if raw {
+            (Wire::Raw, manner.plain())
+        } else {
+            (Wire::Chat, manner)
+        };
+        let pipe = self.turn.net().connect(wire, capacity);
+        self.clients
+            .push(Client::new(self.clients.len(), pipe, manner));
     }
 
     /// All go, some politely; then there is nothing left of them.
@@ -255,10 +305,12 @@ impl Sim {
             names,
             addresses,
             rooms,
-            ..
+            bytes,
         } = census;
         assert_eq!((clients, names, addresses), (0, 0, 0), "{census:?}");
         assert_eq!(rooms, 2, "{census:?}");
+        // A log that nobody reads and that has no history keeps less than a block.
+        assert!(self.limits.history_lines > 0 || bytes <= 2 * LOG_BLOCK_BYTES);
         for client in self.clients.iter().chain(&self.observers) {
             assert!(client.pipe.borrow().server_closed, "a socket is still open");
         }

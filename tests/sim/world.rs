@@ -44,7 +44,7 @@ impl Faults {
 }
 
 /// The two directions between one simulated client and the server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pipe {
     /// What the client has sent and the server has not read.
     pub inbound: VecDeque<u8>,
@@ -54,8 +54,9 @@ pub struct Pipe {
     pub reset: bool,
     /// What the server has written and the client has not read.
     pub outbound: VecDeque<u8>,
-    /// How much of that fits. A pipe that takes everything is an observer's: no fault touches what is written to it.
+    /// How much of that fits. A pipe that takes everything is an observer's: no fault touches it.
     pub capacity: usize,
+    pub wire: Wire,
     /// The server has finished sending, or has closed.
     pub server_fin: bool,
     pub server_closed: bool,
@@ -63,6 +64,28 @@ pub struct Pipe {
     /// The server has been told `WouldBlock` since it was last reported readable, or writable.
     wants_read: bool,
     wants_write: bool,
+}
+
+impl Pipe {
+    fn new(wire: Wire, capacity: usize) -> Pipe {
+        Pipe {
+            inbound: VecDeque::new(),
+            fin: false,
+            reset: false,
+            outbound: VecDeque::new(),
+            capacity,
+            wire,
+            server_fin: false,
+            server_closed: false,
+            id: None,
+            wants_read: false,
+            wants_write: false,
+        }
+    }
+
+    fn is_observed(&self) -> bool {
+        self.capacity == usize::MAX
+    }
 }
 
 pub type Shared = Rc<RefCell<Pipe>>;
@@ -119,14 +142,20 @@ impl World {
     }
 
     /// A client connects.
-    pub fn connect(&mut self, capacity: usize) -> Shared {
-        let pipe = Shared::new(RefCell::new(Pipe {
-            capacity,
-            ..Pipe::default()
-        }));
+    pub fn connect(&mut self, wire: Wire, capacity: usize) -> Shared {
+        let pipe = Shared::new(RefCell::new(Pipe::new(wire, capacity)));
         self.newcomers.push_back(pipe.clone());
         self.report(Event::Newcomers(0));
         pipe
+    }
+
+    /// What goes wrong with this pipe.
+    fn faults_of(&self, pipe: &Pipe) -> Faults {
+        if pipe.is_observed() {
+            Faults::default()
+        } else {
+            self.faults
+        }
     }
 
     /// A client has sent, finished or reset: an edge, if the server waits for one.
@@ -136,12 +165,17 @@ impl World {
             && (it.wants_read || it.reset)
         {
             it.wants_read = false;
-            drop(it);
-            self.report(Event::Ready {
+            let event = Event::Ready {
                 id,
                 readable: true,
                 writable: false,
-            });
+            };
+            if it.is_observed() {
+                self.events.push((1, event));
+            } else {
+                drop(it);
+                self.report(event);
+            }
         }
     }
 
@@ -263,13 +297,11 @@ impl Net for World {
             return Err(io::Error::from_raw_os_error(errno));
         }
         let pipe = self.newcomers.pop_front().expect("looked before");
-        Ok((
-            Socket(pipe),
-            Peer {
-                address: Some(Ipv4Addr::LOCALHOST.into()),
-                wire: Wire::Chat,
-            },
-        ))
+        let peer = Peer {
+            address: Some(Ipv4Addr::LOCALHOST.into()),
+            wire: pipe.borrow().wire,
+        };
+        Ok((Socket(pipe), peer))
     }
 
     fn register(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {
@@ -292,10 +324,11 @@ impl Net for World {
     }
 
     fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
-        if self.chance(self.faults.interrupted) {
+        let mut pipe = socket.0.borrow_mut();
+        let faults = self.faults_of(&pipe);
+        if self.chance(faults.interrupted) {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        let mut pipe = socket.0.borrow_mut();
         let n = pipe.inbound.len().min(into.len());
         if n == 0 && pipe.reset {
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -307,12 +340,12 @@ impl Net for World {
             pipe.wants_read = true;
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        if self.chance(self.faults.would_block) {
+        if self.chance(faults.would_block) {
             drop(pipe);
             self.again(&socket.0, true);
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = self.some_of(n, self.faults.short_read);
+        let n = self.some_of(n, faults.short_read);
         for (to, from) in into.iter_mut().zip(pipe.inbound.drain(..n)) {
             *to = from;
         }
@@ -324,11 +357,7 @@ impl Net for World {
 
     fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut pipe = socket.0.borrow_mut();
-        let faults = if pipe.capacity == usize::MAX {
-            Faults::default()
-        } else {
-            self.faults
-        };
+        let faults = self.faults_of(&pipe);
         if self.chance(faults.interrupted) {
             return Err(io::ErrorKind::Interrupted.into());
         }

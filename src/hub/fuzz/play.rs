@@ -185,13 +185,18 @@ impl Play {
     /// Those that are to be asked again. Whether there was any.
     pub fn wake(&mut self) -> bool {
         let mut any = false;
-        while let Some(id) = self.yard.hub.next_runnable() {
+        while let Some(id) = self.next_runnable() {
             if let Some(number) = self.number(id) {
                 any |= !self.peers[number].readable;
                 self.peers[number].readable = true;
             }
         }
         any
+    }
+
+    fn next_runnable(&mut self) -> Option<ConnId> {
+        let hub = &mut self.yard.hub;
+        hub.next_called().or_else(|| hub.next_runnable())
     }
 
     pub fn pass(&mut self, micros: u64) {
