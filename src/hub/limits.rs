@@ -282,6 +282,98 @@ mod tests {
     }
 
     #[test]
+    fn what_is_derived_from_the_limits_is_as_much_as_is_said() {
+        let limits = Limits {
+            line_bytes_max: 100,
+            room_log_bytes_max: 65_536,
+            clients_max: 10,
+            rooms_max: 3,
+            welcome: "hi".into(),
+            ..Limits::default()
+        };
+        // Two names of 24 characters of 4 bytes, and 8 bytes between and around them.
+        assert_eq!(limits.rendered_bytes_max(), 3 * 100 + 200);
+        assert_eq!(limits.log_live_bytes_max(), 49_152);
+        assert_eq!(limits.log_kept_bytes(), 24_576);
+        assert_eq!(limits.room_round_bytes_max(), 8_192);
+        assert_eq!(limits.log_full_bytes(), 49_152 - 8_192 - 2 * 500 - 4_096);
+        assert_eq!(limits.log_open_bytes(), 17_932);
+        assert_eq!(limits.history_bytes_max(), 4_096);
+        assert_eq!(limits.late_bytes(), 2 * 8_192 + 4_096);
+        let private = 16_384 + 8_192 + 2 * 500 + 2 + 1_024;
+        assert_eq!(limits.private_bytes_max(), private);
+        let client = private + 16_384 + 100 + 1 + 64 * 2 * 16;
+        assert_eq!(limits.client_bytes_max(), client);
+        assert_eq!(limits.memory_bytes_max(), 3 * 65_536 + 10 * client);
+        assert_eq!(Limits::default().room_round_bytes_max(), 32_768);
+    }
+
+    #[test]
+    fn limits_under_which_nothing_could_be_said_are_refused() {
+        let refused = |limits: Limits, word: &str| {
+            let said = limits.check().unwrap_err().to_string();
+            assert!(said.contains(word), "{said}");
+        };
+        let sound = Limits {
+            rate_lines: 1,
+            burst_lines: 1,
+            ..Limits::default()
+        };
+        assert_eq!(sound.check(), Ok(()));
+        let (none, unlimited) = (0, sound.clone());
+        for limits in [
+            Limits {
+                clients_max: none,
+                ..sound.clone()
+            },
+            Limits {
+                rooms_max: none,
+                ..sound.clone()
+            },
+            Limits {
+                line_bytes_max: none,
+                ..sound.clone()
+            },
+        ] {
+            refused(limits, "at least 1");
+        }
+        refused(
+            Limits {
+                burst_lines: 0,
+                ..sound
+            },
+            "--burst 0",
+        );
+        let idle = Limits {
+            rate_lines: 0,
+            burst_lines: 0,
+            ..unlimited
+        };
+        assert_eq!(idle.check(), Ok(()));
+        let fits = Limits {
+            line_bytes_max: 2048,
+            room_log_bytes_max: 65_536,
+            ..idle.clone()
+        };
+        assert_eq!(fits.check(), Ok(()));
+        refused(
+            Limits {
+                room_log_bytes_max: 65_535,
+                line_bytes_max: 2,
+                ..idle
+            },
+            "65536",
+        );
+        refused(
+            Limits {
+                line_bytes_max: 2049,
+                ..fits
+            },
+            "65568",
+        );
+    }
+
+    #[test]
     fn the_shares_of_the_smallest_log_fit_into_each_other() {
         let limits = Limits {
             room_log_bytes_max: ROOM_LOG_BYTES_MIN,

@@ -408,6 +408,75 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_that_is_held_is_counted() {
+        let mut yard = Yard::new(Limits {
+            rate_lines: 1,
+            burst_lines: 1,
+            ..Limits::default()
+        });
+        let a = yard.knock(Wire::Chat).unwrap();
+        let greeting = yard.hub.census().bytes;
+        assert_eq!(yard.read(a).len(), greeting);
+        assert_eq!(yard.hub.census().bytes, 0);
+        yard.send(a, b"12345");
+        assert_eq!(yard.hub.census().bytes, 5);
+        // The room remembers the line, in a buffer that has place for more; what it may not say yet is held.
+        yard.send(a, b"67\nheld\nand more");
+        let log = yard.hub.crowd.rooms[1].log.memory_bytes();
+        assert!(log >= "guest1: 1234567\n".len());
+        assert_eq!(yard.hub.census().bytes, log + "held\nand more".len());
+        yard.hub.disconnect(yard.now, a);
+        assert_eq!(yard.hub.census().bytes, "guest1: 1234567\n".len());
+    }
+
+    #[test]
+    fn what_is_discarded_is_counted() {
+        let mut yard = Yard::new(Limits {
+            line_bytes_max: 64,
+            ..Limits::default()
+        });
+        let a = yard.join();
+        for (piece, sum) in [
+            (&[b'x'; 100][..], 100),
+            (b"yy\nfine\n", 103),
+            (&[b'z'; 70], 173),
+        ] {
+            yard.send(a, piece);
+            assert_eq!(yard.hub.totals().discarded_bytes, sum);
+        }
+    }
+
+    #[test]
+    fn whom_a_room_refuses_is_called_once_it_is_open_in_the_order_of_asking() {
+        let mut yard = Yard::new(Limits::default());
+        let ids: Vec<ConnId> = (0..4).map(|_| yard.join()).collect();
+        yard.settle();
+        let shut = |yard: &mut Yard| !yard.hub.crowd.rooms[1].is_open(yard.now, &yard.hub.limits);
+        let flood = b"a\n".repeat(250);
+        while !shut(&mut yard) {
+            yard.send(ids[0], &flood);
+            yard.hub.next_runnable();
+        }
+        for &id in &ids[1..] {
+            assert_eq!(yard.send(id, b"me too\n"), Resume::Wait);
+        }
+        // It has been served and asks again: it comes after those who have not.
+        assert_eq!(yard.hub.resume(yard.now, ids[0]), Resume::Wait);
+        assert_eq!(
+            (yard.hub.next_called(), yard.hub.has_runnable()),
+            (None, false)
+        );
+        while shut(&mut yard) {
+            assert!(!yard.hub.has_runnable(), "the room is shut");
+            let id = yard.hub.next_owed(yard.now).unwrap();
+            yard.read(id);
+        }
+        assert!(yard.hub.has_runnable());
+        let called = std::iter::from_fn(|| yard.hub.next_called());
+        assert_eq!(called.collect::<Vec<_>>(), [ids[0], ids[3], ids[2], ids[1]]);
+    }
+
+    #[test]
     fn a_late_event_can_do_no_harm() {
         let mut yard = Yard::new(Limits::default());
         let old = yard.join();
