@@ -220,7 +220,7 @@ impl Hub {
         client.seat = room.members.len() as u32;
         client.session.progress_at = now;
         room.members.push(slot);
-        room.carousel.reseat(room.members.len());
+        room.carousel.reseat(room.members.len(), room.log.end());
         let at = if client.session.wire == Wire::Raw {
             room.log.end()
         } else {
@@ -241,7 +241,7 @@ impl Hub {
         let room = &mut self.crowd.rooms[number as usize];
         client.outbox.leave(&mut room.log);
         room.members.swap_remove(client.seat as usize);
-        room.carousel.reseat(room.members.len());
+        room.carousel.reseat(room.members.len(), room.log.end());
         if client.session.wire == Wire::Chat {
             room.arrivals.note(&client.session.name, None);
         }

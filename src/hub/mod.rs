@@ -477,6 +477,41 @@ mod tests {
     }
 
     #[test]
+    fn a_room_that_was_left_in_the_middle_of_a_round_is_open_to_the_next() {
+        let mut yard = Yard::new(Limits::default());
+        let gone = yard.join();
+        yard.flush();
+        let long = [&[b'x'; 8000][..], b"\n"].concat();
+        while yard.send(gone, &long) == Resume::Read {
+            yard.hub.next_runnable();
+        }
+        yard.hub.disconnect(yard.now, gone);
+        let next = yard.join();
+        assert_eq!(yard.send(next, b"anybody here?\n"), Resume::Read);
+    }
+
+    #[test]
+    fn whoever_waits_to_change_rooms_and_has_used_up_its_allowance_is_woken_by_time() {
+        let mut yard = Yard::new(Limits {
+            rate_lines: 1,
+            burst_lines: 2,
+            ..Limits::default()
+        });
+        let (a, b) = (yard.join(), yard.join());
+        yard.settle();
+        yard.send(b, b"hello\n");
+        yard.send(a, b"one\n/join pond\n");
+        // It is not moved before it has been given the line; then it has to wait for its allowance.
+        assert_eq!(yard.hub.resume(yard.now, a), Resume::Blocked);
+        assert_eq!(yard.read(a), "guest2: hello\n");
+        assert_eq!(yard.hub.next_runnable(), Some(a));
+        assert_eq!(yard.hub.resume(yard.now, a), Resume::Wait);
+        yard.pass(2_000_000);
+        yard.run();
+        assert_eq!(yard.read(a), "* you are in pond (1 here)\n");
+    }
+
+    #[test]
     fn a_late_event_can_do_no_harm() {
         let mut yard = Yard::new(Limits::default());
         let old = yard.join();

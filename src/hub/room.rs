@@ -133,10 +133,14 @@ impl Carousel {
         self.left > 0
     }
 
-    /// Seats have changed: goes round once more if it is turning, so that nobody is left out.
-    pub fn reseat(&mut self, members: usize) {
+    /// Seats have changed: goes round once more if it is turning, so that nobody is left out. With nobody left, all
+    /// that was said has been offered.
+    pub fn reseat(&mut self, members: usize, log_end: u64) {
         if self.left > 0 {
             self.left = members;
+        }
+        if self.left == 0 {
+            self.offered = log_end;
         }
     }
 

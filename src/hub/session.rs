@@ -93,17 +93,18 @@ impl Session {
 
     /// The next time at which something is due for it alone.
     pub fn deadline(&self, now: Now, limits: &Limits) -> Option<Now> {
-        if let Phase::Draining { .. } = self.phase {
-            return Some(self.heard_at.after(limits.drain_us));
-        }
-        if self.phase != Phase::Open {
-            return None;
-        }
-        let idle =
-            (limits.idle_timeout_us > 0).then(|| self.heard_at.after(limits.idle_timeout_us));
-        let partial = self.partial_due(limits);
         let speak = Some(self.may_speak_at(limits)).filter(|&at| at > now);
-        [idle, partial, speak].into_iter().flatten().min()
+        match self.phase {
+            Phase::Draining { .. } => Some(self.heard_at.after(limits.drain_us)),
+            Phase::Moving { .. } => speak,
+            Phase::Open => {
+                let idle_us = limits.idle_timeout_us;
+                let idle = (idle_us > 0).then(|| self.heard_at.after(idle_us));
+                let partial = self.partial_due(limits);
+                [idle, partial, speak].into_iter().flatten().min()
+            }
+            Phase::Listening | Phase::Done => None,
+        }
     }
 
     /// When its unfinished line is to be handed on.

@@ -95,7 +95,7 @@ impl Model {
                 rest = after;
                 continue;
             }
-            let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+            let Some(end) = memchr::memchr(b'\n', rest) else {
                 break;
             };
             self.line(number, &rest[..end]);
