@@ -121,9 +121,9 @@ impl Outbox {
         }
     }
 
-    /// Whether it has been given up.
-    pub fn is_given_up(&self) -> bool {
-        !self.awaited
+    /// Whether it is waited for when it is late.
+    pub fn is_awaited(&self) -> bool {
+        self.awaited
     }
 
     /// A client that was given up is waited for again.

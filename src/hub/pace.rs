@@ -156,7 +156,7 @@ impl Hub {
             if client.session.progress_at.after(LATE_RETRY_US) > now {
                 client.outbox.await_again(&mut room.log);
             }
-            left |= client.outbox.is_given_up();
+            left |= !client.outbox.is_awaited();
         }
         room.retry_at = left.then(|| now.after(LATE_RETRY_US));
     }
@@ -270,6 +270,7 @@ mod tests {
         assert!(lines[1].ends_with("lines skipped: you are reading too slowly"));
         assert_eq!(lines[2..], ["! closed: you are reading too slowly"]);
         assert_eq!(yard.reap(), [ids[2]]);
+        assert_eq!(yard.hub.totals().slow_closed, 1);
     }
 
     #[test]
@@ -358,5 +359,31 @@ mod tests {
             yard.flush_only(&[ids[0]], |_, _| {});
         }
         assert!(yard.hub.totals().lines >= before + 100_000);
+    }
+
+    #[test]
+    fn who_was_given_up_is_awaited_again_if_it_has_been_reading() {
+        let (mut yard, ids) = settled(Limits::default(), 2);
+        let (speaker, listener) = (ids[0], ids[1]);
+        let awaited = |yard: &Yard| {
+            let slot = listener.slot() as usize;
+            yard.hub.clients[slot].outbox.is_awaited()
+        };
+        let room = |yard: &Yard| yard.hub.crowd.rooms[LOBBY].retry_at;
+        // `say` lets time pass for as long as others are waited for, so that the listener is given up.
+        while awaited(&yard) {
+            yard.say(speaker, &b"a\n".repeat(200));
+            yard.run();
+            yard.flush_only(&[speaker], |_, _| {});
+        }
+        yard.pass(LATE_RETRY_US);
+        assert!(!awaited(&yard), "it has read nothing");
+        for _ in 0..4 {
+            yard.read_some(listener, 100);
+            assert!(!awaited(&yard), "it has not caught up");
+            yard.pass(LATE_RETRY_US / 4);
+        }
+        assert!(awaited(&yard), "it reads");
+        assert_eq!(room(&yard), None, "nobody is to be tried again");
     }
 }
