@@ -316,12 +316,13 @@ pub fn room_name(room: usize) -> String {
     }
 }
 
-/// A number in letters that do not look like one another.
+/// A number in letters that do not look like one another: numbers below 9 in one, so that no piece of one's name is
+/// another's.
 pub fn letters(mut number: usize) -> String {
     let mut out = String::new();
     loop {
-        out.push(['a', 'b', 'd', 'e', 'f', 'h', 'k', 't'][number % 8]);
-        number /= 8;
+        out.push(['a', 'b', 'd', 'e', 'f', 'h', 'k', 't', 'y'][number % 9]);
+        number /= 9;
         if number == 0 {
             return out;
         }

@@ -13,31 +13,8 @@ pub fn judge(
     line_bytes_max: usize,
 ) {
     let accounts: Vec<Account> = clients.iter().map(account).collect();
-    let mut names = HashMap::new();
-    for (client, account) in clients.iter().zip(&accounts) {
-        for name in &account.names {
-            assert_eq!(
-                names.insert(name.clone(), client.number),
-                None,
-                "{name} was given twice"
-            );
-        }
-    }
-    let mut orders = BTreeMap::new();
-    for observer in observers {
-        let mut account = account(observer);
-        let Stay { room, items } = account.stays.pop().expect("an observer is in its room");
-        let lines = items.into_iter().map(|item| match item {
-            Item::Line(line) => line,
-            Item::Skipped(lines) => panic!("the observer of {room} lost {lines} lines"),
-        });
-        let whose = |line: &str| match observer.is_raw() {
-            true => marked_by(line),
-            false => speaker(line).and_then(|name| names.get(name)).copied(),
-        };
-        let order = Order::of(lines.collect(), whose);
-        assert!(orders.insert(room, order).is_none(), "a room of its own");
-    }
+    let names = owners(clients, &accounts);
+    let orders = orders(observers, &names);
     for (client, account) in clients.iter().zip(&accounts) {
         let alive = client.end == End::None && !client.pipe.borrow().server_fin;
         assert!(!account.torn || client.end == End::Reset || client.pipe.borrow().server_closed);
@@ -78,6 +55,42 @@ pub fn judge(
             }
         }
     }
+}
+
+/// Which client has had which names: no two have had the same.
+fn owners(clients: &[Client], accounts: &[Account]) -> HashMap<String, usize> {
+    let mut names = HashMap::new();
+    for (client, account) in clients.iter().zip(accounts) {
+        for name in &account.names {
+            let other = names.insert(name.clone(), client.number);
+            // Where pieces are passed on, a piece of a command may ask for a name that it had before.
+            assert!(
+                other.is_none_or(|other| other == client.number),
+                "{name} was given to two"
+            );
+        }
+    }
+    names
+}
+
+/// The order of each room, by the room's name.
+fn orders(observers: &[Client], names: &HashMap<String, usize>) -> BTreeMap<String, Order> {
+    let mut orders = BTreeMap::new();
+    for observer in observers {
+        let mut account = account(observer);
+        let Stay { room, items } = account.stays.pop().expect("an observer is in its room");
+        let lines = items.into_iter().map(|item| match item {
+            Item::Line(line) => line,
+            Item::Skipped(lines) => panic!("the observer of {room} lost {lines} lines"),
+        });
+        let whose = |line: &str| match observer.is_raw() {
+            true => marked_by(line),
+            false => speaker(line).and_then(|name| names.get(name)).copied(),
+        };
+        let order = Order::of(lines.collect(), whose);
+        assert!(orders.insert(room, order).is_none(), "a room of its own");
+    }
+    orders
 }
 
 /// The order that a room has.
