@@ -8,9 +8,10 @@
 //!    session → log → room → outbox`, and `Hub` composes them.
 //! 2. [`net`] gives the hub its sockets and its clock: `turn` decides the order in which things are done without
 //!    knowing whether its sockets are real, `reactor` is that on mio.
-//! 3. [`cli`] is every flag, [`journal`] the log that never blocks, `main` ties them together.
+//! 3. [`mod@bench`] is a program of its own on the other side: the clients that measure a server.
+//! 4. [`cli`] is every flag, [`journal`] the log that never blocks, `main` ties them together.
 //!
-//! Imports run one way: `main → net → hub`. `tests/architecture.rs` fails when they do not.
+//! Imports run one way: `main → {net, bench} → hub`. `tests/architecture.rs` fails when they do not.
 //!
 //! ```text
 //! socket ─read─▶ scratch ─▶ telnet ─▶ frame ─▶ text ─▶ session ─▶ room log      rendered once, appended once
@@ -26,5 +27,6 @@ compile_error!(
 pub mod hub;
 pub mod net;
 
+pub mod bench;
 pub mod cli;
 pub mod journal;

@@ -1,7 +1,8 @@
 //! The command line into one subcommand.
 
 use clap::Parser;
-use madang::cli::{Cli, Command, Serve};
+use madang::bench;
+use madang::cli::{Bench, Cli, Command, Serve};
 use madang::hub::Wire;
 use madang::hub::limits::Limits;
 use madang::journal;
@@ -16,19 +17,27 @@ use std::process::ExitCode;
 const DESCRIPTORS_RESERVED: u64 = 32;
 
 fn main() -> ExitCode {
-    let Command::Serve(serve) = Cli::parse().command;
-    match run(&serve) {
-        Ok(Ended::Drained) => ExitCode::SUCCESS,
-        Ok(Ended::Forced(signal)) => ExitCode::from(128 + signal as u8),
-        Err(error) => {
-            // Not `eprintln`: standard error may be closed.
-            let _ = writeln!(std::io::stderr(), "madang: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => self::serve(&serve),
+        Command::Bench(bench) => measure(&bench),
+    };
+    done.unwrap_or_else(|error| {
+        // Not `eprintln`: standard error may be closed.
+        let _ = writeln!(std::io::stderr(), "madang: {error}");
+        ExitCode::FAILURE
+    })
 }
 
-fn run(serve: &Serve) -> Result<Ended, Box<dyn Error>> {
+fn measure(bench: &Bench) -> Result<ExitCode, Box<dyn Error>> {
+    let adds_up = bench::run(&bench.plan(), descriptors(), &mut std::io::stdout().lock())?;
+    Ok(if adds_up {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn serve(serve: &Serve) -> Result<ExitCode, Box<dyn Error>> {
     let addresses = serve.chat_addresses();
     let limits = serve.limits(clients_max(
         serve.max_clients,
@@ -45,7 +54,10 @@ fn run(serve: &Serve) -> Result<Ended, Box<dyn Error>> {
     let listening: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     let reactor = Reactor::new(listeners, limits.clone())?;
     announce(&listening, &limits);
-    Ok(reactor.serve()?)
+    Ok(match reactor.serve()? {
+        Ended::Drained => ExitCode::SUCCESS,
+        Ended::Forced(signal) => ExitCode::from(128 + signal as u8),
+    })
 }
 
 /// Tells whoever started the server where it listens. A closed standard output is no reason not to serve.
@@ -65,9 +77,8 @@ fn announce(listening: &[String], limits: &Limits) {
     );
 }
 
-/// How many clients there may be at a time: what was asked for, or what the descriptor limit allows once it is raised
-/// as far as it goes.
-fn clients_max(wanted: Option<u32>, listeners: usize) -> Result<usize, String> {
+/// How many descriptors this process may have, once the limit is raised as far as it goes.
+fn descriptors() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     // A limit that cannot be raised is as good as one that need not be.
     let _ = setrlimit(
@@ -77,7 +88,12 @@ fn clients_max(wanted: Option<u32>, listeners: usize) -> Result<usize, String> {
             maximum: limit.maximum,
         },
     );
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// How many clients there may be at a time: what was asked for, or what the descriptor limit allows.
+fn clients_max(wanted: Option<u32>, listeners: usize) -> Result<usize, String> {
+    let descriptors = descriptors();
     let reserved = DESCRIPTORS_RESERVED + listeners as u64;
     let allowed = descriptors.saturating_sub(reserved);
     match wanted {

@@ -13,6 +13,22 @@ fn madang(arguments: &[&str]) -> Output {
         .expect("it runs")
 }
 
+const BENCH_FLAGS: [&str; 13] = [
+    "--protocol",
+    "--clients",
+    "--senders",
+    "--rooms",
+    "--slow-readers",
+    "--lines",
+    "--duration",
+    "--size",
+    "--window",
+    "--rate",
+    "--patience",
+    "--pid",
+    "--json",
+];
+
 #[test]
 fn version_is_the_packages() {
     let output = madang(&["--version"]);
@@ -56,6 +72,8 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
         &["-h"],
         &["serve", "--help"],
         &["serve", "-h"],
+        &["bench", "--help"],
+        &["bench", "-h"],
     ] {
         let output = madang(arguments);
         assert!(output.status.success(), "{arguments:?}");
@@ -66,14 +84,14 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
                 "{arguments:?}: too wide: {line}"
             );
         }
-        if arguments[0] == "serve" {
-            let words: Vec<&str> = help.split_whitespace().collect();
-            for flag in flags {
-                assert!(
-                    words.contains(&flag),
-                    "{arguments:?} is silent about {flag}"
-                );
-            }
+        let words: Vec<&str> = help.split_whitespace().collect();
+        let expected = match arguments[0] {
+            "serve" => &flags[..],
+            "bench" => &BENCH_FLAGS,
+            _ => &[],
+        };
+        for flag in expected {
+            assert!(words.contains(flag), "{arguments:?} is silent about {flag}");
         }
     }
     let help = String::from_utf8(madang(&["serve", "--help"]).stdout).expect("UTF-8");

@@ -1,0 +1,219 @@
+//! What is to be measured: how many connect, what they send and how fast. Nothing is opened here.
+
+use super::line;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Descriptors that are no connections: standard streams, the poll, files of `/proc`.
+const DESCRIPTORS_RESERVED: u64 = 16;
+/// Lines of one sender are numbered with as many bits as a line has room for.
+const LINES_MAX: u64 = u32::MAX as u64;
+/// How many digits of a line name its sender, and so how many senders there may be.
+pub const SENDERS_MAX: u32 = 1 << (6 * line::SENDER_DIGITS);
+
+/// Where the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `HOST:PORT`.
+    Tcp(String),
+    /// `unix:PATH`.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Tcp(address) => f.write_str(address),
+            Target::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// What the server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Greetings, rooms, names before lines, notices of what was skipped.
+    Madang,
+    /// Whatever line one sends, the others receive as it is; nothing else is ever sent.
+    Raw,
+}
+
+/// When a line is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// When fewer lines of its sender than this have not yet reached everybody: closed loop.
+    Window(u32),
+    /// When its time has come, so many a second from all senders together: open loop.
+    Rate(u32),
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The server.
+    pub target: Target,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Connections that only listen.
+    pub receivers: u32,
+    /// Connections that send, and listen to one another.
+    pub senders: u32,
+    /// Rooms that these are spread over.
+    pub rooms: u32,
+    /// Receivers that do not read until all is sent; the first ones.
+    pub slow_readers: u32,
+    /// Bytes of a line without its end.
+    pub line_bytes: usize,
+    /// When a line is sent.
+    pub pace: Pace,
+    /// Lines after which nothing more is sent, from all senders together.
+    pub lines: Option<u64>,
+    /// Time after which nothing more is sent.
+    pub duration: Option<Duration>,
+    /// How long the server may owe something without delivering anything.
+    pub patience: Duration,
+    /// The server's process, to ask the system what it uses.
+    pub pid: Option<u32>,
+    /// Whether the result is for a machine.
+    pub json: bool,
+}
+
+impl Plan {
+    /// Whether it can be carried out with so many descriptors.
+    ///
+    /// # Errors
+    /// Says what is wrong and what to do.
+    pub fn check(&self, descriptors: u64) -> Result<(), String> {
+        let Plan {
+            receivers,
+            senders,
+            rooms,
+            ..
+        } = *self;
+        let needed = u64::from(receivers) + u64::from(senders) + DESCRIPTORS_RESERVED;
+        if self.protocol == Protocol::Raw && rooms > 1 {
+            return Err(format!(
+                "--rooms {rooms} needs commands, which --protocol raw does not have; leave one of them out"
+            ));
+        }
+        if senders < rooms {
+            return Err(format!(
+                "--rooms {rooms} needs a sender each, but there are --senders {senders}; give --senders {rooms} or more"
+            ));
+        }
+        if receivers < rooms {
+            return Err(format!(
+                "--rooms {rooms} needs a receiver each, but there are --clients {receivers}; give --clients {rooms} or more"
+            ));
+        }
+        if self.slow_readers > receivers {
+            return Err(format!(
+                "--slow-readers {} cannot be more than --clients {receivers}",
+                self.slow_readers
+            ));
+        }
+        if self.share(0, self.lines_max().unwrap_or(0)) > LINES_MAX {
+            return Err(format!(
+                "a sender can number {LINES_MAX} lines; ask for fewer, or for more --senders"
+            ));
+        }
+        if needed > descriptors {
+            return Err(format!(
+                "--clients {receivers} and --senders {senders} need {needed} descriptors, but the limit is {descriptors}; raise it with ulimit -n"
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many connections there are. Receivers come first.
+    pub fn connections(&self) -> usize {
+        self.receivers as usize + self.senders as usize
+    }
+
+    /// The number of a sender if a connection is one.
+    pub fn sender(&self, connection: usize) -> Option<usize> {
+        connection.checked_sub(self.receivers as usize)
+    }
+
+    /// The room of a connection.
+    pub fn room(&self, connection: usize) -> usize {
+        self.sender(connection).unwrap_or(connection) % self.rooms as usize
+    }
+
+    /// Whether a connection is one that does not read until all is sent.
+    pub fn is_slow(&self, connection: usize) -> bool {
+        connection < self.slow_readers as usize
+    }
+
+    /// How many lines will be sent at most, if that is known beforehand.
+    pub fn lines_max(&self) -> Option<u64> {
+        let in_time = match (self.pace, self.duration) {
+            (Pace::Rate(rate), Some(duration)) => Some(u64::from(rate) * duration.as_secs()),
+            _ => None,
+        };
+        [self.lines, in_time].into_iter().flatten().min()
+    }
+
+    /// How many of `lines` a sender sends: they take turns.
+    pub fn share(&self, sender: usize, lines: u64) -> u64 {
+        let senders = u64::from(self.senders);
+        lines / senders + u64::from((sender as u64) < lines % senders)
+    }
+}
+
+#[cfg(test)]
+pub(super) fn example() -> Plan {
+    Plan {
+        target: Target::Tcp("127.0.0.1:8080".into()),
+        protocol: Protocol::Madang,
+        receivers: 4,
+        senders: 3,
+        rooms: 2,
+        slow_readers: 1,
+        line_bytes: 64,
+        pace: Pace::Window(1),
+        lines: Some(10),
+        duration: None,
+        patience: Duration::from_secs(1),
+        pid: None,
+        json: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_spread_over_rooms_and_lines_over_senders() {
+        let plan = example();
+        let rooms: Vec<usize> = (0..plan.connections()).map(|id| plan.room(id)).collect();
+        assert_eq!(rooms, [0, 1, 0, 1, 0, 1, 0]);
+        let shares: Vec<u64> = (0..3).map(|sender| plan.share(sender, 10)).collect();
+        assert_eq!(shares, [4, 3, 3]);
+        let open = Plan {
+            pace: Pace::Rate(7),
+            duration: Some(Duration::from_secs(2)),
+            lines: None,
+            ..plan
+        };
+        assert_eq!(open.lines_max(), Some(14));
+    }
+
+    #[test]
+    fn plans_that_make_no_sense_are_refused_by_flag() {
+        let complaint = |change: &dyn Fn(&mut Plan)| {
+            let mut plan = example();
+            change(&mut plan);
+            plan.check(100).expect_err("it makes no sense")
+        };
+        assert_eq!(example().check(100), Ok(()));
+        assert!(complaint(&|plan| plan.senders = 1).contains("--senders 2 or more"));
+        assert!(complaint(&|plan| plan.receivers = 1).contains("--clients 2 or more"));
+        assert!(complaint(&|plan| plan.slow_readers = 5).contains("--slow-readers 5"));
+        assert!(complaint(&|plan| plan.protocol = Protocol::Raw).contains("--protocol raw"));
+        assert!(complaint(&|plan| plan.receivers = 90).contains("need 109 descriptors"));
+        assert!(complaint(&|plan| plan.lines = Some(1 << 40)).contains("fewer"));
+    }
+}

@@ -1,0 +1,156 @@
+//! Sockets of the run: where they connect to and from. Decides nothing about what goes over them.
+
+use super::plan::Target;
+use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+/// How long one address of a host with several is tried.
+const TRY: Duration = Duration::from_secs(3);
+/// Bytes that the kernel may hold for a reader that is to be slow, so that the server notices soon.
+const SLOW_BUFFER_BYTES: usize = 4096;
+/// Ports that there are if the system does not say.
+const PORTS: usize = 28_000;
+
+/// How to connect.
+#[derive(Debug)]
+pub struct Dialler {
+    server: SockAddr,
+    /// The name by which the server was asked for.
+    name: String,
+    /// Addresses of this machine to connect from, by turns: 127.0.`net`.1 and so on; 0: the system chooses.
+    sources: usize,
+    net: u8,
+}
+
+impl Dialler {
+    /// For so many connections to a server. `run` tells runs apart: the ports of the one before are not free at once.
+    ///
+    /// # Errors
+    /// Its address cannot be found.
+    pub fn new(target: &Target, connections: usize, run: u64) -> Result<Dialler, String> {
+        let name = target.to_string();
+        let found = match target {
+            Target::Unix(path) => SockAddr::unix(path),
+            Target::Tcp(host) => resolve(host).map(SockAddr::from),
+        };
+        let server = found.map_err(|error| cannot_connect(&name, &error))?;
+        let sources = match server.as_socket_ipv4() {
+            Some(server) if cfg!(target_os = "linux") && server.ip().is_loopback() => {
+                sources(connections, ports())
+            }
+            _ => 0,
+        };
+        Ok(Dialler {
+            server,
+            name,
+            sources,
+            net: (run % 255) as u8,
+        })
+    }
+
+    /// Sets a connection on its way; it stands when it can be written. `None`: not now, the server has too many
+    /// newcomers waiting.
+    ///
+    /// # Errors
+    /// It cannot be made; the error says what to do.
+    pub fn connect(&self, number: usize, slow: bool) -> Result<Option<Socket>, String> {
+        match self.try_connect(number, slow) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            other => other.map(Some).map_err(|error| self.explain(&error)),
+        }
+    }
+
+    fn try_connect(&self, number: usize, slow: bool) -> io::Result<Socket> {
+        let socket = Socket::new(self.server.domain(), Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        if slow {
+            // Before the handshake: the window's scale depends on it.
+            socket.set_recv_buffer_size(SLOW_BUFFER_BYTES)?;
+        }
+        if self.server.domain() != Domain::UNIX {
+            socket.set_tcp_nodelay(true)?;
+        }
+        if self.sources > 0 {
+            let host = 1 + (number % self.sources) as u8;
+            socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, self.net, host), 0)).into())?;
+        }
+        match socket.connect(&self.server) {
+            Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
+                Err(error)
+            }
+            _ => Ok(socket),
+        }
+    }
+
+    /// Why a connection could not be made, for people.
+    pub fn explain(&self, error: &io::Error) -> String {
+        cannot_connect(&self.name, error)
+    }
+}
+
+fn cannot_connect(name: &str, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there; is the server running?".into(),
+        io::ErrorKind::NotFound => "there is no such socket; is the server running?".into(),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{error}: this machine has no ports left for it; ask for fewer --clients")
+        }
+        _ => error.to_string(),
+    };
+    format!("cannot connect to {name}: {hint}")
+}
+
+/// The address of a host: of several, the first at which somebody listens.
+fn resolve(host: &str) -> io::Result<SocketAddr> {
+    let addresses: Vec<SocketAddr> = host.to_socket_addrs()?.collect();
+    let mut failure = io::Error::other("the name stands for no address");
+    match addresses[..] {
+        [only] => return Ok(only),
+        [] => return Err(failure),
+        _ => {}
+    }
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, TRY) {
+            Ok(_) => return Ok(address),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// From how many addresses so many connections are made. One address does as long as they take only an eighth of its
+/// ports: the fuller they are, the longer the kernel searches for a free one, up to milliseconds for each.
+fn sources(connections: usize, ports: usize) -> usize {
+    match connections.div_ceil((ports / 8).max(1)) {
+        1 => 0,
+        many => many.min(254),
+    }
+}
+
+/// How many ports the system gives out by itself.
+fn ports() -> usize {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let range = range.unwrap_or_default();
+    let mut ends = range.split_whitespace().map(str::parse::<usize>);
+    match (ends.next(), ends.next()) {
+        (Some(Ok(first)), Some(Ok(last))) if last >= first => last - first + 1,
+        _ => PORTS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_addresses_are_used_where_the_ports_of_one_would_run_short() {
+        assert_eq!(sources(1, 28_232), 0);
+        assert_eq!(sources(3529, 28_232), 0);
+        assert_eq!(sources(3530, 28_232), 2);
+        assert_eq!(sources(18_000, 28_232), 6);
+        assert_eq!(sources(1_000_000, 1), 254);
+    }
+}
