@@ -7,6 +7,7 @@
 
 mod client;
 mod lines;
+mod measure;
 mod process;
 mod server;
 
@@ -14,6 +15,7 @@ pub(crate) use client::{Client, Next, until};
 pub(crate) use lines::{
     Announcement, announcement, assert_safe, is_coming_or_going, number, skipped,
 };
+pub(crate) use measure::{assert_refused, bench, count, figure, measure, sound};
 pub(crate) use process::{
     Program, Scratch, cpu_ticks, has_ipv6, next_descriptor, open_descriptors, resident_bytes,
 };

@@ -1,0 +1,227 @@
+//! `madang bench` as its users run it: against madang and against other servers that do as they should.
+
+mod common;
+
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use common::{Program, Scratch, Server, assert_refused, bench, count, figure, sound};
+
+/// A log and buffers so small that who does not read loses lines soon.
+const SMALL: [&str; 6] = [
+    "--room-log",
+    "65536",
+    "--max-line",
+    "1024",
+    "--send-buffer",
+    "4096",
+];
+
+#[test]
+fn a_small_run_adds_up_and_its_figures_are_sane() {
+    let server = Server::start(&[]);
+    let target = server.addr().to_string();
+    let flags = format!("--clients 20 --lines 50 --size 100 --pid {}", server.id());
+    let value = sound(&target, &flags);
+    assert_eq!(count(&value, "/connect/connections"), 21);
+    assert_eq!(count(&value, "/sent/lines"), 50);
+    assert_eq!(count(&value, "/delivered/lines"), 50 * 20);
+    assert_eq!(count(&value, "/account/owed"), 50 * 20);
+    assert_eq!(count(&value, "/account/received"), 50 * 20);
+    for place in [
+        "/connect/per_second",
+        "/delivered/per_second",
+        "/server/cpu_us_per_delivery",
+    ] {
+        assert!(figure(&value, place) > 0.0, "{place}: {value:#}");
+    }
+    assert!(figure(&value, "/server/memory_bytes_per_connection") < 65_536.0);
+    let quantiles = ["p50", "p90", "p99", "p99.9", "max"]
+        .map(|name| figure(&value["latency_us"], &format!("/{name}")));
+    assert!(quantiles.is_sorted() && quantiles[0] > 0.0, "{quantiles:?}");
+}
+
+#[test]
+fn people_are_told_in_words() {
+    let server = Server::start(&[]);
+    let output = bench(&server.addr().to_string(), "--clients 5 --lines 30");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{text}"
+    );
+    for words in [
+        "5 receivers, 1 sender, 1 room at 127.0.0.1:",
+        "connected   6 in ",
+        "sent        30 lines in ",
+        "delivered   150 in ",
+        "latency     p50 ",
+        "account     150 owed = 150 received + 0 told as skipped + 0 lost",
+    ] {
+        assert!(text.contains(words), "no {words:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn senders_hear_one_another_and_rooms_are_apart() {
+    let server = Server::start(&[]);
+    let flags = "--clients 30 --senders 6 --rooms 3 --lines 600 --window 20";
+    let value = sound(&server.addr().to_string(), flags);
+    // Each line reaches the ten receivers of its room and the other sender there.
+    assert_eq!(count(&value, "/account/received"), 600 * 11);
+    assert_eq!(count(&value, "/account/strange_lines"), 0);
+}
+
+#[test]
+fn people_in_the_lobby_are_not_disturbed() {
+    let server = Server::start(&["--announce-limit", "0"]);
+    let mut kim = common::Client::connect_named(server.addr(), "kim");
+    sound(&server.addr().to_string(), "--clients 3 --lines 10");
+    kim.expect_silence(common::SILENCE);
+}
+
+#[test]
+fn what_slow_readers_are_told_as_skipped_adds_up() {
+    let server = Server::start(&SMALL);
+    let flags = "--clients 8 --senders 2 --slow-readers 2 --lines 20000 --window 100 --size 100";
+    let value = sound(&server.addr().to_string(), flags);
+    let owed = 20_000 * 9;
+    let (received, told) = (
+        count(&value, "/account/received"),
+        count(&value, "/account/told_skipped"),
+    );
+    assert_eq!(received + told, owed);
+    assert!(
+        told > 20_000,
+        "only {told} were skipped: this has shown little"
+    );
+    assert_eq!(count(&value, "/delivered/lines"), 20_000 * 7);
+}
+
+#[test]
+fn a_reader_that_is_closed_has_lost_lines() {
+    let server = Server::start(&[&SMALL[..], &["--slow", "close"]].concat());
+    let flags = "--clients 4 --slow-readers 1 --lines 10000 --window 100 --size 100";
+    let output = bench(&server.addr().to_string(), flags);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for words in [
+        "DOES NOT ADD UP: connection 0 was owed 10000",
+        "1 connections were ended by the server",
+        "closed: you are reading too slowly",
+    ] {
+        assert!(text.contains(words), "no {words:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn raw_listeners_and_paths_are_measured_as_well() {
+    let scratch = Scratch::new();
+    let place = format!("unix:{}", scratch.path("bench.sock").display());
+    let server = Server::start(&["--listen-raw", "127.0.0.1:0", "--listen", &place]);
+    let raw = server.raw_addr().to_string();
+    let flags = "--clients 10 --senders 2 --lines 400 --window 10";
+    let value = sound(&raw, &format!("{flags} --protocol raw"));
+    assert_eq!(count(&value, "/account/received"), 400 * 11);
+    let value = sound(&place, flags);
+    assert_eq!(count(&value, "/account/received"), 400 * 11);
+}
+
+#[test]
+#[ignore = "needs ncat"]
+fn the_broker_of_ncat_is_measured_as_well() {
+    // It cannot choose a port by itself, nor say that it listens.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let port = port.expect("a port").port().to_string();
+    let _broker = Program::start("ncat", &["--broker", "-l", "127.0.0.1", &port]);
+    let target = format!("127.0.0.1:{port}");
+    common::until("it listens", || TcpStream::connect(&target).is_ok());
+    let value = sound(&target, "--protocol raw --clients 10 --lines 100");
+    assert_eq!(count(&value, "/account/received"), 100 * 10);
+}
+
+#[test]
+fn what_cannot_be_measured_is_explained_in_one_line() {
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let nobody = nobody.expect("an address").to_string();
+    assert_refused(&nobody, "", &[&nobody, "nobody listens there"]);
+    assert_refused(
+        "unix:/no/such",
+        "",
+        &["unix:/no/such", "is the server running"],
+    );
+    assert_refused(
+        &nobody,
+        "--protocol raw --rooms 2 --senders 2",
+        &["--rooms 2", "raw"],
+    );
+    assert_refused(&nobody, "--rooms 2", &["--senders 2 or more"]);
+    assert_refused(
+        &nobody,
+        "--clients 1 --slow-readers 2",
+        &["--slow-readers 2"],
+    );
+    assert_refused(&nobody, "--pid 4194999", &["--pid 4194999"]);
+}
+
+#[test]
+fn the_descriptor_limit_is_raised_as_far_as_it_goes_and_then_explained() {
+    let server = Server::start(&[]);
+    let run = |limits: &str, clients: &str| {
+        let program = env!("CARGO_BIN_EXE_madang");
+        let command = format!(r#"{limits} exec "$0" bench "$1" --lines 1 --clients "$2""#);
+        let address = server.addr().to_string();
+        let arguments = ["-c", &command, program, &address, clients];
+        Command::new("sh")
+            .args(arguments)
+            .output()
+            .expect("it runs")
+    };
+    let output = run("ulimit -S -n 40;", "100");
+    assert!(output.status.success(), "{output:?}");
+    let output = run("ulimit -n 100;", "100");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let words = "--clients 100 and --senders 1 need 117 descriptors, but the limit is 100; raise it with ulimit -n";
+    assert!(stderr.contains(words), "{stderr}");
+}
+
+#[test]
+fn what_the_server_says_against_it_is_passed_on() {
+    let full = Server::start(&["--max-clients", "5"]);
+    assert_refused(
+        &full.addr().to_string(),
+        "--clients 10",
+        &["5 of 11 connections were greeted", "server is full"],
+    );
+    let short = Server::start(&["--max-line", "50"]);
+    assert_refused(
+        &short.addr().to_string(),
+        "--clients 2 --lines 5 --size 64",
+        &["told a sender", "longer than 50 bytes"],
+    );
+    let server = Server::start(&["--listen-raw", "127.0.0.1:0"]);
+    assert_refused(
+        &server.raw_addr().to_string(),
+        "--clients 2 --patience 1",
+        &["0 of 3 connections were greeted", "--protocol"],
+    );
+}
+
+#[test]
+fn bad_values_are_refused_by_name() {
+    for (flags, named) in [
+        ("--size 3", "--size"),
+        ("--clients 0", "--clients"),
+        ("--senders 300000", "--senders"),
+        ("--window 0", "--window"),
+        ("--rate 10 --window 2", "--window"),
+        ("--duration 0", "--duration"),
+        ("--protocol irc", "--protocol"),
+    ] {
+        let output = bench("127.0.0.1:1", flags);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flags}: {stderr}");
+        assert!(stderr.contains(named), "{flags}: {stderr}");
+    }
+}
