@@ -1,6 +1,9 @@
 //! Bytes into lines: bounded, and each byte is searched once however it trickles in. Knows nothing of what a line
 //! says.
 
+/// Bytes that are looked at one by one before a search for more of them begins.
+const NEAR_BYTES: usize = 4;
+
 /// One client's unfinished line.
 #[derive(Debug, Default)]
 pub struct Frame {
@@ -121,8 +124,13 @@ impl Frame {
             0 => last_kept() == Some(b'\r'),
             _ => input[at - 1] == b'\r',
         };
-        let end =
-            memchr::memchr2_iter(b'\n', 0, input).find(|&at| input[at] == b'\n' || after_cr(at));
+        let mut end = lf_or_nul(input, 0);
+        while let Some(at) = end
+            && input[at] == 0
+            && !after_cr(at)
+        {
+            end = lf_or_nul(input, at + 1);
+        }
         #[cfg(any(test, fuzzing))]
         {
             self.searched_bytes += end.map_or(input.len(), |end| end + 1);
@@ -181,6 +189,16 @@ impl Frame {
             self.partial = None;
         }
     }
+}
+
+/// Where the first LF or NUL is from `from` on. To begin a vectorised search costs more than a short line, so the first
+/// bytes are looked at one by one.
+fn lf_or_nul(input: &[u8], from: usize) -> Option<usize> {
+    let (near, far) = input[from..].split_at(NEAR_BYTES.min(input.len() - from));
+    near.iter()
+        .position(|&byte| byte == b'\n' || byte == 0)
+        .or_else(|| Some(near.len() + memchr::memchr2(b'\n', 0, far)?))
+        .map(|n| from + n)
 }
 
 #[cfg(test)]
