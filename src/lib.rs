@@ -30,3 +30,6 @@ pub mod net;
 pub mod bench;
 pub mod cli;
 pub mod journal;
+
+#[cfg(test)]
+mod seeds;
