@@ -8,7 +8,7 @@
 //!
 //! On a machine that has other things to do the column `fastest` is the one to compare.
 //!
-//! Lines pass the framing in a tenth of the time that the whole hub takes for them, so that a regression of the framing
+//! Lines pass the framing in a fifth of the time that the whole hub takes for them, so that a regression of the framing
 //! would drown in a measurement of [`Hub::receive`]. Its module is private and is to stay so. But a leaf knows of no
 //! other part of the hub than its limits: it is compiled here once more, from the same file with the same flags, and
 //! nothing of the library has to be opened for that. What more than a leaf takes part in is measured through the

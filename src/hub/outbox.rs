@@ -241,7 +241,7 @@ impl Outbox {
     }
 
     /// All that goes out, if it is one stretch of the log and nothing else. So it is for nearly every member that a line
-    /// goes to, and the way by `segments` costs as much as all the rest of a visit.
+    /// goes to, and the way by `segments` costs half as much as all the rest of a visit.
     fn only_log(&self, until: u64) -> Option<Range<u64>> {
         let nothing_else = self.private.is_none() && self.own.is_none() && self.skipped_lines == 0;
         (nothing_else && self.cursor < until).then_some(self.cursor..until)
