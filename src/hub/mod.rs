@@ -430,6 +430,42 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_is_counted_and_who_is_refused() {
+        let mut yard = Yard::new(Limits {
+            clients_max: 2,
+            ..Limits::default()
+        });
+        let (a, b) = (yard.join(), yard.join());
+        assert!(yard.knock(Wire::Chat).is_err());
+        let totals = yard.hub.totals();
+        assert_eq!((totals.connections, totals.refused_connections), (2, 1));
+        assert_eq!((a.serial(), b.serial()), (1, 2));
+    }
+
+    #[test]
+    fn members_and_those_who_are_owed_something_of_their_own_take_turns() {
+        let mut yard = Yard::new(Limits::default());
+        let ids: Vec<ConnId> = (0..6).map(|_| yard.join()).collect();
+        yard.settle();
+        yard.send(ids[0], b"news\n");
+        yard.send(ids[4], b"/help\n");
+        yard.send(ids[5], b"/help\n");
+        let visits: Vec<ConnId> = (0..4)
+            .map(|_| yard.hub.next_owed(yard.now).unwrap())
+            .collect();
+        let of_their_own = [ids[4], ids[5]];
+        assert!(
+            [visits[0], visits[2]] == of_their_own || [visits[1], visits[3]] == of_their_own,
+            "{visits:?}"
+        );
+        assert!(yard.hub.has_owed());
+        yard.flush();
+        assert!(!yard.hub.has_owed());
+        yard.send(ids[4], b"/help\n");
+        assert!(yard.hub.has_owed(), "something of its own is enough");
+    }
+
+    #[test]
     fn what_is_discarded_is_counted() {
         let mut yard = Yard::new(Limits {
             line_bytes_max: 64,
