@@ -342,6 +342,28 @@ mod tests {
     }
 
     #[test]
+    fn a_room_is_told_who_comes_and_goes_while_it_is_no_larger_than_the_limit() {
+        let mut yard = Yard::new(Limits {
+            announce_members_max: 2,
+            ..Limits::default()
+        });
+        let told = |yard: &mut Yard, id| {
+            yard.pass(2_000_000);
+            yard.read(id)
+        };
+        let first = yard.join();
+        assert_eq!(told(&mut yard, first), "", "nobody else is there");
+        let second = yard.join();
+        assert_eq!(told(&mut yard, first), "* joined: guest2 (2 here)\n");
+        let third = yard.join();
+        assert_eq!(told(&mut yard, first), "", "three are too many");
+        yard.hub.disconnect(yard.now, third);
+        assert_eq!(told(&mut yard, first), "* left: guest3 (2 here)\n");
+        yard.hub.disconnect(yard.now, second);
+        assert_eq!(told(&mut yard, first), "* left: guest2 (1 here)\n");
+    }
+
+    #[test]
     fn history_is_what_was_said_last_and_outlives_the_members() {
         let mut yard = Yard::new(Limits {
             history_lines: 3,

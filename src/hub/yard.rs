@@ -150,6 +150,10 @@ impl Yard {
                 assert!(client.outbox.cursor() >= room.log.start());
             }
             assert!(room.log.live_bytes() <= hub.limits.room_log_bytes_max);
+            let stalled = room.stalled.iter().enumerate();
+            for (at, id) in stalled {
+                assert!(!room.stalled[..at].contains(id), "{id:?} waits twice");
+            }
             assert_eq!(
                 room.carousel.is_turning(),
                 hub.turning
