@@ -280,6 +280,7 @@ mod tests {
             assert_eq!(got, Err(why), "{name}");
         }
         assert!(nickname("*").is_err() && nickname("!").is_err());
+        assert!(nickname("x\u{301}\u{301}").is_ok());
         assert!(nickname("guesthouse").is_ok() && nickname("x\u{301}\u{301}\u{301}").is_err());
     }
 

@@ -376,6 +376,25 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_and_what_is_held_is_counted() {
+        let (mut log, mut outbox) = (log(), Outbox::default());
+        outbox.enter(&mut log, 0);
+        assert_eq!((outbox.private_bytes(), outbox.memory_bytes()), (0, 0));
+        outbox.push_private(|out| out.extend_from_slice(b"12345\n"));
+        say(&mut log, "another's");
+        let own = say(&mut log, "its own");
+        outbox.said(&mut log, own);
+        assert_eq!(outbox.private_bytes(), 6);
+        assert_eq!(outbox.memory_bytes(), 6 + 16);
+        assert_eq!(write(&mut outbox, &mut log, 4), "1234");
+        // The memory is given back when all of it is written.
+        assert_eq!(outbox.private_bytes(), 2);
+        assert_eq!(outbox.memory_bytes(), 6 + 16);
+        drain(&mut outbox, &mut log, 100);
+        assert_eq!(outbox.private_bytes(), 0);
+    }
+
+    #[test]
     fn a_skip_finishes_the_line_in_flight_and_counts_the_lines_of_others() {
         for cut in 0..4 {
             let (mut log, mut outbox) = (log(), Outbox::default());
