@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
-use crate::ear::Tally;
-use crate::lab::{ANNOUNCED_AFTER, Lab};
-use crate::load::{Arrival, Load};
-use crate::report::{
+use crate::lab::ear::Tally;
+use crate::lab::load::{Arrival, Load};
+use crate::lab::report::{
     BYTES, Goal, MEBIBYTE, MEBIBYTES, MEMBERS, MILLISECONDS, Report, SECONDS, milliseconds, number,
 };
-use crate::server::Server;
+use crate::lab::server::Server;
+use crate::lab::{ANNOUNCED_AFTER, Lab, Outcome};
 
 /// Connections on their way at once. Each is made and greeted within a fraction of a millisecond, so this keeps the
 /// server busy, and its backlog is not what is measured.
@@ -66,7 +65,8 @@ pub(crate) fn storm(lab: &Lab, report: &mut Report) -> Outcome<()> {
         MEMBERS,
         Goal::MustBe(others as f64),
     );
-    server.note_company(report)
+    report.note_if(server.company()?);
+    Ok(())
 }
 
 /// What one member is sent about all those who join.

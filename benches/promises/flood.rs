@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
-use crate::ear::{STAMP, StampEar};
-use crate::lab::{ANNOUNCED_AFTER, Lab};
-use crate::load::{Arrival, Load};
-use crate::report::{Goal, LINES, MILLISECONDS, Report, Rounds, milliseconds};
-use crate::server::Server;
+use crate::lab::ear::{STAMP, StampEar};
+use crate::lab::load::{Arrival, Load};
+use crate::lab::report::{Goal, LINES, MILLISECONDS, Report, Rounds, milliseconds};
+use crate::lab::server::Server;
+use crate::lab::{ANNOUNCED_AFTER, Lab, Outcome};
 
 /// The clients, by number; those that flood come after them.
 const SPEAKER: usize = 0;
@@ -91,5 +90,6 @@ fn flood_by(flooders: usize, p99_goal: Goal, lab: &Lab, report: &mut Report) -> 
         LINES,
         Goal::AtMost(0.0),
     );
-    server.note_company(report)
+    report.note_if(server.company()?);
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench promises                     every scenario at full size, some minutes
-//! cargo bench --bench promises -- fanout idle      only these
+//! cargo bench --bench promises -- storm idle       only these
 //! cargo bench --bench promises -- --short          every scenario at a reduced size, under a minute
 //! ```
 //!
@@ -11,34 +11,24 @@
 //! what was measured, what was aimed at, and whether it was met. A missed goal is a result; the exit status is 1
 //! only if something could not be measured, or if lines were lost and not accounted for.
 //!
-//! To read it, begin with `load.rs` (the clients) and `server.rs` (the child and what it costs), then a scenario.
-//! Linux only: what a process has used is read from `/proc`. Nothing here is linked with the server's own code: what is
-//! measured is what a user would run.
+//! To read it, begin with the lab (`load.rs`: the clients; `server.rs`: the child and what it costs), then a scenario.
+//! What a line costs beside other servers is measured by `cargo bench --bench fanout`.
 
+mod calls;
 mod crowd;
-mod ear;
-mod fanout;
 mod flood;
-mod floor;
+#[path = "../lab/mod.rs"]
 mod lab;
-mod load;
 mod numbered;
-mod report;
 mod room;
-mod server;
 mod slow;
 mod strace;
 
 use std::env;
-use std::error::Error;
 use std::process::ExitCode;
 
-use floor::Piece;
-use lab::Lab;
-use report::Report;
-
-/// The result of whatever can fail here; an error's text is made to be read in the report.
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+use lab::report::Report;
+use lab::{Lab, Outcome};
 
 /// A thing to measure: its name on the command line, its headline, and the code that does it.
 struct Scenario {
@@ -50,19 +40,9 @@ struct Scenario {
 /// All that can be measured, in the order in which it is.
 const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "fanout",
-        headline: "one sender, 1,000 receivers: CPU beside a bare send loop",
-        run: fanout::fanout,
-    },
-    Scenario {
-        name: "senders",
-        headline: "64 senders at the same moment, 1,000 members",
-        run: fanout::senders,
-    },
-    Scenario {
         name: "syscalls",
-        headline: "what the server asks of the kernel for one line",
-        run: fanout::syscalls,
+        headline: "what the server asks of the kernel for a line",
+        run: calls::syscalls,
     },
     Scenario {
         name: "idle",
@@ -98,8 +78,6 @@ const SCENARIOS: &[Scenario] = &[
 
 /// What the command line asked for.
 enum Wish {
-    /// Be the bare loop that fan-out is compared with.
-    Floor { piece: Piece, receivers: usize },
     /// Measure these.
     Measure {
         chosen: Vec<&'static Scenario>,
@@ -112,7 +90,6 @@ enum Wish {
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let finished = match understand(&arguments) {
-        Ok(Wish::Floor { piece, receivers }) => floor::serve(piece, receivers).map(|()| true),
         Ok(Wish::Measure { chosen, short }) => measure(&chosen, short),
         Ok(Wish::Nothing) => {
             println!("nothing measured: run `cargo bench --bench promises`");
@@ -131,14 +108,6 @@ fn main() -> ExitCode {
 }
 
 fn understand(arguments: &[String]) -> Outcome<Wish> {
-    if let [first, piece, receivers] = arguments
-        && first == floor::ARGUMENT
-    {
-        return Ok(Wish::Floor {
-            piece: piece.parse()?,
-            receivers: receivers.parse()?,
-        });
-    }
     if !arguments.iter().any(|argument| argument == "--bench") {
         return Ok(Wish::Nothing);
     }

@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
-use crate::ear::{Ear, Line, Lines};
-use crate::load::Load;
+use crate::lab::Outcome;
+use crate::lab::ear::{Ear, Line, Lines};
+use crate::lab::load::Load;
 
 /// A line as it is sent, newline included.
 pub(crate) const LINE_BYTES: usize = 1000;

@@ -3,12 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
-use crate::lab::{ANNOUNCED_AFTER, Lab, PATIENCE};
-use crate::load::{Arrival, Load};
+use crate::lab::load::{Arrival, Load};
+use crate::lab::report::{Goal, LINES, Report, number};
+use crate::lab::server::Server;
+use crate::lab::{ANNOUNCED_AFTER, Lab, Outcome, PATIENCE};
 use crate::numbered::{LINE_BYTES, Source, Witness};
-use crate::report::{Goal, LINES, Report, number};
-use crate::server::Server;
 
 /// The clients of a room: one speaks, four read all that comes, the last is slow.
 const SENDER: usize = 0;

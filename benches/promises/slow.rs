@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
-use crate::lab::Lab;
-use crate::load::Load;
+use crate::lab::load::Load;
+use crate::lab::report::{
+    Goal, LINES, MEBIBYTE, MEBIBYTES, MILLISECONDS, Report, milliseconds, number,
+};
+use crate::lab::server::Server;
+use crate::lab::{Lab, Outcome};
 use crate::numbered::{LINE_BYTES, Witness};
-use crate::report::{Goal, LINES, MEBIBYTE, MEBIBYTES, MILLISECONDS, Report, milliseconds, number};
 use crate::room::{HEALTHY, Pace, Room, SLOW, all_readers, nothing};
-use crate::server::Server;
 
 /// The pace of a sender that keeps one.
 const BYTES_A_SECOND: f64 = 30e6;
@@ -74,7 +75,8 @@ pub(crate) fn slow(lab: &Lab, report: &mut Report) -> Outcome<()> {
         most,
     );
     room.report_accounts("skip", sent, report);
-    room.server.note_company(report)
+    report.note_if(room.server.company()?);
+    Ok(())
 }
 
 /// As fast as it goes, under the two policies that let everybody stay.
@@ -96,7 +98,8 @@ fn full_speed_skipping(lab: &Lab, lines: u64, report: &mut Report) -> Outcome<()
     room.account(lines, &all_readers(), &mut nothing)?;
     let sent = room.say_one_more(lines)?;
     room.report_accounts("skip", sent, report);
-    room.server.note_company(report)
+    report.note_if(room.server.company()?);
+    Ok(())
 }
 
 /// One member reads slowly, but it does read: nobody loses anything, and the sender is as fast as the slow one.
@@ -120,7 +123,8 @@ fn full_speed_waiting(lab: &Lab, lines: u64, report: &mut Report) -> Outcome<()>
     room.report_accounts("wait", sent, report);
     let lost = room.lost_to(all_readers());
     report.row("wait: lost to anyone", lost, LINES, Goal::MustBe(0.0));
-    room.server.note_company(report)
+    report.note_if(room.server.company()?);
+    Ok(())
 }
 
 /// Says how fast all lines went from the sender to every reader that was awaited.

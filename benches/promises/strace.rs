@@ -6,8 +6,8 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Outcome;
-use crate::server::{Server, read_line};
+use crate::lab::Outcome;
+use crate::lab::server::{Server, read_line};
 
 /// The calls that read from a connection, that write to one, and that wait for something to happen.
 pub(crate) const READS: &[&str] = &["read", "readv", "recvfrom", "recvmsg"];

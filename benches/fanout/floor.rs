@@ -13,8 +13,8 @@ use std::time::Duration;
 use memchr::{memchr, memrchr};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::Outcome;
-use crate::server::LISTENING_ON;
+use crate::lab::Outcome;
+use crate::lab::server::LISTENING_ON;
 
 /// The hidden argument that makes this program the floor. A [`Piece`] and how many receivers follow it.
 pub(crate) const ARGUMENT: &str = "floor";

@@ -210,6 +210,13 @@ impl Report {
         println!("  {text}");
     }
 
+    /// Prints a remark if there is one.
+    pub(crate) fn note_if(&mut self, text: Option<String>) {
+        if let Some(text) = text {
+            self.note(&text);
+        }
+    }
+
     /// Prints that something could not be measured, which fails the run.
     pub(crate) fn failure(&mut self, problem: &str) {
         self.failures += 1;

@@ -8,15 +8,13 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use memchr::memchr;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
-use crate::Outcome;
-use crate::ear::Ear;
-use crate::lab::PATIENCE;
+use super::ear::Ear;
+use super::{Outcome, PATIENCE};
 
 /// Bytes asked for in one `read`; what comes is nearly always less, which says that the socket is empty.
 const READ_BYTES: usize = 256 * 1024;
@@ -34,13 +32,36 @@ pub(crate) enum Arrival {
     Connected,
     /// When the server has sent it a whole line.
     Greeted,
+    /// When the server has answered what the client says as soon as the connection stands.
+    Answered {
+        /// What the client of this number says.
+        hello: fn(usize) -> Vec<u8>,
+        /// What the answer holds, and nothing before it does.
+        answer: &'static [u8],
+    },
+}
+
+impl Arrival {
+    /// What the server's part of it ends with; empty if it has none.
+    fn answer(self) -> &'static [u8] {
+        match self {
+            Self::Connected => b"",
+            Self::Greeted => b"\n",
+            Self::Answered { answer, .. } => answer,
+        }
+    }
 }
 
 /// One connection.
 struct Client<E> {
     stream: TcpStream,
     ear: E,
-    /// Whether it has arrived, in its load's sense of [`Arrival`].
+    arrival: Arrival,
+    /// What it still has to say before it can arrive.
+    hello: Vec<u8>,
+    /// How many bytes of the answer that it waits for have come, one after the other.
+    answered: usize,
+    /// Whether it has arrived, in the sense of its `arrival`.
     arrived: bool,
     /// False after a write that the socket did not take whole, until the poll says that there is room again.
     writable: bool,
@@ -48,17 +69,10 @@ struct Client<E> {
     reading: bool,
 }
 
-/// What a look at a socket came to.
-struct Heard {
-    /// Said lines, as its ear counts them.
-    lines: u64,
-    /// Whether any line at all, or the end of one, was among it.
-    a_newline: bool,
-}
-
 /// All clients of one server. A client is known by its number: the first admitted is 0.
 pub(crate) struct Load<E> {
     server: SocketAddr,
+    /// How those arrive who are let in from now on.
     arrival: Arrival,
     poll: Poll,
     events: Events,
@@ -86,6 +100,11 @@ impl<E: Ear> Load<E> {
             doze: DOZE,
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
         })
+    }
+
+    /// Those who are let in from now on arrive like this.
+    pub(crate) fn let_arrive(&mut self, arrival: Arrival) {
+        self.arrival = arrival;
     }
 
     /// From now on the load asks for events without ever sleeping.
@@ -121,15 +140,23 @@ impl<E: Ear> Load<E> {
     pub(crate) fn connect(&mut self) -> Outcome<()> {
         let mut stream = connect_from(source_address(self.clients.len()), self.server)?;
         stream.set_nodelay(true)?;
-        let token = Token(self.clients.len());
+        let id = self.clients.len();
+        let token = Token(id);
         self.poll.registry().register(
             &mut stream,
             token,
             Interest::READABLE | Interest::WRITABLE,
         )?;
+        let hello = match self.arrival {
+            Arrival::Connected | Arrival::Greeted => Vec::new(),
+            Arrival::Answered { hello, .. } => hello(id),
+        };
         self.clients.push(Client {
             stream,
             ear: E::default(),
+            arrival: self.arrival,
+            hello,
+            answered: 0,
             arrived: false,
             writable: false,
             reading: true,
@@ -147,23 +174,12 @@ impl<E: Ear> Load<E> {
             let Token(id) = event.token();
             let client = &mut self.clients[id];
             client.writable |= event.is_writable();
-            let mut heard = Heard {
-                lines: 0,
-                a_newline: false,
-            };
-            if event.is_readable() && client.reading {
-                heard = client
-                    .read_all(&mut self.scratch)
-                    .map_err(|error| format!("client {id}: {error}"))?;
-                self.heard += heard.lines;
-            }
-            if !client.arrived {
-                client.arrived = match self.arrival {
-                    Arrival::Connected => client.writable,
-                    Arrival::Greeted => heard.a_newline,
-                };
-                self.arrived += usize::from(client.arrived);
-            }
+            let was_there = client.arrived;
+            let heard = client
+                .attend(event.is_readable(), &mut self.scratch)
+                .map_err(|error| format!("client {id}: {error}"))?;
+            self.heard += heard;
+            self.arrived += usize::from(client.arrived && !was_there);
         }
         Ok(())
     }
@@ -233,14 +249,14 @@ impl<E: Ear> Load<E> {
     pub(crate) fn resume_reading(&mut self, id: usize) -> Outcome<()> {
         let client = &mut self.clients[id];
         client.reading = true;
-        self.heard += client.read_all(&mut self.scratch)?.lines;
+        self.heard += client.read_all(&mut self.scratch)?;
         Ok(())
     }
 
     /// Reads once, no more than `bytes_max`, for a client that does not read by itself.
     pub(crate) fn sip(&mut self, id: usize, bytes_max: usize) -> Outcome<()> {
         if let Some((_, heard)) = self.clients[id].read_once(&mut self.scratch[..bytes_max])? {
-            self.heard += heard.lines;
+            self.heard += heard;
         }
         Ok(())
     }
@@ -292,16 +308,28 @@ fn connect_from(source: SocketAddr, server: SocketAddr) -> io::Result<TcpStream>
 }
 
 impl<E: Ear> Client<E> {
+    /// Does what an event asks for: says hello, and reads; the said lines that came.
+    fn attend(&mut self, readable: bool, scratch: &mut [u8]) -> io::Result<u64> {
+        if self.writable && !self.hello.is_empty() {
+            let taken = self.stream.write(&self.hello)?;
+            self.hello.drain(..taken);
+        }
+        let heard = if readable && self.reading {
+            self.read_all(scratch)?
+        } else {
+            0
+        };
+        let answered = self.answered == self.arrival.answer().len();
+        self.arrived |= self.writable && answered;
+        Ok(heard)
+    }
+
     /// Reads until the socket is empty. A read that did not fill the scratch says so as well as `WouldBlock` would
     /// (epoll(7), question 9; no server here sends urgent data), and halves the calls that the load makes.
-    fn read_all(&mut self, scratch: &mut [u8]) -> io::Result<Heard> {
-        let mut all = Heard {
-            lines: 0,
-            a_newline: false,
-        };
+    fn read_all(&mut self, scratch: &mut [u8]) -> io::Result<u64> {
+        let mut all = 0;
         while let Some((bytes, heard)) = self.read_once(scratch)? {
-            all.lines += heard.lines;
-            all.a_newline |= heard.a_newline;
+            all += heard;
             if bytes < scratch.len() {
                 break;
             }
@@ -309,21 +337,36 @@ impl<E: Ear> Client<E> {
         Ok(all)
     }
 
-    /// Reads once: how many bytes and what they meant, or `None` when there was nothing.
-    fn read_once(&mut self, scratch: &mut [u8]) -> io::Result<Option<(usize, Heard)>> {
+    /// Reads once: how many bytes and how many said lines, or `None` when there was nothing.
+    fn read_once(&mut self, scratch: &mut [u8]) -> io::Result<Option<(usize, u64)>> {
         loop {
             match self.stream.read(scratch) {
                 Ok(0) => return Err(io::Error::other("the server has closed the connection")),
                 Ok(bytes) => {
                     let heard = &scratch[..bytes];
-                    let a_newline = !self.arrived && memchr(b'\n', heard).is_some();
-                    let lines = self.ear.hear(Instant::now(), heard);
-                    return Ok(Some((bytes, Heard { lines, a_newline })));
+                    if !self.arrived {
+                        self.look_for_answer(heard);
+                    }
+                    return Ok(Some((bytes, self.ear.hear(Instant::now(), heard))));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Looks for the answer in what may be cut anywhere. No answer that is waited for begins within itself.
+    fn look_for_answer(&mut self, heard: &[u8]) {
+        let answer = self.arrival.answer();
+        for &byte in heard {
+            if self.answered == answer.len() {
+                return;
+            }
+            if byte != answer[self.answered] {
+                self.answered = 0;
+            }
+            self.answered += usize::from(byte == answer[self.answered]);
         }
     }
 }

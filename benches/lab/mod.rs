@@ -1,5 +1,17 @@
-//! The conditions of every measurement: sizes, cores, descriptors, patience. Nothing here talks to a server.
+//! What every bench stands on: the conditions of a measurement (sizes, cores, descriptors, patience), here; the clients
+//! ([`load`], [`ear`]), the server as a child process ([`server`]), and the rows of its report ([`report`]).
+//!
+//! A bench mounts this folder as its module `lab`. Nothing here is linked with the server's own code: what is measured
+//! is what a user would run. Linux only: what a process has used is read from `/proc`.
 
+#![allow(dead_code, reason = "each bench needs its own part of the lab")]
+
+pub(crate) mod ear;
+pub(crate) mod load;
+pub(crate) mod report;
+pub(crate) mod server;
+
+use std::error::Error;
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -7,7 +19,8 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::Outcome;
+/// The result of whatever can fail here; an error's text is made to be read in the report.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// How long anything is waited for before the wait becomes an error.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
@@ -66,6 +79,11 @@ impl Lab {
     /// Whether the load may keep its core busy without taking time from the server.
     pub(crate) fn load_has_its_own_core(&self) -> bool {
         matches!(self.cores, Cores::Apart { .. })
+    }
+
+    /// The limit on descriptors that this process and its children have.
+    pub(crate) fn descriptors(&self) -> u64 {
+        self.descriptors
     }
 
     /// Runs `start` on the server's core, so that the child born there stays there with all its threads.

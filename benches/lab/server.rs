@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{self, ErrorKind, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,10 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 
-use crate::Outcome;
-use crate::floor::{self, Piece};
-use crate::lab::{Lab, PATIENCE};
-use crate::report::Report;
+use super::{Lab, Outcome, PATIENCE};
 
 /// What a server prints before the address it listens on.
 pub(crate) const LISTENING_ON: &str = "listening on ";
@@ -49,23 +46,11 @@ impl Server {
         Self::start(lab, command)
     }
 
-    /// Starts this very program as the floor.
-    pub(crate) fn floor(lab: &Lab, piece: Piece, receivers: usize) -> Outcome<Self> {
-        let mut command = Command::new(env::current_exe()?);
-        command.args([floor::ARGUMENT, piece.argument(), &receivers.to_string()]);
-        Self::start(lab, command)
-    }
-
-    fn start(lab: &Lab, mut command: Command) -> Outcome<Self> {
+    /// Starts a program that prints [`LISTENING_ON`] and its address.
+    pub(crate) fn start(lab: &Lab, mut command: Command) -> Outcome<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let child = lab.on_server_core(|| command.spawn()).map_err(|error| {
-            format!("cannot start {}: {error}", command.get_program().display())
-        })?;
         // From here on the child is ended by `drop`, whatever happens.
-        let mut server = Self {
-            child,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-        };
+        let mut server = Self::spawn(lab, command, SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let mut output = server
             .child
             .stdout
@@ -78,6 +63,33 @@ impl Server {
         server.address = address.parse()?;
         server.child.stdout = Some(output);
         Ok(server)
+    }
+
+    /// Starts a program that has been told to listen on this address, and waits until it does.
+    pub(crate) fn start_at(lab: &Lab, mut command: Command, address: SocketAddr) -> Outcome<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut server = Self::spawn(lab, command, address)?;
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = TcpStream::connect(address) {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(format!("it ended at once ({status})").into());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("it does not listen on {address}: {error}").into());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(server)
+    }
+
+    fn spawn(lab: &Lab, mut command: Command, address: SocketAddr) -> Outcome<Self> {
+        let child = lab.on_server_core(|| command.spawn()).map_err(|error| {
+            format!("cannot start {}: {error}", command.get_program().display())
+        })?;
+        Ok(Self { child, address })
     }
 
     /// The process, for signals and tracers.
@@ -98,22 +110,19 @@ impl Server {
         Ok(total)
     }
 
-    /// Says so in the report when the server did not have its core to itself: the figures are rough then.
-    pub(crate) fn note_company(&self, report: &mut Report) -> Outcome<()> {
+    /// A remark for the report when the server did not have its core to itself: the figures are rough then.
+    pub(crate) fn company(&self) -> Outcome<Option<String>> {
         let schedstat = fs::read_to_string(self.proc("schedstat")).unwrap_or_default();
         let mut fields = schedstat.split(' ').map(str::parse::<f64>);
         // A kernel without scheduling statistics cannot tell.
         let (Some(used), Some(waited)) = (fields.next(), fields.next()) else {
-            return Ok(());
+            return Ok(None);
         };
         let (used, waited) = (used?, waited?);
         let percent = 100.0 * waited / (used + waited);
-        if percent > WAITED_PERCENT_MAX {
-            report.note(&format!(
-                "NOT ALONE: the server waited for its core {percent:.0} % of the time"
-            ));
-        }
-        Ok(())
+        Ok((percent > WAITED_PERCENT_MAX).then(|| {
+            format!("NOT ALONE: the server waited for its core {percent:.0} % of the time")
+        }))
     }
 
     /// Resident memory in bytes, exact where the kernel sums it up (`smaps_rollup`), else as its counters say.
@@ -129,17 +138,26 @@ impl Server {
 
     fn wait_until_asleep(&self) -> Outcome<()> {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            let stat = fs::read_to_string(self.proc("stat"))?;
+        while self.is_running()? {
+            if Instant::now() > deadline {
+                return Err(format!("the server is still busy after {PATIENCE:?}").into());
+            }
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// Whether any thread of the process is on a core or would like to be.
+    fn is_running(&self) -> Outcome<bool> {
+        for thread in fs::read_dir(self.proc("task"))? {
+            let stat = fs::read_to_string(thread?.path().join("stat"))?;
             match after_name(&stat).next() {
-                Some("R") if Instant::now() > deadline => {
-                    return Err(format!("the server is still busy after {PATIENCE:?}").into());
-                }
-                Some("R") => thread::yield_now(),
+                Some("R") => return Ok(true),
                 Some("Z" | "X") | None => return Err("the server has ended".into()),
-                Some(_) => return Ok(()),
+                Some(_) => {}
             }
         }
+        Ok(false)
     }
 
     fn proc(&self, file: &str) -> String {
