@@ -110,6 +110,7 @@ impl Log {
             line.len().checked_sub(1),
             "one line, ended once"
         );
+        debug_assert!(line.len() <= line_bytes_max, "no longer than was said");
         self.lines += 1;
         let end = self.end();
         let mut next = self.first_block + self.blocks.len() as u64;

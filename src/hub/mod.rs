@@ -571,7 +571,9 @@ mod tests {
     fn an_id_is_a_token_and_the_tokens_above_are_free() {
         let id = ConnId::new(7, 9);
         assert_eq!(ConnId::from_token(id.to_token()), Some(id));
-        assert_eq!(id.slot(), 7);
+        assert_eq!((id.slot(), id.serial()), (7, 9));
+        let high = ConnId::new(1_000_000, u32::MAX);
+        assert_eq!(ConnId::from_token(high.to_token()), Some(high));
         assert_eq!(ConnId::from_token(usize::MAX), None);
         assert_eq!(ConnId::from_token(ConnId::SLOT_MAX as usize + 1), None);
     }
@@ -751,5 +753,12 @@ mod tests {
         assert_eq!(yard.knock(Wire::Chat), Err(Refusal::Full(3)));
         yard.hub.disconnect(yard.now, a);
         assert!(yard.knock(Wire::Chat).is_ok());
+        for (refusal, told) in [
+            (Refusal::Full(3), "server is full: 3 connections"),
+            (Refusal::PerAddress(2), "2 connections from your address"),
+            (Refusal::ShuttingDown, "server is shutting down"),
+        ] {
+            assert!(refusal.to_string().contains(told), "{refusal}");
+        }
     }
 }

@@ -274,6 +274,18 @@ mod tests {
     }
 
     #[test]
+    fn who_has_been_given_all_loses_nothing_more() {
+        let (mut yard, ids) = settled(small(SlowPolicy::Skip), 2);
+        yard.hub.finish(yard.now, ids[1]);
+        for i in 0..1000 {
+            yard.say(ids[0], format!("line {i} {}\n", "x".repeat(100)).as_bytes());
+            yard.flush_only(&[ids[0]], |_, _| {});
+        }
+        assert_eq!(yard.hub.totals().skipped_lines, 0);
+        assert_eq!(yard.reap(), [ids[1]]);
+    }
+
+    #[test]
     fn a_slow_raw_member_that_has_finished_is_given_lines_up_to_the_first_that_it_lost() {
         // Overtaken beyond what it was to be given, and within that.
         for (owed, more) in [(100, 900), (380, 100)] {

@@ -373,9 +373,10 @@ fn listed(entries: &[String], total: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ConnId;
     use super::super::limits::Limits;
     use super::super::yard::Yard;
+    use super::super::{ConnId, Wire};
+    use super::listed;
 
     /// Two clients, and what each receives when the first says something.
     struct Two(Yard, ConnId, ConnId);
@@ -438,6 +439,44 @@ mod tests {
             "kim: good night\n",
         );
         assert_eq!(two.0.reap(), [two.1]);
+        // Three lines, an action, a last word.
+        assert_eq!(two.0.hub.totals().lines, 5);
+    }
+
+    #[test]
+    fn a_list_says_how_many_it_leaves_out() {
+        let entries = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(listed(&entries, 2), "a, b");
+        assert_eq!(listed(&entries, 1205), "a, b, and 1,203 more");
+    }
+
+    #[test]
+    fn what_grows_most_when_it_is_shown_finds_its_room() {
+        let mut two = Two::new();
+        // As long as a name may be.
+        let name = "\u{d55c}".repeat(24);
+        two.expect(
+            &format!("/nick {name}"),
+            &format!("* you are now {name}\n"),
+            &format!("* renamed: guest1 -> {name}\n"),
+        );
+        let escapes = "\u{1b}".repeat(8000);
+        let shown = "\u{241b}".repeat(8000);
+        two.expect(&escapes, "", &format!("{name}: {shown}\n"));
+        two.expect(
+            &format!("/me {escapes}"),
+            "",
+            &format!("* {name} {shown}\n"),
+        );
+    }
+
+    #[test]
+    fn on_a_raw_connection_a_line_is_a_line() {
+        let mut yard = Yard::new(Limits::default());
+        let [a, b] = [(); 2].map(|()| yard.knock(Wire::Raw).unwrap());
+        yard.send(a, b"/nick kim\n//x\n");
+        assert_eq!(yard.read(b), "/nick kim\n//x\n");
+        assert_eq!(yard.read(a), "");
     }
 
     #[test]

@@ -290,6 +290,19 @@ mod tests {
     }
 
     #[test]
+    fn forgetting_who_came_does_not_shorten_the_silence() {
+        let mut arrivals = Arrivals::default();
+        arrivals.note(&"kim", Some(3));
+        arrivals.announce(Now::from_micros(5), 2);
+        arrivals.note(&"lee", Some(4));
+        let due = arrivals.due();
+        arrivals.forget();
+        assert_eq!(arrivals.due(), None);
+        arrivals.note(&"han", Some(5));
+        assert_eq!(arrivals.due(), due);
+    }
+
+    #[test]
     fn everybody_is_visited_after_the_last_line_wherever_the_carousel_stood() {
         for members in 1..6u32 {
             for said_after in 0..12 {

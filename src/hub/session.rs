@@ -387,6 +387,9 @@ mod tests {
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(Knock::Http)),
             (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", Some(Knock::Tls)),
             (b"GET a life\n", None),
+            (b"get / HTTP/1.1\n", None),
+            (b" / HTTP/1.1\n", None),
+            (b"GET / HTTP/1.1 please\n", None),
             (b"I said GET / HTTP/1.1\n", None),
             (b"hello\nGET / HTTP/1.1\n", None),
         ] {
@@ -408,6 +411,23 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn only_an_unfinished_line_is_due_and_only_if_that_is_asked_for() {
+        let now = Now::from_micros(5);
+        let mut session = Session::new(now, Name::Guest(1), Wire::Chat);
+        let mut limits = Limits {
+            partial_after_us: 1000,
+            ..Limits::default()
+        };
+        assert_eq!(session.partial_due(&limits), None, "there is nothing");
+        session
+            .intake
+            .feed(false, b"half a line", 100, |_| Verdict::Next);
+        assert_eq!(session.partial_due(&limits), Some(now.after(1000)));
+        limits.partial_after_us = 0;
+        assert_eq!(session.partial_due(&limits), None, "nobody has asked");
     }
 
     #[test]
