@@ -1,9 +1,9 @@
 //! The floor: the least that handing a line to N receivers can cost.
 //!
-//! It is what a C programmer would write in ten minutes for a friendly world: blocking sockets, the first connection
-//! speaks, and what it says goes to all the others with one `send` each. No poll, no limits, no names, no queues;
-//! one reader that stops would stop it. Sockets are set up as madang sets up its own, so that the kernel's share of
-//! the work is the same, and the server's share is what lies above.
+//! It is what a C programmer would write in ten minutes for a friendly world: blocking sockets, the first connections
+//! speak, and what they say goes to all the others with one `send` each. No limits, no names, no queues; one reader
+//! that stops stops it, and it polls only when there is more than one to be read. Sockets are set up as madang sets up
+//! its own, so that the kernel's share of the work is the same, and the server's share is what lies above.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,12 +11,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use memchr::{memchr, memrchr};
+use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::lab::Outcome;
 use crate::lab::server::LISTENING_ON;
 
-/// The hidden argument that makes this program the floor. A [`Piece`] and how many receivers follow it.
+/// The hidden argument that makes this program the floor. What a [`Stage`] is follows it.
 pub(crate) const ARGUMENT: &str = "floor";
 
 /// What goes out with one `send`.
@@ -29,14 +30,6 @@ pub(crate) enum Piece {
 }
 
 impl Piece {
-    /// As it stands on the command line.
-    pub(crate) fn argument(self) -> &'static str {
-        match self {
-            Self::Line => "line",
-            Self::Read => "read",
-        }
-    }
-
     /// The first piece of `read`, if it holds a whole one.
     fn length(self, read: &[u8]) -> Option<usize> {
         let newline = match self {
@@ -47,14 +40,44 @@ impl Piece {
     }
 }
 
-impl FromStr for Piece {
-    type Err = String;
+/// Who is there, and what they get at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Stage {
+    pub(crate) piece: Piece,
+    /// The first to connect. They speak and are sent nothing.
+    pub(crate) speakers: usize,
+    pub(crate) receivers: usize,
+}
 
-    fn from_str(argument: &str) -> Result<Self, String> {
-        let known = [Self::Line, Self::Read]
-            .into_iter()
-            .find(|piece| piece.argument() == argument);
-        known.ok_or_else(|| format!("the floor sends no {argument:?}"))
+impl Stage {
+    /// As it stands on the command line.
+    pub(crate) fn arguments(self) -> [String; 3] {
+        let piece = match self.piece {
+            Piece::Line => "line",
+            Piece::Read => "read",
+        };
+        [
+            piece.to_owned(),
+            self.speakers.to_string(),
+            self.receivers.to_string(),
+        ]
+    }
+
+    /// From the command line, if that is what stands there.
+    pub(crate) fn parse(arguments: &[String]) -> Option<Self> {
+        let [word, piece, speakers, receivers] = arguments else {
+            return None;
+        };
+        Some(Self {
+            piece: match piece.as_str() {
+                "line" => Piece::Line,
+                "read" => Piece::Read,
+                _ => return None,
+            },
+            speakers: usize::from_str(speakers).ok()?,
+            receivers: usize::from_str(receivers).ok()?,
+        })
+        .filter(|_| word == ARGUMENT)
     }
 }
 
@@ -65,11 +88,11 @@ const RECV_BUFFER_BYTES: usize = 65_536;
 const SEGMENT_BYTES_MAX: u32 = 16 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// What is read from the sender at once. A longer line would be cut; the sender sends none.
+/// What is read from a speaker at once. A longer line would be cut; nobody sends one.
 const READ_BYTES: usize = 65_536;
 
-/// Serves one sender and its receivers until the sender leaves.
-pub(crate) fn serve(piece: Piece, receivers: usize) -> Outcome<()> {
+/// Serves the speakers and their receivers until a speaker leaves.
+pub(crate) fn serve(stage: Stage) -> Outcome<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     // Accepted sockets inherit all of it.
     let socket = SockRef::from(&listener);
@@ -81,39 +104,78 @@ pub(crate) fn serve(piece: Piece, receivers: usize) -> Outcome<()> {
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     println!("{LISTENING_ON}{}", listener.local_addr()?);
 
-    let mut sender = accept(&listener)?;
-    let mut audience = (0..receivers)
-        .map(|_| accept(&listener))
-        .collect::<io::Result<Vec<_>>>()?;
-    Ok(repeat(piece, &mut sender, &mut audience)?)
-}
-
-fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
-    listener.accept().map(|(stream, _)| stream)
+    let mut speakers = Vec::new();
+    for _ in 0..stage.speakers {
+        speakers.push(Speaker::new(listener.accept()?.0));
+    }
+    let mut audience = Vec::new();
+    for _ in 0..stage.receivers {
+        audience.push(listener.accept()?.0);
+    }
+    match repeat(stage.piece, &mut speakers, &mut audience) {
+        // A speaker has left: the clients have seen enough.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// The loop that is measured.
-fn repeat(piece: Piece, sender: &mut TcpStream, audience: &mut [TcpStream]) -> io::Result<()> {
-    let mut buffer = vec![0; READ_BYTES];
-    // buffer[..filled] has been read and not yet sent on; 0 <= filled < READ_BYTES.
-    let mut filled = 0;
+fn repeat(piece: Piece, speakers: &mut [Speaker], audience: &mut [TcpStream]) -> io::Result<()> {
     loop {
-        match sender.read(&mut buffer[filled..])? {
-            0 => return Ok(()),
-            bytes => filled += bytes,
+        if let [only] = speakers {
+            only.pass_on(piece, audience)?;
+            continue;
+        }
+        let mut ready: Vec<PollFd<'_>> = speakers
+            .iter()
+            .map(|speaker| PollFd::new(&speaker.stream, PollFlags::IN))
+            .collect();
+        poll(&mut ready, None)?;
+        let ready: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
+        for (speaker, ready) in speakers.iter_mut().zip(ready) {
+            if ready {
+                speaker.pass_on(piece, audience)?;
+            }
+        }
+    }
+}
+
+/// One who speaks.
+struct Speaker {
+    stream: TcpStream,
+    buffer: Box<[u8]>,
+    /// `buffer[..filled]` has been read and not yet sent on; 0 <= filled < READ_BYTES.
+    filled: usize,
+}
+
+impl Speaker {
+    fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            filled: 0,
+        }
+    }
+
+    /// Reads once, waiting if there is nothing, and sends on what is whole.
+    fn pass_on(&mut self, piece: Piece, audience: &mut [TcpStream]) -> io::Result<()> {
+        match self.stream.read(&mut self.buffer[self.filled..])? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            bytes => self.filled += bytes,
         }
         let mut start = 0;
-        while let Some(length) = piece.length(&buffer[start..filled]) {
+        while let Some(length) = piece.length(&self.buffer[start..self.filled]) {
             let end = start + length;
             for receiver in &mut *audience {
-                receiver.write_all(&buffer[start..end])?;
+                receiver.write_all(&self.buffer[start..end])?;
             }
             start = end;
         }
-        if start == 0 && filled == buffer.len() {
+        if start == 0 && self.filled == self.buffer.len() {
             return Err(ErrorKind::InvalidData.into());
         }
-        buffer.copy_within(start..filled, 0);
-        filled -= start;
+        self.buffer.copy_within(start..self.filled, 0);
+        self.filled -= start;
+        Ok(())
     }
 }

@@ -281,6 +281,11 @@ impl<E: Ear> Load<E> {
         &mut self.clients[id].ear
     }
 
+    /// Each client's ear, to begin anew with.
+    pub(crate) fn ears_mut(&mut self) -> impl Iterator<Item = &mut E> {
+        self.clients.iter_mut().map(|client| &mut client.ear)
+    }
+
     /// What each client has heard, in order of their numbers.
     pub(crate) fn ears(&self) -> impl Iterator<Item = &E> {
         self.clients.iter().map(|client| &client.ear)

@@ -21,6 +21,10 @@ pub(crate) const NANOSECONDS: Unit = Unit {
     suffix: "ns",
     decimals: 0,
 };
+pub(crate) const MICROSECONDS: Unit = Unit {
+    suffix: "µs",
+    decimals: 0,
+};
 pub(crate) const MILLISECONDS: Unit = Unit {
     suffix: "ms",
     decimals: 2,
@@ -115,7 +119,8 @@ impl Rounds {
         self.sorted[rank.clamp(1, self.sorted.len()) - 1]
     }
 
-    fn median(&self) -> f64 {
+    /// The middle one.
+    pub(crate) fn median(&self) -> f64 {
         self.quantile(0.5)
     }
 

@@ -1,0 +1,210 @@
+//! What has been measured, row by row and server by server. It knows nothing of how.
+
+use crate::lab::Outcome;
+use crate::lab::report::{Goal, Report, Rounds, TIMES, Unit, number};
+use crate::servers::Kind;
+
+/// What a server gave.
+pub(crate) enum Cell {
+    /// A value a round.
+    Values(Vec<f64>),
+    /// Why there is no value.
+    Remark(String),
+}
+
+impl Cell {
+    /// Adds a round; a failure takes the place of whatever there was.
+    pub(crate) fn add(&mut self, value: Outcome<f64>) {
+        match (self, value) {
+            (Self::Values(values), Ok(value)) => values.push(value),
+            (Self::Remark(_), Ok(_)) => {}
+            (cell, Err(problem)) => *cell = Self::Remark(problem.to_string()),
+        }
+    }
+
+    /// Whether rounds still make sense.
+    pub(crate) fn is_alive(&self) -> bool {
+        matches!(self, Self::Values(_))
+    }
+
+    fn values(&self) -> Option<&[f64]> {
+        match self {
+            Self::Values(values) if !values.is_empty() => Some(values),
+            Self::Values(_) | Self::Remark(_) => None,
+        }
+    }
+}
+
+/// One quantity, of every server.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) unit: Unit,
+    /// Whether it is the ratio to the floor that counts.
+    pub(crate) beside_floor: bool,
+    /// In the order of the table's servers.
+    pub(crate) cells: Vec<Cell>,
+}
+
+impl Row {
+    /// A row without values as yet.
+    pub(crate) fn new(name: &'static str, unit: Unit, beside_floor: bool, servers: usize) -> Self {
+        let cells = (0..servers).map(|_| Cell::Values(Vec::new())).collect();
+        Self {
+            name,
+            unit,
+            beside_floor,
+            cells,
+        }
+    }
+
+    /// What this server gave, if it gave anything.
+    pub(crate) fn rounds(&self, server: usize) -> Option<Rounds> {
+        Some(Rounds::of(self.cells[server].values()?.iter().copied()))
+    }
+
+    /// What one server gave over what the other gave in the same round.
+    pub(crate) fn ratio(&self, server: usize, other: usize) -> Option<Rounds> {
+        let values = self.cells[server].values()?;
+        let others = self.cells[other].values()?;
+        let ratios = values
+            .iter()
+            .zip(others)
+            .map(|(value, other)| value / other);
+        Some(Rounds::of(ratios))
+    }
+
+    /// The number that stands for a server: the median ratio to the floor where that is what counts.
+    pub(crate) fn figure(&self, server: usize) -> Option<f64> {
+        let rounds = if self.beside_floor {
+            self.ratio(server, FLOOR)?
+        } else {
+            self.rounds(server)?
+        };
+        Some(rounds.median())
+    }
+}
+
+/// What a server gave for these rows; if it failed, the reason takes the place of whatever it gave before.
+pub(crate) fn known<T>(result: Outcome<T>, rows: &mut [Row], server: usize) -> Option<T> {
+    match result {
+        Ok(known) => Some(known),
+        Err(problem) => {
+            for row in rows {
+                row.cells[server] = Cell::Remark(problem.to_string());
+            }
+            None
+        }
+    }
+}
+
+/// Where the floor and madang stand among the servers.
+pub(crate) const FLOOR: usize = 0;
+pub(crate) const MADANG: usize = 1;
+
+/// All rows.
+pub(crate) struct Table {
+    pub(crate) servers: Vec<&'static str>,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Table {
+    /// An empty table of these servers.
+    pub(crate) fn of(kinds: &[&'static Kind]) -> Self {
+        Self {
+            servers: kinds.iter().map(|kind| kind.name).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Prints a row and keeps it. The goal is madang's, for the figure that counts.
+    pub(crate) fn add(&mut self, row: Row, goal: Goal, report: &mut Report) {
+        report.note(&format!("{} ({})", row.name, row.unit.suffix));
+        for (server, name) in self.servers.iter().enumerate() {
+            let goal = if server == MADANG { goal } else { Goal::None };
+            let Some(rounds) = row.rounds(server) else {
+                let remark = match &row.cells[server] {
+                    Cell::Remark(remark) => remark,
+                    Cell::Values(_) => "not measured",
+                };
+                if server <= MADANG {
+                    report.failure(&format!("{name}: {remark}"));
+                } else {
+                    report.note(&format!("  {name}: {remark}"));
+                }
+                continue;
+            };
+            let name = format!("  {name}");
+            match row.ratio(server, FLOOR) {
+                Some(ratio) if row.beside_floor => {
+                    let note = number(rounds.median(), row.unit.decimals);
+                    let note = format!("{note} {}", row.unit.suffix);
+                    report.row_with_note(&name, ratio, TIMES, goal, &note);
+                }
+                _ => report.row(&name, rounds, row.unit, goal),
+            }
+        }
+        self.rows.push(row);
+    }
+
+    /// Holds madang's part of the last row against a peer's of the same round, if that peer was there.
+    pub(crate) fn beside(&self, peer: &str, goal: Goal, report: &mut Report) {
+        let server = self.servers.iter().position(|name| *name == peer);
+        let row = self.rows.last();
+        if let (Some(server), Some(row)) = (server, row)
+            && let Some(ratio) = row.ratio(MADANG, server)
+        {
+            report.row(&format!("  madang / {peer}"), ratio, TIMES, goal);
+        }
+    }
+
+    /// Holds madang's figure of the last row against the least that any peer has.
+    pub(crate) fn beside_peers(&self, report: &mut Report) {
+        let peers = MADANG + 1..self.servers.len();
+        let Some(row) = self.rows.last() else { return };
+        let least = peers
+            .filter_map(|peer| Some((peer, row.figure(peer)?)))
+            .min_by(|(_, left), (_, right)| left.total_cmp(right));
+        if let Some((peer, _)) = least
+            && let Some(ratio) = row.ratio(MADANG, peer)
+        {
+            let name = format!("  madang / {}, the least of the peers", self.servers[peer]);
+            report.row(&name, ratio, TIMES, Goal::Below(1.0));
+        }
+    }
+
+    /// The figures that stand for each server, as a table for README.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = format!("| | {} |\n", self.servers.join(" | "));
+        text += &format!("| --- |{}\n", " ---: |".repeat(self.servers.len()));
+        for row in &self.rows {
+            text += &format!("| {} |", row.name);
+            for server in 0..self.servers.len() {
+                text += &match row.figure(server) {
+                    None => " – |".to_owned(),
+                    Some(_) if row.beside_floor && server == FLOOR => {
+                        let value = row.rounds(server).map_or(0.0, |rounds| rounds.median());
+                        let value = number(value, row.unit.decimals);
+                        format!(" 1 ({value} {}) |", row.unit.suffix)
+                    }
+                    Some(ratio) if row.beside_floor => format!(" {} |", digits(ratio)),
+                    Some(value) => {
+                        let value = number(value, row.unit.decimals);
+                        format!(" {value} {} |", row.unit.suffix)
+                    }
+                };
+            }
+            text += "\n";
+        }
+        text
+    }
+}
+
+/// A ratio with as many digits as are worth showing.
+pub(crate) fn digits(ratio: f64) -> String {
+    let decimals = match ratio {
+        ..0.1 => 3,
+        ..10.0 => 2,
+        _ => 0,
+    };
+    format!("{} ×", number(ratio, decimals))
+}
