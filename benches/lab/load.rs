@@ -5,7 +5,7 @@
 //! client reads what comes meanwhile, unless it has been told to [`Load::stop_reading`].
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -18,8 +18,9 @@ use super::{Outcome, PATIENCE};
 
 /// Bytes asked for in one `read`; what comes is nearly always less, which says that the socket is empty.
 const READ_BYTES: usize = 256 * 1024;
-/// How many addresses the clients connect from, by turns.
-const SOURCE_ADDRESSES: usize = 8;
+/// How many addresses the clients connect from, by turns. So many that of each only a few thousand ports are taken,
+/// even by a crowd that comes and goes a million times: a port rests for a minute after each goodbye (TIME_WAIT).
+const SOURCE_ADDRESSES: usize = 64;
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1024;
 /// How long a turn waits when nothing happens, unless the load stays awake.
@@ -289,6 +290,11 @@ impl<E: Ear> Load<E> {
     /// What each client has heard, in order of their numbers.
     pub(crate) fn ears(&self) -> impl Iterator<Item = &E> {
         self.clients.iter().map(|client| &client.ear)
+    }
+
+    /// The clients' connections, in order of their numbers: from now on nobody listens. They do not block.
+    pub(crate) fn into_streams(self) -> impl Iterator<Item = net::TcpStream> {
+        self.clients.into_iter().map(|client| client.stream.into())
     }
 }
 

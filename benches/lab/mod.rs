@@ -28,6 +28,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
 /// After this long without joining or leaving a room has announced it all: arrivals are gathered for up to 1 s.
 pub(crate) const ANNOUNCED_AFTER: Duration = Duration::from_millis(1_200);
 
+/// Flags of a server that tells nobody who came and went: then there is no such news to wait for.
+pub(crate) const UNANNOUNCED: &[&str] = &["--announce-limit", "0"];
+
 /// Descriptors that a process needs besides its connections: standard streams, poll, listener, `/proc` files.
 const OTHER_DESCRIPTORS: u64 = 64;
 

@@ -136,6 +136,11 @@ impl Server {
         Ok(field_in_kib(&status, "VmRSS:").ok_or("/proc does not tell the server's memory")?)
     }
 
+    /// How many descriptors the process has open.
+    pub(crate) fn open_descriptors(&self) -> Outcome<usize> {
+        Ok(fs::read_dir(self.proc("fd"))?.count())
+    }
+
     fn wait_until_asleep(&self) -> Outcome<()> {
         let deadline = Instant::now() + PATIENCE;
         while self.is_running()? {
