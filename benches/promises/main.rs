@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench --bench promises                     every scenario at full size, some minutes
 //! cargo bench --bench promises -- storm idle       only these
-//! cargo bench --bench promises -- --short          every scenario at a reduced size, under a minute
+//! cargo bench --bench promises -- --short          every scenario at a reduced size, about a minute
 //! ```
 //!
 //! Each scenario starts its own server as a child process on one core and plays all its clients from one thread on
@@ -17,6 +17,7 @@
 mod calls;
 mod crowd;
 mod flood;
+mod growth;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod numbered;
@@ -73,6 +74,21 @@ const SCENARIOS: &[Scenario] = &[
         name: "flood",
         headline: "one member floods; do the others notice?",
         run: flood::flood,
+    },
+    Scenario {
+        name: "members",
+        headline: "what a delivery costs in rooms of ten to thousands",
+        run: growth::members,
+    },
+    Scenario {
+        name: "rooms",
+        headline: "what a delivery costs in one to a thousand rooms",
+        run: growth::rooms,
+    },
+    Scenario {
+        name: "speakers",
+        headline: "what a delivery costs when one to a thousand members speak",
+        run: growth::speakers,
     },
 ];
 
