@@ -23,6 +23,7 @@ mod lab;
 mod numbered;
 mod room;
 mod slow;
+mod slowcrowd;
 mod strace;
 
 use std::env;
@@ -89,6 +90,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "speakers",
         headline: "what a delivery costs when one to a thousand members speak",
         run: growth::speakers,
+    },
+    Scenario {
+        name: "slowcrowd",
+        headline: "none, a hundredth, half of a crowd do not read",
+        run: slowcrowd::slow_crowd,
     },
 ];
 

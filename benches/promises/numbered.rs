@@ -3,6 +3,7 @@
 //! A line is its number in eight digits, then filling up to [`LINE_BYTES`]; a receiver sees it behind the name of
 //! whoever said it.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::lab::Outcome;
@@ -69,17 +70,23 @@ impl Source {
     }
 
     fn refill(&mut self, limit: u64) {
-        self.block.clear();
+        let end = limit.min(self.next + BLOCK_LINES).max(self.next);
+        self.block = numbered(self.next..end);
         self.sent = 0;
-        for number in self.next..limit.min(self.next + BLOCK_LINES) {
-            self.block
-                .extend_from_slice(format!("{number:0DIGITS$} ").as_bytes());
-            let line_end = self.block.len().next_multiple_of(LINE_BYTES);
-            self.block.resize(line_end - 1, b'm');
-            self.block.push(b'\n');
-            self.next = number + 1;
-        }
+        self.next = end;
     }
+}
+
+/// The lines of these numbers, as they are sent.
+pub(crate) fn numbered(numbers: Range<u64>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for number in numbers {
+        lines.extend_from_slice(format!("{number:0DIGITS$} ").as_bytes());
+        let line_end = lines.len().next_multiple_of(LINE_BYTES);
+        lines.resize(line_end - 1, b'm');
+        lines.push(b'\n');
+    }
+    lines
 }
 
 /// Hears numbered lines and keeps account of them: every number is received once, or it is missing.
