@@ -15,6 +15,7 @@
 //! What a line costs beside other servers is measured by `cargo bench --bench fanout`.
 
 mod calls;
+mod churn;
 mod crowd;
 mod flood;
 mod growth;
@@ -95,6 +96,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "slowcrowd",
         headline: "none, a hundredth, half of a crowd do not read",
         run: slowcrowd::slow_crowd,
+    },
+    Scenario {
+        name: "churn",
+        headline: "connections come and go: does anything stay behind?",
+        run: churn::churn,
     },
 ];
 
