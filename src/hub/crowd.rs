@@ -33,8 +33,10 @@ pub struct Crowd {
     guests: BTreeMap<u64, u32>,
     /// The number that the last guest was given.
     last_guest: u64,
-    /// How many connections come from an address.
+    /// How many connections come from an address, and whence each comes that is counted, by slot. Nothing is noted that
+    /// there is no limit for.
     addresses: BTreeMap<IpAddr, usize>,
+    origins: BTreeMap<u32, IpAddr>,
 }
 
 impl Crowd {
@@ -52,6 +54,7 @@ impl Crowd {
             guests: BTreeMap::new(),
             last_guest: 0,
             addresses: BTreeMap::new(),
+            origins: BTreeMap::new(),
         }
     }
 
@@ -68,10 +71,12 @@ impl Crowd {
         self.addresses.get(&address).copied().unwrap_or(0)
     }
 
-    /// Counts a newcomer, and gives it a name that nobody had before. A raw connection has no name.
+    /// Counts a newcomer at its address, if it is given, and gives it a name that nobody had before. A raw connection
+    /// has no name.
     pub fn welcome(&mut self, wire: Wire, address: Option<IpAddr>, slot: u32) -> Name {
         if let Some(address) = address {
             *self.addresses.entry(address).or_default() += 1;
+            self.origins.insert(slot, address);
         }
         if wire == Wire::Raw {
             return Name::Guest(0);
@@ -82,9 +87,9 @@ impl Crowd {
     }
 
     /// Forgets a connection's name and address.
-    pub fn farewell(&mut self, name: &Name, address: Option<IpAddr>) {
+    pub fn farewell(&mut self, name: &Name, slot: u32) {
         self.release(name);
-        if let Some(address) = address
+        if let Some(address) = self.origins.remove(&slot)
             && let Some(count) = self.addresses.get_mut(&address)
         {
             *count -= 1;
@@ -406,9 +411,24 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_noted_only_if_there_is_a_limit_for_them() {
+        for (clients_per_ip_max, noted) in [(0, 0), (2, 1)] {
+            let mut yard = Yard::new(Limits {
+                clients_per_ip_max,
+                ..Limits::default()
+            });
+            (yard.join(), yard.join());
+            let crowd = &yard.hub.crowd;
+            assert_eq!(yard.hub.census().addresses, noted);
+            assert_eq!(crowd.origins.len(), 2 * noted);
+        }
+    }
+
+    #[test]
     fn when_all_have_left_nothing_is_left() {
         let mut yard = Yard::new(Limits {
             history_lines: 0,
+            clients_per_ip_max: 20,
             ..Limits::default()
         });
         for round in 0..3 {
@@ -434,14 +454,8 @@ mod tests {
                 ),
                 (2, 1, 0)
             );
-            assert_eq!(
-                (
-                    crowd.chosen.len(),
-                    crowd.guests.len(),
-                    crowd.addresses.len()
-                ),
-                (0, 0, 0)
-            );
+            assert_eq!((crowd.chosen.len(), crowd.guests.len()), (0, 0));
+            assert_eq!((crowd.addresses.len(), crowd.origins.len()), (0, 0));
             assert_eq!((yard.hub.clients(), yard.hub.has_owed()), (0, false));
         }
         assert_eq!(

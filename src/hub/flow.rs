@@ -106,12 +106,14 @@ impl Hub {
         let client = &mut self.clients[slot as usize];
         let before = client.paused.replace(obstacle);
         match obstacle {
-            Obstacle::Turn => self.runnable.push_back(client.id),
+            Obstacle::Turn => self.runnable.push_back(client.id(slot)),
             // However often it is asked, it stands in the list once.
             Obstacle::Room if before == Some(Obstacle::Room) => {}
             Obstacle::Room => {
                 let room = client.room;
-                self.crowd.rooms[room as usize].stalled.push(client.id);
+                self.crowd.rooms[room as usize]
+                    .stalled
+                    .push(client.id(slot));
                 self.watch(now, room);
             }
             Obstacle::Allowance | Obstacle::Backlog | Obstacle::Over => {}
@@ -123,7 +125,7 @@ impl Hub {
     pub(super) fn wake(&mut self, slot: u32, obstacle: Obstacle) {
         let client = &self.clients[slot as usize];
         if client.paused == Some(obstacle) {
-            self.runnable.push_back(client.id);
+            self.runnable.push_back(client.id(slot));
         }
     }
 
@@ -136,7 +138,7 @@ impl Hub {
         for id in room.stalled.drain(..) {
             // Not in the list any more: if the room is shut again when its turn comes, it is put there anew.
             let client = self.clients.get_mut(id.slot() as usize);
-            if let Some(client) = client.filter(|client| client.id == id) {
+            if let Some(client) = client.filter(|client| client.serial == id.serial()) {
                 client.paused = Some(Obstacle::Turn);
                 self.called.push(id);
             }
@@ -149,7 +151,7 @@ impl Hub {
         let until = client.session.until().unwrap_or(u64::MAX);
         if matches!(client.session.phase, Phase::Draining { .. }) && !client.outbox.owes(until) {
             client.session.phase = Phase::Done;
-            self.done.push_back(client.id);
+            self.done.push_back(client.id(slot));
         }
         self.wake(slot, Obstacle::Backlog);
     }
@@ -183,7 +185,7 @@ impl Hub {
         let client = &mut self.clients[slot as usize];
         if !client.queued {
             client.queued = true;
-            self.owed.push_back(client.id);
+            self.owed.push_back(client.id(slot));
         }
     }
 
@@ -208,7 +210,7 @@ impl Hub {
                 self.wake_stalled(now, number);
             }
             if let Some(member) = member {
-                return Some(self.clients[member as usize].id);
+                return Some(self.clients[member as usize].id(member));
             }
         }
         None
@@ -222,7 +224,8 @@ impl Hub {
             && due < client.armed
         {
             client.armed = due;
-            self.timers.push(Reverse((due, Timer::Client(client.id))));
+            self.timers
+                .push(Reverse((due, Timer::Client(client.id(slot)))));
         }
     }
 

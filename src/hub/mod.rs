@@ -61,7 +61,8 @@ pub use words::{Census, ConnId, Now, Peer, Refusal, Resume, Totals, Wire};
 /// One connection.
 #[derive(Debug)]
 struct Client {
-    id: ConnId,
+    /// What tells it from others that have had its slot.
+    serial: u32,
     session: Session,
     outbox: Outbox,
     /// Its room, and its seat among the room's members.
@@ -69,7 +70,6 @@ struct Client {
     seat: u32,
     /// When a timer of its own rings; [`NEVER`] if none does.
     armed: Now,
-    address: Option<IpAddr>,
     /// It is in the queue of connections that are owed bytes.
     queued: bool,
     /// It may not be read, and why; it comes out of the queue of runnable connections when that may have changed.
@@ -79,6 +79,10 @@ struct Client {
 }
 
 impl Client {
+    fn id(&self, slot: u32) -> ConnId {
+        ConnId::new(slot, self.serial)
+    }
+
     fn memory_bytes(&self) -> usize {
         self.outbox.memory_bytes() + self.session.intake.memory_bytes()
     }
@@ -142,7 +146,8 @@ impl Hub {
     /// # Errors
     /// It may not come in; the refusal's text tells it why.
     pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal> {
-        let address = peer.address.map(|address| address.to_canonical());
+        let counted = peer.address.filter(|_| self.limits.clients_per_ip_max > 0);
+        let address = counted.map(|address| address.to_canonical());
         if let Err(refusal) = self.admit(address) {
             self.totals.refused_connections += 1;
             return Err(refusal);
@@ -150,16 +155,14 @@ impl Hub {
         self.totals.connections += 1;
         self.serial = self.serial.wrapping_add(1);
         let slot = self.clients.vacant_key() as u32;
-        let id = ConnId::new(slot, self.serial);
         let name = self.crowd.welcome(peer.wire, address, slot);
         let client = Client {
-            id,
+            serial: self.serial,
             session: Session::new(now, name, peer.wire),
             outbox: Outbox::default(),
             room: 0,
             seat: 0,
             armed: NEVER,
-            address,
             queued: false,
             paused: None,
             finished: false,
@@ -170,7 +173,7 @@ impl Hub {
             self.greet(slot);
         }
         self.arm(now, slot);
-        Ok(id)
+        Ok(ConnId::new(slot, self.serial))
     }
 
     /// Bytes have been received, at most [`limits::READ_BYTES_MAX`] at a time and only after
@@ -251,7 +254,7 @@ impl Hub {
         let Some(slot) = self.slot(id) else { return };
         self.leave(now, slot);
         let client = self.clients.remove(slot as usize);
-        self.crowd.farewell(&client.session.name, client.address);
+        self.crowd.farewell(&client.session.name, slot);
     }
 
     /// Does what is due by now.
@@ -370,7 +373,7 @@ impl Hub {
     fn slot(&self, id: ConnId) -> Option<u32> {
         self.clients
             .get(id.slot() as usize)
-            .filter(|client| client.id == id)
+            .filter(|client| client.serial == id.serial())
             .map(|_| id.slot())
     }
 
@@ -382,7 +385,7 @@ impl Hub {
             return Err(Refusal::Full(self.limits.clients_max));
         }
         let per_ip = self.limits.clients_per_ip_max;
-        if per_ip > 0 && address.is_some_and(|address| self.crowd.count_from(address) >= per_ip) {
+        if address.is_some_and(|address| self.crowd.count_from(address) >= per_ip) {
             return Err(Refusal::PerAddress(per_ip));
         }
         Ok(())

@@ -139,7 +139,7 @@ pub struct Census {
     pub rooms: usize,
     /// Names taken, each counted once for every form in which it looks like others.
     pub names: usize,
-    /// Addresses that connections come from.
+    /// Addresses at which connections are counted: none unless there is a limit for them.
     pub addresses: usize,
     /// Bytes that are held for rooms and for connections, besides their fixed records.
     pub bytes: usize,

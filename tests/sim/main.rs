@@ -58,6 +58,8 @@ fn drawn_limits(rng: &mut Rng) -> Limits {
     let line_bytes_max = rng.usize(64..2048);
     Limits {
         clients_max: if rng.u8(0..8) == 0 { 8 } else { 1000 },
+        // Nobody meets it, but all are counted.
+        clients_per_ip_max: 1000,
         line_bytes_max,
         room_log_bytes_max: [65_536, 70_000, 262_144][rng.usize(..3)].max(32 * line_bytes_max),
         history_lines: if rng.bool() { 0 } else { rng.usize(0..30) },

@@ -82,7 +82,8 @@ fn limits(data: &mut Bytes<'_>, schooling: Schooling) -> Limits {
     let policies = [SlowPolicy::Skip, SlowPolicy::Close, SlowPolicy::Wait];
     let exact = Limits {
         clients_max: 3 + data.below(6),
-        clients_per_ip_max: 0,
+        // Nobody meets it, but all are counted.
+        clients_per_ip_max: 9,
         line_bytes_max: 64 + 8 * data.below(128),
         room_log_bytes_max: ROOM_LOG_BYTES_MIN + 512 * data.below(64),
         history_lines: 0,

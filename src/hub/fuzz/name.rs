@@ -149,8 +149,8 @@ impl Register {
     }
 
     fn close(mut self) {
-        for name in &self.bearers {
-            self.crowd.farewell(name, None);
+        for (slot, name) in self.bearers.iter().enumerate() {
+            self.crowd.farewell(name, slot as u32);
         }
         assert_eq!(self.crowd.census(0, 0).names, 0);
     }
