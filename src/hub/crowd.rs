@@ -29,10 +29,7 @@ pub struct Crowd {
     emptied: VecDeque<u32>,
     /// Slots by what the names chosen look like.
     chosen: BTreeMap<Box<str>, u32>,
-    /// Slots by guests' numbers.
-    guests: BTreeMap<u64, u32>,
-    /// The number that the last guest was given.
-    last_guest: u64,
+    guests: Guests,
     /// How many connections come from an address, and whence each comes that is counted, by slot. Nothing is noted that
     /// there is no limit for.
     addresses: BTreeMap<IpAddr, usize>,
@@ -51,8 +48,7 @@ impl Crowd {
             rooms_by_name: BTreeMap::from([(name::room_likeness(LOBBY), LOBBY_ROOM)]),
             emptied: VecDeque::new(),
             chosen: BTreeMap::new(),
-            guests: BTreeMap::new(),
-            last_guest: 0,
+            guests: Guests::default(),
             addresses: BTreeMap::new(),
             origins: BTreeMap::new(),
         }
@@ -81,9 +77,7 @@ impl Crowd {
         if wire == Wire::Raw {
             return Name::Guest(0);
         }
-        self.last_guest += 1;
-        self.guests.insert(self.last_guest, slot);
-        Name::Guest(self.last_guest)
+        Name::Guest(self.guests.come(slot))
     }
 
     /// Forgets a connection's name and address.
@@ -102,7 +96,7 @@ impl Crowd {
     /// Who is called so, or so much like it that nobody else can be.
     pub fn find(&self, name: &str) -> Option<u32> {
         if let Some(number) = name::guest_number(name) {
-            return self.guests.get(&number).copied();
+            return self.guests.find(number);
         }
         let name = name::nickname(name).ok()?;
         Likeness::of(&name)
@@ -133,7 +127,7 @@ impl Crowd {
 
     fn release(&mut self, name: &Name) {
         match name {
-            Name::Guest(number) => drop(self.guests.remove(number)),
+            &Name::Guest(number) => self.guests.go(number),
             Name::Chosen(name) => {
                 for form in Likeness::of(name).forms() {
                     self.chosen.remove(form);
@@ -200,7 +194,7 @@ impl Crowd {
         Census {
             clients,
             rooms: self.rooms.len(),
-            names: self.chosen.len() + self.guests.len(),
+            names: self.chosen.len() + self.guests.here(),
             addresses: self.addresses.len(),
             bytes: log_bytes + client_bytes,
         }
@@ -209,6 +203,55 @@ impl Crowd {
     fn close(&mut self, number: u32) {
         let room = self.rooms.remove(number as usize);
         self.rooms_by_name.remove(&name::room_likeness(&room.name));
+    }
+}
+
+/// Who is called by which guest's number. Numbers only grow, so whoever comes stands last and the list is sorted by
+/// itself: hardly more memory than what it says.
+#[derive(Debug, Default)]
+struct Guests {
+    /// Numbers and slots. Whoever has gone leaves `None`, at most as often as there are guests.
+    list: Vec<(u64, Option<u32>)>,
+    gone: usize,
+    /// The number that the last guest was given.
+    last: u64,
+}
+
+impl Guests {
+    /// Gives a newcomer a number that nobody had before.
+    fn come(&mut self, slot: u32) -> u64 {
+        self.last += 1;
+        self.list.push((self.last, Some(slot)));
+        self.last
+    }
+
+    fn find(&self, number: u64) -> Option<u32> {
+        self.place(number).and_then(|place| self.list[place].1)
+    }
+
+    /// Forgets a guest. The list is cleared of all who have gone when they are more than those who are here: each is
+    /// passed over once for it.
+    fn go(&mut self, number: u64) {
+        let Some(place) = self.place(number) else {
+            return;
+        };
+        if self.list[place].1.take().is_some() {
+            self.gone += 1;
+        }
+        if self.gone > self.here() {
+            self.list.retain(|(_, slot)| slot.is_some());
+            self.gone = 0;
+        }
+    }
+
+    fn here(&self) -> usize {
+        self.list.len() - self.gone
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        self.list
+            .binary_search_by_key(&number, |(number, _)| *number)
+            .ok()
     }
 }
 
@@ -411,6 +454,33 @@ mod tests {
     }
 
     #[test]
+    fn guests_are_found_whoever_else_has_gone_and_the_list_stays_short() {
+        for seed in 0..100 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let (mut guests, mut here) = (Guests::default(), BTreeMap::new());
+            for slot in 0..200 {
+                here.insert(guests.come(slot), slot);
+                while rng.u8(0..3) == 0 && !here.is_empty() {
+                    let nth = rng.usize(..here.len());
+                    let number = *here.keys().nth(nth).unwrap();
+                    here.remove(&number);
+                    guests.go(number);
+                    guests.go(number);
+                }
+                for number in 0..=guests.last + 1 {
+                    assert_eq!(
+                        guests.find(number),
+                        here.get(&number).copied(),
+                        "seed {seed}"
+                    );
+                }
+                assert_eq!(guests.here(), here.len());
+                assert!(guests.list.len() <= 2 * here.len());
+            }
+        }
+    }
+
+    #[test]
     fn addresses_are_noted_only_if_there_is_a_limit_for_them() {
         for (clients_per_ip_max, noted) in [(0, 0), (2, 1)] {
             let mut yard = Yard::new(Limits {
@@ -454,12 +524,12 @@ mod tests {
                 ),
                 (2, 1, 0)
             );
-            assert_eq!((crowd.chosen.len(), crowd.guests.len()), (0, 0));
+            assert_eq!((crowd.chosen.len(), crowd.guests.list.len()), (0, 0));
             assert_eq!((crowd.addresses.len(), crowd.origins.len()), (0, 0));
             assert_eq!((yard.hub.clients(), yard.hub.has_owed()), (0, false));
         }
         assert_eq!(
-            yard.hub.crowd.last_guest, 60,
+            yard.hub.crowd.guests.last, 60,
             "a guest's name is never given again"
         );
     }
