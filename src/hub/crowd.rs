@@ -487,7 +487,8 @@ mod tests {
                 clients_per_ip_max,
                 ..Limits::default()
             });
-            (yard.join(), yard.join());
+            yard.join();
+            yard.join();
             let crowd = &yard.hub.crowd;
             assert_eq!(yard.hub.census().addresses, noted);
             assert_eq!(crowd.origins.len(), 2 * noted);

@@ -7,8 +7,11 @@ const NEAR_BYTES: usize = 4;
 /// One client's unfinished line.
 #[derive(Debug, Default)]
 pub struct Frame {
-    /// `None` between lines, so that a client that is silent costs no memory.
-    partial: Option<Box<Partial>>,
+    /// What there is of the line, searched to its end: it holds no terminator. In state `Collecting`
+    /// `0 <= bytes.len() <= line_bytes_max + 1` (the one more is a CR that may belong to the terminator); in state
+    /// `Discarding` only that CR, if there is one.
+    bytes: Vec<u8>,
+    state: State,
     /// Bytes of over-long lines that were thrown away since they were last asked for.
     discarded_bytes: u32,
     /// Bytes looked at in search of a terminator since the start: as many as were given, however they trickled in.
@@ -16,18 +19,10 @@ pub struct Frame {
     pub searched_bytes: usize,
 }
 
-#[derive(Debug)]
-struct Partial {
-    /// What there is of the line, searched to its end: it holds no terminator. `0 < bytes.len() <= line_bytes_max + 1`
-    /// (the one more is a CR that may belong to the terminator) in state `Collecting`; only that CR, if there is one,
-    /// in state `Discarding`.
-    bytes: Vec<u8>,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     /// The start of the next line.
+    #[default]
     Collecting,
     /// A line that has been handed out: it is dead.
     Given,
@@ -54,12 +49,14 @@ impl Frame {
         input: &mut &'b [u8],
         line_bytes_max: usize,
     ) -> Option<Line<'a>> {
-        self.forget_given();
+        if self.state == State::Given {
+            self.forget();
+        }
         if input.is_empty() {
             return None;
         }
         let end = self.terminator(input);
-        if self.state() == State::Discarding {
+        if self.state == State::Discarding {
             self.discard(input, end)?;
             return self.next(input, line_bytes_max);
         }
@@ -68,13 +65,12 @@ impl Frame {
         };
         let (front, rest) = input.split_at(end + 1);
         *input = rest;
-        let line = match &mut self.partial {
-            None => &front[..end],
-            Some(partial) => {
-                partial.bytes.extend_from_slice(&front[..end]);
-                partial.state = State::Given;
-                &partial.bytes
-            }
+        let line = if self.bytes.is_empty() {
+            &front[..end]
+        } else {
+            self.bytes.extend_from_slice(&front[..end]);
+            self.state = State::Given;
+            &self.bytes
         };
         let taken_bytes = line.len() + 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -88,22 +84,28 @@ impl Frame {
 
     /// The line that no terminator will end any more, because the peer has finished or has been silent for long.
     pub fn take_partial(&mut self) -> Option<&[u8]> {
-        self.forget_given();
-        let partial = self
-            .partial
-            .as_mut()
-            .filter(|partial| partial.state == State::Collecting)?;
-        partial.state = State::Given;
-        Some(partial.bytes.strip_suffix(b"\r").unwrap_or(&partial.bytes))
+        if self.partial().is_empty() {
+            return None;
+        }
+        self.state = State::Given;
+        Some(self.bytes.strip_suffix(b"\r").unwrap_or(&self.bytes))
     }
 
     /// The start of the line whose end has not come.
     pub fn partial(&self) -> &[u8] {
-        let partial = self
-            .partial
-            .as_ref()
-            .filter(|partial| partial.state == State::Collecting);
-        partial.map_or(&[], |partial| &partial.bytes)
+        match self.state {
+            State::Collecting => &self.bytes,
+            State::Given | State::Discarding => &[],
+        }
+    }
+
+    /// Whether the next byte is the first of a line: nothing is lost with this frame then.
+    pub fn is_between_lines(&self) -> bool {
+        match self.state {
+            State::Collecting => self.bytes.is_empty(),
+            State::Given => true,
+            State::Discarding => false,
+        }
     }
 
     /// Bytes of over-long lines that were thrown away since this was last asked.
@@ -111,17 +113,10 @@ impl Frame {
         std::mem::take(&mut self.discarded_bytes)
     }
 
-    fn state(&self) -> State {
-        self.partial
-            .as_ref()
-            .map_or(State::Collecting, |partial| partial.state)
-    }
-
     /// Where the first terminator in `input` ends: at an LF, or at a NUL after a CR.
     fn terminator(&mut self, input: &[u8]) -> Option<usize> {
-        let last_kept = || self.partial.as_ref()?.bytes.last().copied();
         let after_cr = |at: usize| match at {
-            0 => last_kept() == Some(b'\r'),
+            0 => self.bytes.last() == Some(&b'\r'),
             _ => input[at - 1] == b'\r',
         };
         let mut end = lf_or_nul(input, 0);
@@ -145,7 +140,7 @@ impl Frame {
         let last = input[n - 1];
         *input = &input[n..];
         match end {
-            Some(_) => self.partial = None,
+            Some(_) => self.forget(),
             None => self.begin_discarding(last),
         }
         end.map(|_| ())
@@ -161,33 +156,20 @@ impl Frame {
             self.begin_discarding(last);
             return Some(Line::TooLong);
         }
-        match &mut self.partial {
-            Some(partial) => partial.bytes.extend_from_slice(input),
-            None => {
-                let bytes = input.to_vec();
-                self.partial = Some(Box::new(Partial {
-                    bytes,
-                    state: State::Collecting,
-                }));
-            }
-        }
+        self.bytes.extend_from_slice(input);
         *input = &[];
         None
     }
 
     /// From now on only a last CR matters: a NUL after it would be the line's end.
     fn begin_discarding(&mut self, last: u8) {
-        let bytes = Vec::from_iter((last == b'\r').then_some(last));
-        self.partial = Some(Box::new(Partial {
-            bytes,
-            state: State::Discarding,
-        }));
+        self.bytes = Vec::from_iter((last == b'\r').then_some(last));
+        self.state = State::Discarding;
     }
 
-    fn forget_given(&mut self) {
-        if self.state() == State::Given {
-            self.partial = None;
-        }
+    fn forget(&mut self) {
+        self.bytes = Vec::new();
+        self.state = State::Collecting;
     }
 }
 
@@ -312,7 +294,7 @@ mod tests {
         assert!(
             frame.next(&mut &b"\n"[..], 100).is_some() && frame.next(&mut &b""[..], 100).is_none()
         );
-        assert!(frame.partial.is_none());
+        assert_eq!(frame.bytes.capacity(), 0);
     }
 
     #[test]
@@ -326,12 +308,7 @@ mod tests {
                 assert_eq!(line, Line::TooLong);
                 said += 1;
             }
-            assert!(
-                frame
-                    .partial
-                    .as_ref()
-                    .is_none_or(|partial| partial.bytes.capacity() <= 2 * 8193)
-            );
+            assert!(frame.bytes.capacity() <= 2 * 8193);
             discarded += u64::from(frame.take_discarded());
         }
         assert_eq!((said, discarded), (1, 1_000_000));

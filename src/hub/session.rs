@@ -110,7 +110,7 @@ impl Session {
     /// When its unfinished line is to be handed on.
     pub fn partial_due(&self, limits: &Limits) -> Option<Now> {
         (limits.partial_after_us > 0
-            && !self.intake.frame.partial().is_empty()
+            && !self.intake.partial().is_empty()
             && !self.intake.has_held())
         .then(|| self.heard_at.after(limits.partial_after_us))
     }
@@ -178,35 +178,53 @@ pub enum Verdict {
     End,
 }
 
-/// What a client has sent and has not been taken: an unfinished line, and bytes held until it may speak again.
+/// What a client has sent and has not been taken.
 #[derive(Debug, Default)]
 pub struct Intake {
+    /// `None` between lines, so that a client that is silent costs no memory.
+    pending: Option<Box<Pending>>,
+    /// Bytes of over-long lines that were thrown away since they were last asked for.
+    discarded_bytes: u32,
+    /// Nothing has come yet that would show who is there.
+    knocking: bool,
+}
+
+/// An unfinished line or telnet command, and bytes held until their client may speak again.
+#[derive(Debug, Default)]
+struct Pending {
     telnet: Telnet,
     frame: Frame,
     /// Bytes as they were received, to be taken before any others: at most one read's, and one line.
-    #[expect(
-        clippy::box_collection,
-        reason = "hardly anybody has any: 8 bytes for it, not 24"
-    )]
-    held: Option<Box<Vec<u8>>>,
-    /// Nothing has come yet that would show who is there.
-    knocking: bool,
+    held: Vec<u8>,
 }
 
 impl Intake {
     /// Whether bytes are held.
     pub fn has_held(&self) -> bool {
-        self.held.is_some()
+        self.pending
+            .as_ref()
+            .is_some_and(|pending| !pending.held.is_empty())
+    }
+
+    /// The start of the line whose end has not come.
+    pub fn partial(&self) -> &[u8] {
+        self.pending
+            .as_ref()
+            .map_or(&[], |pending| pending.frame.partial())
     }
 
     /// Bytes held besides the fixed record.
     pub fn memory_bytes(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.len()) + self.frame.partial().len()
+        let held = self
+            .pending
+            .as_ref()
+            .map_or(0, |pending| pending.held.len());
+        held + self.partial().len()
     }
 
     /// The bytes that were held.
     pub fn take_held(&mut self) -> Vec<u8> {
-        self.held.take().map_or_else(Vec::new, |held| *held)
+        self.change(|pending| std::mem::take(&mut pending.held))
     }
 
     /// Cuts `bytes` into what they mean and gives each to `act`, whose verdict says how to go on. Holds what is not
@@ -218,11 +236,73 @@ impl Intake {
         line_bytes_max: usize,
         mut act: impl FnMut(Input<'_>) -> Verdict,
     ) -> Verdict {
-        debug_assert!(self.held.is_none());
         if let Some(knock) = self.knock(bytes) {
             act(Input::Knock(knock));
             return Verdict::End;
         }
+        self.change(|pending| pending.feed(raw, bytes, line_bytes_max, act))
+    }
+
+    /// Gives the line that no terminator will end to `act`, and holds it as a line if it is to be retried.
+    pub fn feed_partial(&mut self, act: impl FnOnce(&[u8]) -> Verdict) {
+        self.change(|pending| {
+            if let Some(line) = pending.frame.take_partial()
+                && act(line) == Verdict::Retry
+            {
+                pending.held = [line, b"\n"].concat();
+            }
+        });
+    }
+
+    /// Bytes of over-long lines that were thrown away since this was last asked.
+    pub fn take_discarded(&mut self) -> u32 {
+        std::mem::take(&mut self.discarded_bytes)
+    }
+
+    /// Lets `change` change what is pending, and gives its memory back when nothing is.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Pending) -> T) -> T {
+        let mut pending = self
+            .pending
+            .take()
+            .map(|pending| *pending)
+            .unwrap_or_default();
+        let changed = change(&mut pending);
+        self.discarded_bytes += pending.frame.take_discarded();
+        self.pending = (!pending.is_nothing()).then(|| Box::new(pending));
+        changed
+    }
+
+    /// Looks once, at the first line, for a protocol that is not this one. The first bytes may come in pieces: as long
+    /// as they are the start of a request line, its end decides.
+    fn knock(&mut self, bytes: &[u8]) -> Option<Knock> {
+        if !self.knocking || bytes.is_empty() {
+            return None;
+        }
+        let seen = self.partial();
+        if seen.iter().chain(bytes).take(2).eq(&TLS_HANDSHAKE) {
+            return Some(Knock::Tls);
+        }
+        let end = memchr::memchr(b'\n', bytes);
+        let http = end.is_some_and(|end| is_http_request(&[seen, &bytes[..end]].concat()));
+        self.knocking = end.is_none();
+        http.then_some(Knock::Http)
+    }
+}
+
+impl Pending {
+    /// Whether it is as if nothing had been received.
+    fn is_nothing(&self) -> bool {
+        self.telnet.is_new() && self.frame.is_between_lines() && self.held.is_empty()
+    }
+
+    fn feed(
+        &mut self,
+        raw: bool,
+        bytes: &[u8],
+        line_bytes_max: usize,
+        mut act: impl FnMut(Input<'_>) -> Verdict,
+    ) -> Verdict {
+        debug_assert!(self.held.is_empty());
         let mut rest = bytes;
         let mut lines = 0;
         while let Some(event) = if raw {
@@ -254,11 +334,11 @@ impl Intake {
                 match verdict {
                     Verdict::Next if lines < VISIT_LINES_MAX => {}
                     Verdict::Next | Verdict::Pause => {
-                        self.held = (!tail.is_empty()).then(|| Box::new(tail.to_vec()));
+                        self.held = tail.to_vec();
                         return Verdict::Pause;
                     }
                     Verdict::Retry => {
-                        self.held = Some(Box::new([again, b"\n", tail].concat()));
+                        self.held = [again, b"\n", tail].concat();
                         return Verdict::Pause;
                     }
                     Verdict::End => return Verdict::End,
@@ -266,35 +346,6 @@ impl Intake {
             }
         }
         Verdict::Next
-    }
-
-    /// Gives the line that no terminator will end to `act`, and holds it as a line if it is to be retried.
-    pub fn feed_partial(&mut self, act: impl FnOnce(&[u8]) -> Verdict) {
-        if let Some(line) = self.frame.take_partial()
-            && act(line) == Verdict::Retry
-        {
-            self.held = Some(Box::new([line, b"\n"].concat()));
-        }
-    }
-
-    /// Bytes of over-long lines that were thrown away since this was last asked.
-    pub fn take_discarded(&mut self) -> u32 {
-        self.frame.take_discarded()
-    }
-
-    /// Looks once, at the first line, for a protocol that is not this one. The first bytes may come in pieces: as long
-    /// as they are the start of a request line, its end decides.
-    fn knock(&mut self, bytes: &[u8]) -> Option<Knock> {
-        if !self.knocking || bytes.is_empty() {
-            return None;
-        }
-        let seen = self.frame.partial();
-        if seen.iter().chain(bytes).take(2).eq(&TLS_HANDSHAKE) {
-            return Some(Knock::Tls);
-        }
-        let end = memchr::memchr(b'\n', bytes);
-        self.knocking = end.is_none();
-        is_http_request(&[seen, &bytes[..end?]].concat()).then_some(Knock::Http)
     }
 }
 
@@ -365,6 +416,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn only_what_is_unfinished_is_kept() {
+        let mut intake = intake();
+        for (bytes, kept) in [
+            (&b"whole\n"[..], false),
+            (b"cut", true),
+            (b" in two\r\n", false),
+            (b"ends late\r", true),
+            (b"\0", false),
+            (&[b'x'; 101], true),
+            (b"too long\n", false),
+            (b"\xff", true),
+            (b"\xf1", false),
+            (b"\xff\xfd\x01", true),
+        ] {
+            intake.feed(false, bytes, 100, |_| Verdict::Next);
+            let shown = bytes.escape_ascii();
+            assert_eq!(intake.pending.is_some(), kept, "after {shown}");
+        }
+        assert_eq!(intake.take_discarded(), 101 + 9);
     }
 
     #[test]

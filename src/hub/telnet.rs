@@ -49,6 +49,11 @@ pub enum Event<'a> {
 }
 
 impl Telnet {
+    /// Whether nothing has been negotiated and no command is under way.
+    pub fn is_new(&self) -> bool {
+        self.state == State::Text && self.refused.is_none()
+    }
+
     /// Takes the next event from the front of `input`; `None` when nothing is left of it.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
         loop {
