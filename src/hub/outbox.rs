@@ -12,28 +12,47 @@ pub struct Outbox {
     /// Where the client stands in its room's log: all before has been written to it, or was not meant for it.
     /// Never at the start of one of its own lines.
     cursor: u64,
-    /// Stretches of the client's own lines behind the cursor, in order, apart from each other.
-    #[expect(
-        clippy::box_collection,
-        reason = "hardly anybody has any: 8 bytes for it, not 32"
-    )]
-    own: Option<Box<VecDeque<Range<u64>>>>,
-    /// Lines that were taken from it and that it has not been told of.
-    skipped_lines: u64,
-    private: Option<Box<Private>>,
+    /// `None` when that is nothing, as it is for nearly everybody at nearly any time.
+    besides: Option<Box<Besides>>,
     /// The line at the cursor has been written in part.
     in_flight: bool,
     /// When it is late, those who speak wait for it.
     awaited: bool,
 }
 
-/// Replies and private lines, which go out at the next line's end, before more of the room.
+/// What makes the client's output something else than the log from its cursor on.
 #[derive(Debug)]
-struct Private {
-    /// Whole lines (and telnet answers); freed when all of it is written.
-    bytes: Vec<u8>,
-    /// How much of it has been written: `sent < bytes.len()`.
-    sent: usize,
+struct Besides {
+    /// Stretches of the client's own lines behind the cursor, in order, apart from each other.
+    own: VecDeque<Range<u64>>,
+    /// Lines that were taken from it and that it has not been told of.
+    skipped_lines: u64,
+    /// Replies and private lines, which go out at the next line's end, before more of the room. Whole lines (and telnet
+    /// answers); freed when all of it is written.
+    private: Vec<u8>,
+    /// How much of `private` has been written: `0 <= private_sent < private.len()`, or both are 0.
+    private_sent: usize,
+}
+
+const NOTHING: &Besides = &Besides::nothing();
+
+impl Besides {
+    const fn nothing() -> Besides {
+        Besides {
+            own: VecDeque::new(),
+            skipped_lines: 0,
+            private: Vec::new(),
+            private_sent: 0,
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.own.is_empty() && self.skipped_lines == 0 && self.private.is_empty()
+    }
+
+    fn private_rest(&self) -> &[u8] {
+        &self.private[self.private_sent..]
+    }
 }
 
 /// A stretch of what goes out next.
@@ -50,57 +69,42 @@ impl Outbox {
 
     /// Whether anything is owed, the log read up to `until`.
     pub fn owes(&self, until: u64) -> bool {
-        self.private.is_some() || !self.has_given(until)
+        self.private_bytes() > 0 || !self.has_given(until)
     }
 
     /// Whether the room's log has been given up to `until`, and the client been told of what it lost of that.
     pub fn has_given(&self, until: u64) -> bool {
-        self.cursor >= until && self.skipped_lines == 0
+        self.cursor >= until && self.skipped_lines() == 0
     }
 
     /// Private bytes that wait.
     pub fn private_bytes(&self) -> usize {
-        self.private
-            .as_ref()
-            .map_or(0, |private| private.bytes.len() - private.sent)
+        self.besides().private_rest().len()
     }
 
     /// Bytes held besides the fixed record.
     pub fn memory_bytes(&self) -> usize {
-        let private = self
-            .private
-            .as_ref()
-            .map_or(0, |private| private.bytes.len());
-        private + self.own_ranges() * size_of::<Range<u64>>()
+        self.besides().private.len() + self.own_ranges() * size_of::<Range<u64>>()
     }
 
     /// Stretches of own lines behind the cursor.
     pub fn own_ranges(&self) -> usize {
-        self.own.as_ref().map_or(0, |own| own.len())
+        self.besides().own.len()
     }
 
     /// Lines that were taken from it and that it has not been told of.
     pub fn skipped_lines(&self) -> u64 {
-        self.skipped_lines
+        self.besides().skipped_lines
     }
 
     /// Lets `render` append whole lines to the private bytes.
     pub fn push_private(&mut self, render: impl FnOnce(&mut Vec<u8>)) {
-        match &mut self.private {
-            Some(private) => render(&mut private.bytes),
-            None => {
-                let mut bytes = Vec::new();
-                render(&mut bytes);
-                if !bytes.is_empty() {
-                    self.private = Some(Box::new(Private { bytes, sent: 0 }));
-                }
-            }
-        }
+        self.change(|besides| render(&mut besides.private));
     }
 
     /// Begins to read a room's log at `at`, the start of a line.
     pub fn enter(&mut self, log: &mut Log, at: u64) {
-        debug_assert!(!self.in_flight && self.own.is_none());
+        debug_assert!(!self.in_flight && self.own_ranges() == 0);
         self.cursor = at;
         self.awaited = true;
         log.enter(at);
@@ -109,7 +113,7 @@ impl Outbox {
     /// Ceases to read a room's log.
     pub fn leave(&mut self, log: &mut Log) {
         log.leave(self.cursor, self.awaited);
-        self.own = None;
+        self.change(|besides| besides.own.clear());
         self.in_flight = false;
     }
 
@@ -140,11 +144,10 @@ impl Outbox {
             self.move_to(log, range.end);
             return;
         }
-        let own = self.own.get_or_insert_default();
-        match own.back_mut() {
+        self.change(|Besides { own, .. }| match own.back_mut() {
             Some(last) if last.end == range.start => last.end = range.end,
             _ => own.push_back(range),
-        }
+        });
     }
 
     /// Fills `slices` with what to write next, the log read up to `until`; returns how many it filled.
@@ -156,7 +159,7 @@ impl Outbox {
         let mut filled = 0;
         for segment in self.segments(log, until).take(slices.len()) {
             slices[filled] = IoSlice::new(match segment {
-                Segment::Private => self.private_rest(),
+                Segment::Private => self.besides().private_rest(),
                 Segment::Log(range) => log.bytes(range),
             });
             filled += 1;
@@ -185,7 +188,7 @@ impl Outbox {
 
     /// The lines that were taken from it and that it is told of now.
     pub fn take_skipped(&mut self) -> u64 {
-        std::mem::take(&mut self.skipped_lines)
+        self.change(|besides| std::mem::take(&mut besides.skipped_lines))
     }
 
     /// Moves the client forward to `target`, the start of a line. The line in flight is finished out of a copy of its
@@ -198,43 +201,33 @@ impl Outbox {
         if self.in_flight {
             from = log.after_line(from);
             let rest = log.bytes(self.cursor..from);
-            match &mut self.private {
-                Some(private) => drop(private.bytes.splice(..0, rest.iter().copied())),
-                None => {
-                    self.private = Some(Box::new(Private {
-                        bytes: rest.to_vec(),
-                        sent: 0,
-                    }))
-                }
-            }
+            // The line in flight comes before what is private, so nothing of that has been written.
+            self.change(|besides| drop(besides.private.splice(..0, rest.iter().copied())));
             self.in_flight = false;
         }
         let target = target.max(from);
         let counted = from..target.min(until).max(from);
-        let own = self.own.iter().flat_map(|own| own.iter());
+        let own = &self.besides().own;
         let own_lines: u64 = own
+            .iter()
             .map(|range| range.start.max(counted.start)..range.end.min(counted.end))
             .filter(|range| range.start < range.end)
             .map(|range| log.lines_in(range))
             .sum();
         let lost = log.lines_in(counted) - own_lines;
-        self.skipped_lines += lost;
+        self.change(|besides| besides.skipped_lines += lost);
         self.move_to(log, target);
         lost
     }
 
     /// Moves the cursor forward to `at`, and past own lines that begin there.
     fn move_to(&mut self, log: &mut Log, mut at: u64) {
-        if let Some(own) = &mut self.own {
-            while let Some(range) = own.front()
-                && range.start <= at
-            {
-                at = at.max(range.end);
-                own.pop_front();
-            }
-            if own.is_empty() {
-                self.own = None;
-            }
+        if self.besides.is_some() {
+            self.change(|Besides { own, .. }| {
+                while let Some(range) = own.pop_front_if(|range| range.start <= at) {
+                    at = at.max(range.end);
+                }
+            });
         }
         self.awaited = log.advance(self.cursor, at, self.awaited);
         self.cursor = at;
@@ -243,18 +236,17 @@ impl Outbox {
     /// All that goes out, if it is one stretch of the log and nothing else. So it is for nearly every member that a line
     /// goes to, and the way by `segments` costs half as much as all the rest of a visit.
     fn only_log(&self, until: u64) -> Option<Range<u64>> {
-        let nothing_else = self.private.is_none() && self.own.is_none() && self.skipped_lines == 0;
-        (nothing_else && self.cursor < until).then_some(self.cursor..until)
+        (self.besides.is_none() && self.cursor < until).then_some(self.cursor..until)
     }
 
     /// What goes out, in order: the rest of the line in flight, private bytes, the room. The room waits for the
     /// notice of what was skipped before it.
     fn segments<'a>(&'a self, log: &'a Log, until: u64) -> impl Iterator<Item = Segment> + 'a {
         let mut at = self.cursor;
-        let mut flight = self.in_flight && self.private.is_some();
-        let mut private = self.private.is_some();
-        let mut own = self.own.iter().flat_map(|own| own.iter());
-        let until = if self.skipped_lines > 0 { at } else { until };
+        let mut private = self.private_bytes() > 0;
+        let mut flight = self.in_flight && private;
+        let mut own = self.besides().own.iter();
+        let until = if self.skipped_lines() > 0 { at } else { until };
         std::iter::from_fn(move || {
             if std::mem::take(&mut flight) {
                 let from = at;
@@ -276,23 +268,33 @@ impl Outbox {
         })
     }
 
-    fn private_rest(&self) -> &[u8] {
-        self.private
-            .as_ref()
-            .map_or(&[], |private| &private.bytes[private.sent..])
-    }
-
     /// At most `n` private bytes have been written; returns how many.
     fn private_sent(&mut self, n: usize) -> usize {
-        let Some(private) = &mut self.private else {
-            return 0;
-        };
-        let n = n.min(private.bytes.len() - private.sent);
-        private.sent += n;
-        if private.sent == private.bytes.len() {
-            self.private = None;
+        self.change(|besides| {
+            let n = n.min(besides.private_rest().len());
+            besides.private_sent += n;
+            if besides.private_rest().is_empty() {
+                besides.private = Vec::new();
+                besides.private_sent = 0;
+            }
+            n
+        })
+    }
+
+    fn besides(&self) -> &Besides {
+        self.besides.as_deref().unwrap_or(NOTHING)
+    }
+
+    /// Lets `change` change what there is besides the log, and gives its memory back when there is nothing.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Besides) -> T) -> T {
+        let besides = self
+            .besides
+            .get_or_insert_with(|| Box::new(Besides::nothing()));
+        let changed = change(besides);
+        if besides.is_nothing() {
+            self.besides = None;
         }
-        n
+        changed
     }
 }
 
@@ -353,7 +355,7 @@ mod tests {
             let mine = say(&mut log, "mine 3");
             outbox.said(&mut log, mine);
             assert_eq!(drain(&mut outbox, &mut log, n), "one\ntwo\n");
-            assert!(outbox.own.is_none());
+            assert!(outbox.besides.is_none());
             assert_eq!(outbox.cursor(), log.end());
         }
     }
