@@ -232,20 +232,22 @@ impl Hub {
 
     /// The first `n` bytes of what [`output`](Hub::output) lent have been written. Returns whether more is owed.
     pub fn sent(&mut self, now: Now, id: ConnId, n: usize) -> bool {
-        let Some(slot) = self.slot(id) else {
+        let Some(client) = find(&mut self.clients, id) else {
             return false;
         };
-        let client = &mut self.clients[slot as usize];
-        let room = &mut self.crowd.rooms[client.room as usize];
+        let number = client.room;
+        let room = &mut self.crowd.rooms[number as usize];
         let until = client.session.until().unwrap_or(room.log.end());
         client.outbox.sent(&mut room.log, until, n);
         client.session.progress_at = now;
         let more = client.outbox.owes(until);
+        let stalled = !room.stalled.is_empty();
         if client.paused.is_some() || client.session.phase != Phase::Open {
-            self.settle(slot);
+            self.settle(id.slot());
         }
-        let client = &self.clients[slot as usize];
-        self.wake_stalled(now, client.room);
+        if stalled {
+            self.wake_stalled(now, number);
+        }
         more
     }
 
@@ -303,8 +305,9 @@ impl Hub {
 
     /// Lends what to write next to a connection, and returns how many slices that is; 0: nothing is owed.
     pub fn output<'a>(&'a mut self, id: ConnId, slices: &mut [IoSlice<'a>]) -> usize {
-        let Some(slot) = self.slot(id) else { return 0 };
-        let client = &mut self.clients[slot as usize];
+        let Some(client) = find(&mut self.clients, id) else {
+            return 0;
+        };
         if client.session.phase == Phase::Done {
             return 0;
         }
@@ -390,6 +393,13 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+/// The client with this id. Asks for no more of the hub than it needs, so that the rest can be used beside it.
+fn find(clients: &mut Slab<Client>, id: ConnId) -> Option<&mut Client> {
+    clients
+        .get_mut(id.slot() as usize)
+        .filter(|client| client.serial == id.serial())
 }
 
 #[cfg(test)]

@@ -169,18 +169,18 @@ impl Outbox {
 
     /// The first `n` bytes of what [`output`](Outbox::output) gave have been written.
     pub fn sent(&mut self, log: &mut Log, until: u64, mut n: usize) {
+        if let Some(range) = self.only_log(until) {
+            debug_assert!(n as u64 <= range.end - range.start);
+            return self.log_sent(log, range.start + n as u64);
+        }
         while n > 0 {
-            let only = self.only_log(until).map(Segment::Log);
-            let segment = only
-                .or_else(|| self.segments(log, until).next())
-                .expect("no more is written than was given");
-            match segment {
+            let segment = self.segments(log, until).next();
+            match segment.expect("no more is written than was given") {
                 Segment::Private => n -= self.private_sent(n),
                 Segment::Log(range) => {
                     let end = range.end.min(range.start + n as u64);
                     n -= (end - range.start) as usize;
-                    self.in_flight = !log.is_line_start(end);
-                    self.move_to(log, end);
+                    self.log_sent(log, end);
                 }
             }
         }
@@ -266,6 +266,12 @@ impl Outbox {
             }
             None
         })
+    }
+
+    /// The room's log has been written up to `end`.
+    fn log_sent(&mut self, log: &mut Log, end: u64) {
+        self.in_flight = !log.is_line_start(end);
+        self.move_to(log, end);
     }
 
     /// At most `n` private bytes have been written; returns how many.
