@@ -49,6 +49,22 @@ impl Frame {
         input: &mut &'b [u8],
         line_bytes_max: usize,
     ) -> Option<Line<'a>> {
+        // Empty lines are the most lines that a read can bring, and nothing of them has to be searched or cut.
+        if let Some((b'\n', rest)) = input.split_first()
+            && self.is_between_lines()
+        {
+            self.note_searched(1);
+            *input = rest;
+            return Some(Line::Whole(&[]));
+        }
+        self.next_searched(input, line_bytes_max)
+    }
+
+    fn next_searched<'a, 'b: 'a>(
+        &'a mut self,
+        input: &mut &'b [u8],
+        line_bytes_max: usize,
+    ) -> Option<Line<'a>> {
         if self.state == State::Given {
             self.forget();
         }
@@ -58,7 +74,7 @@ impl Frame {
         let end = self.terminator(input);
         if self.state == State::Discarding {
             self.discard(input, end)?;
-            return self.next(input, line_bytes_max);
+            return self.next_searched(input, line_bytes_max);
         }
         let Some(end) = end else {
             return self.keep(input, line_bytes_max);
@@ -126,11 +142,15 @@ impl Frame {
         {
             end = lf_or_nul(input, at + 1);
         }
+        self.note_searched(end.map_or(input.len(), |end| end + 1));
+        end
+    }
+
+    fn note_searched(&mut self, _bytes: usize) {
         #[cfg(any(test, fuzzing))]
         {
-            self.searched_bytes += end.map_or(input.len(), |end| end + 1);
+            self.searched_bytes += _bytes;
         }
-        end
     }
 
     /// Throws an over-long line away up to its end; `None` when that has not come.
