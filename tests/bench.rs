@@ -192,7 +192,8 @@ fn what_the_server_says_against_it_is_passed_on() {
     assert_refused(
         &full.addr().to_string(),
         "--clients 10",
-        &["5 of 11 connections were greeted", "server is full"],
+        // How many were greeted by then is chance: a refusal is sent at once, a greeting at the end of the turn.
+        &[" of 11 connections were greeted", "server is full"],
     );
     let short = Server::start(&["--max-line", "50"]);
     assert_refused(

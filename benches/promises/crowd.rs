@@ -28,7 +28,7 @@ pub(crate) fn idle(lab: &Lab, report: &mut Report) -> Outcome<()> {
         report.told(&name, resident / MEBIBYTE, MEBIBYTES);
     }
     let slope = (with_many - with_few) / (many - few) as f64;
-    report.row("each further connection", slope, BYTES, Goal::AtMost(256.0));
+    report.row("each further connection", slope, BYTES, Goal::AtMost(200.0));
     Ok(())
 }
 
