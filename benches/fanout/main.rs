@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo bench --bench fanout                      every scenario at full size, some minutes
-//! cargo bench --bench fanout -- unbatched paced   only these
+//! cargo bench --bench fanout -- unbatched paced   only these scenarios
+//! cargo bench --bench fanout -- redis nats        only these peers
 //! cargo bench --bench fanout -- --short           every scenario at a reduced size, under a minute
 //! cargo bench --bench fanout -- --chart FILE.svg  draws what was measured as well
 //! ```
@@ -35,7 +36,7 @@ use floor::Stage;
 use lab::report::Report;
 use lab::{Lab, Outcome};
 use servers::{KINDS, Kind};
-use table::Table;
+use table::{MADANG, Table};
 
 /// What a scenario needs.
 pub(crate) struct Course<'a> {
@@ -94,6 +95,7 @@ enum Wish {
     /// Measure these.
     Measure {
         chosen: Vec<&'static Scenario>,
+        kinds: Vec<&'static Kind>,
         short: bool,
         chart: Option<PathBuf>,
     },
@@ -108,9 +110,10 @@ fn main() -> ExitCode {
         Ok(Wish::Floor(stage)) => floor::serve(stage).map(|()| true),
         Ok(Wish::Measure {
             chosen,
+            kinds,
             short,
             chart,
-        }) => measure(&chosen, short, chart),
+        }) => measure(&chosen, &kinds, short, chart),
         Ok(Wish::Nothing) => {
             println!("nothing measured: run `cargo bench --bench fanout`");
             Ok(true)
@@ -134,7 +137,8 @@ fn understand(arguments: &[String]) -> Outcome<Wish> {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return Ok(Wish::Nothing);
     }
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<&Scenario> = Vec::new();
+    let mut peers: Vec<&str> = Vec::new();
     let mut short = false;
     let mut chart = None;
     let mut arguments = arguments.iter();
@@ -146,14 +150,21 @@ fn understand(arguments: &[String]) -> Outcome<Wish> {
                 let file = arguments.next().ok_or("--chart needs the name of a file")?;
                 chart = Some(PathBuf::from(file));
             }
+            name if KINDS.iter().any(|kind| kind.name == name) => peers.push(name),
             name => chosen.push(scenario(name)?),
         }
     }
     if chosen.is_empty() {
         chosen.extend(SCENARIOS);
     }
+    // The floor and madang are always there: all is held against the one, and all goals are the other's.
+    let is_there = |(nth, kind): &(usize, &Kind)| {
+        peers.is_empty() || *nth <= MADANG || peers.contains(&kind.name)
+    };
+    let kinds = KINDS.iter().enumerate().filter(is_there);
     Ok(Wish::Measure {
         chosen,
+        kinds: kinds.map(|(_, kind)| kind).collect(),
         short,
         chart,
     })
@@ -164,24 +175,32 @@ fn scenario(name: &str) -> Outcome<&'static Scenario> {
         .iter()
         .find(|scenario| scenario.name == name)
         .ok_or_else(|| {
-            let known: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            let scenarios: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            let servers: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
             format!(
-                "no scenario is called {name:?}; there are: {}, and the options --short and --chart",
-                known.join(", ")
+                "neither a scenario nor a server is called {name:?}; there are: {}; {}; and the options --short and --chart",
+                scenarios.join(", "),
+                servers.join(", ")
             )
             .into()
         })
 }
 
 /// Runs the scenarios one after the other; true when the floor and madang could be measured in all of them.
-fn measure(chosen: &[&Scenario], short: bool, chart: Option<PathBuf>) -> Outcome<bool> {
+fn measure(
+    chosen: &[&Scenario],
+    kinds: &[&'static Kind],
+    short: bool,
+    chart: Option<PathBuf>,
+) -> Outcome<bool> {
     let lab = Lab::open(short)?;
     let mut report = Report::open(&lab.describe());
-    let (kinds, missing): (Vec<_>, Vec<_>) =
-        KINDS.iter().partition(|kind| kind.missing().is_none());
-    for program in missing.iter().filter_map(|kind| kind.missing()) {
-        report.note(&format!("NOT THERE: {program} is not installed"));
-    }
+    let mut kinds = kinds.to_vec();
+    kinds.retain(|kind| {
+        let missing = kind.missing();
+        report.note_if(missing.map(|program| format!("NOT THERE: {program} is not installed")));
+        missing.is_none()
+    });
     let mut table = Table::of(&kinds);
     for scenario in chosen {
         report.scenario(scenario.name, scenario.headline);
