@@ -1,9 +1,10 @@
 //! Every flag: its help, its unit, its default, its environment variable. Nothing is done here but reading them.
 
+use crate::address::Address;
 use crate::bench::line::LINE_BYTES_MIN;
-use crate::bench::plan::{Pace, Plan, Protocol, SENDERS_MAX, Target};
+use crate::bench::plan::{Pace, Plan, Protocol, SENDERS_MAX};
 use crate::hub::limits::{HalfClose, Limits, SlowPolicy};
-use crate::net::listener::{Address, Options};
+use crate::net::listener::Options;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::time::Duration;
 
@@ -263,10 +264,7 @@ impl Bench {
     pub fn plan(&self) -> Plan {
         let duration = self.duration.map(Duration::from_secs);
         Plan {
-            target: match &self.address {
-                Address::Tcp(address) => Target::Tcp(address.clone()),
-                Address::Unix(path) => Target::Unix(path.clone()),
-            },
+            target: self.address.clone(),
             protocol: match self.protocol {
                 Speaks::Madang => Protocol::Madang,
                 Speaks::Raw => Protocol::Raw,

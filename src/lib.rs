@@ -9,9 +9,11 @@
 //! 2. [`net`] gives the hub its sockets and its clock: `turn` decides the order in which things are done without
 //!    knowing whether its sockets are real, `reactor` is that on mio.
 //! 3. [`mod@bench`] is a program of its own on the other side: the clients that measure a server.
-//! 4. [`cli`] is every flag, [`journal`] the log that never blocks, `main` ties them together.
+//! 4. [`cli`] is every flag, [`address`] what stands in some of them, [`journal`] the log that never blocks, `main`
+//!    ties them together.
 //!
-//! Imports run one way: `main → {net, bench} → hub`. `tests/architecture.rs` fails when they do not.
+//! Imports run one way: `main → {net, bench} → hub` (and to [`address`], of which the hub knows nothing).
+//! `tests/architecture.rs` fails when they do not.
 //!
 //! ```text
 //! socket ─read─▶ scratch ─▶ telnet ─▶ frame ─▶ text ─▶ session ─▶ room log      rendered once, appended once
@@ -27,6 +29,7 @@ compile_error!(
 pub mod hub;
 pub mod net;
 
+pub mod address;
 pub mod bench;
 pub mod cli;
 pub mod journal;

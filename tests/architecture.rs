@@ -104,6 +104,11 @@ const WRONG_WAYS: &[(&str, &str, &str)] = &[
     ),
     (
         "src/hub/mod.rs",
+        "use crate::address::Address;",
+        "hub must not import crate::address",
+    ),
+    (
+        "src/hub/mod.rs",
         "use super::cli;",
         "hub must not import crate::cli",
     ),

@@ -1,8 +1,7 @@
 //! What is to be measured: how many connect, what they send and how fast. Nothing is opened here.
 
 use super::line;
-use std::fmt;
-use std::path::PathBuf;
+use crate::address::Address;
 use std::time::Duration;
 
 /// Descriptors that are no connections: standard streams, the poll, files of `/proc`.
@@ -11,24 +10,6 @@ const DESCRIPTORS_RESERVED: u64 = 16;
 const LINES_MAX: u64 = u32::MAX as u64;
 /// How many digits of a line name its sender, and so how many senders there may be.
 pub const SENDERS_MAX: u32 = 1 << (6 * line::SENDER_DIGITS);
-
-/// Where the server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// `HOST:PORT`.
-    Tcp(String),
-    /// `unix:PATH`.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Target::Tcp(address) => f.write_str(address),
-            Target::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// What the server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +33,7 @@ pub enum Pace {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The server.
-    pub target: Target,
+    pub target: Address,
     /// What it speaks.
     pub protocol: Protocol,
     /// Connections that only listen.
@@ -165,7 +146,7 @@ impl Plan {
 #[cfg(test)]
 pub(super) fn example() -> Plan {
     Plan {
-        target: Target::Tcp("127.0.0.1:8080".into()),
+        target: Address::Tcp("127.0.0.1:8080".into()),
         protocol: Protocol::Madang,
         receivers: 4,
         senders: 3,

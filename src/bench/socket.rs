@@ -1,6 +1,6 @@
 //! Sockets of the run: where they connect to and from. Decides nothing about what goes over them.
 
-use super::plan::Target;
+use crate::address::Address;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
@@ -30,11 +30,11 @@ impl Dialler {
     ///
     /// # Errors
     /// Its address cannot be found.
-    pub fn new(target: &Target, connections: usize, run: u64) -> Result<Dialler, String> {
+    pub fn new(target: &Address, connections: usize, run: u64) -> Result<Dialler, String> {
         let name = target.to_string();
         let found = match target {
-            Target::Unix(path) => SockAddr::unix(path),
-            Target::Tcp(host) => resolve(host).map(SockAddr::from),
+            Address::Unix(path) => SockAddr::unix(path),
+            Address::Tcp(host) => resolve(host).map(SockAddr::from),
         };
         let server = found.map_err(|error| cannot_connect(&name, &error))?;
         let sources = match server.as_socket_ipv4() {

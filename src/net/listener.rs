@@ -1,6 +1,7 @@
-//! Listening sockets: addresses, options, accepting, and what the errors of accepting mean.
+//! Listening sockets: options, accepting, and what the errors of accepting mean.
 
 use super::conn::Stream;
+use crate::address::Address;
 use crate::hub::{Peer, Wire};
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
@@ -11,7 +12,6 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 /// Probes of a silent peer before it is given up.
@@ -21,46 +21,6 @@ const KEEPALIVE_PROBES: u32 = 6;
 /// Bytes of a segment. Only the loopback interface would make larger ones, and they do harm: a sender that has a
 /// segment larger than its peer's window waits for the persist timer, 200 ms, before it sends a part of it.
 const SEGMENT_BYTES_MAX: u32 = 16 * 1024;
-
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// `HOST:PORT`; every address that the host has.
-    Tcp(String),
-    /// `unix:PATH`.
-    Unix(PathBuf),
-}
-
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Address, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path {
-                "" => Err("a path must follow unix:".into()),
-                path => Ok(Address::Unix(path.into())),
-            };
-        }
-        let port = text
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty())
-            .map(|(_, port)| port.parse::<u16>());
-        match port {
-            Some(Ok(_)) => Ok(Address::Tcp(text.into())),
-            Some(Err(_)) => Err("the port is not a number from 0 to 65535".into()),
-            None => Err("expected HOST:PORT, [IPV6]:PORT or unix:PATH".into()),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(address) => f.write_str(address),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// What every connection of a listener gets. On Linux a connection inherits all of it from its listener.
 #[derive(Clone, Copy, Debug)]
@@ -325,27 +285,6 @@ pub fn classify(error: &io::Error) -> AcceptFault {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_read_or_refused_with_a_reason() {
-        assert_eq!(
-            "127.0.0.1:0".parse(),
-            Ok(Address::Tcp("127.0.0.1:0".into()))
-        );
-        assert_eq!("[::]:8080".parse(), Ok(Address::Tcp("[::]:8080".into())));
-        assert_eq!("unix:/tmp/x".parse(), Ok(Address::Unix("/tmp/x".into())));
-        for bad in [
-            "",
-            "8080",
-            ":8080",
-            "host",
-            "host:http",
-            "host:65536",
-            "unix:",
-        ] {
-            assert!(bad.parse::<Address>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn errors_of_accept_are_told_apart() {
