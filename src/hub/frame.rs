@@ -9,7 +9,7 @@ const NEAR_BYTES: usize = 4;
 pub struct Frame {
     /// What there is of the line, searched to its end: it holds no terminator. In state `Collecting`
     /// `0 <= bytes.len() <= line_bytes_max + 1` (the one more is a CR that may belong to the terminator); in state
-    /// `Discarding` only that CR, if there is one.
+    /// `Discarding` only that CR, if there is one; in state `Given` the whole line.
     bytes: Vec<u8>,
     state: State,
     /// Bytes of over-long lines that were thrown away since they were last asked for.
@@ -65,9 +65,7 @@ impl Frame {
         input: &mut &'b [u8],
         line_bytes_max: usize,
     ) -> Option<Line<'a>> {
-        if self.state == State::Given {
-            self.forget();
-        }
+        self.forget_given();
         if input.is_empty() {
             return None;
         }
@@ -185,6 +183,18 @@ impl Frame {
     fn begin_discarding(&mut self, last: u8) {
         self.bytes = Vec::from_iter((last == b'\r').then_some(last));
         self.state = State::Discarding;
+    }
+
+    /// A line that has been handed out is not needed any more.
+    pub fn forget_given(&mut self) {
+        if self.state == State::Given {
+            self.forget();
+        }
+    }
+
+    /// Memory besides the fixed record, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity()
     }
 
     fn forget(&mut self) {

@@ -16,6 +16,9 @@ pub const NAME_CHARS_MAX: usize = 24;
 /// Bytes around a line's text when it is rendered: two names of up to 4 bytes a character, ` -> `, `: `, `\n`.
 pub const RENDER_BYTES_EXTRA: usize = 2 * 4 * NAME_CHARS_MAX + 8;
 
+/// Records that a connection has besides its fixed one while they are needed: of its output, its input, its telnet.
+const CLIENT_RECORDS_BYTES: usize = 512;
+
 /// The most that one byte of input can become: a control character (1 byte) is shown as one of 3 bytes.
 pub const RENDER_GROWTH_MAX: usize = 3;
 
@@ -247,11 +250,10 @@ impl Limits {
 
     /// The most memory that one connection can make the hub hold besides its fixed record.
     pub fn client_bytes_max(&self) -> usize {
-        self.private_bytes_max()
-            + READ_BYTES_MAX
-            + self.line_bytes_max
-            + 1
-            + OWN_RANGES_MAX * 2 * 16
+        let growing = self.private_bytes_max() + OWN_RANGES_MAX * 16 + self.line_bytes_max + 1;
+        let held = READ_BYTES_MAX + self.line_bytes_max + 1;
+        // What grows does so by doubling.
+        2 * growing + held + CLIENT_RECORDS_BYTES
     }
 
     /// The most memory that the hub can be made to hold: rooms × log cap + connections × connection cap.
@@ -302,7 +304,7 @@ mod tests {
         assert_eq!(limits.late_bytes(), 2 * 8_192 + 4_096);
         let private = 16_384 + 8_192 + 2 * 500 + 2 + 1_024;
         assert_eq!(limits.private_bytes_max(), private);
-        let client = private + 16_384 + 100 + 1 + 64 * 2 * 16;
+        let client = 2 * (private + 64 * 16 + 101) + 16_384 + 101 + 512;
         assert_eq!(limits.client_bytes_max(), client);
         assert_eq!(limits.memory_bytes_max(), 3 * 65_536 + 10 * client);
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);

@@ -428,16 +428,19 @@ mod tests {
             ..Limits::default()
         });
         let a = yard.knock(Wire::Chat).unwrap();
+        // What is counted is what is taken for it: a record, and buffers that have place for more.
         let greeting = yard.hub.census().bytes;
-        assert_eq!(yard.read(a).len(), greeting);
+        assert!((yard.read(a).len()..500).contains(&greeting));
         assert_eq!(yard.hub.census().bytes, 0);
         yard.send(a, b"12345");
-        assert_eq!(yard.hub.census().bytes, 5);
-        // The room remembers the line, in a buffer that has place for more; what it may not say yet is held.
+        let partial = yard.hub.census().bytes;
+        assert!((5..300).contains(&partial));
+        // The room remembers the line; what it may not say yet is held.
         yard.send(a, b"67\nheld\nand more");
         let log = yard.hub.crowd.rooms[1].log.memory_bytes();
         assert!(log >= "guest1: 1234567\n".len());
-        assert_eq!(yard.hub.census().bytes, log + "held\nand more".len());
+        let held = yard.hub.census().bytes - log;
+        assert!(("held\nand more".len()..300).contains(&held));
         yard.hub.disconnect(yard.now, a);
         assert_eq!(yard.hub.census().bytes, "guest1: 1234567\n".len());
     }

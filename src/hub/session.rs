@@ -183,7 +183,8 @@ pub enum Verdict {
 pub struct Intake {
     /// `None` between lines, so that a client that is silent costs no memory.
     pending: Option<Box<Pending>>,
-    /// Bytes of over-long lines that were thrown away since they were last asked for.
+    /// Bytes of over-long lines that were thrown away since they were last asked for. Kept here, since the frame that
+    /// counts them is gone between lines.
     discarded_bytes: u32,
     /// Nothing has come yet that would show who is there.
     knocking: bool,
@@ -213,13 +214,14 @@ impl Intake {
             .map_or(&[], |pending| pending.frame.partial())
     }
 
-    /// Bytes held besides the fixed record.
+    /// Memory besides the fixed record, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let held = self
-            .pending
-            .as_ref()
-            .map_or(0, |pending| pending.held.len());
-        held + self.partial().len()
+        self.pending.as_ref().map_or(0, |pending| {
+            size_of::<Pending>()
+                + pending.telnet.memory_bytes()
+                + pending.frame.memory_bytes()
+                + pending.held.capacity()
+        })
     }
 
     /// The bytes that were held.
@@ -228,7 +230,7 @@ impl Intake {
     }
 
     /// Cuts `bytes` into what they mean and gives each to `act`, whose verdict says how to go on. Holds what is not
-    /// taken. Returns whether it came to the end without being stopped; after [`VISIT_LINES_MAX`] lines it stops.
+    /// taken. Returns `Next` if it came to the end; after [`VISIT_LINES_MAX`] lines it pauses.
     pub fn feed(
         &mut self,
         raw: bool,
@@ -236,7 +238,7 @@ impl Intake {
         line_bytes_max: usize,
         mut act: impl FnMut(Input<'_>) -> Verdict,
     ) -> Verdict {
-        if let Some(knock) = self.knock(bytes) {
+        if let Some(knock) = self.knock(bytes, line_bytes_max) {
             act(Input::Knock(knock));
             return Verdict::End;
         }
@@ -245,6 +247,7 @@ impl Intake {
 
     /// Gives the line that no terminator will end to `act`, and holds it as a line if it is to be retried.
     pub fn feed_partial(&mut self, act: impl FnOnce(&[u8]) -> Verdict) {
+        self.knocking = false;
         self.change(|pending| {
             if let Some(line) = pending.frame.take_partial()
                 && act(line) == Verdict::Retry
@@ -261,20 +264,22 @@ impl Intake {
 
     /// Lets `change` change what is pending, and gives its memory back when nothing is.
     fn change<T>(&mut self, change: impl FnOnce(&mut Pending) -> T) -> T {
-        let mut pending = self
-            .pending
-            .take()
-            .map(|pending| *pending)
-            .unwrap_or_default();
-        let changed = change(&mut pending);
+        let mut none = Pending::default();
+        let pending = self.pending.as_deref_mut().unwrap_or(&mut none);
+        let changed = change(pending);
+        pending.frame.forget_given();
         self.discarded_bytes += pending.frame.take_discarded();
-        self.pending = (!pending.is_nothing()).then(|| Box::new(pending));
+        if pending.is_nothing() {
+            self.pending = None;
+        } else if self.pending.is_none() {
+            self.pending = Some(Box::new(none));
+        }
         changed
     }
 
     /// Looks once, at the first line, for a protocol that is not this one. The first bytes may come in pieces: as long
     /// as they are the start of a request line, its end decides.
-    fn knock(&mut self, bytes: &[u8]) -> Option<Knock> {
+    fn knock(&mut self, bytes: &[u8], line_bytes_max: usize) -> Option<Knock> {
         if !self.knocking || bytes.is_empty() {
             return None;
         }
@@ -284,7 +289,7 @@ impl Intake {
         }
         let end = memchr::memchr(b'\n', bytes);
         let http = end.is_some_and(|end| is_http_request(&[seen, &bytes[..end]].concat()));
-        self.knocking = end.is_none();
+        self.knocking = end.is_none() && seen.len() + bytes.len() <= line_bytes_max;
         http.then_some(Knock::Http)
     }
 }
@@ -465,6 +470,7 @@ mod tests {
             (b"GET / HTTP/1.1 please\n", None),
             (b"I said GET / HTTP/1.1\n", None),
             (b"hello\nGET / HTTP/1.1\n", None),
+            (&[&[b'x'; 150], &b"GET / HTTP/1.1\n"[..]].concat(), None),
         ] {
             for cut in 0..bytes.len() {
                 let (mut intake, mut got) = (intake(), None);
@@ -484,6 +490,31 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn who_has_begun_with_half_a_line_is_no_browser() {
+        let mut intake = intake();
+        intake.feed(false, b"half a line", 100, |_| Verdict::Next);
+        intake.feed_partial(|_| Verdict::Next);
+        let mut got = Vec::new();
+        intake.feed(false, b"GET / HTTP/1.1\n", 100, |input| {
+            got.push(matches!(input, Input::Line(_)));
+            Verdict::Next
+        });
+        assert_eq!(got, [true]);
+    }
+
+    #[test]
+    fn what_was_handed_out_is_not_kept() {
+        let mut intake = intake();
+        // A negotiation, so that there is something to be remembered.
+        intake.feed(false, b"\xff\xfb\x01", 1000, |_| Verdict::Next);
+        let negotiated = intake.memory_bytes();
+        intake.feed(false, &[b'x'; 900], 1000, |_| Verdict::Next);
+        assert!(intake.memory_bytes() >= negotiated + 900);
+        intake.feed(false, b"\n", 1000, |_| Verdict::Next);
+        assert_eq!(intake.memory_bytes(), negotiated);
     }
 
     #[test]

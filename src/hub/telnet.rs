@@ -54,6 +54,11 @@ impl Telnet {
         self.state == State::Text && self.refused.is_none()
     }
 
+    /// Memory besides the fixed record, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.refused.as_ref().map_or(0, |_| size_of::<Refused>())
+    }
+
     /// Takes the next event from the front of `input`; `None` when nothing is left of it.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
         loop {
