@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::floor::{Piece, Stage};
-use crate::lab::ear::{Count, Ear};
+use crate::lab::ear::{Count, Ear, MARK};
 use crate::lab::load::Load;
 use crate::lab::server::Server;
 use crate::lab::{ANNOUNCED_AFTER, Lab, Outcome};
@@ -17,8 +17,8 @@ const TEXT_BYTES: usize = 64;
 /// one by one, later ones seldom, and the server pays for it; besides, another server has just emptied the caches.
 const WARM_UP_WINDOWS: u64 = 18;
 /// A round has at least and at most so many windows, whatever they cost.
-const WINDOWS_MIN: u64 = 2;
-const WINDOWS_MAX: u64 = 60;
+const WINDOWS_MIN: u64 = 1;
+const WINDOWS_MAX: u64 = 200;
 
 /// A server with everybody in it.
 pub(crate) struct Hall {
@@ -29,6 +29,8 @@ pub(crate) struct Hall {
     line: Vec<u8>,
     /// Lines that a speaker sends before all are awaited.
     window_lines: u64,
+    /// How many lines have been said.
+    said: u64,
     /// How many windows are a round; 0 until that is known.
     windows: u64,
     /// Comes last, so that the clients are gone before it is ended.
@@ -66,6 +68,7 @@ impl Hall {
             stage,
             line: (kind.say)(&text()),
             window_lines,
+            said: 0,
             windows: 0,
             server,
         })
@@ -98,6 +101,7 @@ impl Hall {
             self.windows = (long.as_nanos() as u64 / cost).clamp(WINDOWS_MIN, WINDOWS_MAX);
         }
         self.speak(1, WARM_UP_WINDOWS)?;
+        self.speak(self.window_lines, 1)?;
         let windows = self.windows;
         let cost = self.cost(windows)? as f64;
         let lines = windows * self.window_lines * self.stage.speakers as u64;
@@ -114,7 +118,8 @@ impl Hall {
     /// Every speaker sends so many lines, all of them are awaited by all; so many times.
     pub(crate) fn speak(&mut self, lines: u64, windows: u64) -> Outcome<()> {
         let window = self.line.repeat(lines as usize);
-        let deliveries = lines * self.stage.speakers as u64 * self.hearers();
+        let said = lines * self.stage.speakers as u64;
+        let deliveries = said * self.hearers();
         for _ in 0..windows {
             let expected = self.load.heard() + deliveries;
             for speaker in 0..self.stage.speakers {
@@ -123,18 +128,26 @@ impl Hall {
             self.load.until("all receivers to hear a line", |load| {
                 load.heard() >= expected
             })?;
+            self.said += said;
         }
         self.check()
     }
 
-    /// Every receiver has heard as many lines as every other.
+    /// Everybody has heard as many lines as were said to it.
     fn check(&self) -> Outcome<()> {
-        let mut receivers = self.load.ears().skip(self.stage.speakers);
-        let first = receivers.next().map_or(0, |ear| ear.heard);
-        match receivers.find(|ear| ear.heard != first) {
-            None => Ok(()),
-            Some(ear) => Err(format!("one heard {first} lines, another {}", ear.heard).into()),
+        let speakers = self.stage.speakers;
+        for (id, ear) in self.load.ears().enumerate() {
+            let said = match id < speakers {
+                false => self.said,
+                true if self.kind.speakers_hear => self.said - self.said / speakers as u64,
+                true => 0,
+            };
+            if ear.heard != said {
+                let heard = ear.heard;
+                return Err(format!("client {id} heard {heard} lines instead of {said}").into());
+            }
         }
+        Ok(())
     }
 }
 
@@ -156,7 +169,7 @@ pub(crate) fn let_in<E: Ear>(load: &mut Load<E>, kind: &Kind, newcomers: usize) 
 
 /// What is said: it begins with the mark by which it is counted.
 fn text() -> String {
-    format!("{}{}", Count::MARK as char, "m".repeat(TEXT_BYTES - 1))
+    format!("{}{}", MARK as char, "m".repeat(TEXT_BYTES - 1))
 }
 
 /// One who speaks, so many who listen.

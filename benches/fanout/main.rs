@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use floor::Stage;
 use lab::report::Report;
+use lab::server::Server;
 use lab::{Lab, Outcome};
 use servers::{KINDS, Kind};
 use table::{MADANG, Table};
@@ -45,6 +46,16 @@ pub(crate) struct Course<'a> {
     pub(crate) kinds: &'a [&'static Kind],
     pub(crate) report: &'a mut Report,
     pub(crate) table: &'a mut Table,
+}
+
+impl Course<'_> {
+    /// Says so when this server did not have its core to itself.
+    pub(crate) fn note_company(&mut self, kind: &Kind, server: &Server) -> Outcome<()> {
+        let company = server.company()?;
+        self.report
+            .note_if(company.map(|text| format!("{}: {text}", kind.name)));
+        Ok(())
+    }
 }
 
 /// A thing to measure: its name on the command line, its headline, and the code that does it.
@@ -73,7 +84,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "crowd",
-        headline: "18,000 listen: time to connect, memory of an idle connection, CPU a delivery",
+        headline: "18,000 listen (4,000 in a short run): time to connect, memory of an idle connection, CPU a delivery",
         run: crowd::crowd,
     },
     Scenario {

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use crate::Course;
 use crate::floor::Piece;
 use crate::hall::{Hall, let_in, solo};
-use crate::lab::ear::{STAMP, StampEar};
+use crate::lab::ear::{MARK, StampEar};
 use crate::lab::load::Load;
 use crate::lab::report::{Goal, MICROSECONDS};
 use crate::lab::server::Server;
@@ -63,6 +63,9 @@ pub(crate) fn paced(course: &mut Course<'_>) -> Outcome<()> {
     {
         course.table.add(row, goal, course.report);
     }
+    for stand in stands.iter().flatten() {
+        course.note_company(stand.kind, &stand.server)?;
+    }
     Ok(())
 }
 
@@ -82,7 +85,7 @@ struct Stand {
     kind: &'static Kind,
     load: Load<StampEar>,
     /// Comes last, so that the clients are gone before it is ended.
-    _server: Server,
+    server: Server,
 }
 
 impl Stand {
@@ -93,12 +96,10 @@ impl Stand {
         load.let_arrive(kind.listener);
         let_in(&mut load, kind, RECEIVERS)?;
         load.listen_for(ANNOUNCED_AFTER)?;
-        load.stay_awake();
-        Ok(Self {
-            kind,
-            load,
-            _server: server,
-        })
+        if lab.load_has_its_own_core() {
+            load.stay_awake();
+        }
+        Ok(Self { kind, load, server })
     }
 
     /// Says lines at this pace; how late each came to each, in nanoseconds.
@@ -129,6 +130,6 @@ impl Stand {
 
 /// A text that says when it was due.
 fn text(due: Duration) -> String {
-    let stamp = format!("{}{:0STAMP_DIGITS$}", STAMP as char, due.as_nanos());
+    let stamp = format!("{}{:0STAMP_DIGITS$}", MARK as char, due.as_nanos());
     format!("{stamp:m<TEXT_BYTES$}")
 }

@@ -40,7 +40,7 @@ pub(crate) fn inflight(course: &mut Course<'_>) -> Outcome<()> {
         name: "1,000 receivers, 256 lines in flight",
         stage: solo(Piece::Read, RECEIVERS),
         window_lines: 256,
-        rounds: course.lab.size(15, 3),
+        rounds: course.lab.size(7, 3),
     };
     by_turns(&work, Goal::AtMost(1.1), course)?;
     course
@@ -60,7 +60,7 @@ pub(crate) fn senders(course: &mut Course<'_>) -> Outcome<()> {
             receivers: RECEIVERS - SPEAKERS,
         },
         window_lines: 1,
-        rounds: course.lab.size(15, 3),
+        rounds: course.lab.size(9, 3),
     };
     by_turns(&work, Goal::AtMost(0.1), course)
 }
@@ -68,7 +68,7 @@ pub(crate) fn senders(course: &mut Course<'_>) -> Outcome<()> {
 /// Lets the servers work by turns; each goes first now and then, lest a drift of the machine favours one.
 fn by_turns(work: &Work, goal: Goal, course: &mut Course<'_>) -> Outcome<()> {
     let servers = course.kinds.len();
-    let long = Duration::from_millis(course.lab.size(60, 25));
+    let long = Duration::from_millis(course.lab.size(150, 25));
     let mut row = Row::new(work.name, NANOSECONDS, true, servers);
     let mut halls = Vec::new();
     for (server, kind) in course.kinds.iter().enumerate() {
@@ -87,10 +87,7 @@ fn by_turns(work: &Work, goal: Goal, course: &mut Course<'_>) -> Outcome<()> {
     }
     course.table.add(row, goal, course.report);
     for hall in halls.iter().flatten() {
-        let company = hall.server.company()?;
-        course
-            .report
-            .note_if(company.map(|text| format!("{}: {text}", hall.kind.name)));
+        course.note_company(hall.kind, &hall.server)?;
     }
     Ok(())
 }

@@ -34,8 +34,9 @@ pub(crate) struct Kind {
     pub(crate) crowd: Crowd,
 }
 
-/// Most have a long `listen` backlog; where it is 10, whoever finds it full comes again after a second.
+/// Most have a long `listen` backlog; where it is 100 or 10, whoever finds it full comes again after a second.
 const LONG_BACKLOG: usize = 512;
+const MIDDLE_BACKLOG: usize = 64;
 const SHORT_BACKLOG: usize = 8;
 
 /// How a server takes a crowd of 18,000.
@@ -152,7 +153,7 @@ pub(crate) const KINDS: &[Kind] = &[
         },
         say: |text| mqtt(0x30, &[b"\x00\x01c", text.as_bytes()].concat()),
         speakers_hear: false,
-        backlog: LONG_BACKLOG,
+        backlog: MIDDLE_BACKLOG,
         crowd: Crowd::Serves,
     },
     Kind {

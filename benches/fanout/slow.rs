@@ -1,13 +1,14 @@
-//! One who does not read: whether the others notice, and what becomes of it.
+//! One who does not read: whether the others notice, what the server keeps for it, and what becomes of it.
 
 use std::time::{Duration, Instant};
 
 use crate::Course;
 use crate::floor::Piece;
 use crate::hall::{let_in, solo};
-use crate::lab::ear::{STAMP, StampEar};
+use crate::lab::ear::{MARK, StampEar};
 use crate::lab::load::Load;
-use crate::lab::report::{Goal, MEBIBYTE, MEBIBYTES, MILLISECONDS, milliseconds};
+use crate::lab::report::{Goal, LINES, MEBIBYTE, MEBIBYTES, MILLISECONDS, milliseconds};
+use crate::lab::server::Server;
 use crate::lab::{ANNOUNCED_AFTER, Lab, Outcome};
 use crate::servers::Kind;
 use crate::table::{Row, known};
@@ -19,114 +20,137 @@ const SLOW: usize = 1;
 const TEXT_BYTES: usize = 400;
 /// Lines a second: 3.2 MB/s to each.
 const PACE: u32 = 8000;
-/// When the healthy ones have heard nothing for so long, they are waiting for the slow one.
+/// When those who read have heard nothing for so long, they are waiting for the one who does not.
 const STUCK: Duration = Duration::from_secs(2);
+/// How often the server's memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What one server did.
-struct Seen {
-    gap: Duration,
-    growth_bytes: f64,
-    fate: String,
-}
-
-/// The longest time for which a healthy receiver hears nothing, and how much memory the server takes meanwhile.
+/// How long those who read hear nothing, how many lines they lose, and how much memory the server takes meanwhile.
 pub(crate) fn slow(course: &mut Course<'_>) -> Outcome<()> {
     let servers = course.kinds.len();
     let row = |name, unit| Row::new(name, unit, false, servers);
     let mut rows = [
         row("one never reads: longest silence for another", MILLISECONDS),
+        row("one never reads: lines lost to the others", LINES),
         row("one never reads: the server's memory grows by", MEBIBYTES),
     ];
     for (server, kind) in course.kinds.iter().enumerate() {
-        let seen = look(course.lab, kind);
+        let mut scene = match known(Scene::set(course.lab, kind), &mut rows, server) {
+            Some(scene) => scene,
+            None => continue,
+        };
+        let seen = scene.play(PACE * course.lab.size(10, 3));
         if let Some(seen) = known(seen, &mut rows, server) {
-            rows[0].cells[server].add(Ok(milliseconds(seen.gap)));
-            rows[1].cells[server].add(Ok(seen.growth_bytes / MEBIBYTE));
-            let fate = format!("{}: the slow one {}", kind.name, seen.fate);
-            course.report.note(&fate);
+            rows[0].cells[server].add(Ok(milliseconds(seen.silence)));
+            rows[1].cells[server].add(Ok(seen.lost as f64));
+            rows[2].cells[server].add(Ok(seen.growth_bytes / MEBIBYTE));
+            let name = kind.name;
+            course.report.note(&format!("{name}: {}", seen.remark));
+            course.note_company(kind, &scene.server)?;
         }
     }
-    for (row, goal) in rows.into_iter().zip([Goal::Below(50.0), Goal::AtMost(5.0)]) {
+    let goals = [Goal::Below(50.0), Goal::AtMost(0.0), Goal::AtMost(5.0)];
+    for (row, goal) in rows.into_iter().zip(goals) {
         course.table.add(row, goal, course.report);
     }
     Ok(())
 }
 
-fn look(lab: &Lab, kind: &'static Kind) -> Outcome<Seen> {
-    let server = kind.start(lab, solo(Piece::Line, RECEIVERS))?;
-    let mut load = Load::<StampEar>::new(server.address, kind.speaker)?;
-    load.admit(1, 1)?;
-    load.let_arrive(kind.listener);
-    let_in(&mut load, kind, RECEIVERS)?;
-    load.listen_for(ANNOUNCED_AFTER)?;
-    let before = server.resident_bytes()? as f64;
-    load.stop_reading(SLOW);
-
-    let lines = PACE * lab.size(10, 3);
-    let said = speak(kind, &mut load, lines)?;
-    let growth_bytes = server.resident_bytes()? as f64 - before;
-    let gap = longest_silence(&load, lines);
-
-    let fate = fate(&mut load, said)?;
-    Ok(Seen {
-        gap,
-        growth_bytes,
-        fate,
-    })
+/// A server with everybody in it.
+struct Scene {
+    kind: &'static Kind,
+    load: Load<StampEar>,
+    /// Comes last, so that the clients are gone before it is ended.
+    server: Server,
 }
 
-/// Says lines at the pace until all are said, or nobody hears any more; how many were.
-fn speak(kind: &Kind, load: &mut Load<StampEar>, lines: u32) -> Outcome<u64> {
-    let every = Duration::from_secs(1) / PACE;
-    let start = Instant::now();
-    let (mut heard, mut progress) = (load.heard(), start);
-    let mut said: u32 = 0;
-    let mut pending: Vec<u8> = Vec::new();
-    while (said < lines || load.heard() < u64::from(lines) * (RECEIVERS as u64 - 1))
-        && progress.elapsed() < STUCK
-    {
-        while said < lines && pending.is_empty() && start.elapsed() >= every * said {
-            pending = (kind.say)(&text());
-            said += 1;
-        }
-        let taken = load.offer(SPEAKER, &pending)?;
-        pending.drain(..taken);
-        load.turn(Duration::ZERO)?;
-        if load.heard() != heard {
-            (heard, progress) = (load.heard(), Instant::now());
-        }
+/// What one server did.
+struct Seen {
+    /// The longest time between two lines that came to somebody who reads, or for which it waited in the end.
+    silence: Duration,
+    /// Lines that those who read never heard, though others came after.
+    lost: u64,
+    growth_bytes: f64,
+    remark: String,
+}
+
+impl Scene {
+    fn set(lab: &Lab, kind: &'static Kind) -> Outcome<Self> {
+        let server = kind.start(lab, solo(Piece::Line, RECEIVERS))?;
+        let mut load = Load::new(server.address, kind.speaker)?;
+        load.admit(1, 1)?;
+        load.let_arrive(kind.listener);
+        let_in(&mut load, kind, RECEIVERS)?;
+        load.listen_for(ANNOUNCED_AFTER)?;
+        load.stop_reading(SLOW);
+        Ok(Self { kind, load, server })
     }
-    Ok(u64::from(said))
-}
 
-/// The longest time between two lines that came to a healthy receiver; until now if it still waits for some.
-fn longest_silence(load: &Load<StampEar>, lines: u32) -> Duration {
-    let mut longest = Duration::ZERO;
-    for (id, ear) in load.ears().enumerate() {
-        if id == SPEAKER || id == SLOW {
-            continue;
+    /// Says so many lines at the pace, or until nobody hears any more; then the slow one reads again.
+    fn play(&mut self, lines: u32) -> Outcome<Seen> {
+        let every = Duration::from_secs(1) / PACE;
+        let owed = u64::from(lines) * (RECEIVERS as u64 - 1);
+        let before = self.server.resident_bytes()?;
+        let start = Instant::now();
+        let (mut peak, mut looked) = (before, start);
+        let (mut heard, mut progress) = (0, start);
+        let (mut said, mut pending) = (0, Vec::new());
+        while heard < owed && progress.elapsed() < STUCK {
+            if said < lines && pending.is_empty() && start.elapsed() >= every * said {
+                pending = (self.kind.say)(&text());
+                said += 1;
+            }
+            let taken = self.load.offer(SPEAKER, &pending)?;
+            pending.drain(..taken);
+            self.load.turn(Duration::ZERO)?;
+            if self.load.heard() != heard {
+                (heard, progress) = (self.load.heard(), Instant::now());
+            }
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                peak = peak.max(self.server.resident_bytes()?);
+            }
         }
-        let mut times: Vec<Instant> = ear.heard.iter().map(|&(_, heard)| heard).collect();
-        if times.len() < lines as usize {
-            times.push(Instant::now());
-        }
-        let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
-        longest = longest.max(gaps.max().unwrap_or_default());
+        let took = progress - start;
+        let all_wait = said < lines;
+        let silence = self.longest_silence();
+        let pace = f64::from(said) / took.as_secs_f64();
+        Ok(Seen {
+            silence: if all_wait {
+                STUCK.max(silence)
+            } else {
+                silence
+            },
+            lost: if all_wait { 0 } else { owed - heard },
+            growth_bytes: (peak.max(self.server.resident_bytes()?) - before) as f64,
+            remark: format!("{said} lines at {pace:.0} a second; {}", self.fate()?),
+        })
     }
-    longest
-}
 
-/// What the slow one finds when it reads again.
-fn fate(load: &mut Load<StampEar>, said: u64) -> Outcome<String> {
-    let outcome = load.resume_reading(SLOW);
-    let heard = |load: &Load<StampEar>| load.ear(SLOW).heard.len();
-    let read = outcome.and_then(|()| load.listen_for(STUCK));
-    Ok(match read {
-        Err(_) => format!("was closed after {} of {said} lines", heard(load)),
-        Ok(()) => format!("was given {} of {said} lines", heard(load)),
-    })
+    /// The longest time between two lines that came to somebody who reads.
+    fn longest_silence(&self) -> Duration {
+        let mut longest = Duration::ZERO;
+        for (id, ear) in self.load.ears().enumerate() {
+            if id != SPEAKER && id != SLOW {
+                let gaps = ear.heard.windows(2).map(|pair| pair[1].1 - pair[0].1);
+                longest = longest.max(gaps.max().unwrap_or_default());
+            }
+        }
+        longest
+    }
+
+    /// What the slow one finds when it reads again.
+    fn fate(&mut self) -> Outcome<String> {
+        let read = self.load.resume_reading(SLOW);
+        let read = read.and_then(|()| self.load.listen_for(STUCK));
+        let found = self.load.ear(SLOW).heard.len();
+        Ok(match read {
+            Ok(()) => format!("the slow one is given {found} of them"),
+            Err(problem) => format!("the slow one is given {found} of them ({problem})"),
+        })
+    }
 }
 
 fn text() -> String {
-    format!("{}0{}", STAMP as char, "m".repeat(TEXT_BYTES - 2))
+    format!("{}0{}", MARK as char, "m".repeat(TEXT_BYTES - 2))
 }

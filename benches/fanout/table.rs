@@ -37,7 +37,7 @@ impl Cell {
 
 /// One quantity, of every server.
 pub(crate) struct Row {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) unit: Unit,
     /// Whether it is the ratio to the floor that counts.
     pub(crate) beside_floor: bool,
@@ -47,10 +47,10 @@ pub(crate) struct Row {
 
 impl Row {
     /// A row without values as yet.
-    pub(crate) fn new(name: &'static str, unit: Unit, beside_floor: bool, servers: usize) -> Self {
+    pub(crate) fn new(name: &str, unit: Unit, beside_floor: bool, servers: usize) -> Self {
         let cells = (0..servers).map(|_| Cell::Values(Vec::new())).collect();
         Self {
-            name,
+            name: name.to_owned(),
             unit,
             beside_floor,
             cells,

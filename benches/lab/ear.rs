@@ -92,27 +92,23 @@ impl Ear for Tally {
     }
 }
 
+/// Stands once in every text that is counted or timed, and in nothing else that a server sends. In the latter case it
+/// begins a stamp: the digits that follow, up to whatever is no digit.
+pub(crate) const MARK: u8 = b'^';
+
 /// Counts marked texts, whatever protocol they are wrapped in.
 #[derive(Default)]
 pub(crate) struct Count {
     pub(crate) heard: u64,
 }
 
-impl Count {
-    /// Stands once in every text that is counted, and in nothing else that a server sends.
-    pub(crate) const MARK: u8 = b'^';
-}
-
 impl Ear for Count {
     fn hear(&mut self, _now: Instant, bytes: &[u8]) -> u64 {
-        let heard = memchr_iter(Self::MARK, bytes).count() as u64;
+        let heard = memchr_iter(MARK, bytes).count() as u64;
         self.heard += heard;
         heard
     }
 }
-
-/// Begins a stamp: the digits that follow it, up to whatever is no digit. It must stand nowhere else.
-pub(crate) const STAMP: u8 = b'^';
 
 /// Hears only stamped texts (`guest2: ^12345`), in whatever else there is, at the cost of one `memchr` over it all.
 #[derive(Default)]
@@ -128,7 +124,7 @@ impl Ear for StampEar {
         let before = self.heard.len();
         loop {
             let Some(digits) = &mut self.begun else {
-                let Some(mark) = memchr(STAMP, bytes) else {
+                let Some(mark) = memchr(MARK, bytes) else {
                     break;
                 };
                 self.begun = Some(Vec::new());

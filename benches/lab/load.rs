@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{self, SocketAddr};
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
@@ -64,7 +65,7 @@ struct Client<E> {
     answered: usize,
     /// Whether it has arrived, in the sense of its `arrival`.
     arrived: bool,
-    /// False after a write that the socket did not take whole, until the poll says that there is room again.
+    /// False after a write of which the socket took nothing, until the poll says that there is room again.
     writable: bool,
     /// False while this client is one that does not read.
     reading: bool,
@@ -177,7 +178,7 @@ impl<E: Ear> Load<E> {
             client.writable |= event.is_writable();
             let was_there = client.arrived;
             let heard = client
-                .attend(event.is_readable(), &mut self.scratch)
+                .attend(event, &mut self.scratch)
                 .map_err(|error| format!("client {id}: {error}"))?;
             self.heard += heard;
             self.arrived += usize::from(client.arrived && !was_there);
@@ -250,7 +251,7 @@ impl<E: Ear> Load<E> {
     pub(crate) fn resume_reading(&mut self, id: usize) -> Outcome<()> {
         let client = &mut self.clients[id];
         client.reading = true;
-        self.heard += client.read_all(&mut self.scratch)?;
+        self.heard += client.read_all(true, &mut self.scratch)?;
         Ok(())
     }
 
@@ -320,13 +321,13 @@ fn connect_from(source: SocketAddr, server: SocketAddr) -> io::Result<TcpStream>
 
 impl<E: Ear> Client<E> {
     /// Does what an event asks for: says hello, and reads; the said lines that came.
-    fn attend(&mut self, readable: bool, scratch: &mut [u8]) -> io::Result<u64> {
+    fn attend(&mut self, event: &Event, scratch: &mut [u8]) -> io::Result<u64> {
         if self.writable && !self.hello.is_empty() {
             let taken = self.stream.write(&self.hello)?;
             self.hello.drain(..taken);
         }
-        let heard = if readable && self.reading {
-            self.read_all(scratch)?
+        let heard = if event.is_readable() && self.reading {
+            self.read_all(event.is_read_closed(), scratch)?
         } else {
             0
         };
@@ -336,12 +337,13 @@ impl<E: Ear> Client<E> {
     }
 
     /// Reads until the socket is empty. A read that did not fill the scratch says so as well as `WouldBlock` would
-    /// (epoll(7), question 9; no server here sends urgent data), and halves the calls that the load makes.
-    fn read_all(&mut self, scratch: &mut [u8]) -> io::Result<u64> {
+    /// (epoll(7), question 9; no server here sends urgent data), and halves the calls that the load makes; but if the
+    /// stream may have ended, only the next read tells.
+    fn read_all(&mut self, may_have_ended: bool, scratch: &mut [u8]) -> io::Result<u64> {
         let mut all = 0;
         while let Some((bytes, heard)) = self.read_once(scratch)? {
             all += heard;
-            if bytes < scratch.len() {
+            if bytes < scratch.len() && !may_have_ended {
                 break;
             }
         }

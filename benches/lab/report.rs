@@ -80,12 +80,12 @@ pub(crate) enum Goal {
 }
 
 impl Goal {
-    fn is_met_by(self, value: f64) -> bool {
+    fn is_met_by(self, rounds: &Rounds) -> bool {
         match self {
             Self::None => true,
-            Self::AtMost(limit) => value <= limit,
-            Self::Below(limit) => value < limit,
-            Self::MustBe(exact) => value == exact,
+            Self::AtMost(limit) => rounds.median() <= limit,
+            Self::Below(limit) => rounds.median() < limit,
+            Self::MustBe(exact) => rounds.sorted.iter().all(|&value| value == exact),
         }
     }
 
@@ -121,7 +121,8 @@ impl Rounds {
 
     /// The middle one.
     pub(crate) fn median(&self) -> f64 {
-        self.quantile(0.5)
+        let (lower, upper) = ((self.sorted.len() - 1) / 2, self.sorted.len() / 2);
+        (self.sorted[lower] + self.sorted[upper]) / 2.0
     }
 
     /// `12 ms`, or `11 / 12 / 15 ms` (least, median, most) when there were several rounds.
@@ -191,7 +192,7 @@ impl Report {
         note: &str,
     ) {
         let measured = measured.into();
-        let met = goal.is_met_by(measured.median());
+        let met = goal.is_met_by(&measured);
         let verdict = match (goal, met) {
             (Goal::None, _) => "",
             (_, true) => "met",

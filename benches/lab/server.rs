@@ -112,13 +112,18 @@ impl Server {
 
     /// A remark for the report when the server did not have its core to itself: the figures are rough then.
     pub(crate) fn company(&self) -> Outcome<Option<String>> {
-        let schedstat = fs::read_to_string(self.proc("schedstat")).unwrap_or_default();
-        let mut fields = schedstat.split(' ').map(str::parse::<f64>);
-        // A kernel without scheduling statistics cannot tell.
-        let (Some(used), Some(waited)) = (fields.next(), fields.next()) else {
-            return Ok(None);
-        };
-        let (used, waited) = (used?, waited?);
+        let (mut used, mut waited) = (0.0, 0.0);
+        for thread in fs::read_dir(self.proc("task"))? {
+            let schedstat = fs::read_to_string(thread?.path().join("schedstat"));
+            let schedstat = schedstat.unwrap_or_default();
+            let mut fields = schedstat.split(' ').map(str::parse::<f64>);
+            // A kernel without scheduling statistics cannot tell.
+            let (Some(on_core), Some(queued)) = (fields.next(), fields.next()) else {
+                return Ok(None);
+            };
+            used += on_core?;
+            waited += queued?;
+        }
         let percent = 100.0 * waited / (used + waited);
         Ok((percent > WAITED_PERCENT_MAX).then(|| {
             format!("NOT ALONE: the server waited for its core {percent:.0} % of the time")

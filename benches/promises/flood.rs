@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::lab::ear::{STAMP, StampEar};
+use crate::lab::ear::{MARK, StampEar};
 use crate::lab::load::{Arrival, Load};
 use crate::lab::report::{Goal, LINES, MILLISECONDS, Report, Rounds, milliseconds};
 use crate::lab::server::Server;
@@ -43,7 +43,7 @@ fn flood_by(flooders: usize, p99_goal: Goal, lab: &Lab, report: &mut Report) -> 
         if start.elapsed() >= SAY_EVERY * said {
             said += 1;
             let stamp = start.elapsed().as_nanos();
-            let line = format!("{}{stamp}\n", char::from(STAMP));
+            let line = format!("{}{stamp}\n", char::from(MARK));
             load.send(SPEAKER, line.as_bytes())?;
         }
         for (nth, flooded) in flooded.iter_mut().enumerate() {

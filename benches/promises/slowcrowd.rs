@@ -99,6 +99,9 @@ impl Crowd {
         let server = Server::madang(lab, &flags)?;
         let mut load = Load::new(server.address, Arrival::Greeted)?;
         load.admit(members, AT_ONCE)?;
+        if lab.load_has_its_own_core() {
+            load.stay_awake();
+        }
         let reading = SENDER + 1..members - slow;
         let slow = reading.end..members;
         slow.clone().for_each(|id| load.stop_reading(id));
