@@ -28,6 +28,8 @@ pub struct Turn<N: Net> {
     ready: VecDeque<ConnId>,
     /// Connections that can be written again, or took less than they were given.
     unblocked: VecDeque<ConnId>,
+    /// Those that are written to next.
+    visits: Vec<ConnId>,
     /// Connections that ended by themselves in this turn.
     broken: Vec<ConnId>,
     /// Closed connections whose peers may still have to read the last bytes.
@@ -50,6 +52,7 @@ impl<N: Net> Turn<N> {
             conns: Table::default(),
             ready: VecDeque::new(),
             unblocked: VecDeque::new(),
+            visits: Vec::with_capacity(VISITS_A_LOOK),
             broken: Vec::new(),
             lingering: Lingering::default(),
             newcomers: vec![true; listeners],
@@ -276,17 +279,30 @@ impl<N: Net> Turn<N> {
             };
             self.flush_one(now, id);
         }
-        let mut visits = 0;
-        while let Some(id) = self.hub.next_owed(now) {
-            self.flush_one(now, id);
-            visits += 1;
-            if visits % VISITS_A_LOOK == 0 {
-                now = self.net.now();
-                if now >= deadline {
-                    break;
-                }
+        while self.plan_visits(now) {
+            for nth in 0..self.visits.len() {
+                self.flush_one(now, self.visits[nth]);
+            }
+            now = self.net.now();
+            if now >= deadline {
+                break;
             }
         }
+    }
+
+    /// Plans the next few visits, to those that can be written; false when nobody is owed anything. To look at all of
+    /// them first and to write then is cheaper than by turns: their records are fetched from memory side by side.
+    fn plan_visits(&mut self, now: Now) -> bool {
+        self.visits.clear();
+        for nth in 0..VISITS_A_LOOK {
+            let Some(id) = self.hub.next_owed(now) else {
+                return nth > 0;
+            };
+            if self.conns.find(id).is_some_and(|conn| conn.writable) {
+                self.visits.push(id);
+            }
+        }
+        true
     }
 
     /// One visit: all that is owed by now, in one write.

@@ -107,6 +107,6 @@ fn who_hardly_speaks_is_heard_however_many_flood() {
             let turns = crush.turns_until_heard(&mut rng);
             assert!(turns <= ROUNDS_MAX * rounds, "{turns} turns");
         }
-        assert!(crush.turn.hub().totals().lines > lines + 1000, "no flood");
+        assert!(crush.turn.hub().totals().lines > lines + 100, "no flood");
     }
 }
