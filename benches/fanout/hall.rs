@@ -1,6 +1,6 @@
 //! A server and its audience: some who speak, many who listen, and what it costs the server to hand on what is said.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::floor::{Piece, Stage};
 use crate::lab::ear::{Count, Ear, MARK};
@@ -13,9 +13,10 @@ use crate::servers::Kind;
 const ACCEPTED_AFTER: Duration = Duration::from_millis(3);
 /// Bytes of a line's text.
 const TEXT_BYTES: usize = 64;
-/// Windows of one line before each measured round. A TCP receiver acknowledges its first 16 segments after a silence
-/// one by one, later ones seldom, and the server pays for it; besides, another server has just emptied the caches.
+/// Windows of one line before a round that comes after a silence: a TCP receiver acknowledges its first 16 segments
+/// after one (of its retransmission timeout, at least 200 ms) one by one, later ones seldom, and the server pays for it.
 const WARM_UP_WINDOWS: u64 = 18;
+const SILENCE: Duration = Duration::from_millis(150);
 /// A round has at least and at most so many windows, whatever they cost.
 const WINDOWS_MIN: u64 = 1;
 const WINDOWS_MAX: u64 = 200;
@@ -29,8 +30,10 @@ pub(crate) struct Hall {
     line: Vec<u8>,
     /// Lines that a speaker sends before all are awaited.
     window_lines: u64,
-    /// How many lines have been said.
-    said: u64,
+    /// How many lines each speaker has said.
+    said: Vec<u64>,
+    /// When the last was heard.
+    quiet_since: Instant,
     /// How many windows are a round; 0 until that is known.
     windows: u64,
     /// Comes last, so that the clients are gone before it is ended.
@@ -68,7 +71,8 @@ impl Hall {
             stage,
             line: (kind.say)(&text()),
             window_lines,
-            said: 0,
+            said: vec![0; stage.speakers],
+            quiet_since: Instant::now(),
             windows: 0,
             server,
         })
@@ -95,13 +99,14 @@ impl Hall {
 
     /// The server's time on its core for each line and hearer, in nanoseconds, over a round of about this much of it.
     pub(crate) fn round(&mut self, long: Duration) -> Outcome<f64> {
+        if self.quiet_since.elapsed() > SILENCE {
+            self.speak(1, 1, WARM_UP_WINDOWS)?;
+        }
+        // Whatever the window, another server has just emptied the caches.
+        let cost = self.cost(1)?.max(1);
         if self.windows == 0 {
-            self.speak(1, WARM_UP_WINDOWS)?;
-            let cost = self.cost(1)?.max(1);
             self.windows = (long.as_nanos() as u64 / cost).clamp(WINDOWS_MIN, WINDOWS_MAX);
         }
-        self.speak(1, WARM_UP_WINDOWS)?;
-        self.speak(self.window_lines, 1)?;
         let windows = self.windows;
         let cost = self.cost(windows)? as f64;
         let lines = windows * self.window_lines * self.stage.speakers as u64;
@@ -111,36 +116,36 @@ impl Hall {
     /// What so many windows cost the server, in nanoseconds.
     fn cost(&mut self, windows: u64) -> Outcome<u64> {
         let before = self.server.cpu_ns()?;
-        self.speak(self.window_lines, windows)?;
+        self.speak(self.stage.speakers, self.window_lines, windows)?;
         Ok(self.server.cpu_ns()? - before)
     }
 
-    /// Every speaker sends so many lines, all of them are awaited by all; so many times.
-    pub(crate) fn speak(&mut self, lines: u64, windows: u64) -> Outcome<()> {
+    /// So many speakers send so many lines each, and all of them are awaited by all; so many times.
+    pub(crate) fn speak(&mut self, speakers: usize, lines: u64, windows: u64) -> Outcome<()> {
         let window = self.line.repeat(lines as usize);
-        let said = lines * self.stage.speakers as u64;
-        let deliveries = said * self.hearers();
+        let deliveries = lines * speakers as u64 * self.hearers();
         for _ in 0..windows {
             let expected = self.load.heard() + deliveries;
-            for speaker in 0..self.stage.speakers {
+            for speaker in 0..speakers {
                 self.load.send(speaker, &window)?;
+                self.said[speaker] += lines;
             }
             self.load.until("all receivers to hear a line", |load| {
                 load.heard() >= expected
             })?;
-            self.said += said;
         }
+        self.quiet_since = Instant::now();
         self.check()
     }
 
     /// Everybody has heard as many lines as were said to it.
     fn check(&self) -> Outcome<()> {
-        let speakers = self.stage.speakers;
+        let all: u64 = self.said.iter().sum();
         for (id, ear) in self.load.ears().enumerate() {
-            let said = match id < speakers {
-                false => self.said,
-                true if self.kind.speakers_hear => self.said - self.said / speakers as u64,
-                true => 0,
+            let said = match self.said.get(id) {
+                None => all,
+                Some(own) if self.kind.speakers_hear => all - own,
+                Some(_) => 0,
             };
             if ear.heard != said {
                 let heard = ear.heard;

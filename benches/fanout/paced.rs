@@ -40,7 +40,7 @@ pub(crate) fn paced(course: &mut Course<'_>) -> Outcome<()> {
         stands.push(known(stand, &mut rows, server));
     }
     let lines = (pace * course.lab.size(3.0, 0.7)) as u64;
-    for round in 0..course.lab.size(7, 1) {
+    for round in 0..course.lab.size(5, 1) {
         for nth in 0..servers {
             let server = (round + nth) % servers;
             let Some(stand) = &mut stands[server] else {
@@ -74,9 +74,9 @@ fn floor_pace(course: &Course<'_>) -> Outcome<f64> {
     let stage = solo(Piece::Line, RECEIVERS);
     let mut floor = Hall::gather(course.lab, course.kinds[0], stage, 1)?;
     let windows = course.lab.size(500, 100);
-    floor.speak(1, windows / 5)?;
+    floor.speak(1, 1, windows / 5)?;
     let start = Instant::now();
-    floor.speak(1, windows)?;
+    floor.speak(1, 1, windows)?;
     Ok(windows as f64 / start.elapsed().as_secs_f64())
 }
 

@@ -7,10 +7,13 @@ use crate::floor::{Piece, Stage};
 use crate::hall::{Hall, solo};
 use crate::lab::Outcome;
 use crate::lab::report::{Goal, NANOSECONDS};
-use crate::table::{Row, known};
+use crate::table::{FLOOR, MADANG, Row, known};
 
 const RECEIVERS: usize = 1000;
 const SPEAKERS: usize = 64;
+/// Long enough for two or three lines to 1,000, and so short that the servers come round again before their receivers
+/// count as silent, and before the machine has changed its mood.
+const ROUND: Duration = Duration::from_millis(10);
 
 /// What is the same for all servers of a scenario.
 struct Work {
@@ -18,6 +21,7 @@ struct Work {
     stage: Stage,
     /// Lines that a speaker sends before all are awaited.
     window_lines: u64,
+    /// How often each peer takes part; the floor and madang do every time.
     rounds: usize,
 }
 
@@ -27,7 +31,7 @@ pub(crate) fn unbatched(course: &mut Course<'_>) -> Outcome<()> {
         name: "1,000 receivers, a line at a time",
         stage: solo(Piece::Line, RECEIVERS),
         window_lines: 1,
-        rounds: course.lab.size(31, 5),
+        rounds: course.lab.size(41, 7),
     };
     by_turns(&work, Goal::AtMost(1.02), course)?;
     course.table.beside_peers(course.report);
@@ -40,7 +44,7 @@ pub(crate) fn inflight(course: &mut Course<'_>) -> Outcome<()> {
         name: "1,000 receivers, 256 lines in flight",
         stage: solo(Piece::Read, RECEIVERS),
         window_lines: 256,
-        rounds: course.lab.size(7, 3),
+        rounds: course.lab.size(3, 1),
     };
     by_turns(&work, Goal::AtMost(1.1), course)?;
     course
@@ -60,28 +64,38 @@ pub(crate) fn senders(course: &mut Course<'_>) -> Outcome<()> {
             receivers: RECEIVERS - SPEAKERS,
         },
         window_lines: 1,
-        rounds: course.lab.size(9, 3),
+        rounds: course.lab.size(5, 1),
     };
     by_turns(&work, Goal::AtMost(0.1), course)
 }
 
-/// Lets the servers work by turns; each goes first now and then, lest a drift of the machine favours one.
+/// Lets the floor, madang and one peer after the other work by turns: three, so that each comes round again soon. Each
+/// goes first now and then, lest a drift of the machine favours one.
 fn by_turns(work: &Work, goal: Goal, course: &mut Course<'_>) -> Outcome<()> {
     let servers = course.kinds.len();
-    let long = Duration::from_millis(course.lab.size(150, 25));
     let mut row = Row::new(work.name, NANOSECONDS, true, servers);
     let mut halls = Vec::new();
     for (server, kind) in course.kinds.iter().enumerate() {
         let hall = Hall::gather(course.lab, kind, work.stage, work.window_lines);
         halls.push(known(hall, std::slice::from_mut(&mut row), server));
     }
-    for round in 0..work.rounds {
-        for nth in 0..servers {
-            let server = (round + nth) % servers;
-            if let Some(hall) = &mut halls[server]
-                && row.cells[server].is_alive()
-            {
-                row.cells[server].add(hall.round(long));
+    let peers = MADANG + 1..servers;
+    // Without any peer the two are by themselves.
+    for peer in peers.start..peers.end.max(peers.start + 1) {
+        for round in 0..work.rounds {
+            let mut present = vec![FLOOR, MADANG, peer];
+            present.retain(|&server| server < servers);
+            let first = round % present.len();
+            present.rotate_left(first);
+            for server in peers.clone().filter(|server| !present.contains(server)) {
+                row.cells[server].pass();
+            }
+            for server in present {
+                if let Some(hall) = &mut halls[server]
+                    && row.cells[server].is_alive()
+                {
+                    row.cells[server].add(hall.round(ROUND));
+                }
             }
         }
     }

@@ -39,7 +39,7 @@ pub(crate) fn slow(course: &mut Course<'_>) -> Outcome<()> {
             Some(scene) => scene,
             None => continue,
         };
-        let seen = scene.play(PACE * course.lab.size(10, 3));
+        let seen = scene.play(PACE * course.lab.size(6, 3));
         if let Some(seen) = known(seen, &mut rows, server) {
             rows[0].cells[server].add(Ok(milliseconds(seen.silence)));
             rows[1].cells[server].add(Ok(seen.lost as f64));

@@ -6,8 +6,8 @@ use crate::servers::Kind;
 
 /// What a server gave.
 pub(crate) enum Cell {
-    /// A value a round.
-    Values(Vec<f64>),
+    /// A value for each round in which it took part.
+    Values(Vec<Option<f64>>),
     /// Why there is no value.
     Remark(String),
 }
@@ -16,9 +16,16 @@ impl Cell {
     /// Adds a round; a failure takes the place of whatever there was.
     pub(crate) fn add(&mut self, value: Outcome<f64>) {
         match (self, value) {
-            (Self::Values(values), Ok(value)) => values.push(value),
+            (Self::Values(values), Ok(value)) => values.push(Some(value)),
             (Self::Remark(_), Ok(_)) => {}
             (cell, Err(problem)) => *cell = Self::Remark(problem.to_string()),
+        }
+    }
+
+    /// Adds a round in which it took no part.
+    pub(crate) fn pass(&mut self) {
+        if let Self::Values(values) = self {
+            values.push(None);
         }
     }
 
@@ -27,10 +34,10 @@ impl Cell {
         matches!(self, Self::Values(_))
     }
 
-    fn values(&self) -> Option<&[f64]> {
+    fn values(&self) -> &[Option<f64>] {
         match self {
-            Self::Values(values) if !values.is_empty() => Some(values),
-            Self::Values(_) | Self::Remark(_) => None,
+            Self::Values(values) => values,
+            Self::Remark(_) => &[],
         }
     }
 }
@@ -59,18 +66,14 @@ impl Row {
 
     /// What this server gave, if it gave anything.
     pub(crate) fn rounds(&self, server: usize) -> Option<Rounds> {
-        Some(Rounds::of(self.cells[server].values()?.iter().copied()))
+        rounds(self.cells[server].values().iter().copied().flatten())
     }
 
-    /// What one server gave over what the other gave in the same round.
+    /// What one server gave over what the other gave, in each round in which both took part.
     pub(crate) fn ratio(&self, server: usize, other: usize) -> Option<Rounds> {
-        let values = self.cells[server].values()?;
-        let others = self.cells[other].values()?;
-        let ratios = values
-            .iter()
-            .zip(others)
-            .map(|(value, other)| value / other);
-        Some(Rounds::of(ratios))
+        let others = self.cells[other].values();
+        let pairs = self.cells[server].values().iter().zip(others);
+        rounds(pairs.filter_map(|(value, other)| Some((*value)? / (*other)?)))
     }
 
     /// The number that stands for a server: the median ratio to the floor where that is what counts.
@@ -82,6 +85,12 @@ impl Row {
         };
         Some(rounds.median())
     }
+}
+
+fn rounds(values: impl Iterator<Item = f64>) -> Option<Rounds> {
+    let mut values = values.peekable();
+    values.peek()?;
+    Some(Rounds::of(values))
 }
 
 /// What a server gave for these rows; if it failed, the reason takes the place of whatever it gave before.
