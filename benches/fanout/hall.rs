@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::floor::{Piece, Stage};
-use crate::lab::ear::{Count, Ear, MARK};
+use crate::lab::ear::{Count, Ear, MARK, StampEar};
 use crate::lab::load::Load;
 use crate::lab::server::Server;
 use crate::lab::{ANNOUNCED_AFTER, Lab, Outcome};
@@ -156,8 +156,32 @@ impl Hall {
     }
 }
 
+/// A server with one who speaks, and with many who take the time of what they hear.
+pub(crate) struct Stand {
+    pub(crate) kind: &'static Kind,
+    pub(crate) load: Load<StampEar>,
+    /// Comes last, so that the clients are gone before it is ended.
+    pub(crate) server: Server,
+}
+
+impl Stand {
+    /// Starts a server and lets everybody in.
+    pub(crate) fn gather(lab: &Lab, kind: &'static Kind, receivers: usize) -> Outcome<Self> {
+        let server = kind.start(lab, solo(Piece::Line, receivers))?;
+        let mut load = Load::new(server.address, kind.speaker)?;
+        load.admit(1, 1)?;
+        load.let_arrive(kind.listener);
+        let_in(&mut load, kind, receivers)?;
+        load.listen_for(ANNOUNCED_AFTER)?;
+        if lab.load_has_its_own_core() {
+            load.stay_awake();
+        }
+        Ok(Self { kind, load, server })
+    }
+}
+
 /// Lets so many more in, no more at once than the server can take.
-pub(crate) fn let_in<E: Ear>(load: &mut Load<E>, kind: &Kind, newcomers: usize) -> Outcome<()> {
+fn let_in<E: Ear>(load: &mut Load<E>, kind: &Kind, newcomers: usize) -> Outcome<()> {
     if kind.backlog >= newcomers || kind.greets() {
         return load.admit(newcomers, kind.backlog);
     }

@@ -7,13 +7,10 @@ use hdrhistogram::Histogram;
 
 use crate::Course;
 use crate::floor::Piece;
-use crate::hall::{Hall, let_in, solo};
-use crate::lab::ear::{MARK, StampEar};
-use crate::lab::load::Load;
+use crate::hall::{Hall, Stand, solo};
+use crate::lab::Outcome;
+use crate::lab::ear::MARK;
 use crate::lab::report::{Goal, MICROSECONDS};
-use crate::lab::server::Server;
-use crate::lab::{ANNOUNCED_AFTER, Lab, Outcome};
-use crate::servers::Kind;
 use crate::table::{Row, known};
 
 const RECEIVERS: usize = 1000;
@@ -36,7 +33,7 @@ pub(crate) fn paced(course: &mut Course<'_>) -> Outcome<()> {
     ];
     let mut stands = Vec::new();
     for (server, kind) in course.kinds.iter().enumerate() {
-        let stand = Stand::gather(course.lab, kind);
+        let stand = Stand::gather(course.lab, kind, RECEIVERS);
         stands.push(known(stand, &mut rows, server));
     }
     let lines = (pace * course.lab.size(3.0, 0.7)) as u64;
@@ -80,28 +77,7 @@ fn floor_pace(course: &Course<'_>) -> Outcome<f64> {
     Ok(windows as f64 / start.elapsed().as_secs_f64())
 }
 
-/// A server and those who take the time of what they hear.
-struct Stand {
-    kind: &'static Kind,
-    load: Load<StampEar>,
-    /// Comes last, so that the clients are gone before it is ended.
-    server: Server,
-}
-
 impl Stand {
-    fn gather(lab: &Lab, kind: &'static Kind) -> Outcome<Self> {
-        let server = kind.start(lab, solo(Piece::Line, RECEIVERS))?;
-        let mut load = Load::new(server.address, kind.speaker)?;
-        load.admit(1, 1)?;
-        load.let_arrive(kind.listener);
-        let_in(&mut load, kind, RECEIVERS)?;
-        load.listen_for(ANNOUNCED_AFTER)?;
-        if lab.load_has_its_own_core() {
-            load.stay_awake();
-        }
-        Ok(Self { kind, load, server })
-    }
-
     /// Says lines at this pace; how late each came to each, in nanoseconds.
     fn round(&mut self, every: Duration, lines: u64) -> Outcome<Histogram<u64>> {
         for ear in self.load.ears_mut() {

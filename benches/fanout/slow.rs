@@ -3,14 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::Course;
-use crate::floor::Piece;
-use crate::hall::{let_in, solo};
-use crate::lab::ear::{MARK, StampEar};
-use crate::lab::load::Load;
+use crate::hall::Stand;
+use crate::lab::Outcome;
+use crate::lab::ear::MARK;
 use crate::lab::report::{Goal, LINES, MEBIBYTE, MEBIBYTES, MILLISECONDS, milliseconds};
-use crate::lab::server::Server;
-use crate::lab::{ANNOUNCED_AFTER, Lab, Outcome};
-use crate::servers::Kind;
 use crate::table::{Row, known};
 
 const RECEIVERS: usize = 20;
@@ -35,18 +31,22 @@ pub(crate) fn slow(course: &mut Course<'_>) -> Outcome<()> {
         row("one never reads: the server's memory grows by", MEBIBYTES),
     ];
     for (server, kind) in course.kinds.iter().enumerate() {
-        let mut scene = match known(Scene::set(course.lab, kind), &mut rows, server) {
-            Some(scene) => scene,
+        let mut stand = match known(
+            Stand::gather(course.lab, kind, RECEIVERS),
+            &mut rows,
+            server,
+        ) {
+            Some(stand) => stand,
             None => continue,
         };
-        let seen = scene.play(PACE * course.lab.size(6, 3));
+        let seen = stand.play(PACE * course.lab.size(6, 3));
         if let Some(seen) = known(seen, &mut rows, server) {
             rows[0].cells[server].add(Ok(milliseconds(seen.silence)));
             rows[1].cells[server].add(Ok(seen.lost as f64));
             rows[2].cells[server].add(Ok(seen.growth_bytes / MEBIBYTE));
             let name = kind.name;
             course.report.note(&format!("{name}: {}", seen.remark));
-            course.note_company(kind, &scene.server)?;
+            course.note_company(kind, &stand.server)?;
         }
     }
     let goals = [Goal::Below(50.0), Goal::AtMost(0.0), Goal::AtMost(5.0)];
@@ -54,14 +54,6 @@ pub(crate) fn slow(course: &mut Course<'_>) -> Outcome<()> {
         course.table.add(row, goal, course.report);
     }
     Ok(())
-}
-
-/// A server with everybody in it.
-struct Scene {
-    kind: &'static Kind,
-    load: Load<StampEar>,
-    /// Comes last, so that the clients are gone before it is ended.
-    server: Server,
 }
 
 /// What one server did.
@@ -74,20 +66,10 @@ struct Seen {
     remark: String,
 }
 
-impl Scene {
-    fn set(lab: &Lab, kind: &'static Kind) -> Outcome<Self> {
-        let server = kind.start(lab, solo(Piece::Line, RECEIVERS))?;
-        let mut load = Load::new(server.address, kind.speaker)?;
-        load.admit(1, 1)?;
-        load.let_arrive(kind.listener);
-        let_in(&mut load, kind, RECEIVERS)?;
-        load.listen_for(ANNOUNCED_AFTER)?;
-        load.stop_reading(SLOW);
-        Ok(Self { kind, load, server })
-    }
-
+impl Stand {
     /// Says so many lines at the pace, or until nobody hears any more; then the slow one reads again.
     fn play(&mut self, lines: u32) -> Outcome<Seen> {
+        self.load.stop_reading(SLOW);
         let every = Duration::from_secs(1) / PACE;
         let owed = u64::from(lines) * (RECEIVERS as u64 - 1);
         let before = self.server.resident_bytes()?;

@@ -4,8 +4,17 @@
 use super::limits::{HalfClose, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::session::{Input, Phase, Verdict, Wire};
 use super::words::Resume;
-use super::{ConnId, Hub, NEVER, Now, Timer};
+use super::{ConnId, Hub, NEVER, Now};
 use std::cmp::Reverse;
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// A deadline of this client may be due.
+    Client(ConnId),
+    /// A deadline of the room of this number may be due.
+    Room(u32),
+}
 
 /// Why a client may not speak right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,7 +47,7 @@ mod words;
 mod yard;
 
 use crowd::Crowd;
-use flow::Obstacle;
+use flow::{Obstacle, Timer};
 use limits::Limits;
 use outbox::Outbox;
 use session::{Phase, Session};
@@ -89,13 +89,6 @@ impl Client {
 }
 
 const NEVER: Now = Now::from_micros(u64::MAX);
-
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    Client(ConnId),
-    Room(u32),
-}
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! How fast a room goes: who waits for whom and for how long, and what becomes of members that are too slow.
 
+use super::flow::Timer;
 use super::limits::{LATE_PATIENCE_US, LATE_RETRY_US, SlowPolicy};
 use super::requests;
 use super::session::{Phase, Wire};
-use super::{Hub, NEVER, Now, Timer};
+use super::{Hub, NEVER, Now};
 use std::cmp::Reverse;
 
 /// Waiting, skipping, closing.
