@@ -1,10 +1,10 @@
 //! What handing a line to many costs: madang beside the floor and beside whatever peers this machine has.
 //!
 //! ```text
-//! cargo bench --bench fanout                      every scenario at full size, some minutes
+//! cargo bench --bench fanout                      every scenario at full size, eleven minutes
 //! cargo bench --bench fanout -- unbatched paced   only these scenarios
 //! cargo bench --bench fanout -- redis nats        only these peers
-//! cargo bench --bench fanout -- --short           every scenario at a reduced size, under a minute
+//! cargo bench --bench fanout -- --short           every scenario at a reduced size, two to three minutes
 //! cargo bench --bench fanout -- --chart FILE.svg  draws what was measured as well
 //! ```
 //!

@@ -27,11 +27,6 @@ const ROOM_MEMBERS: usize = 16;
 
 /// "The same", with room for the noise of the machine.
 const STAYS: Goal = Goal::AtMost(1.2);
-/// Up to so many connections a delivery must cost the same. With ten times as many it costs a third more, nearly all
-/// of it in the kernel, whose sockets then outgrow the caches, it seems: what would be fair is the floor with as many
-/// receivers, which is not measured here. So beyond this the ratio is told, and held against nothing.
-const FLAT_CONNECTIONS_MAX: usize = 2_000;
-
 /// A server and its rooms, all of one size. The first client of each room is the one who speaks.
 struct Hall {
     rooms: usize,
@@ -89,15 +84,6 @@ impl Hall {
     /// What one line a room brings about.
     fn deliveries(&self) -> usize {
         self.rooms * (self.members - 1)
-    }
-
-    /// What is held against this hall beside a small one.
-    fn goal(&self) -> Goal {
-        if self.rooms * self.members <= FLAT_CONNECTIONS_MAX {
-            STAYS
-        } else {
-            Goal::None
-        }
     }
 
     /// These clients send a line each, back to back, and all who share a room with them hear it.
@@ -180,7 +166,7 @@ pub(crate) fn members(lab: &Lab, report: &mut Report) -> Outcome<()> {
             "  the same beside a room of 1,000",
             Rounds::of(ratio),
             TIMES,
-            hall.goal(),
+            STAYS,
         );
         report.note_if(hall.server.company()?);
     }
@@ -218,7 +204,7 @@ pub(crate) fn rooms(lab: &Lab, report: &mut Report) -> Outcome<()> {
         report.told(&name, Rounds::of(costs[nth].iter().copied()), NANOSECONDS);
         if nth > 0 {
             let ratio = beside(&costs[nth], &costs[0]);
-            report.row("  beside one room", ratio, TIMES, hall.goal());
+            report.row("  beside one room", ratio, TIMES, STAYS);
         }
         report.note_if(hall.server.company()?);
     }
