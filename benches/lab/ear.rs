@@ -71,8 +71,6 @@ impl Lines {
 pub(crate) struct Tally {
     /// Lines that somebody said.
     pub(crate) said: u64,
-    /// Bytes of those, newlines included.
-    pub(crate) said_bytes: u64,
     /// Bytes of all lines, newlines included.
     pub(crate) bytes: u64,
     lines: Lines,
@@ -83,10 +81,7 @@ impl Ear for Tally {
         let before = self.said;
         self.bytes += bytes.len() as u64;
         self.lines.complete(bytes, |line| {
-            if let Line::Said(line) = Line::read(line) {
-                self.said += 1;
-                self.said_bytes += line.len() as u64 + 1;
-            }
+            self.said += u64::from(matches!(Line::read(line), Line::Said(_)));
         });
         self.said - before
     }

@@ -16,47 +16,21 @@ pub(crate) struct Unit {
     pub(crate) decimals: usize,
 }
 
+const fn unit(suffix: &'static str, decimals: usize) -> Unit {
+    Unit { suffix, decimals }
+}
+
 /// Units that more than one scenario uses.
-pub(crate) const NANOSECONDS: Unit = Unit {
-    suffix: "ns",
-    decimals: 0,
-};
-pub(crate) const MICROSECONDS: Unit = Unit {
-    suffix: "µs",
-    decimals: 0,
-};
-pub(crate) const MILLISECONDS: Unit = Unit {
-    suffix: "ms",
-    decimals: 2,
-};
-pub(crate) const SECONDS: Unit = Unit {
-    suffix: "s",
-    decimals: 2,
-};
-pub(crate) const BYTES: Unit = Unit {
-    suffix: "bytes",
-    decimals: 0,
-};
-pub(crate) const MEBIBYTES: Unit = Unit {
-    suffix: "MiB",
-    decimals: 2,
-};
-pub(crate) const LINES: Unit = Unit {
-    suffix: "lines",
-    decimals: 0,
-};
-pub(crate) const MEMBERS: Unit = Unit {
-    suffix: "members",
-    decimals: 0,
-};
-pub(crate) const CALLS: Unit = Unit {
-    suffix: "calls",
-    decimals: 3,
-};
-pub(crate) const TIMES: Unit = Unit {
-    suffix: "x",
-    decimals: 3,
-};
+pub(crate) const NANOSECONDS: Unit = unit("ns", 0);
+pub(crate) const MICROSECONDS: Unit = unit("µs", 0);
+pub(crate) const MILLISECONDS: Unit = unit("ms", 2);
+pub(crate) const SECONDS: Unit = unit("s", 2);
+pub(crate) const BYTES: Unit = unit("bytes", 0);
+pub(crate) const MEBIBYTES: Unit = unit("MiB", 2);
+pub(crate) const LINES: Unit = unit("lines", 0);
+pub(crate) const MEMBERS: Unit = unit("members", 0);
+pub(crate) const CALLS: Unit = unit("calls", 3);
+pub(crate) const TIMES: Unit = unit("x", 3);
 
 /// Bytes in a MiB, to divide by.
 pub(crate) const MEBIBYTE: f64 = 1024.0 * 1024.0;
