@@ -8,11 +8,13 @@
 //!    session → log → room → outbox`, and `Hub` composes them.
 //! 2. [`net`] gives the hub its sockets and its clock: `turn` decides the order in which things are done without
 //!    knowing whether its sockets are real, `reactor` is that on mio.
-//! 3. [`mod@bench`] is a program of its own on the other side: the clients that measure a server.
-//! 4. [`cli`] is every flag, [`address`] what stands in some of them, [`journal`] the log that never blocks, `main`
+//! 3. [`join`] is the terminal client, at the other end of a connection: bytes of keys and lines of the server go in, bytes
+//!    for a terminal come out.
+//! 4. [`mod@bench`] is a program of its own on the other side: the clients that measure a server.
+//! 5. [`cli`] is every flag, [`address`] what stands in some of them, [`journal`] the log that never blocks, `main`
 //!    ties them together.
 //!
-//! Imports run one way: `main → {net, bench} → hub` (and to [`address`], of which the hub knows nothing).
+//! Imports run one way: `main → {net, join, bench} → hub` (and to [`address`], of which the hub knows nothing).
 //! `tests/architecture.rs` fails when they do not.
 //!
 //! ```text
@@ -32,6 +34,7 @@ pub mod net;
 pub mod address;
 pub mod bench;
 pub mod cli;
+pub mod join;
 pub mod journal;
 
 #[cfg(test)]

@@ -46,8 +46,10 @@ mod words;
 #[cfg_attr(not(test), allow(dead_code))]
 mod yard;
 
+pub use command::COMMANDS;
 use crowd::Crowd;
 use flow::{Obstacle, Timer};
+pub use frame::{Frame, Line};
 use limits::Limits;
 use outbox::Outbox;
 use session::{Phase, Session};
@@ -56,6 +58,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::IoSlice;
 use std::net::IpAddr;
+pub use text::Text;
 pub use words::{Census, ConnId, Now, Peer, Refusal, Resume, Totals, Wire};
 
 /// One connection.

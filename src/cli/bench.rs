@@ -1,0 +1,112 @@
+//! The flags of `madang bench`, and the plan that they stand for.
+
+use crate::address::Address;
+use crate::bench::line::LINE_BYTES_MIN;
+use crate::bench::plan::{Pace, Plan, Protocol, SENDERS_MAX};
+use clap::{Args, ValueEnum, value_parser};
+use std::time::Duration;
+
+/// `madang bench`
+#[derive(Debug, Args)]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "what stands in brackets here is an address"
+)]
+pub struct Bench {
+    /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
+    #[arg(value_name = "ADDR")]
+    pub address: Address,
+
+    /// What the server speaks
+    #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = Speaks::Madang)]
+    pub protocol: Speaks,
+
+    /// Connections that only listen
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 100, value_parser = value_parser!(u32).range(1..=1 << 24))]
+    pub clients: u32,
+
+    /// Connections that send, and hear one another
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(SENDERS_MAX)))]
+    pub senders: u32,
+
+    /// Rooms that all are spread over
+    #[arg(long, value_name = "ROOMS", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    pub rooms: u32,
+
+    /// Of the clients, how many do not read before all is sent
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 0)]
+    pub slow_readers: u32,
+
+    /// Lines to send, by all senders together [default: as many as --duration allows]
+    #[arg(long, value_name = "LINES", value_parser = value_parser!(u64).range(1..))]
+    pub lines: Option<u64>,
+
+    /// Seconds to send for [default: 10, or until --lines are sent]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=86_400))]
+    pub duration: Option<u64>,
+
+    /// Bytes of a line without its end
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = value_parser!(u32).range(LINE_BYTES_MIN as i64..=1 << 26))]
+    pub size: u32,
+
+    /// Lines that a sender may have in flight; 1: each is awaited by all
+    #[arg(long, value_name = "LINES", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    pub window: u32,
+
+    /// Instead of --window: lines a second from all senders together, whether the others have arrived or not
+    ///
+    /// A line's latency then begins when it should have been sent: what keeps a sender waiting counts.
+    #[arg(long, value_name = "LINES", conflicts_with = "window", value_parser = value_parser!(u32).range(1..=100_000_000))]
+    pub rate: Option<u32>,
+
+    /// Seconds without any delivery after which what is owed is lost
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
+
+    /// The server's process on this machine, to measure its CPU time and memory (Linux)
+    ///
+    /// Memory a connection is right for a server that was not used before: one that was has kept some.
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+
+    /// Write the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--protocol`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Speaks {
+    /// Greetings, rooms, and notices of what was skipped
+    Madang,
+    /// Lines and nothing else: --listen-raw, ncat --broker
+    Raw,
+}
+
+/// How long is sent if nobody says how much.
+const BENCH_DURATION: Duration = Duration::from_secs(10);
+
+impl Bench {
+    /// What is to be measured.
+    pub fn plan(&self) -> Plan {
+        let duration = self.duration.map(Duration::from_secs);
+        Plan {
+            target: self.address.clone(),
+            protocol: match self.protocol {
+                Speaks::Madang => Protocol::Madang,
+                Speaks::Raw => Protocol::Raw,
+            },
+            receivers: self.clients,
+            senders: self.senders,
+            rooms: self.rooms,
+            slow_readers: self.slow_readers,
+            line_bytes: self.size as usize,
+            pace: self.rate.map_or(Pace::Window(self.window), Pace::Rate),
+            lines: self.lines,
+            duration: duration.or(self.lines.is_none().then_some(BENCH_DURATION)),
+            patience: Duration::from_secs(self.patience),
+            pid: self.pid,
+            json: self.json,
+        }
+    }
+}

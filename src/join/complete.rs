@@ -1,0 +1,99 @@
+//! Tab: which word is being typed, what it may become. Pure; who knows the words gives them.
+
+/// What Tab does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// Nothing begins so.
+    None,
+    /// Replace the text from this place to the cursor.
+    Replace(usize, String),
+    /// These begin so and share nothing more.
+    Choices(Vec<String>),
+}
+
+/// Completes the word before the cursor: a command at the line's start, else a name; a name that begins the line is
+/// addressed with `: `.
+pub fn complete<'a>(
+    text: &str,
+    cursor: usize,
+    commands: &[&'a str],
+    names: impl Iterator<Item = &'a str>,
+) -> Completion {
+    let before = &text[..cursor];
+    let start = before.rfind(char::is_whitespace).map_or(0, |at| {
+        at + before[at..].chars().next().map_or(1, char::len_utf8)
+    });
+    let word = before[start..].to_lowercase();
+    let begins = |candidate: &&str| candidate.to_lowercase().starts_with(&word);
+    let (mut found, after): (Vec<&str>, &str) = if start == 0 && word.starts_with('/') {
+        (commands.iter().copied().filter(begins).collect(), " ")
+    } else if word.is_empty() {
+        return Completion::None;
+    } else {
+        (
+            names.filter(begins).collect(),
+            if start == 0 { ": " } else { " " },
+        )
+    };
+    found.sort_unstable();
+    found.dedup();
+    match found[..] {
+        [] => Completion::None,
+        [one] => Completion::Replace(start, format!("{one}{after}")),
+        _ => {
+            let shared = shared_start(&found);
+            if shared.to_lowercase().chars().count() > word.chars().count() {
+                return Completion::Replace(start, shared);
+            }
+            Completion::Choices(found.into_iter().map(String::from).collect())
+        }
+    }
+}
+
+/// What all begin with, case apart; as the first writes it.
+fn shared_start(words: &[&str]) -> String {
+    let lower = |c: char| c.to_lowercase().next();
+    let mut shared: Vec<char> = words[0].chars().collect();
+    for word in words {
+        let same = shared
+            .iter()
+            .zip(word.chars())
+            .take_while(|(a, b)| lower(**a) == lower(*b));
+        shared.truncate(same.count());
+    }
+    shared.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tab(text: &str) -> Completion {
+        let names = ["kim", "Kimchi", "lee", "한국", "한글"];
+        complete(
+            text,
+            text.len(),
+            &["/join", "/me", "/msg", "/nick"],
+            names.into_iter(),
+        )
+    }
+
+    #[test]
+    fn commands_at_the_start_and_names_anywhere() {
+        let replace = |at, text: &str| Completion::Replace(at, text.to_string());
+        assert_eq!(tab("/n"), replace(0, "/nick "));
+        assert_eq!(tab("/msg le"), replace(5, "lee "));
+        assert_eq!(tab("L"), replace(0, "lee: "));
+        assert_eq!(
+            tab("hi 한"),
+            Completion::Choices(vec!["한국".into(), "한글".into()])
+        );
+        assert_eq!(tab("k"), replace(0, "Kim"));
+        assert_eq!(tab("x"), Completion::None);
+        assert_eq!(tab("hi "), Completion::None);
+        assert_eq!(
+            tab("/m"),
+            Completion::Choices(vec!["/me".into(), "/msg".into()])
+        );
+    }
+}
