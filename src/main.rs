@@ -2,9 +2,10 @@
 
 use clap::Parser;
 use madang::bench;
-use madang::cli::{Bench, Cli, Command, Serve};
+use madang::cli::{Bench, Cli, Command, Join, Serve};
 use madang::hub::Wire;
 use madang::hub::limits::Limits;
+use madang::join;
 use madang::journal;
 use madang::net::listener::Listener;
 use madang::net::reactor::{Ended, Reactor};
@@ -19,6 +20,7 @@ const DESCRIPTORS_RESERVED: u64 = 32;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => self::serve(&serve),
+        Command::Join(join) => talk(&join),
         Command::Bench(bench) => measure(&bench),
     };
     done.unwrap_or_else(|error| {
@@ -26,6 +28,17 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "madang: {error}");
         ExitCode::FAILURE
     })
+}
+
+fn talk(join: &Join) -> Result<ExitCode, Box<dyn Error>> {
+    match join::run(&join.plan())? {
+        join::Ended::Left => Ok(ExitCode::SUCCESS),
+        join::Ended::Unsent(lines) => Err(format!("{lines} lines could not be sent").into()),
+        join::Ended::Lost(why) => {
+            Err(format!("the connection to {} is lost: {why}", join.address).into())
+        }
+        join::Ended::Signal(signal) => Ok(ExitCode::from(128 + signal as u8)),
+    }
 }
 
 fn measure(bench: &Bench) -> Result<ExitCode, Box<dyn Error>> {

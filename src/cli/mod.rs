@@ -1,10 +1,12 @@
 //! Every flag: its help, its unit, its default, its environment variable. Nothing is done here but reading them.
 
 mod bench;
+mod join;
 mod serve;
 
 pub use bench::{Bench, Speaks};
 use clap::{Parser, Subcommand};
+pub use join::{Color, Join, Look};
 pub use serve::{Half, LogFormat, LogLevel, Serve, Slow};
 
 /// A server for lines of text: what one connection sends, the others in its room receive.
@@ -22,6 +24,9 @@ pub enum Command {
     /// Serve lines of text until SIGTERM or SIGINT
     #[command(max_term_width = 80)]
     Serve(Box<Serve>),
+    /// Talk on a server: at a terminal, or as a pipe
+    #[command(max_term_width = 80)]
+    Join(Box<Join>),
     /// Measure a running server: connect, send, and see what arrives and when
     #[command(max_term_width = 80)]
     Bench(Box<Bench>),

@@ -1,4 +1,4 @@
-//! What was typed before: walking through it, searching in it, its lines in a file's form. Files are somebody else's.
+//! What was typed before: walking through it, its lines in a file's form. Files are somebody else's.
 
 use std::collections::VecDeque;
 
@@ -64,16 +64,6 @@ impl History {
             None => Some(typed),
         }
     }
-
-    /// The newest line that contains the text, among those older than `before`: its number and itself.
-    pub fn search(&self, text: &str, before: usize) -> Option<(usize, &str)> {
-        let until = before.min(self.lines.len());
-        let found = self
-            .lines
-            .range(..until)
-            .rposition(|line| line.contains(text))?;
-        Some((found, &self.lines[found]))
-    }
 }
 
 #[cfg(test)]
@@ -93,15 +83,6 @@ mod tests {
             assert_eq!(history.newer().as_deref(), Some(line));
         }
         assert_eq!(history.newer(), None);
-    }
-
-    #[test]
-    fn searching_goes_on_to_older_lines() {
-        let history = History::parse("make a\nls\nmake b\n");
-        let (at, line) = history.search("make", usize::MAX).unwrap();
-        assert_eq!(line, "make b");
-        assert_eq!(history.search("make", at), Some((0, "make a")));
-        assert_eq!(history.search("make", 0), None);
     }
 
     #[test]

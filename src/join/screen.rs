@@ -235,6 +235,19 @@ impl Screen {
         }
     }
 
+    /// Rings the terminal's bell.
+    pub fn ring(&mut self) {
+        self.out.push(b'\x07');
+    }
+
+    /// Somebody else has written to the terminal meanwhile: nothing is known but that the cursor stands at the start of a
+    /// fresh row.
+    pub fn forget(&mut self) {
+        self.area = None;
+        self.settling = None;
+        self.out.append(&mut self.held);
+    }
+
     /// Takes the typed line away: the cursor stands at the start of a fresh row.
     pub fn leave(&mut self) {
         self.no_answer();

@@ -1,0 +1,95 @@
+//! The flags of `madang join`, and those of its look, which the server's console has as well.
+
+use crate::address::Address;
+use crate::join::{Plan, Show};
+use clap::{Args, ValueEnum};
+
+/// `madang join`
+#[derive(Debug, Args)]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "what stands in brackets here is an address"
+)]
+pub struct Join {
+    /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
+    #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub address: Address,
+
+    /// Take this name
+    #[arg(long, value_name = "NAME", value_parser = word)]
+    pub nick: Option<String>,
+
+    /// Go to this room
+    #[arg(long, value_name = "ROOM", value_parser = word)]
+    pub room: Option<String>,
+
+    /// End when the connection is lost, instead of trying again
+    #[arg(long)]
+    pub no_reconnect: bool,
+
+    /// How lines are shown.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// How lines are shown on a terminal.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Look {
+    /// Whether names, notices and errors have colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", env = "MADANG_COLOR", value_enum, default_value_t = Color::Auto, help_heading = "Terminal")]
+    pub color: Color,
+
+    /// Show the time before each line
+    #[arg(long, env = "MADANG_TIMESTAMPS", help_heading = "Terminal")]
+    pub timestamps: bool,
+
+    /// Ring the terminal's bell when somebody says your name or writes to you
+    #[arg(long, env = "MADANG_BELL", help_heading = "Terminal")]
+    pub bell: bool,
+}
+
+/// `--color`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Join {
+    /// What is to be joined, and how.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            address: self.address.clone(),
+            nick: self.nick.clone(),
+            room: self.room.clone(),
+            reconnect: !self.no_reconnect,
+            show: self.look.show(),
+        }
+    }
+}
+
+impl Look {
+    /// How lines are shown.
+    pub fn show(&self) -> Show {
+        Show {
+            color: match self.color {
+                Color::Auto => None,
+                Color::Always => Some(true),
+                Color::Never => Some(false),
+            },
+            timestamps: self.timestamps,
+            bell: self.bell,
+        }
+    }
+}
+
+/// What a command of the protocol can hold: one word.
+fn word(text: &str) -> Result<String, String> {
+    match text.chars().find(|c| c.is_whitespace() || c.is_control()) {
+        _ if text.is_empty() => Err("it is empty".into()),
+        Some(c) => Err(format!("it holds U+{:04X}", u32::from(c))),
+        None => Ok(text.into()),
+    }
+}

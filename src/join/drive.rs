@@ -1,0 +1,375 @@
+//! The one loop of the client on a terminal: waits for the keyboard, the server, the signals and the clock, and gives each
+//! to whom it belongs. The only place that waits.
+
+use super::Ended;
+use super::keys::{Key, Keys};
+use super::link::{self, LINE_BYTES_MAX, Link, News};
+use super::poll::poll;
+use super::session::Reply;
+use super::store::Store;
+use super::talk::{Talk, Wish};
+use super::tty::Tty;
+use crate::hub::{Frame, Line};
+use rustix::event::PollFlags;
+use rustix::process::{Signal, getpid, kill_process};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// After an ESC, silence of that length tells that it was the key.
+const ESCAPE: Duration = Duration::from_millis(50);
+/// A window that has not changed for so long is still. tmux tells a program of a change up to 250 ms late.
+const STILL: Duration = Duration::from_millis(300);
+/// How long a terminal may take to say where its cursor is.
+const ANSWER: Duration = Duration::from_millis(500);
+/// How long a server that takes nothing and says nothing may delay the client's leave.
+const LEAVE: Duration = Duration::from_secs(2);
+/// Of bytes waiting for the server, so many are enough: the keyboard waits.
+const UNSENT_BYTES_ENOUGH: usize = 1 << 20;
+
+/// Whose terminal it is.
+#[derive(Debug)]
+pub enum Role {
+    /// A client's. A connection that is lost is made again, if so wished.
+    Client {
+        /// It is.
+        reconnect: bool,
+    },
+    /// The server's console, with the other end of its log if that goes to the terminal. Signals are the server's.
+    Console {
+        /// The log's other end.
+        log: Option<UnixStream>,
+    },
+}
+
+/// The client on a terminal.
+#[derive(Debug)]
+pub struct Drive {
+    tty: Tty,
+    talk: Talk,
+    link: Link,
+    role: Role,
+    signals: SignalDelivery<UnixStream, SignalOnly>,
+    store: Option<Store>,
+    keys: Keys,
+    /// The log's unfinished line.
+    log_frame: Frame,
+    /// The window settles: when to ask where the cursor is, or (`true`) when the answer is not awaited any longer.
+    settle_at: Option<(Instant, bool)>,
+    /// When the name is asked for again.
+    name_at: Option<Instant>,
+    /// All is said: when the client ends at the latest.
+    leaving: Option<Instant>,
+    /// Why there is no connection, once that was told.
+    told: Option<String>,
+}
+
+impl Drive {
+    /// Holds the terminal until it is dropped.
+    ///
+    /// # Errors
+    /// The signals or the terminal cannot be set up.
+    pub fn new(
+        tty: Tty,
+        talk: Talk,
+        link: Link,
+        role: Role,
+        store: Option<Store>,
+    ) -> io::Result<Drive> {
+        let signals: &[i32] = match role {
+            Role::Client { .. } => &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
+            Role::Console { .. } => &[SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
+        };
+        let (read, write) = UnixStream::pair()?;
+        let signals = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
+        Ok(Drive {
+            tty,
+            talk,
+            link,
+            role,
+            signals,
+            store,
+            keys: Keys::default(),
+            log_frame: Frame::default(),
+            settle_at: None,
+            name_at: None,
+            leaving: None,
+            told: None,
+        })
+    }
+
+    /// Talks until somebody ends it. The terminal is as it was found when this returns.
+    pub fn run(mut self) -> Ended {
+        let first = self.talk.session.connected();
+        self.link.outgoing.push_first(&first);
+        let ended = loop {
+            match self.turn() {
+                Ok(None) => {}
+                Ok(Some(ended)) => break ended,
+                // The terminal is gone.
+                Err(_) => break Ended::Signal(SIGHUP),
+            }
+        };
+        if let Some(typed) = self.talk.leave() {
+            self.keep(&typed);
+        }
+        let _ = self.tty.write_all(self.talk.screen.output());
+        match (ended, self.link.outgoing.lines()) {
+            (Ended::Left, lines @ 1..) => Ended::Unsent(lines),
+            (ended, _) => ended,
+        }
+    }
+
+    /// One turn; whether that was the last.
+    fn turn(&mut self) -> io::Result<Option<Ended>> {
+        self.show()?;
+        let [tty, signals, link, log] = self.wait()?;
+        let now = Instant::now();
+        self.talk.set_time(super::time);
+        if !signals.is_empty()
+            && let Some(ended) = self.take_signals()?
+        {
+            return Ok(Some(ended));
+        }
+        // Asked before anything that came is used: the signal may still be under way.
+        self.ask_size()?;
+        let keys = self.read_keys(tty)?;
+        for key in keys {
+            if let Some(wish) = self.talk.key(key)
+                && let Some(ended) = self.grant(now, wish)?
+            {
+                return Ok(Some(ended));
+            }
+        }
+        if !log.is_empty() {
+            self.read_log();
+        }
+        if self.name_at.is_some_and(|at| at <= now) {
+            self.name_at = None;
+            if let Some(line) = self.talk.session.name_request() {
+                self.link.outgoing.push(&line);
+            }
+        }
+        let unsent = self.link.outgoing.bytes();
+        if let Some(ended) = self.serve(now, link) {
+            return Ok(Some(ended));
+        }
+        if let Some(until) = &mut self.leaving {
+            if self.link.outgoing.bytes() < unsent {
+                *until = now + LEAVE;
+            }
+            if *until <= now {
+                return Ok(Some(Ended::Left));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Shows what is to be shown, as far as the terminal takes it.
+    fn show(&mut self) -> io::Result<()> {
+        self.ask_size()?;
+        match self.settle_at {
+            _ if !self.talk.screen.is_settling() => self.settle_at = None,
+            Some((at, asked)) if at <= Instant::now() => {
+                if asked {
+                    self.talk.screen.no_answer();
+                } else {
+                    self.talk.screen.still();
+                    self.settle_at = Some((Instant::now() + ANSWER, true));
+                }
+            }
+            _ => {}
+        }
+        self.talk.draw();
+        if let Some(n) = self.tty.write(self.talk.screen.output())? {
+            self.talk.screen.written(n);
+        }
+        Ok(())
+    }
+
+    fn ask_size(&mut self) -> io::Result<()> {
+        let (cols, rows) = self.tty.size()?;
+        if self.talk.screen.resize(cols, rows) {
+            self.settle_at = Some((Instant::now() + STILL, false));
+        }
+        Ok(())
+    }
+
+    /// Waits until something is to be done: what is ready of the terminal, the signals, the connection, the log.
+    fn wait(&self) -> io::Result<[PollFlags; 4]> {
+        let escape = self.keys.is_waiting().then(|| Instant::now() + ESCAPE);
+        let settle = self.settle_at.map(|(at, _)| at);
+        let due = [escape, settle, self.name_at, self.leaving, self.link.due()];
+        let due = due.into_iter().flatten().min();
+        // Who may not send is not asked to type more; who cannot show is not sent more.
+        let mut tty = PollFlags::empty();
+        tty.set(
+            PollFlags::IN,
+            self.link.outgoing.bytes() < UNSENT_BYTES_ENOUGH,
+        );
+        tty.set(PollFlags::OUT, !self.talk.screen.output().is_empty());
+        let may_show = !self.talk.screen.is_full();
+        let log = match &self.role {
+            Role::Console { log: Some(log) } if may_show => Some((log.as_fd(), PollFlags::IN)),
+            _ => None,
+        };
+        poll(
+            [
+                Some((self.tty.as_fd(), tty)),
+                Some((self.signals.get_read().as_fd(), PollFlags::IN)),
+                self.link.wants(may_show),
+                log,
+            ],
+            due,
+        )
+    }
+
+    fn take_signals(&mut self) -> io::Result<Option<Ended>> {
+        for signal in self.signals.pending() {
+            match signal {
+                SIGWINCH => {}
+                SIGCONT => {
+                    self.tty.hold()?;
+                    self.talk.screen.forget();
+                }
+                signal => return Ok(Some(Ended::Signal(signal))),
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_keys(&mut self, ready: PollFlags) -> io::Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        let mut bytes = [0; 4096];
+        if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            if let Some(n) = self.tty.read(&mut bytes)? {
+                self.keys.feed(&bytes[..n], |key| keys.push(key));
+            }
+        } else if self.keys.is_waiting() {
+            self.keys.idle(|key| keys.push(key));
+        }
+        Ok(keys)
+    }
+
+    fn read_log(&mut self) {
+        let Role::Console { log } = &mut self.role else {
+            return;
+        };
+        let mut bytes = [0; 4096];
+        match log.as_mut().map(|log| log.read(&mut bytes)) {
+            Some(Ok(n @ 1..)) => {
+                let mut input = &bytes[..n];
+                while let Some(line) = self.log_frame.next(&mut input, LINE_BYTES_MAX) {
+                    if let Line::Whole(line) = line {
+                        self.talk.log(line);
+                    }
+                }
+            }
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => *log = None,
+        }
+    }
+
+    /// Reads and writes the connection; whether its end is the client's.
+    fn serve(&mut self, now: Instant, ready: PollFlags) -> Option<Ended> {
+        let mut replies = Vec::new();
+        let talk = &mut self.talk;
+        let news = self.link.turn(ready, now, |line| match line {
+            Line::Whole(line) => replies.extend(talk.hear(line)),
+            Line::TooLong => talk.refuse(&format!(
+                "a line of more than {LINE_BYTES_MAX} bytes came and is not shown"
+            )),
+        });
+        for reply in replies {
+            match reply {
+                Reply::Send(line) => self.link.outgoing.push(line),
+                Reply::NameLater(pause) => self.name_at = Some(now + pause),
+            }
+        }
+        match news {
+            News::None => None,
+            News::Connected => {
+                self.told = None;
+                self.talk.notice("connected again");
+                let first = self.talk.session.connected();
+                self.link.outgoing.push_first(&first);
+                None
+            }
+            News::Lost(error) => self.lost(now, &error),
+        }
+    }
+
+    fn lost(&mut self, now: Instant, error: &io::Error) -> Option<Ended> {
+        if self.leaving.is_some() || self.talk.session.is_over() {
+            return Some(Ended::Left);
+        }
+        let why = link::why(error);
+        match self.role {
+            Role::Console { .. } => return Some(Ended::Left),
+            Role::Client { reconnect: false } => return Some(Ended::Lost(why)),
+            Role::Client { reconnect: true } => {}
+        }
+        let pause = self.talk.session.lost(fastrand::f64());
+        self.name_at = None;
+        self.link.call_at(now + pause);
+        if self.told.as_ref() != Some(&why) {
+            let what = match self.told {
+                None => "connection lost",
+                Some(_) => "not connected",
+            };
+            self.talk.refuse(&format!(
+                "{what}: {why}; trying again until Ctrl-C, with growing pauses"
+            ));
+            self.told = Some(why);
+        }
+        None
+    }
+
+    fn grant(&mut self, now: Instant, wish: Wish) -> io::Result<Option<Ended>> {
+        match wish {
+            Wish::Say(line) => {
+                self.keep(&line);
+                self.link.outgoing.push(&line);
+            }
+            Wish::Leave if self.leaving.is_some() || !self.link.is_up() => {
+                return Ok(Some(Ended::Left));
+            }
+            Wish::Leave => {
+                if self.talk.session.is_greeted() {
+                    self.link.outgoing.push("/quit");
+                }
+                self.link.finish();
+                self.leaving = Some(now + LEAVE);
+            }
+            // The server's console cannot stop without the server.
+            Wish::Suspend if matches!(self.role, Role::Console { .. }) => {}
+            Wish::Suspend => self.suspend()?,
+        }
+        Ok(None)
+    }
+
+    /// Stops, as the terminal's Ctrl-Z would have it, until SIGCONT.
+    fn suspend(&mut self) -> io::Result<()> {
+        self.talk.screen.leave();
+        self.tty.write_all(self.talk.screen.output())?;
+        self.talk.screen.written(self.talk.screen.output().len());
+        self.tty.release();
+        kill_process(getpid(), Signal::TSTP)?;
+        self.tty.hold()
+    }
+
+    /// Keeps a line for the next run.
+    fn keep(&mut self, line: &str) {
+        if let Some(store) = &mut self.store
+            && let Err(error) = store.append(line)
+        {
+            self.store = None;
+            self.talk
+                .refuse(&format!("what you type is not kept any more: {error}"));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Lines on their way to the server, kept until they are written whole: a connection that is lost takes none of those
+//! along that were not handed to the system. Writes them, and knows nothing of connections.
+
+use memchr::{memchr_iter, memrchr};
+use std::io::{self, Write};
+
+/// Lines that wait.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    /// Lines, each with its end; the first may be written in part.
+    bytes: Vec<u8>,
+    /// Of these, so many are written on this connection: no whole line.
+    written: usize,
+    /// Of the lines, so many bytes are for this connection only.
+    first: usize,
+}
+
+impl Outgoing {
+    /// Puts a line behind the others.
+    pub fn push(&mut self, line: &str) {
+        self.bytes.extend_from_slice(line.as_bytes());
+        self.bytes.push(b'\n');
+    }
+
+    /// Puts bytes behind the others, wherever lines end in them.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Puts lines before the others, on a connection on which nothing was written yet, and for that connection only.
+    pub fn push_first(&mut self, lines: &[String]) {
+        debug_assert_eq!((self.written, self.first), (0, 0));
+        let first = lines.iter().flat_map(|line| [line, "\n"]);
+        let first: String = first.collect();
+        self.first = first.len();
+        self.bytes.splice(..0, first.bytes());
+    }
+
+    /// Writes what can be written at once.
+    ///
+    /// # Errors
+    /// See write(2); that nothing more can be written is none.
+    pub fn write_to(&mut self, mut to: impl Write) -> io::Result<()> {
+        while !self.is_empty() {
+            match to.write(&self.bytes[self.written..]) {
+                Ok(n) => self.written += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            let whole = if self.written == self.bytes.len() {
+                self.written
+            } else {
+                memrchr(b'\n', &self.bytes[..self.written]).map_or(0, |end| end + 1)
+            };
+            self.bytes.drain(..whole);
+            self.written -= whole;
+            self.first = self.first.saturating_sub(whole);
+        }
+        Ok(())
+    }
+
+    /// The connection is lost: what was written of a line in part is written again.
+    pub fn rewind(&mut self) {
+        self.bytes.drain(..self.first);
+        (self.written, self.first) = (0, 0);
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Lines that wait.
+    pub fn lines(&self) -> usize {
+        memchr_iter(b'\n', &self.bytes).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes.
+    struct Taker(usize, Vec<u8>);
+
+    impl Write for Taker {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let n = bytes.len().min(self.0);
+            if n == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.0 -= n;
+            self.1.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_counts_as_sent_when_it_is_written_whole() {
+        let first = ["/nick kim".to_string()];
+        for cut in 0..=24 {
+            let mut outgoing = Outgoing::default();
+            for line in ["one", "two", "three"] {
+                outgoing.push(line);
+            }
+            let [mut before, mut after] = [cut, usize::MAX].map(|most| Taker(most, Vec::new()));
+            for taker in [&mut before, &mut after] {
+                outgoing.push_first(&first);
+                outgoing.write_to(&mut *taker).unwrap();
+                outgoing.rewind();
+            }
+            assert!(outgoing.is_empty());
+            let whole = before.1.iter().rposition(|&byte| byte == b'\n');
+            let whole = before.1[..whole.map_or(0, |at| at + 1)].to_vec();
+            let whole = whole.strip_prefix(b"/nick kim\n").unwrap_or_default();
+            let all = [whole, after.1.strip_prefix(b"/nick kim\n").unwrap()].concat();
+            assert_eq!(all, b"one\ntwo\nthree\n", "cut at {cut}");
+        }
+    }
+}

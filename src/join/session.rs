@@ -1,0 +1,279 @@
+//! What the client knows of the conversation: its name, its room, who is there, whether it has taken its leave; what to
+//! ask for when a connection stands, and how long to wait for the next. Knows no socket and no clock.
+
+use super::tag::Tag;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// So many names are remembered for completion.
+pub const NAMES_MAX: usize = 4096;
+/// The first pause before a lost connection is tried again, and the longest; each is twice the one before.
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
+const PAUSE_LONGEST: Duration = Duration::from_secs(30);
+/// After a lost connection the server may not know yet that the name's former bearer is gone: so often, and with such a
+/// pause, the name is asked for again.
+const NAME_TRIES_MAX: u32 = 12;
+const NAME_PAUSE: Duration = Duration::from_secs(10);
+
+/// What a line of the server's asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// This line is to be sent.
+    Send(&'static str),
+    /// The name that is to be taken again is still in use: [`Session::name_request`] is to be sent after this pause.
+    NameLater(Duration),
+}
+
+/// One conversation, over as many connections as it takes.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// What the server calls this client, on this connection.
+    name: Option<String>,
+    /// A name that was chosen, and a room: taken again on the next connection.
+    chosen: Option<String>,
+    room: Option<String>,
+    /// Who has been heard of in the room; at most [`NAMES_MAX`].
+    names: BTreeSet<String>,
+    /// The server has said goodbye: its end is no loss.
+    is_over: bool,
+    /// Connections that were lost, or did not come about, since the server last had anything to say but a refusal.
+    losses: u32,
+    /// How often a name may still be asked for again.
+    name_tries: u32,
+}
+
+impl Session {
+    /// Before the first connection.
+    pub fn new(name: Option<String>, room: Option<String>) -> Session {
+        Session {
+            chosen: name,
+            room,
+            ..Session::default()
+        }
+    }
+
+    /// What the server calls this client.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Who is in the room, as far as anything was heard of them, but for the client itself.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let own = self.name();
+        let names = self.names.iter().map(String::as_str);
+        names.filter(move |name| Some(*name) != own)
+    }
+
+    /// Whether the server has greeted: it speaks this protocol, then.
+    pub fn is_greeted(&self) -> bool {
+        self.name.is_some()
+    }
+
+    /// Whether the server's end is what was asked for.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// A connection stands: lines to be sent before all others.
+    pub fn connected(&mut self) -> Vec<String> {
+        let name = self.name_request();
+        let room = self.room.iter().map(|room| format!("/join {room}"));
+        name.into_iter().chain(room).collect()
+    }
+
+    /// The connection is lost, or did not come about: how long to wait before the next is tried. `random` in `0.0..1.0`
+    /// spreads those who lost it at the same time.
+    pub fn lost(&mut self, random: f64) -> Duration {
+        let doubled = PAUSE_FIRST * 2_u32.pow(self.losses.min(16));
+        self.losses += 1;
+        self.name = None;
+        self.names.clear();
+        self.name_tries = NAME_TRIES_MAX;
+        doubled.min(PAUSE_LONGEST).mul_f64(0.5 + random)
+    }
+
+    /// The line that asks for the chosen name.
+    pub fn name_request(&self) -> Option<String> {
+        let name = self.chosen.as_ref()?;
+        (self.name.as_ref() != Some(name)).then(|| format!("/nick {name}"))
+    }
+
+    /// Takes note of a line of the server's.
+    pub fn hear(&mut self, line: &str) -> Option<Reply> {
+        let tag = Tag::of(line);
+        if let Tag::Refusal(text) = tag {
+            return self.refused(text);
+        }
+        self.losses = 0;
+        match tag {
+            Tag::Notice(text) => return self.notice(text),
+            Tag::Said(name, _) => self.note(name),
+            Tag::Received(..) | Tag::Confirmed(..) | Tag::Refusal(_) | Tag::None(_) => {}
+        }
+        None
+    }
+
+    fn refused(&mut self, text: &str) -> Option<Reply> {
+        let name = text.strip_prefix("name not changed: ")?;
+        let name = name
+            .strip_suffix(" is in use")
+            .or_else(|| name.strip_suffix(" looks like a name in use"))?;
+        if self.chosen.as_deref() != Some(name) {
+            return None;
+        }
+        self.name_tries = self.name_tries.checked_sub(1)?;
+        Some(Reply::NameLater(NAME_PAUSE))
+    }
+
+    fn notice(&mut self, text: &str) -> Option<Reply> {
+        if let Some(rest) = text.strip_prefix("you are now ") {
+            self.name = Some(rest.to_string());
+            self.chosen = Some(rest.to_string());
+        } else if let Some(rest) = text.strip_prefix("you are in ") {
+            return self.entered(rest);
+        } else if let Some(rest) = text.strip_prefix("you are ") {
+            let (name, place) = rest.split_once(" in ")?;
+            self.name = Some(name.to_string());
+            // Where it was put is not where it wants to be: that is asked for already.
+            let room = self.room.take();
+            let reply = self.entered(place);
+            self.room = room.or(self.room.take());
+            return reply;
+        } else if text.starts_with("you left; ") {
+            self.is_over = true;
+        } else if let Some(rest) = text.strip_prefix("joined: ") {
+            self.note(rest.split(' ').next()?);
+        } else if let Some(rest) = text.strip_prefix("left: ") {
+            self.names.remove(rest.split(' ').next()?);
+        } else if let Some((old, new)) = text
+            .strip_prefix("renamed: ")
+            .and_then(|rest| rest.split_once(" -> "))
+        {
+            self.names.remove(old);
+            self.note(new);
+        } else if let Some((_, list)) = text
+            .strip_prefix("here in ")
+            .and_then(|rest| rest.split_once(": "))
+        {
+            let list = list.rsplit_once(" (").map_or(list, |(list, _)| list);
+            let names = list.split(", ").filter(|name| !name.contains(' '));
+            names.for_each(|name| self.note(name));
+        }
+        None
+    }
+
+    /// It is in another room now: who is there is to be found out.
+    fn entered(&mut self, place: &str) -> Option<Reply> {
+        let room = place.split(' ').next()?;
+        self.room = Some(room.to_string());
+        self.names.clear();
+        Some(Reply::Send("/who"))
+    }
+
+    fn note(&mut self, name: &str) {
+        if self.names.len() < NAMES_MAX {
+            self.names.insert(name.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeted() -> Session {
+        let mut session = Session::new(None, None);
+        assert_eq!(session.connected(), [""; 0]);
+        let reply = session.hear("* you are guest1 in lobby (1 here); /help lists commands");
+        assert_eq!(reply, Some(Reply::Send("/who")));
+        session
+    }
+
+    #[test]
+    fn the_name_and_the_room_are_taken_again() {
+        let mut session = greeted();
+        assert_eq!(session.name(), Some("guest1"));
+        session.lost(0.0);
+        assert_eq!(session.name(), None);
+        assert_eq!(
+            session.connected(),
+            ["/join lobby"],
+            "a guest's name is nobody's"
+        );
+        session.hear("* you are guest2 in lobby (1 here); /help lists commands");
+        session.hear("* you are now kim");
+        session.hear("* you are in garden (2 here)");
+        session.lost(0.0);
+        assert_eq!(session.connected(), ["/nick kim", "/join garden"]);
+        session.hear("* you are guest3 in lobby (2 here); /help lists commands");
+        session.lost(0.0);
+        assert_eq!(session.connected(), ["/nick kim", "/join garden"]);
+    }
+
+    #[test]
+    fn a_name_that_is_still_in_use_is_asked_for_again_but_not_for_ever() {
+        let mut session = Session::new(Some("kim".into()), None);
+        session.hear("* you are guest1 in lobby (2 here); /help lists commands");
+        let refusal = "! name not changed: kim is in use";
+        assert_eq!(
+            session.hear(refusal),
+            None,
+            "it is somebody else's, who came before"
+        );
+        session.lost(0.0);
+        assert_eq!(session.hear("! name not changed: lee is in use"), None);
+        for _ in 0..NAME_TRIES_MAX {
+            assert_eq!(session.hear(refusal), Some(Reply::NameLater(NAME_PAUSE)));
+            assert_eq!(session.name_request().as_deref(), Some("/nick kim"));
+        }
+        assert_eq!(session.hear(refusal), None);
+        session.hear("* you are now kim");
+        assert_eq!(session.name_request(), None);
+    }
+
+    #[test]
+    fn who_is_there_is_learnt_from_all_that_is_said() {
+        let mut session = greeted();
+        for line in [
+            "* here in lobby: guest1, kim, lee (3 here)",
+            "* joined: choi (4 here)",
+            "* left: lee (3 here)",
+            "* renamed: choi -> 최",
+            "park: hello",
+            "* 37 joined, 5 left (1,204 here)",
+        ] {
+            assert_eq!(session.hear(line), None);
+        }
+        assert_eq!(session.names().collect::<Vec<_>>(), ["kim", "park", "최"]);
+        session.hear("* here in lobby: a, b, and 7 more (9 here)");
+        assert_eq!(session.names().count(), 5);
+        session.hear("* you are in garden (1 here)");
+        assert_eq!(session.names().count(), 0);
+        for number in 0..NAMES_MAX + 9 {
+            session.hear(&format!("name{number}: x"));
+        }
+        assert_eq!(session.names.len(), NAMES_MAX);
+    }
+
+    #[test]
+    fn pauses_grow_and_differ_until_the_server_speaks() {
+        let mut session = greeted();
+        let pauses: Vec<f64> = (0..9).map(|_| session.lost(0.5).as_secs_f64()).collect();
+        assert_eq!(pauses, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]);
+        session.hear("! server is full: 960 connections; try again later");
+        assert_eq!(session.lost(0.0), Duration::from_secs(15));
+        session.hear("kim: x");
+        assert_eq!(session.lost(0.0), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn a_goodbye_is_no_loss() {
+        let mut session = greeted();
+        assert!(!session.is_over());
+        session.hear("you: you left; goodbye");
+        session.hear("* kim you left; goodbye");
+        assert!(!session.is_over());
+        session.hear("* you left; goodbye");
+        assert!(session.is_over());
+    }
+}

@@ -1,0 +1,111 @@
+//! Where the lines that were typed are kept from run to run: a file that only its owner can read. The only file of the
+//! client's on disk.
+
+use super::history::{HISTORY_LINES_MAX, History};
+use std::env;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Of a file, so much is read, from its end: what is older is forgotten.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// The file, open for appending. Several clients may append at the same time.
+#[derive(Debug)]
+pub struct Store {
+    file: File,
+}
+
+impl Store {
+    /// The file of the user who runs this, `madang/history` in the XDG state folder (XDG Base Directory Specification 0.8),
+    /// and what is in it.
+    ///
+    /// # Errors
+    /// It cannot be opened; the error names it.
+    pub fn open() -> Result<(Store, History), String> {
+        let path = path().ok_or("neither XDG_STATE_HOME nor HOME is set")?;
+        Store::at(&path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn at(path: &Path) -> io::Result<(Store, History)> {
+        if let Some(folder) = path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        let mut file = options.open(path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        let older = file.metadata()?.len().saturating_sub(FILE_BYTES_MAX);
+        file.seek(SeekFrom::Start(older))?;
+        let mut bytes = Vec::new();
+        (&mut file).take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let history = History::parse(&text);
+        if older > 0 || text.lines().count() > 2 * HISTORY_LINES_MAX {
+            file = rewrite(path, &history)?;
+        }
+        Ok((Store { file }, history))
+    }
+
+    /// Keeps a line.
+    ///
+    /// # Errors
+    /// See write(2).
+    pub fn append(&mut self, line: &str) -> io::Result<()> {
+        self.file.write_all(format!("{line}\n").as_bytes())
+    }
+}
+
+/// Puts another file in the place of one that has grown long: whoever reads it sees the one or the other.
+fn rewrite(path: &Path, history: &History) -> io::Result<File> {
+    let new = path.with_extension(format!("{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.append(true).create_new(true).mode(0o600);
+    let mut file = options.open(&new)?;
+    let done = file
+        .write_all(history.text().as_bytes())
+        .and_then(|()| fs::rename(&new, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    done.map(|()| file)
+}
+
+fn path() -> Option<PathBuf> {
+    let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    // The specification: a relative path is to be ignored.
+    let state = state.filter(|path| path.is_absolute()).or_else(|| {
+        let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
+        Some(PathBuf::from(home).join(".local/state"))
+    })?;
+    Some(state.join("madang/history"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_kept_for_their_owner_and_the_oldest_go() {
+        let folder = env::temp_dir().join(format!("madang-store-{}", std::process::id()));
+        let path = folder.join("madang/history");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+
+        let (mut store, history) = Store::at(&path).unwrap();
+        assert_eq!((history.text(), mode(&path)), (String::new(), 0o600));
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        (0..=2 * HISTORY_LINES_MAX).for_each(|n| store.append(&n.to_string()).unwrap());
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+
+        let (mut store, history) = Store::at(&path).unwrap();
+        store.append("last").unwrap();
+        assert_eq!(history.text().lines().count(), HISTORY_LINES_MAX);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!((text, mode(&path)), (history.text() + "last\n", 0o600));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
