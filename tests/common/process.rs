@@ -34,6 +34,19 @@ fn forward(pipe: impl Read, sender: &Sender<String>) {
     }
 }
 
+/// Lines up to the end.
+fn all_of(lines: &Receiver<String>) -> Vec<String> {
+    let deadline = Instant::now() + DEADLINE;
+    let mut all = Vec::new();
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => all.push(line),
+            Err(RecvTimeoutError::Disconnected) => return all,
+            Err(RecvTimeoutError::Timeout) => panic!("no end after {all:#?}"),
+        }
+    }
+}
+
 /// Waits for a child's end without reaping it, so that its process id stays its own until it is reaped.
 pub(super) fn watch_end(child: &Child) -> Receiver<()> {
     let (sender, receiver) = channel();
@@ -53,6 +66,7 @@ pub(crate) struct Program {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Receiver<String>,
+    stderr: Receiver<String>,
     ended: Receiver<()>,
     seen: Vec<String>,
 }
@@ -63,16 +77,18 @@ impl Program {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{program}: {error}"));
         let stdin = child.stdin.take();
         let stdout = lines_of(child.stdout.take().expect("a pipe"));
+        let stderr = lines_of(child.stderr.take().expect("a pipe"));
         let ended = watch_end(&child);
         Self {
             child,
             stdin,
             stdout,
+            stderr,
             ended,
             seen: Vec::new(),
         }
@@ -123,6 +139,20 @@ impl Program {
     pub(crate) fn greeted(&mut self) -> String {
         let line = self.find("a greeting", |line| line.starts_with("* you are guest"));
         line.split(' ').nth(3).expect("a name").to_owned()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What is left of its output, up to its end.
+    pub(crate) fn rest(&mut self) -> Vec<String> {
+        all_of(&self.stdout)
+    }
+
+    /// All that it complains of on standard error, up to its end.
+    pub(crate) fn complaints(&mut self) -> Vec<String> {
+        all_of(&self.stderr)
     }
 
     /// Waits until it ends by itself.
