@@ -6,7 +6,7 @@ use super::name::{self, LOBBY, Likeness, Name};
 use super::requests::{self, Mark};
 use super::room::{Room, grouped};
 use super::session::Wire;
-use super::{Census, Hub, Now};
+use super::{Census, Hub, Now, Refusal};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -27,7 +27,7 @@ pub struct Crowd {
     rooms_by_name: BTreeMap<Box<str>, u32>,
     /// Rooms without members that are kept for their history, the one first that has been empty for longest.
     emptied: VecDeque<u32>,
-    /// Slots by what the names chosen look like.
+    /// Slots by what the names chosen, and the host's, look like.
     chosen: BTreeMap<Box<str>, u32>,
     guests: Guests,
     /// How many connections come from an address, and whence each comes that is counted, by slot. Nothing is noted that
@@ -80,6 +80,15 @@ impl Crowd {
         Name::Guest(self.guests.come(slot))
     }
 
+    /// Gives the host its name.
+    pub fn welcome_host(&mut self, slot: u32) -> Name {
+        let name = Name::host();
+        for form in Likeness::of(&name.to_string()).forms() {
+            self.chosen.insert(form.into(), slot);
+        }
+        name
+    }
+
     /// Forgets a connection's name and address.
     pub fn farewell(&mut self, name: &Name, slot: u32) {
         self.release(name);
@@ -98,7 +107,8 @@ impl Crowd {
         if let Some(number) = name::guest_number(name) {
             return self.guests.find(number);
         }
-        let name = name::nickname(name).ok()?;
+        // Not every one that is borne could be chosen: the host's could not.
+        let name = name::normal(name).ok()?;
         Likeness::of(&name)
             .forms()
             .find_map(|form| self.chosen.get(form))
@@ -257,6 +267,23 @@ impl Guests {
 
 /// Coming and going.
 impl Hub {
+    /// Whether one more may come in, from an address if its connections are counted.
+    pub(super) fn admit(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        if self.shutting_down {
+            return Err(Refusal::ShuttingDown);
+        }
+        // The host takes nobody's place.
+        let counted = self.clients.len() - usize::from(self.host_slot().is_some());
+        if counted >= self.limits.clients_max {
+            return Err(Refusal::Full(self.limits.clients_max));
+        }
+        let per_ip = self.limits.clients_per_ip_max;
+        if address.is_some_and(|address| self.crowd.count_from(address) >= per_ip) {
+            return Err(Refusal::PerAddress(per_ip));
+        }
+        Ok(())
+    }
+
     /// A client enters a room: it reads on from where the room's history begins.
     pub(super) fn enter(&mut self, now: Now, slot: u32, number: u32) {
         let client = &mut self.clients[slot as usize];

@@ -69,14 +69,14 @@ impl Hub {
             return;
         }
         self.take_partial(now, slot);
+        let session = &mut self.clients[slot as usize].session;
         match self.limits.half_close {
-            HalfClose::Close => self.drain(now, slot),
-            HalfClose::Keep => {
-                let session = &mut self.clients[slot as usize].session;
+            HalfClose::Keep if !session.is_host() => {
                 if matches!(session.phase, Phase::Open | Phase::Moving { .. }) {
                     session.phase = Phase::Listening;
                 }
             }
+            HalfClose::Close | HalfClose::Keep => self.drain(now, slot),
         }
     }
 
@@ -246,21 +246,19 @@ impl Hub {
         }
         client.armed = NEVER;
         let session = &mut client.session;
-        let idle_us = self.limits.idle_timeout_us;
         if let Phase::Draining { .. } = session.phase {
             if session.heard_at.after(self.limits.drain_us) <= now {
                 session.phase = Phase::Done;
                 self.done.push_back(id);
             }
         } else if session.phase == Phase::Open
-            && idle_us > 0
-            && session.heard_at.after(idle_us) <= now
+            && session.idle_due(&self.limits).is_some_and(|due| due <= now)
         {
             if client.paused.is_some() {
                 // Who may not be read cannot be heard: its silence begins anew.
                 session.heard_at = now;
             } else {
-                let seconds = idle_us / 1_000_000;
+                let seconds = self.limits.idle_timeout_us / 1_000_000;
                 self.refuse(
                     slot,
                     format_args!("closed: nothing received for {seconds} s"),

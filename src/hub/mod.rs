@@ -1,9 +1,9 @@
 //! The hub: what madang is, without a socket and without a clock.
 //!
 //! # Contract
-//! *Inputs* take the time and change the state: [`connect`](Hub::connect), [`receive`](Hub::receive),
-//! [`resume`](Hub::resume), [`finish`](Hub::finish), [`sent`](Hub::sent), [`disconnect`](Hub::disconnect),
-//! [`tick`](Hub::tick), [`shutdown`](Hub::shutdown). *Outputs* are drained after inputs:
+//! *Inputs* take the time and change the state: [`connect`](Hub::connect), [`connect_host`](Hub::connect_host),
+//! [`receive`](Hub::receive), [`resume`](Hub::resume), [`finish`](Hub::finish), [`sent`](Hub::sent),
+//! [`disconnect`](Hub::disconnect), [`tick`](Hub::tick), [`shutdown`](Hub::shutdown). *Outputs* are drained after inputs:
 //!
 //! - [`next_owed`](Hub::next_owed): connections to visit. For each, [`output`](Hub::output) lends the slices to
 //!   write, and [`sent`](Hub::sent) takes how many bytes were written. One that could not take all need only be visited
@@ -21,8 +21,8 @@
 //! # Where to read
 //! `words` is what the contract speaks of, [`limits`] every cap. Then the leaves, each to be read on its own, in the
 //! order of the data: `telnet`, `frame`, `text`, `command`, `name`, `session`, `log`, `room`, `outbox`. What composes
-//! them is one `impl Hub` in five places: here the contract, in `requests` what a line does, in `crowd` who is where,
-//! in `pace` who waits for whom, in `flow` whose turn it is.
+//! them is one `impl Hub` in six places: here the contract, in `requests` what a line does, in `crowd` who is where,
+//! in `host` who sits at the server itself, in `pace` who waits for whom, in `flow` whose turn it is.
 
 mod command;
 mod crowd;
@@ -31,6 +31,7 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+mod host;
 pub mod limits;
 mod log;
 mod name;
@@ -51,13 +52,13 @@ use crowd::Crowd;
 use flow::{Obstacle, Timer};
 pub use frame::{Frame, Line};
 use limits::Limits;
+use name::Name;
 use outbox::Outbox;
 use session::{Phase, Session};
 use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io::IoSlice;
-use std::net::IpAddr;
 pub use text::Text;
 pub use words::{Census, ConnId, Now, Peer, Refusal, Resume, Totals, Wire};
 
@@ -101,6 +102,8 @@ pub struct Hub {
     crowd: Crowd,
     /// Serial number of the last connection.
     serial: u32,
+    /// Who the host is, or was.
+    host: Option<ConnId>,
     shutting_down: bool,
     owed: VecDeque<ConnId>,
     /// Rooms whose carousel is turning, each once.
@@ -125,6 +128,7 @@ impl Hub {
             clients: Slab::new(),
             crowd,
             serial: 0,
+            host: None,
             shutting_down: false,
             owed: VecDeque::new(),
             turning: VecDeque::new(),
@@ -148,28 +152,9 @@ impl Hub {
             self.totals.refused_connections += 1;
             return Err(refusal);
         }
-        self.totals.connections += 1;
-        self.serial = self.serial.wrapping_add(1);
         let slot = self.clients.vacant_key() as u32;
         let name = self.crowd.welcome(peer.wire, address, slot);
-        let client = Client {
-            serial: self.serial,
-            session: Session::new(now, name, peer.wire),
-            outbox: Outbox::default(),
-            room: 0,
-            seat: 0,
-            armed: NEVER,
-            queued: false,
-            paused: None,
-            finished: false,
-        };
-        self.clients.insert(client);
-        self.enter(now, slot, Crowd::first_room(peer.wire));
-        if peer.wire == Wire::Chat {
-            self.greet(slot);
-        }
-        self.arm(now, slot);
-        Ok(ConnId::new(slot, self.serial))
+        Ok(self.let_in(now, name, peer.wire))
     }
 
     /// Bytes have been received, at most [`limits::READ_BYTES_MAX`] at a time and only after
@@ -376,18 +361,28 @@ impl Hub {
             .map(|_| id.slot())
     }
 
-    fn admit(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        if self.shutting_down {
-            return Err(Refusal::ShuttingDown);
+    /// A newcomer takes the vacant slot.
+    fn let_in(&mut self, now: Now, name: Name, wire: Wire) -> ConnId {
+        self.totals.connections += 1;
+        self.serial = self.serial.wrapping_add(1);
+        let client = Client {
+            serial: self.serial,
+            session: Session::new(now, name, wire),
+            outbox: Outbox::default(),
+            room: 0,
+            seat: 0,
+            armed: NEVER,
+            queued: false,
+            paused: None,
+            finished: false,
+        };
+        let slot = self.clients.insert(client) as u32;
+        self.enter(now, slot, Crowd::first_room(wire));
+        if wire == Wire::Chat {
+            self.greet(slot);
         }
-        if self.clients.len() >= self.limits.clients_max {
-            return Err(Refusal::Full(self.limits.clients_max));
-        }
-        let per_ip = self.limits.clients_per_ip_max;
-        if address.is_some_and(|address| self.crowd.count_from(address) >= per_ip) {
-            return Err(Refusal::PerAddress(per_ip));
-        }
-        Ok(())
+        self.arm(now, slot);
+        ConnId::new(slot, self.serial)
     }
 }
 
@@ -744,7 +739,7 @@ mod tests {
         let a = yard.join();
         yard.join();
         assert_eq!(yard.knock(Wire::Chat), Err(Refusal::PerAddress(2)));
-        let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
+        let mapped = "::ffff:127.0.0.1".parse().unwrap();
         let peer = Peer {
             address: Some(mapped),
             wire: Wire::Chat,

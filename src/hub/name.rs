@@ -31,12 +31,15 @@ const DIGIT_FORMS: &str = "ol23456789";
 /// The name that a newcomer is given begins so; a number follows.
 const GUEST: &str = "guest";
 
+/// What the host is called, which nobody else can be.
+const HOST: &str = "host";
+
 /// What a client is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// `guest` and a number that nobody had before.
     Guest(u64),
-    /// A name that it chose.
+    /// A name that it chose, or the host's, which nobody can choose.
     Chosen(Box<str>),
 }
 
@@ -50,6 +53,16 @@ impl fmt::Display for Name {
 }
 
 impl Name {
+    /// The host's name.
+    pub fn host() -> Name {
+        Name::Chosen(HOST.into())
+    }
+
+    /// Whether it is the host's name. Nobody can choose it, so it tells who bears it.
+    pub fn is_host(&self) -> bool {
+        matches!(self, Name::Chosen(name) if **name == *HOST)
+    }
+
     /// Appends the name, as it stands before everything that its bearer says.
     pub fn push_to(&self, out: &mut Vec<u8>) {
         match self {
@@ -151,7 +164,11 @@ pub fn room_likeness(name: &str) -> Box<str> {
     skeleton(&name.to_lowercase()).collect::<String>().into()
 }
 
-fn normal(raw: &str) -> Result<Box<str>, Invalid> {
+/// The normal form (NFKC) of any name, whoever or whatever may bear it.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn normal(raw: &str) -> Result<Box<str>, Invalid> {
     // Normalisation can make 18 characters of one (U+FDFA), so a long name is not even looked at.
     if raw.is_empty() || raw.chars().count() > NAME_CHARS_MAX {
         return Err(Invalid::Length);
@@ -282,6 +299,24 @@ mod tests {
         assert!(nickname("*").is_err() && nickname("!").is_err());
         assert!(nickname("x\u{301}\u{301}").is_ok());
         assert!(nickname("guesthouse").is_ok() && nickname("x\u{301}\u{301}\u{301}").is_err());
+    }
+
+    #[test]
+    fn the_hosts_name_is_nobody_elses() {
+        let host = Name::host();
+        assert!(host.is_host());
+        let word = host.to_string();
+        assert!(RESERVED.contains(&(&*word, &*word)));
+        for name in ["host", "HOST", "H0st", "\u{4bb}ost"] {
+            assert_eq!(nickname(name), Err(Invalid::Reserved), "{name}");
+        }
+        for name in [
+            Name::Guest(1),
+            Name::Chosen("hosts".into()),
+            Name::Chosen("kim".into()),
+        ] {
+            assert!(!name.is_host(), "{name}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ impl Hub {
         }
         if room.must_skip(bytes_max, &self.limits) {
             self.overtake(now, number);
+        } else if room.may_fill(bytes_max, &self.limits) {
+            self.overtake_host(now, number);
         }
     }
 
@@ -34,8 +36,8 @@ impl Hub {
         }
     }
 
-    /// A member is too slow: it loses what stands before `target`, and perhaps its connection.
-    fn too_slow(&mut self, now: Now, slot: u32, target: u64, policy: SlowPolicy) {
+    /// A member is too slow: it loses what stands before `target`, and perhaps its connection. The host never loses that.
+    pub(super) fn too_slow(&mut self, now: Now, slot: u32, target: u64, policy: SlowPolicy) {
         let client = &mut self.clients[slot as usize];
         let log = &mut self.crowd.rooms[client.room as usize].log;
         // Whoever waits to change rooms may yet be refused, and is a member up to then.
@@ -47,6 +49,11 @@ impl Hub {
         let lost = client.outbox.skip_to(log, until, target);
         self.totals.skipped_lines += lost;
         let over = matches!(client.session.phase, Phase::Draining { .. } | Phase::Done);
+        let policy = if client.session.is_host() {
+            SlowPolicy::Skip
+        } else {
+            policy
+        };
         match (policy, client.session.wire) {
             (_, Wire::Raw) if over && lost == 0 => {}
             // It has no notices, so it could not be told what it lost: losing its connection tells it.

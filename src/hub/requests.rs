@@ -214,6 +214,10 @@ impl Hub {
 
     fn rename(&mut self, now: Now, slot: u32, raw: &str) {
         let old = self.clients[slot as usize].session.name.clone();
+        if old.is_host() {
+            // It could not take its name back: nobody can choose that.
+            return self.refuse_line(slot, format_args!("name not changed: the host stays {old}"));
+        }
         let name = match name::nickname(raw) {
             Ok(name) => name,
             Err(error) => {

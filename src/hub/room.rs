@@ -85,6 +85,11 @@ impl Room {
         self.log.live_bytes() + bytes > limits.log_live_bytes_max()
     }
 
+    /// Under `wait`: whether a line of `bytes` could make the log full.
+    pub fn may_fill(&self, bytes: usize, limits: &Limits) -> bool {
+        limits.slow == SlowPolicy::Wait && self.log.live_bytes() + bytes > limits.log_full_bytes()
+    }
+
     /// Where members that are too slow are moved to, if they are to keep the last `kept_bytes` or a little less.
     pub fn skip_target(&self, kept_bytes: usize) -> u64 {
         self.log.after_line(

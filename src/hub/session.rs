@@ -59,7 +59,7 @@ impl Session {
     /// A client that has just come.
     pub fn new(now: Now, name: Name, wire: Wire) -> Session {
         let intake = Intake {
-            knocking: wire == Wire::Chat,
+            knocking: wire == Wire::Chat && !name.is_host(),
             ..Intake::default()
         };
         Session {
@@ -73,9 +73,16 @@ impl Session {
         }
     }
 
+    /// Whether it is the [host](super::Hub::connect_host).
+    pub fn is_host(&self) -> bool {
+        self.name.is_host()
+    }
+
     /// Takes one line's share of the allowance. It may be overdrawn by the line that is there already.
     pub fn charge(&mut self, now: Now, limits: &Limits) {
-        self.allowance.charge(now, limits);
+        if !self.is_host() {
+            self.allowance.charge(now, limits);
+        }
     }
 
     /// When the client may say its next line: not later than `now` means at once.
@@ -98,20 +105,25 @@ impl Session {
             Phase::Draining { .. } => Some(self.heard_at.after(limits.drain_us)),
             Phase::Moving { .. } => speak,
             Phase::Open => {
-                let idle_us = limits.idle_timeout_us;
-                let idle = (idle_us > 0).then(|| self.heard_at.after(idle_us));
-                let partial = self.partial_due(limits);
+                let (idle, partial) = (self.idle_due(limits), self.partial_due(limits));
                 [idle, partial, speak].into_iter().flatten().min()
             }
             Phase::Listening | Phase::Done => None,
         }
     }
 
+    /// When it has been silent for too long.
+    pub fn idle_due(&self, limits: &Limits) -> Option<Now> {
+        let idle_us = limits.idle_timeout_us;
+        (idle_us > 0 && !self.is_host()).then(|| self.heard_at.after(idle_us))
+    }
+
     /// When its unfinished line is to be handed on.
     pub fn partial_due(&self, limits: &Limits) -> Option<Now> {
         (limits.partial_after_us > 0
             && !self.intake.partial().is_empty()
-            && !self.intake.has_held())
+            && !self.intake.has_held()
+            && !self.is_host())
         .then(|| self.heard_at.after(limits.partial_after_us))
     }
 }
