@@ -1,18 +1,19 @@
-//! The log, on standard error: never waits, never panics, counts what it could not write and says so. Decides nothing
-//! about what is logged.
+//! The log, on standard error or wherever else it is sent: never waits, never panics, counts what it could not write and
+//! says so. Decides nothing about what is logged.
 
 use crate::cli::{LogFormat, LogLevel};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::SendFlags;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Sends everything that is logged from now on to standard error.
-pub fn start(level: LogLevel, format: LogFormat) {
+/// Sends everything that is logged from now on to `to`, of which it keeps a duplicate: whoever reads at the other end of a
+/// pipe or a socket comes to its end with the process. To be called once.
+pub fn start(level: LogLevel, format: LogFormat, to: impl AsFd) {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -20,7 +21,7 @@ pub fn start(level: LogLevel, format: LogFormat) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let journal = Journal::new(io::stderr().as_fd(), format);
+    let journal = Journal::new(to.as_fd(), format);
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
@@ -41,7 +42,7 @@ struct Journal {
     dropped_lines: AtomicU64,
 }
 
-/// How standard error can be written to without waiting.
+/// How something can be written to without waiting.
 #[derive(Debug)]
 enum Sink {
     /// A pipe or a terminal, opened anew: not waiting is a property of the opening, and the one that was inherited is
@@ -57,9 +58,9 @@ enum Sink {
 }
 
 impl Journal {
-    fn new(stderr: BorrowedFd<'_>, format: LogFormat) -> Journal {
+    fn new(to: BorrowedFd<'_>, format: LogFormat) -> Journal {
         Journal {
-            to: Sink::of(stderr).unwrap_or(Sink::Nowhere),
+            to: Sink::of(to).unwrap_or(Sink::Nowhere),
             format,
             dropped_lines: AtomicU64::new(0),
         }
@@ -88,13 +89,13 @@ impl Journal {
 }
 
 impl Sink {
-    fn of(stderr: BorrowedFd<'_>) -> rustix::io::Result<Sink> {
-        let kind = FileType::from_raw_mode(rustix::fs::fstat(stderr)?.st_mode);
-        let own = rustix::io::fcntl_dupfd_cloexec(stderr, 3)?;
+    fn of(to: BorrowedFd<'_>) -> rustix::io::Result<Sink> {
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(to)?.st_mode);
+        let own = rustix::io::fcntl_dupfd_cloexec(to, 3)?;
         Ok(match kind {
             FileType::Socket => Sink::Socket(own),
             FileType::Fifo | FileType::CharacterDevice => {
-                reopen().map_or(Sink::Shared(own), Sink::Reopened)
+                reopen(to).map_or(Sink::Shared(own), Sink::Reopened)
             }
             _ => Sink::Shared(own),
         })
@@ -112,13 +113,14 @@ impl Sink {
     }
 }
 
-/// Standard error, opened anew. Only Linux does that: elsewhere opening `/dev/fd/2` duplicates what was inherited.
-fn reopen() -> Option<OwnedFd> {
+/// What a descriptor stands for, opened anew. Only Linux does that: elsewhere opening `/dev/fd/2` duplicates what was inherited.
+fn reopen(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
     if !cfg!(any(target_os = "linux", target_os = "android")) {
         return None;
     }
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    rustix::fs::open("/dev/fd/2", flags, Mode::empty()).ok()
+    let path = format!("/dev/fd/{}", fd.as_raw_fd());
+    rustix::fs::open(path, flags, Mode::empty()).ok()
 }
 
 fn has_place(fd: BorrowedFd<'_>) -> bool {
@@ -171,6 +173,20 @@ mod tests {
         let mut rest = String::new();
         theirs.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "3 log lines dropped\nagain\n");
+    }
+
+    #[test]
+    fn what_is_written_to_is_what_was_given() {
+        let (mut theirs, ours) = std::io::pipe().unwrap();
+        let journal = Journal::new(ours.as_fd(), LogFormat::Text);
+        if cfg!(target_os = "linux") {
+            assert!(matches!(journal.to, Sink::Reopened(_)), "{:?}", journal.to);
+        }
+        journal.write_line(b"into the pipe\n");
+        drop((journal, ours));
+        let mut read = String::new();
+        theirs.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "into the pipe\n");
     }
 
     #[test]

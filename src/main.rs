@@ -57,7 +57,7 @@ fn serve(serve: &Serve) -> Result<ExitCode, Box<dyn Error>> {
         addresses.len() + serve.listen_raw.len(),
     )?);
     limits.check()?;
-    journal::start(serve.log_level, serve.log_format);
+    journal::start(serve.log_level, serve.log_format, std::io::stderr());
     let mut listeners = Vec::new();
     for (addresses, wire) in [(&addresses, Wire::Chat), (&serve.listen_raw, Wire::Raw)] {
         for address in addresses {
