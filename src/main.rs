@@ -65,7 +65,7 @@ fn serve(serve: &Serve) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     let listening: Vec<String> = listeners.iter().map(ToString::to_string).collect();
-    let reactor = Reactor::new(listeners, limits.clone())?;
+    let reactor = Reactor::new(listeners, limits.clone(), None)?;
     announce(&listening, &limits);
     Ok(match reactor.serve()? {
         Ended::Drained => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ use crate::hub::limits::Limits;
 use crate::hub::{ConnId, Hub, Now, Peer};
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// Events taken from the poll at a time; more wait in the kernel.
@@ -20,7 +21,7 @@ const LISTENERS: usize = ConnId::SLOT_MAX as usize + 1;
 /// How the server came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to, and everybody was given what it was owed, or the time for that.
+    /// It was asked to, or its host has left, and everybody was given what it was owed, or the time for that.
     Drained,
     /// A second signal of this number came meanwhile.
     Forced(i32),
@@ -69,12 +70,16 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// A server for these listeners. From now on signals are taken note of, so that whoever is told that it listens can
-    /// ask it to end.
+    /// A server for these listeners, and for a [host](Hub::connect_host) at the other end of `console`, if there is one. From
+    /// now on signals are taken note of, so that whoever is told that it listens can ask it to end.
     ///
     /// # Errors
-    /// The poll or the signals cannot be set up.
-    pub fn new(mut listeners: Vec<Listener>, limits: Limits) -> io::Result<Reactor> {
+    /// The poll, the signals or the console cannot be set up.
+    pub fn new(
+        mut listeners: Vec<Listener>,
+        limits: Limits,
+        console: Option<UnixStream>,
+    ) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         let mut signals = Signals::new()?;
         let registry = poll.registry().try_clone()?;
@@ -88,14 +93,19 @@ impl Reactor {
             listeners,
             start: Instant::now(),
         };
+        let mut turn = Turn::new(net, Hub::new(limits), number);
+        if let Some(console) = console {
+            console.set_nonblocking(true)?;
+            turn.connect_host(Stream::Unix(mio::net::UnixStream::from_std(console)))?;
+        }
         Ok(Reactor {
             poll,
             signals,
-            turn: Turn::new(net, Hub::new(limits), number),
+            turn,
         })
     }
 
-    /// Serves until a signal ends it.
+    /// Serves until a signal ends it, or its host has left.
     ///
     /// # Errors
     /// The poll fails.
@@ -116,7 +126,9 @@ impl Reactor {
                                 return Ok(Ended::Forced(signal));
                             }
                             stopping = true;
-                            stop(&mut self.turn, signal);
+                            let clients = self.turn.hub().clients();
+                            tracing::info!(signal, clients, "shutting down");
+                            stop(&mut self.turn);
                         }
                     }
                     (_, Some(id)) => self.turn.event(Event::Ready {
@@ -128,6 +140,12 @@ impl Reactor {
                 }
             }
             self.turn.run();
+            if !stopping && self.turn.hub().host_has_left() {
+                stopping = true;
+                let clients = self.turn.hub().clients();
+                tracing::info!(clients, "the host has left");
+                stop(&mut self.turn);
+            }
         }
         let totals = self.turn.hub().totals();
         tracing::info!(?totals, "ended");
@@ -137,8 +155,7 @@ impl Reactor {
 
 /// Lets nobody in any more. The listeners are closed at once: whoever comes now is refused by the system, and the
 /// port is free.
-fn stop(turn: &mut Turn<Real>, signal: i32) {
-    tracing::info!(signal, clients = turn.hub().clients(), "shutting down");
+fn stop(turn: &mut Turn<Real>) {
     turn.net().listeners.clear();
     turn.stop();
 }

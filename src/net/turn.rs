@@ -72,6 +72,17 @@ impl<N: Net> Turn<N> {
         &self.hub
     }
 
+    /// Lets the host in, before anybody else.
+    ///
+    /// # Errors
+    /// The system has no memory to watch its connection.
+    pub fn connect_host(&mut self, mut socket: N::Socket) -> io::Result<()> {
+        let id = self.hub.connect_host(self.net.now());
+        self.net.register(&mut socket, id)?;
+        self.conns.insert(id, socket);
+        Ok(())
+    }
+
     /// Takes what the poll has reported.
     pub fn event(&mut self, event: Event) {
         match event {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,11 @@ impl Client {
             .connect(&addr)
             .unwrap_or_else(|error| panic!("connect {}: {error}", path.display()));
         Self::on(socket)
+    }
+
+    /// The other end of a connection that is there already.
+    pub(crate) fn on_pair(stream: UnixStream) -> Self {
+        Self::on(stream.into())
     }
 
     fn shaped(addr: SocketAddr, shape: impl FnOnce(&Socket)) -> Self {
