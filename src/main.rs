@@ -5,14 +5,18 @@ use madang::bench;
 use madang::cli::{Bench, Cli, Command, Join, Serve};
 use madang::hub::Wire;
 use madang::hub::limits::Limits;
-use madang::join;
+use madang::join::{self, Show};
 use madang::journal;
 use madang::net::listener::Listener;
 use madang::net::reactor::{Ended, Reactor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
+use std::thread;
 
 /// Descriptors that are no clients': standard streams, poll, signals, log, and connections on their way out.
 const DESCRIPTORS_RESERVED: u64 = 32;
@@ -57,7 +61,7 @@ fn serve(serve: &Serve) -> Result<ExitCode, Box<dyn Error>> {
         addresses.len() + serve.listen_raw.len(),
     )?);
     limits.check()?;
-    journal::start(serve.log_level, serve.log_format, std::io::stderr());
+    let log = start_journal(serve)?;
     let mut listeners = Vec::new();
     for (addresses, wire) in [(&addresses, Wire::Chat), (&serve.listen_raw, Wire::Raw)] {
         for address in addresses {
@@ -65,12 +69,53 @@ fn serve(serve: &Serve) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     let listening: Vec<String> = listeners.iter().map(ToString::to_string).collect();
-    let reactor = Reactor::new(listeners, limits.clone(), None)?;
+    let pair = serve.console.then(UnixStream::pair).transpose()?;
+    let (ours, theirs) = pair.unzip();
+    let reactor = Reactor::new(listeners, limits.clone(), ours)?;
     announce(&listening, &limits);
-    Ok(match reactor.serve()? {
+    let ended = match theirs {
+        Some(console) => serve_with_console(reactor, console, log, serve.look.show())?,
+        None => reactor.serve()?,
+    };
+    Ok(match ended {
         Ended::Drained => ExitCode::SUCCESS,
         Ended::Forced(signal) => ExitCode::from(128 + signal as u8),
     })
+}
+
+/// Starts the log. Where a console writes to the same terminal, log lines go by way of it, or they would stand in the
+/// midst of what is typed; what is returned is where they come out.
+fn start_journal(serve: &Serve) -> std::io::Result<Option<UnixStream>> {
+    let stderr = std::io::stderr();
+    let shared = serve.console && join::has_editor() && stderr.is_terminal();
+    let (to, from) = shared.then(UnixStream::pair).transpose()?.unzip();
+    let to = to.as_ref().map_or(stderr.as_fd(), UnixStream::as_fd);
+    journal::start(serve.log_level, serve.log_format, to);
+    Ok(from)
+}
+
+/// Serves, while the one who runs the server talks in it from this terminal. The server keeps its one thread; the terminal
+/// has another, and they share nothing but the two ends of their sockets.
+fn serve_with_console(
+    reactor: Reactor,
+    console: UnixStream,
+    mut log: Option<UnixStream>,
+    show: Show,
+) -> Result<Ended, Box<dyn Error>> {
+    let shown = log.as_ref().map(UnixStream::try_clone).transpose()?;
+    let (ended, left) = thread::scope(|scope| {
+        let console = scope.spawn(|| join::console(console, shown, show));
+        let ended = reactor.serve();
+        let left = console.join();
+        (ended, left.unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    // What was logged after the terminal was given back.
+    if let Some(log) = &mut log {
+        log.set_nonblocking(true)?;
+        let _ = std::io::copy(log, &mut std::io::stderr());
+    }
+    left?;
+    Ok(ended?)
 }
 
 /// Tells whoever started the server where it listens. A closed standard output is no reason not to serve.

@@ -1,5 +1,6 @@
 //! The flags of `madang serve`, and the limits and options that they stand for.
 
+use super::join::Look;
 use crate::address::Address;
 use crate::hub::limits::{HalfClose, Limits, SlowPolicy};
 use crate::net::listener::Options;
@@ -147,6 +148,14 @@ pub struct Serve {
     /// Seconds that a closing connection may take to be given its last bytes
     #[arg(long, value_name = "SECONDS", env = "MADANG_DRAIN", default_value_t = 5, value_parser = value_parser!(u64).range(..=1 << 31), help_heading = "Behaviour")]
     pub drain: u64,
+
+    /// See the lobby and talk in it from this terminal, as host; its end is the server's
+    #[arg(long, env = "MADANG_CONSOLE", help_heading = "Terminal")]
+    pub console: bool,
+
+    /// How lines are shown there.
+    #[command(flatten)]
+    pub look: Look,
 
     /// What is logged, on standard error
     #[arg(long, value_name = "LEVEL", env = "MADANG_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info, help_heading = "Logging")]

@@ -114,6 +114,9 @@ impl Drive {
                 Err(_) => break Ended::Signal(SIGHUP),
             }
         };
+        if let Some(rest) = self.log_frame.take_partial() {
+            self.talk.log(rest);
+        }
         if let Some(typed) = self.talk.leave() {
             self.keep(&typed);
         }

@@ -102,7 +102,9 @@ pub fn run(plan: &Plan) -> Result<Ended, String> {
 /// # Errors
 /// The terminal cannot be used.
 pub fn console(socket: UnixStream, log: Option<UnixStream>, show: Show) -> Result<Ended, String> {
-    let link = Link::new(socket.into(), None).map_err(|error| error.to_string())?;
+    let prepared = log.iter().try_for_each(|log| log.set_nonblocking(true));
+    let link = prepared.and_then(|()| Link::new(socket.into(), None));
+    let link = link.map_err(|error| format!("the console cannot be used: {error}"))?;
     talk(link, Session::default(), show, Role::Console { log })
 }
 
