@@ -52,6 +52,7 @@ use crowd::Crowd;
 use flow::{Obstacle, Timer};
 pub use frame::{Frame, Line};
 use limits::Limits;
+pub use name::LOBBY;
 use name::Name;
 use outbox::Outbox;
 use session::{Phase, Session};

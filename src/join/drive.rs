@@ -324,9 +324,8 @@ impl Drive {
                 None => "connection lost",
                 Some(_) => "not connected",
             };
-            self.talk.refuse(&format!(
-                "{what}: {why}; trying again until Ctrl-C, with growing pauses"
-            ));
+            self.talk
+                .refuse(&format!("{what}: {why}; trying again (Ctrl-C leaves)"));
             self.told = Some(why);
         }
         None
@@ -350,19 +349,21 @@ impl Drive {
             }
             // The server's console cannot stop without the server.
             Wish::Suspend if matches!(self.role, Role::Console { .. }) => {}
-            Wish::Suspend => self.suspend()?,
+            Wish::Suspend => return self.suspend(),
         }
         Ok(None)
     }
 
-    /// Stops, as the terminal's Ctrl-Z would have it, until SIGCONT.
-    fn suspend(&mut self) -> io::Result<()> {
+    /// Stops, as the terminal's Ctrl-Z would have it, until SIGCONT; at once, where there is no shell to continue it.
+    fn suspend(&mut self) -> io::Result<Option<Ended>> {
         self.talk.screen.leave();
         self.tty.write_all(self.talk.screen.output())?;
         self.talk.screen.written(self.talk.screen.output().len());
         self.tty.release();
         kill_process(getpid(), Signal::TSTP)?;
-        self.tty.hold()
+        self.tty.hold()?;
+        // SIGCONT has come: were it found later, what is drawn by then would be forgotten.
+        self.take_signals()
     }
 
     /// Keeps a line for the next run.

@@ -2,6 +2,7 @@
 //! ask for when a connection stands, and how long to wait for the next. Knows no socket and no clock.
 
 use super::tag::Tag;
+use crate::hub::LOBBY;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -24,11 +25,16 @@ pub enum Reply {
     NameLater(Duration),
 }
 
+/// Who is there is asked for, since those who are silent are never heard of.
+const WHO: Reply = Reply::Send("/who");
+
 /// One conversation, over as many connections as it takes.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
-    /// What the server calls this client, on this connection.
+    /// What the server calls this client, or called it on the connection before.
     name: Option<String>,
+    /// The server has greeted, on this connection.
+    is_greeted: bool,
     /// A name that was chosen, and a room: taken again on the next connection.
     chosen: Option<String>,
     room: Option<String>,
@@ -52,7 +58,7 @@ impl Session {
         }
     }
 
-    /// What the server calls this client.
+    /// What the server calls this client, as far as is known.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -66,7 +72,7 @@ impl Session {
 
     /// Whether the server has greeted: it speaks this protocol, then.
     pub fn is_greeted(&self) -> bool {
-        self.name.is_some()
+        self.is_greeted
     }
 
     /// Whether the server's end is what was asked for.
@@ -77,8 +83,13 @@ impl Session {
     /// A connection stands: lines to be sent before all others.
     pub fn connected(&mut self) -> Vec<String> {
         let name = self.name_request();
-        let room = self.room.iter().map(|room| format!("/join {room}"));
+        let room = self.room_to_join().map(|room| format!("/join {room}"));
         name.into_iter().chain(room).collect()
+    }
+
+    /// The room that is not where the server puts newcomers anyway.
+    fn room_to_join(&self) -> Option<&str> {
+        self.room.as_deref().filter(|room| *room != LOBBY)
     }
 
     /// The connection is lost, or did not come about: how long to wait before the next is tried. `random` in `0.0..1.0`
@@ -86,7 +97,7 @@ impl Session {
     pub fn lost(&mut self, random: f64) -> Duration {
         let doubled = PAUSE_FIRST * 2_u32.pow(self.losses.min(16));
         self.losses += 1;
-        self.name = None;
+        self.is_greeted = false;
         self.names.clear();
         self.name_tries = NAME_TRIES_MAX;
         doubled.min(PAUSE_LONGEST).mul_f64(0.5 + random)
@@ -95,7 +106,8 @@ impl Session {
     /// The line that asks for the chosen name.
     pub fn name_request(&self) -> Option<String> {
         let name = self.chosen.as_ref()?;
-        (self.name.as_ref() != Some(name)).then(|| format!("/nick {name}"))
+        let has_it = self.is_greeted && self.name.as_ref() == Some(name);
+        (!has_it).then(|| format!("/nick {name}"))
     }
 
     /// Takes note of a line of the server's.
@@ -130,15 +142,15 @@ impl Session {
             self.name = Some(rest.to_string());
             self.chosen = Some(rest.to_string());
         } else if let Some(rest) = text.strip_prefix("you are in ") {
-            return self.entered(rest);
+            self.room = Some(rest.split(' ').next()?.to_string());
+            self.names.clear();
+            return Some(WHO);
         } else if let Some(rest) = text.strip_prefix("you are ") {
-            let (name, place) = rest.split_once(" in ")?;
+            let (name, _) = rest.split_once(" in ")?;
             self.name = Some(name.to_string());
-            // Where it was put is not where it wants to be: that is asked for already.
-            let room = self.room.take();
-            let reply = self.entered(place);
-            self.room = room.or(self.room.take());
-            return reply;
+            self.is_greeted = true;
+            // On its way to another room it asks when it is there.
+            return self.room_to_join().is_none().then_some(WHO);
         } else if text.starts_with("you left; ") {
             self.is_over = true;
         } else if let Some(rest) = text.strip_prefix("joined: ") {
@@ -160,14 +172,6 @@ impl Session {
             names.for_each(|name| self.note(name));
         }
         None
-    }
-
-    /// It is in another room now: who is there is to be found out.
-    fn entered(&mut self, place: &str) -> Option<Reply> {
-        let room = place.split(' ').next()?;
-        self.room = Some(room.to_string());
-        self.names.clear();
-        Some(Reply::Send("/who"))
     }
 
     fn note(&mut self, name: &str) {
@@ -194,20 +198,26 @@ mod tests {
         let mut session = greeted();
         assert_eq!(session.name(), Some("guest1"));
         session.lost(0.0);
-        assert_eq!(session.name(), None);
-        assert_eq!(
-            session.connected(),
-            ["/join lobby"],
-            "a guest's name is nobody's"
-        );
+        assert_eq!(session.connected(), [""; 0], "a guest's name is nobody's");
         session.hear("* you are guest2 in lobby (1 here); /help lists commands");
         session.hear("* you are now kim");
-        session.hear("* you are in garden (2 here)");
+        assert_eq!(session.hear("* you are in garden (2 here)"), Some(WHO));
+        for _ in 0..2 {
+            session.lost(0.0);
+            assert!(!session.is_greeted());
+            assert_eq!(
+                session.name(),
+                Some("kim"),
+                "what is typed meanwhile is kim's"
+            );
+            assert_eq!(session.connected(), ["/nick kim", "/join garden"]);
+            let greeting = "* you are guest3 in lobby (2 here); /help lists commands";
+            assert_eq!(session.hear(greeting), None, "who is in the garden counts");
+            session.hear("* you are now kim");
+        }
+        session.hear("* you are in lobby (2 here)");
         session.lost(0.0);
-        assert_eq!(session.connected(), ["/nick kim", "/join garden"]);
-        session.hear("* you are guest3 in lobby (2 here); /help lists commands");
-        session.lost(0.0);
-        assert_eq!(session.connected(), ["/nick kim", "/join garden"]);
+        assert_eq!(session.connected(), ["/nick kim"]);
     }
 
     #[test]
@@ -221,6 +231,7 @@ mod tests {
             "it is somebody else's, who came before"
         );
         session.lost(0.0);
+        session.hear("* you are guest2 in lobby (2 here); /help lists commands");
         assert_eq!(session.hear("! name not changed: lee is in use"), None);
         for _ in 0..NAME_TRIES_MAX {
             assert_eq!(session.hear(refusal), Some(Reply::NameLater(NAME_PAUSE)));
