@@ -80,6 +80,11 @@ impl Manner {
         }
     }
 
+    /// The same, but it never goes by itself.
+    pub fn lasting(self) -> Manner {
+        Manner { ends: 0, ..self }
+    }
+
     /// Reads everything, says nothing.
     pub fn observer() -> Manner {
         Manner {
@@ -293,7 +298,10 @@ impl Client {
                 let name = format!("/nick {}x{}", letters(self.number), letters(self.names));
                 self.enqueue(&name);
             }
-            5 => self.enqueue(&format!("/msg guest{} {text}", rng.usize(1..=peers))),
+            5 => match rng.usize(0..=peers) {
+                0 => self.enqueue(&format!("/msg host {text}")),
+                guest => self.enqueue(&format!("/msg guest{guest} {text}")),
+            },
             6 => {
                 self.enqueue(&format!("/me {text}"));
                 self.said.push((self.stays, text.trim_end().into()));

@@ -7,15 +7,17 @@ mod account;
 mod client;
 mod fair;
 mod judge;
+mod limits;
 mod world;
 
 use client::{Client, End, Manner, room_name};
 use fastrand::Rng;
-use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits, SlowPolicy};
+use limits::drawn_limits;
+use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits};
 use madang::hub::{Census, Hub, Totals, Wire};
 use madang::net::turn::Turn;
 use std::time::Instant;
-use world::{Faults, World};
+use world::{Faults, Pipe, Socket, World};
 
 /// Turns within which a calm world must have come to rest.
 const TURNS_TO_REST: usize = 200_000;
@@ -33,6 +35,8 @@ struct Sim {
     verbose: bool,
     /// When whoever must not be taken for gone was last heard.
     kept_alive_at: u64,
+    /// The first client is the host.
+    hosted: bool,
     /// Everybody is kept alive, not just the observers.
     resting: bool,
     /// Until then the poll waits, unless something is reported.
@@ -45,53 +49,6 @@ struct Outcome {
     trace: u64,
     deliveries: u64,
     totals: Totals,
-}
-
-fn drawn_limits(rng: &mut Rng) -> Limits {
-    let micros = |rng: &mut Rng, most: u64| {
-        if rng.u8(0..4) == 0 {
-            rng.u64(1..most)
-        } else {
-            0
-        }
-    };
-    let line_bytes_max = rng.usize(64..2048);
-    Limits {
-        clients_max: if rng.u8(0..8) == 0 { 8 } else { 1000 },
-        // Nobody meets it, but all are counted.
-        clients_per_ip_max: 1000,
-        line_bytes_max,
-        room_log_bytes_max: [65_536, 70_000, 262_144][rng.usize(..3)].max(32 * line_bytes_max),
-        history_lines: if rng.bool() { 0 } else { rng.usize(0..30) },
-        announce_members_max: rng.usize(0..20),
-        rate_lines: if rng.u8(0..4) == 0 {
-            rng.u32(1..2000)
-        } else {
-            0
-        },
-        burst_lines: rng.u32(1..100),
-        slow: [
-            SlowPolicy::Skip,
-            SlowPolicy::Skip,
-            SlowPolicy::Close,
-            SlowPolicy::Wait,
-        ][rng.usize(..4)],
-        slow_timeout_us: rng.u64(1_000_000..40_000_000),
-        half_close: if rng.u8(0..3) == 0 {
-            HalfClose::Keep
-        } else {
-            HalfClose::Close
-        },
-        partial_after_us: micros(rng, 200_000),
-        // Longer than anything else takes.
-        idle_timeout_us: if rng.u8(0..5) == 0 {
-            rng.u64(120_000_000..400_000_000)
-        } else {
-            0
-        },
-        drain_us: rng.u64(0..10_000_000),
-        ..Limits::default()
-    }
 }
 
 impl Sim {
@@ -116,6 +73,7 @@ impl Sim {
             faults,
             verbose,
             kept_alive_at: 0,
+            hosted: false,
             resting: false,
             wakes_at: 0,
         }
@@ -135,6 +93,20 @@ impl Sim {
             self.observers.push(observer);
             self.rest();
         }
+    }
+
+    /// A host that stays to the end, however slow it is: what others are closed for, it is not.
+    fn seat_host(&mut self) {
+        let pipe = Pipe::shared(Wire::Chat, self.drawn_capacity());
+        let manner = Manner::drawn(&mut self.rng).lasting();
+        let socket = Socket(pipe.clone());
+        self.turn.connect_host(socket).expect("a calm world");
+        self.clients.push(Client::new(0, pipe, manner));
+        self.hosted = true;
+    }
+
+    fn drawn_capacity(&mut self) -> usize {
+        [50, 1000, 20_000, 150_000][self.rng.usize(..4)]
     }
 
     /// One turn, if the poll would not go on waiting.
@@ -165,7 +137,8 @@ impl Sim {
         }
         self.kept_alive_at = now;
         let clients = if self.resting {
-            &mut self.clients[..]
+            // The host need not show that it is there.
+            &mut self.clients[usize::from(self.hosted)..]
         } else {
             &mut []
         };
@@ -250,6 +223,9 @@ impl Sim {
         let peers = self.rng.usize(1..9);
         let steps = self.rng.usize(20..300);
         self.seat_observers(rooms);
+        if self.rng.u8(0..3) == 0 {
+            self.seat_host();
+        }
         self.turn.net().faults = self.faults;
         for _ in 0..steps {
             if self.clients.len() < peers && self.rng.u8(0..4) == 0 {
@@ -268,7 +244,7 @@ impl Sim {
     }
 
     fn arrive(&mut self) {
-        let capacity = [50, 1000, 20_000, 150_000][self.rng.usize(..4)];
+        let capacity = self.drawn_capacity();
         let manner = Manner::drawn(&mut self.rng);
         // A piece of a raw line does not say whose it is.
         let raw = self.rng.u8(0..6) == 0 && self.limits.partial_after_us == 0;
@@ -284,6 +260,8 @@ impl Sim {
 
     /// All go, some politely; then there is nothing left of them.
     fn leave(&mut self) {
+        let has_left = |sim: &Sim| sim.turn.hub().host_has_left();
+        assert!(!has_left(self), "the host has been sent away");
         for client in self.clients.iter_mut().chain(&mut self.observers) {
             if client.end == End::Fin || self.rng.bool() {
                 client.reset(self.turn.net());
@@ -291,16 +269,22 @@ impl Sim {
                 client.finish(self.turn.net());
             }
         }
-        if self.rng.bool() || self.limits.half_close == HalfClose::Keep {
+        let mut stopped = self.rng.bool() || self.limits.half_close == HalfClose::Keep;
+        if stopped {
             self.turn.stop();
         }
         for _ in 0..1000 {
             self.turn_once();
+            if !stopped && has_left(self) {
+                stopped = true;
+                self.turn.stop();
+            }
             self.turn.net().pass(20_000);
             for client in &mut self.clients {
                 client.catch_up(self.turn.net());
             }
         }
+        assert_eq!(has_left(self), self.hosted);
         let census = self.turn.hub().census();
         let Census {
             clients,

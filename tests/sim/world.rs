@@ -67,8 +67,8 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    fn new(wire: Wire, capacity: usize) -> Pipe {
-        Pipe {
+    pub fn shared(wire: Wire, capacity: usize) -> Shared {
+        Rc::new(RefCell::new(Pipe {
             inbound: VecDeque::new(),
             fin: false,
             reset: false,
@@ -80,7 +80,7 @@ impl Pipe {
             id: None,
             wants_read: false,
             wants_write: false,
-        }
+        }))
     }
 
     fn is_observed(&self) -> bool {
@@ -92,7 +92,7 @@ pub type Shared = Rc<RefCell<Pipe>>;
 
 /// The server's end; dropping it closes it.
 #[derive(Debug)]
-pub struct Socket(Shared);
+pub struct Socket(pub Shared);
 
 impl Drop for Socket {
     fn drop(&mut self) {
@@ -143,7 +143,7 @@ impl World {
 
     /// A client connects.
     pub fn connect(&mut self, wire: Wire, capacity: usize) -> Shared {
-        let pipe = Shared::new(RefCell::new(Pipe::new(wire, capacity)));
+        let pipe = Pipe::shared(wire, capacity);
         self.newcomers.push_back(pipe.clone());
         self.report(Event::Newcomers(0));
         pipe

@@ -29,7 +29,7 @@ const FILLERS: [(&str, &str); 8] = [
 ];
 
 /// What is answered, refused or ignored, and said to nobody.
-const NUISANCES: [&[u8]; 12] = [
+const NUISANCES: [&[u8]; 13] = [
     b"/help\n",
     b"/who\n",
     b"/rooms\n",
@@ -40,6 +40,7 @@ const NUISANCES: [&[u8]; 12] = [
     b"\xff\xf6\xff\xf1",
     b"/msg guest1 a word\n",
     b"/msg guest2 a\x07word\n",
+    b"/msg HOST a word\n",
     b"/nick\n",
     b"/msg nobody hello\n",
 ];
@@ -118,7 +119,10 @@ fn operate(play: &mut Play, schooling: Schooling, data: &mut Bytes<'_>, floods: 
     let mut present = play.present();
     present.retain(|&number| !play.peers[number].witness);
     if operation == 0 || present.is_empty() {
-        return play.connect(data.pick(&[Wire::Chat, Wire::Chat, Wire::Raw]), false);
+        return match data.pick(&[Some(Wire::Chat), Some(Wire::Chat), Some(Wire::Raw), None]) {
+            Some(wire) => play.connect(wire, false),
+            None => play.connect_host(),
+        };
     }
     let number = data.pick(&present);
     match operation {

@@ -70,11 +70,25 @@ impl Play {
     }
 
     pub fn connect(&mut self, wire: Wire, witness: bool) {
-        let limits = &self.yard.hub.limits;
-        let full = self.yard.hub.clients.len() >= limits.clients_max || self.over;
+        let hub = &self.yard.hub;
+        let others = hub.clients.len() - usize::from(hub.host_slot().is_some());
+        let full = others >= hub.limits.clients_max || self.over;
         let got = self.yard.knock(wire);
         assert_eq!(got.is_err(), full);
-        let Ok(id) = got else { return };
+        if let Ok(id) = got {
+            self.arrive(id, wire, witness);
+        }
+    }
+
+    /// The host comes, if it has not come before. Though the server would end with it, the others stay when it leaves.
+    pub fn connect_host(&mut self) {
+        if self.yard.hub.host.is_none() && !self.over {
+            let id = self.yard.hub.connect_host(self.yard.now);
+            self.arrive(id, Wire::Chat, false);
+        }
+    }
+
+    fn arrive(&mut self, id: ConnId, wire: Wire, witness: bool) {
         assert!(!self.stale.contains(&id), "an id is never given again");
         self.peers.push(Peer {
             id: Some(id),
@@ -212,6 +226,9 @@ impl Play {
         while let Some(id) = self.yard.hub.next_done() {
             if let Some(number) = self.number(id) {
                 assert_eq!(self.client(id).session.phase, Phase::Done);
+                // Where nobody knows `/quit`, the host goes only when it has finished or the server ends.
+                let goes = self.over || self.peers[number].fin == Fin::Received;
+                assert!(goes || !self.model.is_exact() || !self.client(id).session.is_host());
                 self.disconnect(number);
                 any = true;
             }

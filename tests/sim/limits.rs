@@ -1,0 +1,51 @@
+//! The limits of a world, drawn from its seed: small ones, so that they are reached. Decides nothing else.
+
+use fastrand::Rng;
+use madang::hub::limits::{HalfClose, Limits, SlowPolicy};
+
+pub fn drawn_limits(rng: &mut Rng) -> Limits {
+    let micros = |rng: &mut Rng, most: u64| {
+        if rng.u8(0..4) == 0 {
+            rng.u64(1..most)
+        } else {
+            0
+        }
+    };
+    let line_bytes_max = rng.usize(64..2048);
+    Limits {
+        clients_max: if rng.u8(0..8) == 0 { 8 } else { 1000 },
+        // Nobody meets it, but all are counted.
+        clients_per_ip_max: 1000,
+        line_bytes_max,
+        room_log_bytes_max: [65_536, 70_000, 262_144][rng.usize(..3)].max(32 * line_bytes_max),
+        history_lines: if rng.bool() { 0 } else { rng.usize(0..30) },
+        announce_members_max: rng.usize(0..20),
+        rate_lines: if rng.u8(0..4) == 0 {
+            rng.u32(1..2000)
+        } else {
+            0
+        },
+        burst_lines: rng.u32(1..100),
+        slow: [
+            SlowPolicy::Skip,
+            SlowPolicy::Skip,
+            SlowPolicy::Close,
+            SlowPolicy::Wait,
+        ][rng.usize(..4)],
+        slow_timeout_us: rng.u64(1_000_000..40_000_000),
+        half_close: if rng.u8(0..3) == 0 {
+            HalfClose::Keep
+        } else {
+            HalfClose::Close
+        },
+        partial_after_us: micros(rng, 200_000),
+        // Longer than anything else takes.
+        idle_timeout_us: if rng.u8(0..5) == 0 {
+            rng.u64(120_000_000..400_000_000)
+        } else {
+            0
+        },
+        drain_us: rng.u64(0..10_000_000),
+        ..Limits::default()
+    }
+}
