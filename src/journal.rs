@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Sends everything that is logged from now on to `to`, of which it keeps a duplicate: whoever reads at the other end of a
-/// pipe or a socket comes to its end with the process. To be called once.
+/// Sends everything that is logged from now on to `to`, of which it keeps a duplicate: whoever reads at the other end of
+/// a pipe or a socket comes to its end with the process. To be called once.
 pub fn start(level: LogLevel, format: LogFormat, to: impl AsFd) {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -113,7 +113,8 @@ impl Sink {
     }
 }
 
-/// What a descriptor stands for, opened anew. Only Linux does that: elsewhere opening `/dev/fd/2` duplicates what was inherited.
+/// What a descriptor stands for, opened anew. Only Linux does that: elsewhere opening `/dev/fd/2` duplicates what was
+/// inherited.
 fn reopen(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
     if !cfg!(any(target_os = "linux", target_os = "android")) {
         return None;

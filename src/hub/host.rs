@@ -11,8 +11,8 @@ impl Hub {
     ///
     /// It is a client as others are, but no limit that protects the server from strangers holds for it: it is let in
     /// however many there may be, says as much as it likes, may be silent for ever, and loses lines but never its
-    /// connection if it is slow. Its lines come from a program that sends them whole, so none is passed on unfinished and
-    /// none is taken for a browser's; and its end is always its end, whatever others are left at theirs.
+    /// connection if it is slow. Its lines come from a program that sends them whole, so none is passed on unfinished
+    /// and none is taken for a browser's; and its end is always its end, whatever others are left at theirs.
     ///
     /// # Panics
     /// There has been a host before.
@@ -39,8 +39,8 @@ impl Hub {
         self.host.and_then(|id| self.slot(id))
     }
 
-    /// Under `wait`: nobody waits for the host. If it is in this room, and far enough behind to keep it full, it is moved
-    /// forward before the room is.
+    /// Under `wait`: nobody waits for the host. If it is in this room, and so far behind that it would keep it full, it is
+    /// moved forward before the room is full.
     pub(super) fn overtake_host(&mut self, now: Now, number: u32) {
         let Some(slot) = self.host_slot() else { return };
         let client = &self.clients[slot as usize];

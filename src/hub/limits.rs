@@ -98,7 +98,7 @@ pub enum HalfClose {
 /// What the operator chose. Times are in microseconds; 0 switches a time or a rate off.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at a time.
+    /// Connections at a time; a host is one more.
     pub clients_max: usize,
     /// Connections at a time from one IP address; 0: no limit.
     pub clients_per_ip_max: usize,

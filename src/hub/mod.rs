@@ -3,7 +3,8 @@
 //! # Contract
 //! *Inputs* take the time and change the state: [`connect`](Hub::connect), [`connect_host`](Hub::connect_host),
 //! [`receive`](Hub::receive), [`resume`](Hub::resume), [`finish`](Hub::finish), [`sent`](Hub::sent),
-//! [`disconnect`](Hub::disconnect), [`tick`](Hub::tick), [`shutdown`](Hub::shutdown). *Outputs* are drained after inputs:
+//! [`disconnect`](Hub::disconnect), [`tick`](Hub::tick), [`shutdown`](Hub::shutdown). *Outputs* are drained after
+//! inputs:
 //!
 //! - [`next_owed`](Hub::next_owed): connections to visit. For each, [`output`](Hub::output) lends the slices to
 //!   write, and [`sent`](Hub::sent) takes how many bytes were written. One that could not take all need only be visited

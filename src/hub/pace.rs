@@ -36,7 +36,8 @@ impl Hub {
         }
     }
 
-    /// A member is too slow: it loses what stands before `target`, and perhaps its connection. The host never loses that.
+    /// A member is too slow: it loses what stands before `target`, and perhaps its connection, which the host never
+    /// loses.
     pub(super) fn too_slow(&mut self, now: Now, slot: u32, target: u64, policy: SlowPolicy) {
         let client = &mut self.clients[slot as usize];
         let log = &mut self.crowd.rooms[client.room as usize].log;

@@ -70,8 +70,8 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// A server for these listeners, and for a [host](Hub::connect_host) at the other end of `console`, if there is one. From
-    /// now on signals are taken note of, so that whoever is told that it listens can ask it to end.
+    /// A server for these listeners, and for a [host](Hub::connect_host) at the other end of `console`, if there is one.
+    /// From now on signals are taken note of, so that whoever is told that it listens can ask it to end.
     ///
     /// # Errors
     /// The poll, the signals or the console cannot be set up.
