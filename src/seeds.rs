@@ -1,15 +1,23 @@
-//! Every committed seed of the fuzz targets goes through its target's body, on any toolchain. Not in the hub, which reads
-//! no files.
+//! Every committed seed of the fuzz targets goes through its target's body, on any toolchain. Not where the bodies are,
+//! which read no files.
 
-use crate::hub::fuzz::TARGETS;
+use crate::hub::fuzz::Body;
+use crate::{hub, join};
 use std::fs;
 use std::path::Path;
+
+/// The module, the name and the body of every target.
+fn targets() -> impl Iterator<Item = (&'static str, &'static str, Body)> {
+    let hub = hub::fuzz::TARGETS.map(|(name, body)| ("hub", name, body));
+    let join = join::fuzz::TARGETS.map(|(name, body)| ("join", name, body));
+    hub.into_iter().chain(join)
+}
 
 /// Seeds are the first inputs of a campaign, and inputs that once found a fault are kept among them.
 #[test]
 fn every_seed_passes_its_target() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
-    for (name, body) in TARGETS {
+    for (_, name, body) in targets() {
         let directory = seeds.join(name);
         let mut inputs: Vec<_> = fs::read_dir(&directory)
             .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
@@ -29,10 +37,10 @@ fn every_seed_passes_its_target() {
 fn every_target_is_built() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).expect("fuzz/Cargo.toml");
-    for (name, _) in TARGETS {
+    for (module, name, _) in targets() {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
         let target = fs::read_to_string(fuzz.join(format!("fuzz_targets/{name}.rs")));
-        let call = format!("madang::hub::fuzz::{name}(data)");
+        let call = format!("madang::{module}::fuzz::{name}(data)");
         assert!(target.expect("a target").contains(&call), "{name}");
     }
 }

@@ -14,6 +14,9 @@ pub mod cells;
 pub mod complete;
 mod drive;
 pub mod edit;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod history;
 pub mod keys;
 mod link;

@@ -14,10 +14,12 @@ mod shown;
 mod telnet;
 mod text;
 
+pub use bytes::Bytes;
 pub use command::command;
 pub use frame::frame;
 pub use hub::hub;
 pub use name::name;
+pub use shown::is_forbidden;
 pub use telnet::telnet;
 pub use text::text;
 
