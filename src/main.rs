@@ -20,6 +20,8 @@ use std::thread;
 
 /// Descriptors that are no clients': standard streams, poll, signals, log, and connections on their way out.
 const DESCRIPTORS_RESERVED: u64 = 32;
+/// … and those of a console: its connection, its log, its terminal, its signals, its history.
+const DESCRIPTORS_CONSOLE: u64 = 16;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
 fn talk(join: &Join) -> Result<ExitCode, Box<dyn Error>> {
     match join::run(&join.plan())? {
         join::Ended::Left => Ok(ExitCode::SUCCESS),
-        join::Ended::Unsent(lines) => Err(format!("{lines} lines could not be sent").into()),
+        join::Ended::Unsent(lines) => Err(format!("lines that could not be sent: {lines}").into()),
         join::Ended::Lost(why) => {
             Err(format!("the connection to {} is lost: {why}", join.address).into())
         }
@@ -56,10 +58,14 @@ fn measure(bench: &Bench) -> Result<ExitCode, Box<dyn Error>> {
 
 fn serve(serve: &Serve) -> Result<ExitCode, Box<dyn Error>> {
     let addresses = serve.chat_addresses();
-    let limits = serve.limits(clients_max(
-        serve.max_clients,
-        addresses.len() + serve.listen_raw.len(),
-    )?);
+    let listening = (addresses.len() + serve.listen_raw.len()) as u64;
+    let console = if serve.console {
+        DESCRIPTORS_CONSOLE
+    } else {
+        0
+    };
+    let reserved = DESCRIPTORS_RESERVED + listening + console;
+    let limits = serve.limits(clients_max(serve.max_clients, reserved)?);
     limits.check()?;
     let log = start_journal(serve)?;
     let mut listeners = Vec::new();
@@ -149,10 +155,10 @@ fn descriptors() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// How many clients there may be at a time: what was asked for, or what the descriptor limit allows.
-fn clients_max(wanted: Option<u32>, listeners: usize) -> Result<usize, String> {
+/// How many clients there may be at a time: what was asked for, or what the descriptor limit allows when so many are
+/// reserved.
+fn clients_max(wanted: Option<u32>, reserved: u64) -> Result<usize, String> {
     let descriptors = descriptors();
-    let reserved = DESCRIPTORS_RESERVED + listeners as u64;
     let allowed = descriptors.saturating_sub(reserved);
     match wanted {
         Some(wanted) if u64::from(wanted) > allowed => Err(format!(

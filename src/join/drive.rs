@@ -56,6 +56,8 @@ pub struct Drive {
     signals: SignalDelivery<UnixStream, SignalOnly>,
     store: Option<Store>,
     keys: Keys,
+    /// An ESC came: when it was the key, if nothing follows.
+    escape_at: Option<Instant>,
     /// The log's unfinished line.
     log_frame: Frame,
     /// The window settles: when to ask where the cursor is, or (`true`) when the answer is not awaited any longer.
@@ -94,6 +96,7 @@ impl Drive {
             signals,
             store,
             keys: Keys::default(),
+            escape_at: None,
             log_frame: Frame::default(),
             settle_at: None,
             name_at: None,
@@ -140,7 +143,7 @@ impl Drive {
         }
         // Asked before anything that came is used: the signal may still be under way.
         self.ask_size()?;
-        let keys = self.read_keys(tty)?;
+        let keys = self.read_keys(now, tty)?;
         for key in keys {
             if let Some(wish) = self.talk.key(key)
                 && let Some(ended) = self.grant(now, wish)?
@@ -204,9 +207,9 @@ impl Drive {
 
     /// Waits until something is to be done: what is ready of the terminal, the signals, the connection, the log.
     fn wait(&self) -> io::Result<[PollFlags; 4]> {
-        let escape = self.keys.is_waiting().then(|| Instant::now() + ESCAPE);
         let settle = self.settle_at.map(|(at, _)| at);
-        let due = [escape, settle, self.name_at, self.leaving, self.link.due()];
+        let link = self.link.due();
+        let due = [self.escape_at, settle, self.name_at, self.leaving, link];
         let due = due.into_iter().flatten().min();
         // Who may not send is not asked to type more; who cannot show is not sent more.
         let mut tty = PollFlags::empty();
@@ -245,15 +248,17 @@ impl Drive {
         Ok(None)
     }
 
-    fn read_keys(&mut self, ready: PollFlags) -> io::Result<Vec<Key>> {
+    fn read_keys(&mut self, now: Instant, ready: PollFlags) -> io::Result<Vec<Key>> {
         let mut keys = Vec::new();
         let mut bytes = [0; 4096];
         if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
             if let Some(n) = self.tty.read(&mut bytes)? {
                 self.keys.feed(&bytes[..n], |key| keys.push(key));
             }
-        } else if self.keys.is_waiting() {
+            self.escape_at = self.keys.is_waiting().then_some(now + ESCAPE);
+        } else if self.escape_at.is_some_and(|at| at <= now) {
             self.keys.idle(|key| keys.push(key));
+            self.escape_at = None;
         }
         Ok(keys)
     }
