@@ -164,7 +164,12 @@ impl Keys {
             }
             State::Ss3 => {
                 self.state = State::Ground;
-                if let Some(key) = sequence(&[b'[', byte]) {
+                let key = match byte {
+                    // The keypad's. CSI M is a mouse.
+                    b'M' => Some(Key::Enter),
+                    _ => sequence(&[b'[', byte]),
+                };
+                if let Some(key) = key {
                     give(key);
                 }
             }
@@ -277,7 +282,6 @@ fn sequence(bytes: &[u8]) -> Option<Key> {
         (b'~', Some(3)) => Key::Delete,
         (b'Z', _) => Key::BackTab,
         (b'R', Some(row)) => Key::CursorAt(row, second?),
-        (b'M', None) => Key::Enter,
         _ => return None,
     })
 }
@@ -352,6 +356,13 @@ mod tests {
         input.extend([b'1'; 10_000]);
         input.extend(b"~a");
         assert_eq!(text(&input), "a");
+    }
+
+    #[test]
+    fn a_mouse_enters_nothing() {
+        // A program before this one may have left it switched on: SGR's form, and xterm's focus reports.
+        assert_eq!(text(b"a\x1b[<0;10;5M\x1b[<0;10;5m\x1b[Ib\x1b[O"), "ab");
+        assert_eq!(text(b"a\x1bOMb"), "a\nb", "the keypad's Enter");
     }
 
     #[test]
