@@ -1,0 +1,16 @@
+//! `madang join` on a terminal: a real pseudo-terminal with a model of a terminal at its other end.
+//!
+//! `model` is that terminal, `picture` how its cells are read, `rig` the pty with the program on it and a server at the
+//! far end of its connection; the other modules are the tests, each about one promise. `screen` needs no pty: it plays
+//! what the program would write to the same models.
+
+mod model;
+mod picture;
+
+mod screen;
+
+/// A number from the environment.
+fn number_from(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
