@@ -4,13 +4,28 @@
 //! far end of its connection; the other modules are the tests, each about one promise. `screen` needs no pty: it plays
 //! what the program would write to the same models.
 
+#[path = "../common/mod.rs"]
+mod common;
+
+mod host;
 mod model;
 mod picture;
+mod rig;
 
 mod screen;
+mod typing;
+
+use fastrand::Rng;
 
 /// A number from the environment.
 fn number_from(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// Chance from a seed of its own, or of the person's choice; it is shown if the test fails.
+fn seeded() -> Rng {
+    let seed = number_from("MADANG_TERMINAL_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("MADANG_TERMINAL_SEED={seed}");
+    Rng::with_seed(seed)
 }

@@ -1,0 +1,142 @@
+//! While somebody types, lines come in: each is shown whole and in order, and what is typed stays as it is, in its place.
+
+use std::time::Duration;
+
+use crate::host::{NAME, OPENING};
+use crate::model::{New, breaking, cutting};
+use crate::rig::Rig;
+use crate::seeded;
+
+const LINES: usize = 200;
+
+/// The lines come within a second, more or less.
+const GAP_MAX: Duration = Duration::from_millis(1000 * 2 / LINES as u64);
+
+const LEFT: &str = "\x1b[D";
+
+/// Somebody types this, then goes back some clusters.
+#[derive(Clone, Copy)]
+struct Typist {
+    before: &'static str,
+    /// Behind the cursor in the end, with its number of clusters.
+    after: (&'static str, usize),
+}
+
+impl Typist {
+    fn text(&self) -> String {
+        [self.before, self.after.0].concat()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.text().chars().map(String::from).collect();
+        keys.extend(vec![LEFT.to_owned(); self.after.1]);
+        keys
+    }
+}
+
+/// Lines of all kinds: short, as long as the window is wide, longer, wide, with marks.
+fn lines() -> Vec<String> {
+    let line = |number: usize| match number % 6 {
+        0 => format!("kim: {number:03} hello"),
+        1 => format!("lee: {number:03} {}", "x".repeat(number % 70)),
+        2 => format!(
+            "kim: {number:03} {}",
+            "long words wrap ".repeat(5).trim_end()
+        ),
+        3 => format!("lee: {number:03} 안녕하세요 여러분, 마당에 오신 것을 환영합니다. 오늘도"),
+        4 => format!(
+            "kim: {number:03} {}",
+            "가나다라마바사아자차카타파하".repeat(1 + number % 3)
+        ),
+        _ => format!("lee: {number:03} e\u{301}a\u{308} 👩‍👩‍👧 done"),
+    };
+    (0..LINES).map(line).collect()
+}
+
+/// Half a line is typed while all the others come in, then it is sent.
+fn type_among_lines(terminal: New, cols: u16, typist: Typist) {
+    let mut rng = seeded();
+    let mut rig = Rig::new(terminal(cols, 12));
+    let lines = lines();
+    let mut keys = typist.keys().into_iter();
+    let steps = keys.len();
+    for (number, line) in lines.iter().enumerate() {
+        rig.say(line);
+        // The last quarter comes over what is typed already.
+        while (steps - keys.len()) * LINES * 3 < (number + 1) * steps * 4
+            && let Some(key) = keys.next()
+        {
+            rig.keys(&key);
+        }
+        rig.pass(GAP_MAX.mul_f64(rng.f64()));
+    }
+    rig.until_shown(&lines[LINES - 1]);
+    rig.until_typed(typist.before, typist.after.0);
+    let mut shown = OPENING.map(str::to_owned).to_vec();
+    shown.extend(lines);
+    rig.picture().judge(&shown, None).expect("every line");
+    send(&mut rig, &typist.text());
+    shown.push(format!("{NAME}: {}", typist.text()));
+    rig.picture().judge(&shown, None).expect("every line");
+}
+
+/// Enter sends what is typed, and shows it above.
+fn send(rig: &mut Rig, text: &str) {
+    rig.keys("\r");
+    rig.until_heard(&[text]);
+    rig.until_shown(&format!("{NAME}: {text}"));
+    rig.until_typed("", "");
+}
+
+fn on_both(cols: u16, typist: Typist) {
+    type_among_lines(breaking, cols, typist);
+    type_among_lines(cutting, cols, typist);
+}
+
+#[test]
+fn half_a_line_stays_whole() {
+    let (before, after) = ("half a line, ", ("and its end", 11));
+    on_both(40, Typist { before, after });
+}
+
+#[test]
+fn hangul_at_the_right_margin_stays_whole() {
+    // Columns 2 to 38 of 40: the next one would stand in the last column, which is never used.
+    let (before, after) = ("가나다라마바사아자차카타파하거너더러", ("", 0));
+    on_both(40, Typist { before, after });
+    let (before, after) = ("가나다라마바사아자차카타파하거너더러머버서", ("어저처", 3));
+    on_both(41, Typist { before, after });
+}
+
+#[test]
+fn a_line_of_several_rows_stays_whole_around_its_cursor() {
+    let before = "0123456789012345678901234567890123456789012345678901234567890";
+    let after = ("가나다라마바사아자차가나다라마바사아자차가나다라마바", 26);
+    on_both(40, Typist { before, after });
+}
+
+#[test]
+fn emoji_and_combining_marks_stay_whole() {
+    let before = "👩‍👩‍👧 ❤\u{fe0f} 🇰🇷 e\u{301}a\u{308} ";
+    let after = ("👍🏽 o\u{302}\u{323} \u{1112}\u{1161}\u{11ab}x", 6);
+    on_both(40, Typist { before, after });
+}
+
+#[test]
+fn a_long_line_is_broken_by_the_terminal_which_knows_it_as_one() {
+    let mut rig = Rig::new(breaking(40, 12));
+    let line =
+        "kim: long words wrap, long words wrap, and 긴 낱말도 다음 줄로 넘어가지만 한 줄이다.";
+    rig.keys("half a line that is itself longer than the window is");
+    rig.say(line);
+    rig.until_shown(line);
+    assert_eq!(rig.picture().above(), [OPENING[0], OPENING[1], line]);
+    // So it is one again when there is room.
+    rig.resize(100, 12);
+    rig.say("kim: wide");
+    rig.until_shown("kim: wide");
+    assert_eq!(
+        rig.picture().above(),
+        [OPENING[0], OPENING[1], line, "kim: wide"]
+    );
+}
