@@ -14,6 +14,7 @@ mod rig;
 
 mod screen;
 mod typing;
+mod windows;
 
 use fastrand::Rng;
 
