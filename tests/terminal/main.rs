@@ -12,6 +12,7 @@ mod model;
 mod picture;
 mod rig;
 
+mod paste;
 mod screen;
 mod typing;
 mod windows;
