@@ -7,11 +7,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod audit;
 mod host;
 mod model;
 mod picture;
 mod rig;
 
+mod hostile;
 mod paste;
 mod screen;
 mod typing;

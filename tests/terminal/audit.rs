@@ -1,0 +1,79 @@
+//! What a program writes to a terminal, judged as bytes: which control functions are in it that it has no reason to use.
+
+use vte::{Params, Parser, Perform};
+
+/// Whether it may use colours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colors {
+    Allowed,
+    Forbidden,
+}
+
+/// Everything that is neither text nor one of the few functions with which a line is edited.
+pub(crate) fn audit(written: &[u8], colors: Colors) -> Vec<String> {
+    let mut audit = Audit {
+        colors,
+        found: Vec::new(),
+    };
+    Parser::new().advance(&mut audit, written);
+    audit.found
+}
+
+/// Whether text was given a colour or another rendition (SGR).
+pub(crate) fn has_colors(written: &[u8]) -> bool {
+    let sgr = |found: &String| found.starts_with("CSI") && found.ends_with(" m");
+    audit(written, Colors::Forbidden).iter().any(sgr)
+}
+
+struct Audit {
+    colors: Colors,
+    found: Vec<String>,
+}
+
+impl Perform for Audit {
+    fn print(&mut self, c: char) {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns {
+            self.found.push(format!("{c:?}"));
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        if !matches!(byte, b'\r' | b'\n') {
+            self.found.push(format!("{:?}", char::from(byte)));
+        }
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _: bool, last: char) {
+        let params: Vec<&[u16]> = params.iter().collect();
+        let used = match (intermediates, last) {
+            // The cursor upwards, to the right, to a column; the rest of a row or of the screen erased.
+            (b"", 'A' | 'C' | 'G') => true,
+            (b"", 'K' | 'J') => params == [[0]],
+            // Where the cursor is; pasted text in brackets.
+            (b"", 'n') => params == [[6]],
+            (b"?", 'h' | 'l') => params == [[2004]],
+            (b"", 'm') => self.colors == Colors::Allowed,
+            _ => false,
+        };
+        if !used {
+            let intermediates = intermediates.escape_ascii();
+            self.found
+                .push(format!("CSI {intermediates}{params:?} {last}"));
+        }
+    }
+
+    fn esc_dispatch(&mut self, intermediates: &[u8], _: bool, last: u8) {
+        let intermediates = intermediates.escape_ascii();
+        self.found
+            .push(format!("ESC {intermediates}{}", char::from(last)));
+    }
+
+    fn osc_dispatch(&mut self, params: &[&[u8]], _: bool) {
+        self.found.push(format!("OSC {params:?}"));
+    }
+
+    fn hook(&mut self, _: &Params, _: &[u8], _: bool, last: char) {
+        self.found.push(format!("DCS {last}"));
+    }
+}
