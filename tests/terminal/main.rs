@@ -15,6 +15,7 @@ mod rig;
 
 mod hostile;
 mod paste;
+mod reconnect;
 mod screen;
 mod typing;
 mod windows;
