@@ -13,6 +13,7 @@ mod model;
 mod picture;
 mod rig;
 
+mod editing;
 mod hostile;
 mod paste;
 mod reconnect;
