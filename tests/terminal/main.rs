@@ -15,6 +15,7 @@ mod rig;
 
 mod editing;
 mod hostile;
+mod leaving;
 mod paste;
 mod reconnect;
 mod screen;
