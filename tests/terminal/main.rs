@@ -17,6 +17,7 @@ mod editing;
 mod hostile;
 mod leaving;
 mod paste;
+mod plain;
 mod reconnect;
 mod screen;
 mod typing;
