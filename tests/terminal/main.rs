@@ -1,8 +1,10 @@
 //! `madang join` on a terminal: a real pseudo-terminal with a model of a terminal at its other end.
 //!
-//! `model` is that terminal, `picture` how its cells are read, `rig` the pty with the program on it and a server at the
-//! far end of its connection; the other modules are the tests, each about one promise. `screen` needs no pty: it plays
-//! what the program would write to the same models.
+//! `model` is that terminal, `picture` how its cells are read, `rig` the pty with the program on it, `host` the server at
+//! the far end of its connection, `audit` what a program may write at all; the other modules are the tests, each about
+//! one promise. `screen` needs no pty: it plays what the program would write to the same models.
+//!
+//! `MADANG_TERMINAL_SEED=n` throws the dice of a failed test again.
 
 #[path = "../common/mod.rs"]
 mod common;
