@@ -230,8 +230,9 @@ impl Screen {
     /// Empties the screen (Ctrl-L).
     pub fn clear(&mut self) {
         if self.settling.is_none() {
+            // Terminals keep what stood there for scrolling back.
+            self.erase();
             self.out.extend_from_slice(b"\x1b[H\x1b[2J");
-            self.area = None;
         }
     }
 

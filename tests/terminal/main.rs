@@ -20,6 +20,7 @@ mod hostile;
 mod leaving;
 mod paste;
 mod plain;
+mod portrait;
 mod reconnect;
 mod screen;
 mod typing;

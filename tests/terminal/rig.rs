@@ -57,7 +57,12 @@ impl Setup {
 
     /// `madang join ADDR`.
     pub(crate) fn at(addr: &str) -> Self {
-        let mut command = Command::new(PROGRAM).args(["join", addr]);
+        Self::program(&["join", addr])
+    }
+
+    /// `madang` with these arguments.
+    pub(crate) fn program(arguments: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM).args(arguments);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("MADANG_") || FOREIGN.contains(&&*name) {
