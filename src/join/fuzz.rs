@@ -6,7 +6,7 @@ use super::edit::EDIT_BYTES_MAX;
 use super::history::History;
 use super::keys::{Key, Keys};
 use super::paint::Colors;
-use super::screen::{Reflow, Screen};
+use super::screen::Screen;
 use super::session::{NAMES_MAX, Session};
 use super::talk::{Look, Talk, Wish};
 use crate::hub::fuzz::{Body, Bytes, is_forbidden};
@@ -23,7 +23,7 @@ pub fn talk(data: &[u8]) {
         timestamps: false,
         bell: bytes.pick(&[true, false]),
     };
-    let screen = Screen::new(bytes.below(100), bytes.below(40), Reflow::Unknown);
+    let screen = Screen::new(bytes.below(100), bytes.below(40));
     let mut talk = Talk::new(Session::default(), screen, History::default(), look);
     let (mut keys, mut parser) = (Keys::default(), Parser::new());
     let mut terminal = Terminal {
@@ -113,9 +113,12 @@ impl Perform for Terminal {
         panic!("an operating system command: {params:?}");
     }
 
-    fn csi_dispatch(&mut self, params: &Params, _: &[u8], _: bool, action: char) {
+    fn csi_dispatch(&mut self, params: &Params, marks: &[u8], _: bool, action: char) {
         let params: Vec<u16> = params.iter().flatten().copied().collect();
         match (action, &params[..]) {
+            // What kind of terminal it is.
+            ('c', [0]) if marks == b">" => {}
+            _ if !marks.is_empty() => panic!("a control sequence: {marks:?} {action}"),
             // Up, right by one, to a column, home; erase a row, erase what is below, or all; ask for the cursor.
             ('A' | 'G', [_]) | ('C' | 'H' | 'K' | 'J', [0]) | ('J', [2]) | ('n', [6]) => {}
             ('m', [0]) => self.sgr_open = 0,

@@ -49,6 +49,8 @@ pub enum Key {
     Escape,
     /// The terminal's answer to `CSI 6 n`: the cursor's row and column, from 1.
     CursorAt(u16, u16),
+    /// The terminal's answer to `CSI > c` (xterm's ctlseqs, "Secondary DA"): its model and its version.
+    Terminal(u16, u16),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -265,12 +267,19 @@ impl Keys {
 fn sequence(bytes: &[u8]) -> Option<Key> {
     let (last, middle) = bytes.split_last()?;
     let middle = str::from_utf8(middle.strip_prefix(b"[")?).ok()?;
-    let mut numbers = middle.split(';').map(str::parse::<u16>);
+    // The answer to a question that was marked in the same way.
+    let secondary = middle.strip_prefix('>');
+    let mut numbers = secondary
+        .unwrap_or(middle)
+        .split(';')
+        .map(str::parse::<u16>);
     let first = numbers.next().and_then(Result::ok);
     let second = numbers.next().and_then(Result::ok);
     // The second number is 1 + Shift 1 + Alt 2 + Ctrl 4.
     let by_word = second.is_some_and(|modifiers| modifiers.saturating_sub(1) & 6 != 0);
     Some(match (last, first) {
+        (b'c', Some(model)) if secondary.is_some() => Key::Terminal(model, second?),
+        _ if secondary.is_some() => return None,
         (b'A', _) => Key::Up,
         (b'B', _) => Key::Down,
         (b'C', _) if by_word => Key::WordRight,
@@ -307,8 +316,9 @@ mod tests {
 
     #[test]
     fn every_way_to_cut_gives_the_same_keys() {
-        let input = "a한\u{1b}[D\u{1b}[1;5C\u{1b}OH\u{1b}[200~x\r\ny\u{1b}[3~z👩‍👩‍👧\u{1b}[201~\r\u{1b}b\u{3}\u{1b}[12;40R";
+        let input = "a한\u{1b}[D\u{1b}[1;5C\u{1b}OH\u{1b}[200~x\r\ny\u{1b}[3~z👩‍👩‍👧\u{1b}[201~\r\u{1b}b\u{3}\u{1b}[12;40R\u{1b}[>41;390;0c";
         let whole = keys(input.as_bytes());
+        assert_eq!(whole.last(), Some(&Key::Terminal(41, 390)));
         assert!(whole.contains(&Key::CursorAt(12, 40)) && whole.contains(&Key::WordRight));
         for first in 0..input.len() {
             for second in first..input.len() {

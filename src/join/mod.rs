@@ -37,7 +37,7 @@ use history::History;
 use link::{Link, Places};
 use paint::Colors;
 use pipe::Pipe;
-use screen::{Reflow, Screen};
+use screen::Screen;
 use session::Session;
 use std::env;
 use std::io::{self, IsTerminal};
@@ -131,23 +131,11 @@ fn edit(link: Link, session: Session, show: Show, role: Role) -> io::Result<Ende
         Ok((store, history)) => (Ok(store), history),
         Err(error) => (Err(error), History::default()),
     };
-    let mut talk = Talk::new(
-        session,
-        Screen::new(cols, rows, reflow()),
-        history,
-        show.look(),
-    );
+    let mut talk = Talk::new(session, Screen::new(cols, rows), history, show.look());
     if let Err(error) = &store {
         talk.refuse(&format!("what you type is not kept: {error}"));
     }
     Ok(Drive::new(tty, talk, link, role, store.ok())?.run())
-}
-
-/// What is known of the terminal's ways with rows that are wider than its window: only who says so by its name.
-fn reflow() -> Reflow {
-    let screen = env::var("TERM").is_ok_and(|term| term.starts_with("screen"));
-    let cuts = env::var_os("XTERM_VERSION").is_some() || screen && env::var_os("TMUX").is_none();
-    if cuts { Reflow::Cuts } else { Reflow::Unknown }
 }
 
 impl Show {

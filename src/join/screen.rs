@@ -24,14 +24,27 @@ pub const OUTPUT_BYTES_ENOUGH: usize = 256 * 1024;
 
 /// What a terminal does with a row that is wider than its new width.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reflow {
-    /// Not known: where both would explain the cursor's column, it is taken as broken, as most do.
+enum Reflow {
+    /// Not known: where both would explain the cursor's column, it is taken as cut, since that takes less away.
     #[default]
     Unknown,
     /// Broken into several rows (most terminals).
     Breaks,
-    /// Cut, or at least the cursor's row is (xterm, st, screen; xterm.js leaves the cursor's row alone).
+    /// Cut, or at least the cursor's row is (xterm, st, screen, PuTTY; xterm.js leaves the cursor's row alone).
     Cuts,
+}
+
+impl Reflow {
+    /// What terminals are known to do that call themselves so ([`Key::Terminal`](super::keys::Key::Terminal)).
+    fn of(model: u16, version: u16) -> Reflow {
+        match (model, version) {
+            // screen, PuTTY, xterm.
+            (83, _) | (0, 136) | (19 | 41 | 64, ..1000) => Reflow::Cuts,
+            // tmux, Terminal.app and older iTerm2, WezTerm; foot, kitty, Alacritty, iTerm2, VTE.
+            (84, _) | (0 | 1, 95) | (1, 277) | (0 | 1 | 41 | 61 | 65, 1000..) => Reflow::Breaks,
+            _ => Reflow::Unknown,
+        }
+    }
 }
 
 /// The line being typed.
@@ -86,13 +99,13 @@ pub struct Screen {
 
 impl Screen {
     /// A screen whose cursor stands at the start of a row.
-    pub fn new(cols: usize, rows: usize, reflow: Reflow) -> Screen {
+    pub fn new(cols: usize, rows: usize) -> Screen {
         Screen {
             cols: cols.max(1),
             rows: rows.max(1),
             area: None,
             settling: None,
-            reflow,
+            reflow: Reflow::Unknown,
             held: Vec::new(),
             out: Vec::new(),
             drawn: Vec::new(),
@@ -177,15 +190,26 @@ impl Screen {
         true
     }
 
-    /// The window has been still: asks the terminal where the cursor is. Call [`Screen::cursor_at`] with its answer, or
-    /// [`Screen::no_answer`] after some 500 ms without one.
+    /// The window has been still: asks the terminal where the cursor is, and before that, unless it is known, what kind of
+    /// terminal it is. Call [`Screen::identified`] and [`Screen::cursor_at`] with its answers, or [`Screen::no_answer`] after
+    /// some 500 ms without.
     pub fn still(&mut self) {
         if let Some(settling) = &mut self.settling
             && !settling.asked
         {
             settling.asked = true;
             settling.answers += 1;
+            if self.reflow == Reflow::Unknown {
+                self.out.extend_from_slice(b"\x1b[>c");
+            }
             self.out.extend_from_slice(b"\x1b[6n");
+        }
+    }
+
+    /// The terminal has told its model and version. Not all do.
+    pub fn identified(&mut self, model: u16, version: u16) {
+        if self.reflow == Reflow::Unknown {
+            self.reflow = Reflow::of(model, version);
         }
     }
 
@@ -263,16 +287,20 @@ impl Screen {
         let if_broken = area.start_if_broken(self.cols);
         let if_cut = area.cursor.1.min(settling.cols_min - 1);
         let broken = column.and_then(|column| if_broken.explains(column, self.cols - 1));
-        let sure = broken.is_some() || self.reflow == Reflow::Cuts;
         match broken {
             Some(_) if column != Some(if_cut) => self.reflow = Reflow::Breaks,
             None if column == Some(if_cut) => self.reflow = Reflow::Cuts,
             _ => {}
         }
         // If nothing explains where the cursor is, the least is taken away: rather some remains than a line lost.
-        if let (Some(above), Reflow::Unknown | Reflow::Breaks) = (broken, self.reflow) {
-            area.cursor.0 = above;
-        }
+        let sure = match (self.reflow, broken) {
+            (Reflow::Breaks, Some(above)) => {
+                area.cursor.0 = above;
+                true
+            }
+            (Reflow::Cuts, _) => true,
+            (Reflow::Breaks | Reflow::Unknown, _) => false,
+        };
         self.erase();
         if !sure {
             // What remains above may go on in this row: the next line must not be taken as its end.
@@ -383,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_line_takes_the_area_s_place_and_the_area_is_drawn_again() {
-        let mut screen = Screen::new(80, 24, Reflow::Unknown);
+        let mut screen = Screen::new(80, 24);
         screen.draw(VIEW);
         assert_eq!(written(&mut screen), "> typed^[8G");
         screen.draw(VIEW);
@@ -401,7 +429,7 @@ mod tests {
 
     #[test]
     fn rows_are_broken_one_column_before_the_margin() {
-        let mut screen = Screen::new(6, 24, Reflow::Unknown);
+        let mut screen = Screen::new(6, 24);
         screen.draw(VIEW);
         assert_eq!(written(&mut screen), "> typ\r\ned^[3G");
         screen.draw(View { cursor: 2, ..VIEW });
@@ -410,7 +438,7 @@ mod tests {
 
     #[test]
     fn while_the_window_settles_lines_wait() {
-        let mut screen = Screen::new(12, 24, Reflow::Unknown);
+        let mut screen = Screen::new(12, 24);
         let view = View {
             prompt: "> ",
             text: "0123456789abcdef",
@@ -424,26 +452,58 @@ mod tests {
         assert_eq!(written(&mut screen), "");
         screen.still();
         screen.still();
-        assert_eq!(written(&mut screen), "^[6n");
+        assert_eq!(written(&mut screen), "^[>c^[6n");
         // The window changed again: this answer is of no use.
         assert!(screen.resize(7, 24));
         screen.cursor_at(3);
         assert!(screen.is_settling());
         screen.still();
-        assert_eq!(written(&mut screen), "^[6n");
-        // Row 1 has 11 columns and is 2 rows now; row 2 has 7: the cursor is at or behind the margin.
-        screen.cursor_at(7);
-        assert_eq!(written(&mut screen), "\r^[2A^[K^[C^[J\rheld\r\n");
-        assert_eq!(
-            screen.reflow,
-            Reflow::Unknown,
-            "cut rows would put the cursor there too"
-        );
+        assert_eq!(written(&mut screen), "^[>c^[6n");
+        // Row 1 has 11 columns and is 2 rows now, or cut; row 2 has 7: the cursor is at or behind the margin.
+        for (terminal, taken_away) in [
+            (Some((84, 0)), "\r^[2A^[K^[C^[J\r"),
+            (Some((41, 390)), "\r^[1A^[K^[C^[J\r"),
+            (None, "\r^[1A^[K^[C^[J\r\r\n"),
+        ] {
+            let mut screen = screen.clone();
+            if let Some((model, version)) = terminal {
+                screen.identified(model, version);
+            }
+            screen.cursor_at(7);
+            assert_eq!(written(&mut screen), format!("{taken_away}held\r\n"));
+        }
+    }
+
+    #[test]
+    fn a_terminal_is_known_by_what_it_tells_or_does() {
+        for (model, version, reflow) in [
+            (84, 0, Reflow::Breaks),
+            (65, 7600, Reflow::Breaks),
+            (1, 4000, Reflow::Breaks),
+            (41, 2500, Reflow::Breaks),
+            (41, 390, Reflow::Cuts),
+            (83, 40_900, Reflow::Cuts),
+            (0, 136, Reflow::Cuts),
+            (24, 279, Reflow::Unknown),
+        ] {
+            assert_eq!(Reflow::of(model, version), reflow);
+        }
+        let mut screen = Screen::new(12, 24);
+        screen.draw(View {
+            prompt: "> ",
+            text: "0123456789abcdefgh",
+            cursor: 18,
+        });
+        assert!(screen.resize(6, 24));
+        screen.still();
+        // The cursor's row has 9 columns: in column 3 of a row of its own if broken, at the margin if cut.
+        screen.cursor_at(4);
+        assert_eq!(screen.reflow, Reflow::Breaks);
     }
 
     #[test]
     fn what_nothing_explains_takes_the_least_away() {
-        let mut screen = Screen::new(12, 24, Reflow::Unknown);
+        let mut screen = Screen::new(12, 24);
         screen.draw(View {
             prompt: "> ",
             text: "0123456789abcdef",

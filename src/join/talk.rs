@@ -125,6 +125,7 @@ impl Talk {
             Key::Ctrl(b'd') if self.edit.text().is_empty() => return Some(Wish::Leave),
             Key::Ctrl(b'z') => return Some(Wish::Suspend),
             Key::CursorAt(_, column) => self.screen.cursor_at(column),
+            Key::Terminal(model, version) => self.screen.identified(model, version),
             Key::Ctrl(b'l') => self.screen.clear(),
             Key::Tab => self.tab(),
             Key::Up | Key::Ctrl(b'p') => {
@@ -218,11 +219,10 @@ impl Talk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::screen::Reflow;
     use super::*;
 
     fn talk(look: Look) -> Talk {
-        let screen = Screen::new(80, 24, Reflow::Unknown);
+        let screen = Screen::new(80, 24);
         Talk::new(Session::default(), screen, History::default(), look)
     }
 

@@ -50,7 +50,8 @@ impl Perform for Audit {
             // The cursor upwards, to the right, to a column; the rest of a row or of the screen erased.
             (b"", 'A' | 'C' | 'G') => true,
             (b"", 'K' | 'J') => params == [[0]],
-            // Where the cursor is; pasted text in brackets.
+            // What terminal it is; where the cursor is; pasted text in brackets.
+            (b">", 'c') => params == [[0]],
             (b"", 'n') => params == [[6]],
             (b"?", 'h' | 'l') => params == [[2004]],
             (b"", 'm') => self.colors == Colors::Allowed,

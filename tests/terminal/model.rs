@@ -183,8 +183,20 @@ impl Model for Breaking {
 
 /// A terminal that cuts rows off when its window becomes narrower, as xterm does.
 pub(crate) fn cutting(cols: u16, rows: u16) -> Box<dyn Model> {
+    cutting_as(b"\x1b[>41;390;0c", cols, rows)
+}
+
+/// The same, of a kind that does not tell what it is, as st.
+pub(crate) fn secretive(cols: u16, rows: u16) -> Box<dyn Model> {
+    cutting_as(b"", cols, rows)
+}
+
+fn cutting_as(identity: &'static [u8], cols: u16, rows: u16) -> Box<dyn Model> {
     let (cols, rows) = (nonzero(cols), nonzero(rows));
-    let deeds = Deeds::default();
+    let deeds = Deeds {
+        identity,
+        ..Deeds::default()
+    };
     Box::new(Cutting {
         parser: vt100::Parser::new_with_callbacks(rows, cols, SCROLLBACK_ROWS, deeds),
     })
@@ -201,6 +213,8 @@ fn nonzero(count: u16) -> NonZeroU16 {
 /// What the terminal did besides showing text.
 #[derive(Default)]
 struct Deeds {
+    /// What it answers to who asks what it is.
+    identity: &'static [u8],
     answers: Vec<u8>,
     effects: Vec<String>,
 }
@@ -215,7 +229,9 @@ impl vt100::Callbacks for Deeds {
         params: &[&[u16]],
         last: char,
     ) {
-        if let (None, [[6]], 'n') = (first, params, last) {
+        if let (Some(b'>'), [[0]], 'c') = (first, params, last) {
+            self.answers.extend_from_slice(self.identity);
+        } else if let (None, [[6]], 'n') = (first, params, last) {
             let (row, col) = screen.cursor_position();
             let (_, cols) = screen.size();
             let answer = format!("\x1b[{};{}R", row + 1, (col + 1).min(cols.get()));

@@ -6,9 +6,9 @@
 use fastrand::Rng;
 use madang::join::edit::{Edit, Insert};
 use madang::join::keys::{Key, Keys};
-use madang::join::screen::{Reflow, Screen, View};
+use madang::join::screen::{Screen, View};
 
-use crate::model::{Model, New, breaking, cutting};
+use crate::model::{Model, New, breaking, cutting, secretive};
 use crate::number_from;
 use crate::picture::{Fault, PROMPT, Picture, squeeze};
 
@@ -28,7 +28,8 @@ const ANY: &[&str] = &["a", "한글", "👩‍👩‍👧", "e\u{301}", "🇰�
 #[derive(Clone, Copy)]
 struct Play {
     terminal: New,
-    reflow: Reflow,
+    /// In a narrower window it cuts its rows.
+    cuts: bool,
     /// What lines are made of.
     pieces: &'static [&'static str],
     /// The window changes.
@@ -59,7 +60,7 @@ impl World {
         let (cols, rows) = window(rng);
         let mut world = World {
             terminal: (play.terminal)(cols, rows),
-            screen: Screen::new(cols.into(), rows.into(), play.reflow),
+            screen: Screen::new(cols.into(), rows.into()),
             edit: Edit::default(),
             keys: Keys::default(),
             printed: Vec::new(),
@@ -104,10 +105,11 @@ impl World {
         self.keys.feed(&answered, |key| answers.push(key));
         self.ask_size();
         for answer in answers {
-            let Key::CursorAt(_, column) = answer else {
-                panic!("{answer:?} is no answer");
-            };
-            self.screen.cursor_at(column);
+            match answer {
+                Key::CursorAt(_, column) => self.screen.cursor_at(column),
+                Key::Terminal(model, version) => self.screen.identified(model, version),
+                other => panic!("{other:?} is no answer"),
+            }
         }
     }
 
@@ -176,7 +178,7 @@ fn series(play: Play, seed: u64) -> bool {
     let told = format!("MADANG_TERMINAL_SEED={seed}, there is\n{picture}");
     assert_eq!(picture.typed(), typed, "the typed line: {told}");
     // What the terminal itself cut still begins as it did.
-    let first = (play.windows && play.reflow == Reflow::Cuts).then_some(6);
+    let first = (play.windows && play.cuts).then_some(6);
     match picture.judge(&world.printed, first) {
         Ok(()) => false,
         Err(Fault::Remains(what)) => {
@@ -204,14 +206,14 @@ fn play(play: Play) {
 
 const BREAKING: Play = Play {
     terminal: breaking,
-    reflow: Reflow::Unknown,
+    cuts: false,
     pieces: ANY,
     windows: false,
 };
 
 const CUTTING: Play = Play {
     terminal: cutting,
-    reflow: Reflow::Cuts,
+    cuts: true,
     ..BREAKING
 };
 
@@ -236,6 +238,17 @@ fn any_windows_on_a_terminal_that_breaks() {
 #[test]
 fn any_windows_on_a_terminal_that_cuts() {
     play(Play {
+        windows: true,
+        pieces: SURE,
+        ..CUTTING
+    });
+}
+
+/// Nobody knows what it does, so remains of the typed line may stay; but no line is lost.
+#[test]
+fn any_windows_on_a_terminal_that_does_not_tell() {
+    play(Play {
+        terminal: secretive,
         windows: true,
         pieces: SURE,
         ..CUTTING

@@ -6,9 +6,9 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::host::{NAME, OPENING};
-use crate::model::{New, breaking, cutting};
+use crate::model::{New, breaking, cutting, secretive};
 use crate::picture::{Fault, squeezed_start};
-use crate::rig::{Rig, Setup};
+use crate::rig::Rig;
 use crate::seeded;
 
 /// Of a line that a terminal cut, this much is left in the narrowest window: `kim:017`.
@@ -27,10 +27,10 @@ struct Scene {
 
 impl Scene {
     /// Types `before` and `after` on a screen full of lines, and stands between them.
-    fn on(setup: Setup, terminal: New, first: Option<usize>, texts: [&'static str; 2]) -> Self {
+    fn on(terminal: New, first: Option<usize>, texts: [&'static str; 2]) -> Self {
         let [before, after] = texts;
         let mut scene = Self {
-            rig: setup.start(terminal(60, 14)),
+            rig: Rig::new(terminal(60, 14)),
             rng: seeded(),
             said: OPENING.map(str::to_owned).to_vec(),
             before,
@@ -47,13 +47,17 @@ impl Scene {
     }
 
     fn breaking(texts: [&'static str; 2]) -> Self {
-        Self::on(Setup::new(), breaking, None, texts)
+        Self::on(breaking, None, texts)
     }
 
-    /// On a terminal that says, as xterm does, that it is one that cuts.
+    /// On a terminal that says that it is an xterm, and cuts.
     fn cutting(texts: [&'static str; 2]) -> Self {
-        let setup = Setup::new().env("XTERM_VERSION", "XTerm(390)");
-        Self::on(setup, cutting, Some(FIRST_CHARACTERS), texts)
+        Self::on(cutting, Some(FIRST_CHARACTERS), texts)
+    }
+
+    /// On one that does not say what it does.
+    fn secretive(texts: [&'static str; 2]) -> Self {
+        Self::on(secretive, Some(FIRST_CHARACTERS), texts)
     }
 
     fn talk(&mut self, lines: usize) {
@@ -144,7 +148,8 @@ fn a_line_of_several_rows_stays_whole_in_any_window() {
 
 #[test]
 fn a_window_that_is_drawn_to_its_size_loses_no_line() {
-    for mut scene in [Scene::breaking(LONG), Scene::cutting(LONG)] {
+    let scenes = [Scene::breaking, Scene::cutting, Scene::secretive];
+    for mut scene in scenes.map(|scene| scene(LONG)) {
         for cols in [57, 52, 49, 43, 38, 33, 36, 44, 50, 58, 63] {
             scene.rig.resize(cols, 18);
             scene.talk(2);
