@@ -29,7 +29,7 @@ pub mod session;
 mod store;
 pub mod tag;
 pub mod talk;
-mod tty;
+pub mod tty;
 
 use crate::address::Address;
 use drive::{Drive, Role};

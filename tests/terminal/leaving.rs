@@ -3,6 +3,7 @@
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use madang::join::tty::Tty;
 use rustix::process::Signal;
 
 use crate::common::resident_bytes;
@@ -144,4 +145,36 @@ fn a_terminal_that_goes_on_after_a_stall_shows_every_line() {
         "the first line of {} that is not there",
         flood.lines
     );
+}
+
+/// Nothing that a person or a server does makes the client panic, so this file's own program does it, with the client's
+/// terminal: told by this variable, one of its tests.
+const PANIC: &str = "MADANG_PANIC_ON_A_TERMINAL";
+
+#[test]
+fn panics_if_it_is_told_to() {
+    if std::env::var_os(PANIC).is_some() {
+        let _tty = Tty::open().expect("a terminal");
+        panic!("as it was told");
+    }
+}
+
+#[test]
+fn a_panic_finds_the_terminal_as_it_was() {
+    let this = std::env::current_exe().expect("this program");
+    let only = ["--exact", "leaving::panics_if_it_is_told_to", "--nocapture"];
+    let mut rig = Setup::of(this.as_ref(), &only)
+        .env(PANIC, "yes")
+        .spawn(breaking(60, 24));
+    assert!(!rig.until_ended().success());
+    assert!(rig.is_cooked(), "the terminal is still raw");
+    let written = String::from_utf8_lossy(rig.written()).into_owned();
+    let (held, after) = written.split_once("\x1b[?2004h").expect("it was held");
+    assert!(!held.contains("as it was told"));
+    let (until, message) = after.split_once("\x1b[?2004l").expect("it was restored");
+    assert_eq!(
+        until, "",
+        "the message came before the terminal was restored"
+    );
+    assert!(message.contains("as it was told\r\n"), "{message:?}");
 }

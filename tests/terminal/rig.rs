@@ -1,6 +1,7 @@
 //! The program on a real pseudo-terminal: a person's keys and window on one side, its server on the other. One thread
 //! turns all of it, so that a test decides what happens between what. The only module here that starts processes.
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::process::{Child, ExitStatus};
 use std::rc::Rc;
@@ -62,7 +63,12 @@ impl Setup {
 
     /// `madang` with these arguments.
     pub(crate) fn program(arguments: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM).args(arguments);
+        Self::of(PROGRAM.as_ref(), arguments)
+    }
+
+    /// Any program with these arguments.
+    pub(crate) fn of(program: &OsStr, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program).args(arguments);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("MADANG_") || FOREIGN.contains(&&*name) {
