@@ -15,6 +15,7 @@ mod model;
 mod picture;
 mod rig;
 
+mod console;
 mod editing;
 mod hostile;
 mod leaving;
