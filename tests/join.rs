@@ -158,11 +158,11 @@ fn colours_and_times_are_shown_where_they_are_asked_for() {
     let server = Server::start(&[]);
     let ann = Client::connect_named(server.addr(), "ann");
     let mut plain = join(&server, &[]);
+    plain.greeted();
     let mut colored = join(&server, &["--color", "always", "--timestamps"]);
     let greeting = colored.find("a greeting", |line| line.contains("you are guest3"));
     assert!(greeting.starts_with("\x1b[2m"), "{greeting:?}");
     assert_eq!(&greeting[6..7], ":", "a time: {greeting:?}");
-    plain.greeted();
     ann.say("hello");
     plain.find_line("ann: hello");
     colored.find("a colour", |line| {
