@@ -1,7 +1,7 @@
 //! What the client knows of the conversation: its name, its room, who is there, whether it has taken its leave; what to
 //! ask for when a connection stands, and how long to wait for the next. Knows no socket and no clock.
 
-use super::tag::Tag;
+use super::tag::{Tag, is_name};
 use crate::hub::LOBBY;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -139,14 +139,17 @@ impl Session {
 
     fn notice(&mut self, text: &str) -> Option<Reply> {
         if let Some(rest) = text.strip_prefix("you are now ") {
-            self.name = Some(rest.to_string());
-            self.chosen = Some(rest.to_string());
+            if is_name(rest) {
+                self.name = Some(rest.to_string());
+                self.chosen = Some(rest.to_string());
+            }
         } else if let Some(rest) = text.strip_prefix("you are in ") {
-            self.room = Some(rest.split(' ').next()?.to_string());
+            let room = rest.split(' ').next().filter(|room| is_name(room))?;
+            self.room = Some(room.to_string());
             self.names.clear();
             return Some(WHO);
         } else if let Some(rest) = text.strip_prefix("you are ") {
-            let (name, _) = rest.split_once(" in ")?;
+            let (name, _) = rest.split_once(" in ").filter(|(name, _)| is_name(name))?;
             self.name = Some(name.to_string());
             self.is_greeted = true;
             // On its way to another room it asks when it is there.
@@ -168,14 +171,13 @@ impl Session {
             .and_then(|rest| rest.split_once(": "))
         {
             let list = list.rsplit_once(" (").map_or(list, |(list, _)| list);
-            let names = list.split(", ").filter(|name| !name.contains(' '));
-            names.for_each(|name| self.note(name));
+            list.split(", ").for_each(|name| self.note(name));
         }
         None
     }
 
     fn note(&mut self, name: &str) {
-        if self.names.len() < NAMES_MAX {
+        if self.names.len() < NAMES_MAX && is_name(name) {
             self.names.insert(name.to_string());
         }
     }
@@ -264,6 +266,29 @@ mod tests {
             session.hear(&format!("name{number}: x"));
         }
         assert_eq!(session.names.len(), NAMES_MAX);
+    }
+
+    #[test]
+    fn what_nobody_can_be_called_is_no_name() {
+        let mut session = greeted();
+        let long = "x".repeat(1000);
+        for line in [
+            format!("* you are {long} in lobby (1 here); /help lists commands"),
+            format!("* you are now {long}"),
+            "* you are now two words".into(),
+            "* you are now ".into(),
+            format!("* joined: {long} (2 here)"),
+            format!("* renamed: {long} -> {long}"),
+            format!("* here in lobby: {long}, guest1 (2)"),
+            format!("* you are in {long} (1 here)"),
+            "* you are in ".into(),
+        ] {
+            assert_eq!(session.hear(&line), None, "{line}");
+        }
+        assert_eq!(session.name(), Some("guest1"));
+        assert_eq!(session.names().count(), 0);
+        session.lost(0.0);
+        assert_eq!(session.connected(), [""; 0]);
     }
 
     #[test]

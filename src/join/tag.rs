@@ -41,7 +41,8 @@ impl<'a> Tag<'a> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether this can be what somebody, or a room, is called.
+pub fn is_name(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_whitespace)
 }
 
