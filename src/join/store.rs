@@ -38,8 +38,12 @@ impl Store {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         let mut file = options.open(path)?;
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        let older = file.metadata()?.len().saturating_sub(FILE_BYTES_MAX);
+        let metadata = file.metadata()?;
+        // Who keeps nothing has put a link to /dev/null there, which is everybody's.
+        if metadata.is_file() {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        let older = metadata.len().saturating_sub(FILE_BYTES_MAX);
         file.seek(SeekFrom::Start(older))?;
         let mut bytes = Vec::new();
         (&mut file).take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -106,6 +110,24 @@ mod tests {
         assert_eq!(history.text().lines().count(), HISTORY_LINES_MAX);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!((text, mode(&path)), (history.text() + "last\n", 0o600));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_device_in_its_place_is_left_as_it_is() {
+        let folder = env::temp_dir().join(format!("madang-store-null-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("history");
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        let mode = || fs::metadata("/dev/null").unwrap().permissions().mode();
+        let before = mode();
+        let opened = Store::at(&path).map(|(mut store, _)| store.append("x"));
+        let after = mode();
+        if after != before {
+            fs::set_permissions("/dev/null", Permissions::from_mode(before)).unwrap();
+        }
+        assert_eq!(after, before);
+        opened.unwrap().unwrap();
         fs::remove_dir_all(folder).unwrap();
     }
 }
