@@ -1,7 +1,9 @@
 //! The terminal: opened anew, raw while it is held, restored whatever happens. The only file that changes a terminal.
 
 use rustix::fs::{Mode, OFlags};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, ttyname};
+use rustix::termios::{
+    OptionalActions, Termios, tcgetattr, tcgetsid, tcgetwinsize, tcsetattr, ttyname,
+};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,7 +34,14 @@ impl Tty {
     pub fn open() -> io::Result<Tty> {
         let path = ttyname(io::stdin(), Vec::new())?;
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        let file = match rustix::fs::open(path, flags, Mode::empty()) {
+            // It may be somebody else's, such as after su(1). Its session may open it by this name nevertheless.
+            Err(_) if tcgetsid(io::stdin()).is_ok() => {
+                rustix::fs::open("/dev/tty", flags, Mode::empty())?
+            }
+            file => file?,
+        };
+        let file = File::from(file);
         let inner = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             restore();
