@@ -30,6 +30,8 @@ const ANSWER: Duration = Duration::from_millis(500);
 const LEAVE: Duration = Duration::from_secs(2);
 /// Of bytes waiting for the server, so many are enough: the keyboard waits.
 const UNSENT_BYTES_ENOUGH: usize = 1 << 20;
+/// … and the server is not answered.
+const REPLY_BYTES_ENOUGH: usize = UNSENT_BYTES_ENOUGH / 2;
 
 /// Whose terminal it is.
 #[derive(Debug)]
@@ -294,6 +296,9 @@ impl Drive {
         });
         for reply in replies {
             match reply {
+                // All is said already; or it asks without end, and takes nothing.
+                Reply::Send(_) if self.leaving.is_some() => {}
+                Reply::Send(_) if self.link.outgoing.bytes() >= REPLY_BYTES_ENOUGH => {}
                 Reply::Send(line) => self.link.outgoing.push(line),
                 Reply::NameLater(pause) => self.name_at = Some(now + pause),
             }
