@@ -33,6 +33,13 @@ pub fn start(level: LogLevel, format: LogFormat, to: impl AsFd) {
     }
 }
 
+/// Writes to standard error what is left of a log that went elsewhere: as much as it takes without waiting.
+pub fn pass_on(log: &[u8]) {
+    if let Ok(stderr) = Sink::of(io::stderr().as_fd()) {
+        stderr.write(log);
+    }
+}
+
 /// Where log lines go, each whole or not at all.
 #[derive(Debug)]
 struct Journal {

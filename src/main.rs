@@ -11,7 +11,7 @@ use madang::net::listener::Listener;
 use madang::net::reactor::{Ended, Reactor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
@@ -118,7 +118,10 @@ fn serve_with_console(
     // What was logged after the terminal was given back.
     if let Some(log) = &mut log {
         log.set_nonblocking(true)?;
-        let _ = std::io::copy(log, &mut std::io::stderr());
+        let mut rest = Vec::new();
+        // It ends where there is no more for now, which is an error.
+        let _ = log.read_to_end(&mut rest);
+        journal::pass_on(&rest);
     }
     left?;
     Ok(ended?)

@@ -151,7 +151,7 @@ impl Link {
         matches!(self.state, State::Up(_))
     }
 
-    /// What to poll for, if anything. Nothing is read unless `may_read`.
+    /// What to poll for, if anything. Nothing is read unless `may_read`, or it has ended: then the rest is.
     pub fn wants(&self, may_read: bool) -> Wanted<'_> {
         match &self.state {
             State::Up(socket) => {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-/// A descriptor and what of it is waited for; where that is nothing, not even its end is.
+/// A descriptor and what of it is waited for, besides its end.
 pub type Wanted<'a> = Option<(BorrowedFd<'a>, PollFlags)>;
 
 /// Waits until one of the descriptors is ready or the time has come, and says what each is ready for. A signal may end
@@ -18,7 +18,6 @@ pub fn poll<const N: usize>(
     wanted: [Wanted<'_>; N],
     due: Option<Instant>,
 ) -> io::Result<[PollFlags; N]> {
-    let wanted = wanted.map(|wanted| wanted.filter(|(_, flags)| !flags.is_empty()));
     let mut fds: Vec<PollFd<'_>> = wanted
         .iter()
         .flatten()

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use madang::join::tty::Tty;
 use rustix::process::Signal;
 
-use crate::common::resident_bytes;
+use crate::common::{Client, resident_bytes, until};
+use crate::host::place;
 use crate::model::breaking;
-use crate::rig::{Rig, Setup};
+use crate::rig::{Rig, Setup, serve};
 
 /// What a person types, and a shell's prompt after it, begin at the start of a row.
 #[track_caller]
@@ -145,6 +146,36 @@ fn a_terminal_that_goes_on_after_a_stall_shows_every_line() {
         "the first line of {} that is not there",
         flood.lines
     );
+}
+
+#[test]
+fn what_comes_in_while_it_leaves_is_not_answered() {
+    let server = serve(&["--listen", &place()]);
+    let mut rig = Setup::at(&server.addr().to_string()).start(breaking(60, 24));
+    rig.keys("/join garden\r\x04");
+    assert!(rig.until_ended().success());
+    rig.until_shown("* you are in garden");
+}
+
+#[test]
+fn a_console_whose_terminal_is_stalled_keeps_no_server() {
+    let flags = ["serve", "--console", "--listen", &place(), "--drain", "1"];
+    let mut rig = Setup::program(&flags).start(breaking(60, 24));
+    let written = String::from_utf8_lossy(rig.written());
+    let addr = written
+        .lines()
+        .find_map(|line| line.strip_prefix("listening on "));
+    let addr = addr.and_then(|addr| addr.parse().ok());
+    let mut guest = Client::connect_named(addr.expect("an address"), "kim");
+    // More than the terminal, the console and what is between it and the server take together.
+    for _ in 0..5000 {
+        guest.say(&"x".repeat(500));
+    }
+    guest.say("/nick lee");
+    guest.expect("* you are now lee");
+    rig.signal(Signal::TERM);
+    until("its end", || rig.has_ended());
+    assert!(rig.is_cooked(), "the terminal is still raw");
 }
 
 /// Nothing that a person or a server does makes the client panic, so this file's own program does it, with the client's
