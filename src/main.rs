@@ -43,6 +43,7 @@ fn talk(join: &Join) -> Result<ExitCode, Box<dyn Error>> {
         join::Ended::Lost(why) => {
             Err(format!("the connection to {} is lost: {why}", join.address).into())
         }
+        join::Ended::Unprinted(why) => Err(format!("what comes cannot be printed: {why}").into()),
         join::Ended::Signal(signal) => Ok(ExitCode::from(128 + signal as u8)),
     }
 }

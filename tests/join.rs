@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Client, DEADLINE, Program, Scratch, Server, resident_bytes, until};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -220,4 +221,30 @@ fn a_reader_that_stops_costs_no_memory() {
     assert!(resident < 32 << 20, "{resident} after {sent} bytes");
     child.kill().expect("kill");
     child.wait().expect("wait");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_printed_is_an_error_unless_nobody_wants_it() {
+    let server = Server::start(&[]);
+    let full = || Stdio::from(File::create("/dev/full").expect("a full device"));
+    let unread = || {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        Stdio::from(writer)
+    };
+    for (stdout, code) in [(full(), 1), (unread(), 0)] {
+        let mut join = Command::new(PROGRAM)
+            .args(["join", &server.addr().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut complaint = String::new();
+        let mut stderr = join.stderr.take().expect("its standard error");
+        stderr.read_to_string(&mut complaint).expect("UTF-8");
+        assert_eq!(join.wait().expect("its end").code(), Some(code));
+        assert_eq!(complaint.is_empty(), code == 0, "{complaint}");
+    }
 }

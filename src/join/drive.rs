@@ -343,6 +343,10 @@ impl Drive {
 
     fn grant(&mut self, now: Instant, wish: Wish) -> io::Result<Option<Ended>> {
         match wish {
+            // It would leave as soon as it has a connection again.
+            Wish::Say(line) if is_quit(&line) && !self.link.is_up() => {
+                return Ok(Some(Ended::Left));
+            }
             Wish::Say(line) => {
                 self.keep(&line);
                 self.link.outgoing.push(&line);
@@ -386,4 +390,9 @@ impl Drive {
                 .refuse(&format!("what you type is not kept any more: {error}"));
         }
     }
+}
+
+fn is_quit(line: &str) -> bool {
+    let word = line.split(char::is_whitespace).next();
+    word.is_some_and(|word| word.eq_ignore_ascii_case("/quit"))
 }

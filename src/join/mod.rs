@@ -81,6 +81,8 @@ pub enum Ended {
     Unsent(usize),
     /// The connection was lost, and why.
     Lost(String),
+    /// What came could not be printed, and why.
+    Unprinted(String),
     /// By this signal.
     Signal(i32),
 }

@@ -60,8 +60,10 @@ impl Pipe {
                 Ok(ready) => ready,
                 Err(error) => return Ended::Lost(error.to_string()),
             };
-            if !output.is_empty() && !self.print() {
-                return Ended::Left;
+            if !output.is_empty()
+                && let Err(ended) = self.print()
+            {
+                return ended;
             }
             if !input.is_empty() {
                 self.take_input();
@@ -109,15 +111,17 @@ impl Pipe {
         }
     }
 
-    /// Prints some of what was received; whether anybody wants more.
-    fn print(&mut self) -> bool {
+    /// Prints some of what was received; how it ends if no more can be printed.
+    fn print(&mut self) -> Result<(), Ended> {
         let n = self.unprinted.len().min(PRINT_BYTES);
         match rustix::io::write(io::stdout(), &self.unprinted[..n]) {
             Ok(n) => drop(self.unprinted.drain(..n)),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(_) => return false,
+            // Nobody wants to read more.
+            Err(Errno::PIPE) => return Err(Ended::Left),
+            Err(error) => return Err(Ended::Unprinted(error.to_string())),
         }
-        true
+        Ok(())
     }
 
     /// Waits until something can be printed, or nobody has any patience left.
@@ -130,7 +134,13 @@ impl Pipe {
 
     /// The connection is over: prints what is left of it, and judges.
     fn end(mut self, error: &io::Error) -> Ended {
-        while !self.unprinted.is_empty() && self.may_print() && self.print() {}
+        while !self.unprinted.is_empty() && self.may_print() {
+            match self.print() {
+                Err(ended @ Ended::Unprinted(_)) => return ended,
+                Err(_) => break,
+                Ok(()) => {}
+            }
+        }
         let is_said = self.is_finished && self.link.outgoing.is_empty();
         let is_wanted = self.session.is_over() || is_said;
         if is_wanted && error.kind() == io::ErrorKind::UnexpectedEof {

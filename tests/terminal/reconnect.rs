@@ -107,11 +107,13 @@ fn lines_entered_without_a_connection_are_sent_in_order() {
 }
 
 #[test]
-fn ctrl_c_leaves_without_a_connection() {
-    let mut rig = Rig::new(breaking(60, 24));
-    rig.host().go_away();
-    until_lost(&mut rig);
-    rig.keys("half a line\x03");
-    rig.until_ended();
-    assert!(rig.is_cooked() && !rig.terminal().brackets_pastes());
+fn ctrl_c_and_quit_leave_without_a_connection() {
+    for keys in ["half a line\x03", "/quit\r"] {
+        let mut rig = Rig::new(breaking(60, 24));
+        rig.host().go_away();
+        until_lost(&mut rig);
+        rig.keys(keys);
+        assert!(rig.until_ended().success());
+        assert!(rig.is_cooked() && !rig.terminal().brackets_pastes());
+    }
 }
