@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 /// Of a file, so much is read, from its end: what is older is forgotten.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// The file, open for appending. Several clients may append at the same time.
+/// The file. Several clients may append to it at the same time, and each may put another in its place.
 #[derive(Debug)]
 pub struct Store {
-    file: File,
+    path: PathBuf,
 }
 
 impl Store {
@@ -35,9 +35,7 @@ impl Store {
                 .mode(0o700)
                 .create(folder)?;
         }
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true).mode(0o600);
-        let mut file = options.open(path)?;
+        let mut file = open(path)?;
         let metadata = file.metadata()?;
         // Who keeps nothing has put a link to /dev/null there, which is everybody's.
         if metadata.is_file() {
@@ -50,22 +48,29 @@ impl Store {
         let text = String::from_utf8_lossy(&bytes);
         let history = History::parse(&text);
         if older > 0 || text.lines().count() > 2 * HISTORY_LINES_MAX {
-            file = rewrite(path, &history)?;
+            rewrite(path, &history)?;
         }
-        Ok((Store { file }, history))
+        let path = path.to_path_buf();
+        Ok((Store { path }, history))
     }
 
     /// Keeps a line.
     ///
     /// # Errors
-    /// See write(2).
+    /// See open(2) and write(2).
     pub fn append(&mut self, line: &str) -> io::Result<()> {
-        self.file.write_all(format!("{line}\n").as_bytes())
+        open(&self.path)?.write_all(format!("{line}\n").as_bytes())
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    options.open(path)
+}
+
 /// Puts another file in the place of one that has grown long: whoever reads it sees the one or the other.
-fn rewrite(path: &Path, history: &History) -> io::Result<File> {
+fn rewrite(path: &Path, history: &History) -> io::Result<()> {
     let new = path.with_extension(format!("{}", std::process::id()));
     let mut options = OpenOptions::new();
     options.append(true).create_new(true).mode(0o600);
@@ -76,7 +81,7 @@ fn rewrite(path: &Path, history: &History) -> io::Result<File> {
     if done.is_err() {
         let _ = fs::remove_file(&new);
     }
-    done.map(|()| file)
+    done
 }
 
 fn path() -> Option<PathBuf> {
@@ -105,11 +110,13 @@ mod tests {
         (0..=2 * HISTORY_LINES_MAX).for_each(|n| store.append(&n.to_string()).unwrap());
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
 
-        let (mut store, history) = Store::at(&path).unwrap();
-        store.append("last").unwrap();
+        let (mut other, history) = Store::at(&path).unwrap();
+        other.append("last").unwrap();
+        store.append("the other's last").unwrap();
         assert_eq!(history.text().lines().count(), HISTORY_LINES_MAX);
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!((text, mode(&path)), (history.text() + "last\n", 0o600));
+        let last = "last\nthe other's last\n";
+        assert_eq!((text, mode(&path)), (history.text() + last, 0o600));
         fs::remove_dir_all(folder).unwrap();
     }
 
