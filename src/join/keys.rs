@@ -166,6 +166,10 @@ impl Keys {
             }
             State::Ss3 => {
                 self.state = State::Ground;
+                // A sequence cut short, or Alt and O: what follows counts.
+                if !matches!(byte, b' '..=b'~') {
+                    return self.ground(byte, give);
+                }
                 let key = match byte {
                     // The keypad's. CSI M is a mouse.
                     b'M' => Some(Key::Enter),
@@ -373,6 +377,11 @@ mod tests {
         // A program before this one may have left it switched on: SGR's form, and xterm's focus reports.
         assert_eq!(text(b"a\x1b[<0;10;5M\x1b[<0;10;5m\x1b[Ib\x1b[O"), "ab");
         assert_eq!(text(b"a\x1bOMb"), "a\nb", "the keypad's Enter");
+    }
+
+    #[test]
+    fn a_sequence_cut_short_swallows_no_enter() {
+        assert_eq!(text(b"a\x1bO\rb\x1b[\rc\x1b\rd"), "a\nb\nc\nd");
     }
 
     #[test]
