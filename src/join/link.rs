@@ -19,6 +19,9 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 const CALL: Duration = Duration::from_secs(10);
 /// Silence after which the server is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// … so often, before it is given up, within as long again.
+#[cfg(not(target_os = "openbsd"))]
+const KEEPALIVE_PROBES: u32 = 6;
 /// Bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -88,7 +91,15 @@ fn new_socket(place: &SockAddr) -> io::Result<Socket> {
     if place.domain() != Domain::UNIX {
         socket.set_tcp_nodelay(true)?;
         // A server that is gone without a word is noticed.
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+        #[cfg(not(target_os = "openbsd"))]
+        let keepalive = keepalive
+            .with_interval(KEEPALIVE / KEEPALIVE_PROBES)
+            .with_retries(KEEPALIVE_PROBES);
+        socket.set_tcp_keepalive(&keepalive)?;
+        // Keepalive says nothing while bytes wait for a server that has vanished.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket.set_tcp_user_timeout(Some(10 * KEEPALIVE))?;
     }
     Ok(socket)
 }
