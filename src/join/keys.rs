@@ -99,11 +99,6 @@ impl Keys {
         self.state == State::Escape
     }
 
-    /// Within a pasted text.
-    pub fn is_pasting(&self) -> bool {
-        self.paste.is_some()
-    }
-
     fn byte(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
         let Some(matched) = self.paste else {
             return self.plain(byte, give);
