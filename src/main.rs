@@ -16,12 +16,18 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
 use std::process::ExitCode;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
 
 /// Descriptors that are no clients': standard streams, poll, signals, log, and connections on their way out.
 const DESCRIPTORS_RESERVED: u64 = 32;
 /// … and those of a console: its connection, its log, its terminal, its signals, its history.
 const DESCRIPTORS_CONSOLE: u64 = 16;
+
+/// How long a console may take to give its terminal back when the server has ended: one that writes in vain tries for a
+/// second.
+const CONSOLE_PATIENCE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -43,9 +49,13 @@ fn talk(join: &Join) -> Result<ExitCode, Box<dyn Error>> {
         join::Ended::Lost(why) => {
             Err(format!("the connection to {} is lost: {why}", join.address).into())
         }
-        join::Ended::Unprinted(why) => Err(format!("what comes cannot be printed: {why}").into()),
+        join::Ended::Unprinted(why) => Err(unprinted(&why).into()),
         join::Ended::Signal(signal) => Ok(ExitCode::from(128 + signal as u8)),
     }
+}
+
+fn unprinted(why: &str) -> String {
+    format!("what comes cannot be printed: {why}")
 }
 
 fn measure(bench: &Bench) -> Result<ExitCode, Box<dyn Error>> {
@@ -106,18 +116,29 @@ fn start_journal(serve: &Serve) -> std::io::Result<Option<UnixStream>> {
 fn serve_with_console(
     reactor: Reactor,
     console: UnixStream,
-    mut log: Option<UnixStream>,
+    log: Option<UnixStream>,
     show: Show,
 ) -> Result<Ended, Box<dyn Error>> {
     let shown = log.as_ref().map(UnixStream::try_clone).transpose()?;
-    let (ended, left) = thread::scope(|scope| {
-        let console = scope.spawn(|| join::console(console, shown, show));
-        let ended = reactor.serve();
-        let left = console.join();
-        (ended, left.unwrap_or_else(|panic| resume_unwind(panic)))
+    let (tell, told) = channel();
+    let terminal = thread::spawn(move || {
+        let left = join::console(console, shown, show);
+        // Nobody may be waiting for it any more.
+        let _ = tell.send(left);
     });
+    let ended = reactor.serve();
+    // It has seen the end of its connection; but whatever its terminal does, it does not keep the server.
+    let left = match told.recv_timeout(CONSOLE_PATIENCE) {
+        Ok(Ok(join::Ended::Unprinted(why))) => Err(unprinted(&why)),
+        Ok(left) => left.map(drop),
+        Err(RecvTimeoutError::Timeout) => Ok(()),
+        Err(RecvTimeoutError::Disconnected) => match terminal.join() {
+            Err(panic) => resume_unwind(panic),
+            Ok(()) => Ok(()),
+        },
+    };
     // What was logged after the terminal was given back.
-    if let Some(log) = &mut log {
+    if let Some(mut log) = log {
         log.set_nonblocking(true)?;
         let mut rest = Vec::new();
         // It ends where there is no more for now, which is an error.

@@ -89,6 +89,11 @@ pub fn guest_number(name: &str) -> Option<u64> {
     (digits.starts_with(|c: char| c.is_ascii_digit() && c != '0')).then(|| digits.parse().ok())?
 }
 
+/// Whether somebody can be called so: a guest, the host, or who has chosen it. The server's own notices begin otherwise.
+pub fn is_persons_name(word: &str) -> bool {
+    word == HOST || guest_number(word).is_some() || nickname(word).is_ok()
+}
+
 /// Why a name is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invalid {

@@ -20,18 +20,17 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// After an ESC, silence of that length tells that it was the key.
-const ESCAPE: Duration = Duration::from_millis(50);
 /// A window that has not changed for so long is still. tmux tells a program of a change up to 250 ms late.
 const STILL: Duration = Duration::from_millis(300);
 /// How long a terminal may take to say where its cursor is.
 const ANSWER: Duration = Duration::from_millis(500);
 /// How long a server that takes nothing and says nothing may delay the client's leave.
 const LEAVE: Duration = Duration::from_secs(2);
-/// Of bytes waiting for the server, so many are enough: the keyboard waits.
-const UNSENT_BYTES_ENOUGH: usize = 1 << 20;
-/// … and the server is not answered.
-const REPLY_BYTES_ENOUGH: usize = UNSENT_BYTES_ENOUGH / 2;
+/// Of bytes waiting for the server, so many are enough: the keyboard waits. More than anybody types or pastes, since
+/// whoever is not listened to cannot leave by a key.
+const UNSENT_BYTES_ENOUGH: usize = 16 << 20;
+/// … and of these, so many: the server is not answered.
+const REPLY_BYTES_ENOUGH: usize = 1 << 20;
 
 /// Whose terminal it is.
 #[derive(Debug)]
@@ -58,12 +57,14 @@ pub struct Drive {
     signals: SignalDelivery<UnixStream, SignalOnly>,
     store: Option<Store>,
     keys: Keys,
-    /// An ESC came: when it was the key, if nothing follows.
-    escape_at: Option<Instant>,
+    /// When keys mean something else if nothing follows.
+    idle_at: Option<Instant>,
     /// The log's unfinished line.
     log_frame: Frame,
     /// The window settles: when to ask where the cursor is, or (`true`) when the answer is not awaited any longer.
     settle_at: Option<(Instant, bool)>,
+    /// When the connection was made, or called for the last time.
+    connected_at: Instant,
     /// When the name is asked for again.
     name_at: Option<Instant>,
     /// All is said: when the client ends at the latest.
@@ -98,9 +99,10 @@ impl Drive {
             signals,
             store,
             keys: Keys::default(),
-            escape_at: None,
+            idle_at: None,
             log_frame: Frame::default(),
             settle_at: None,
+            connected_at: Instant::now(),
             name_at: None,
             leaving: None,
             told: None,
@@ -211,7 +213,7 @@ impl Drive {
     fn wait(&self) -> io::Result<[PollFlags; 4]> {
         let settle = self.settle_at.map(|(at, _)| at);
         let link = self.link.due();
-        let due = [self.escape_at, settle, self.name_at, self.leaving, link];
+        let due = [self.idle_at, settle, self.name_at, self.leaving, link];
         let due = due.into_iter().flatten().min();
         // Who may not send is not asked to type more; who cannot show is not sent more.
         let mut tty = PollFlags::empty();
@@ -257,10 +259,10 @@ impl Drive {
             if let Some(n) = self.tty.read(&mut bytes)? {
                 self.keys.feed(&bytes[..n], |key| keys.push(key));
             }
-            self.escape_at = self.keys.is_waiting().then_some(now + ESCAPE);
-        } else if self.escape_at.is_some_and(|at| at <= now) {
+            self.idle_at = self.keys.patience().map(|patience| now + patience);
+        } else if self.idle_at.is_some_and(|at| at <= now) {
             self.keys.idle(|key| keys.push(key));
-            self.escape_at = None;
+            self.idle_at = None;
         }
         Ok(keys)
     }
@@ -301,19 +303,35 @@ impl Drive {
                 Reply::Send(_) if self.link.outgoing.bytes() >= REPLY_BYTES_ENOUGH => {}
                 Reply::Send(line) => self.link.outgoing.push(line),
                 Reply::NameLater(pause) => self.name_at = Some(now + pause),
+                Reply::RoomRefused => self.room_refused(),
             }
         }
-        match news {
+        let ended = match news {
             News::None => None,
             News::Connected => {
                 self.told = None;
+                self.connected_at = now;
                 self.talk.notice("connected again");
                 let first = self.talk.session.connected();
                 self.link.outgoing.push_first(&first);
                 None
             }
             News::Lost(error) => self.lost(now, &error),
+        };
+        let is_unsettled = self.talk.session.is_unsettled();
+        self.link.outgoing.hold(is_unsettled);
+        ended
+    }
+
+    /// Lines that wait were meant for a room that cannot be entered any more.
+    fn room_refused(&mut self) {
+        let lines = self.link.outgoing.discard();
+        if lines > 0 {
+            self.talk.refuse(&format!(
+                "not sent, since they were for another room: {lines} of your lines"
+            ));
         }
+        self.link.outgoing.push("/who");
     }
 
     fn lost(&mut self, now: Instant, error: &io::Error) -> Option<Ended> {
@@ -326,8 +344,10 @@ impl Drive {
             Role::Client { reconnect: false } => return Some(Ended::Lost(why)),
             Role::Client { reconnect: true } => {}
         }
-        let pause = self.talk.session.lost(fastrand::f64());
+        let stood = now.saturating_duration_since(self.connected_at);
+        let pause = self.talk.session.lost(stood, fastrand::f64());
         self.name_at = None;
+        self.connected_at = now + pause;
         self.link.call_at(now + pause);
         if self.told.as_ref() != Some(&why) {
             let what = match self.told {

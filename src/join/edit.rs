@@ -52,16 +52,14 @@ impl Edit {
         Insert::Done
     }
 
-    /// Replaces all; the cursor goes to the end.
+    /// Replaces all by a text, or by as much of it as there is room for; the cursor goes to the end.
     pub fn set(&mut self, text: &str) {
-        self.text.clear();
-        self.cursor = 0;
-        let mut end = text.len().min(EDIT_BYTES_MAX / 3);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let fits = self.insert(&text[..end]);
-        debug_assert_eq!(fits, Insert::Done, "a stand-in is at most 3 bytes for one");
+        let mut shown = Text::of(text).to_string();
+        let end = (0..=shown.len().min(EDIT_BYTES_MAX)).rfind(|&at| shown.is_char_boundary(at));
+        shown.truncate(end.unwrap_or(0));
+        self.cursor = shown.len();
+        self.text = shown;
+        self.check();
     }
 
     /// Takes the line out.

@@ -8,6 +8,7 @@ use super::keys::{Key, Keys};
 use super::paint::Colors;
 use super::screen::Screen;
 use super::session::{NAMES_MAX, Session};
+use super::tag::NAME_BYTES_MAX;
 use super::talk::{Look, Talk, Wish};
 use crate::hub::fuzz::{Body, Bytes, is_forbidden};
 use vte::{Params, Parser, Perform};
@@ -51,7 +52,8 @@ pub fn talk(data: &[u8]) {
                 show(&mut talk, &mut parser, &mut terminal, n);
             }
         }
-        assert!(talk.session.names().count() <= NAMES_MAX);
+        let bytes: usize = talk.session.names().map(str::len).sum();
+        assert!(bytes <= NAMES_MAX * NAME_BYTES_MAX);
     }
     if let Some(typed) = talk.leave() {
         assert_sayable(&typed);

@@ -3,12 +3,18 @@
 //!
 //! Sources: ECMA-48 5.4 (control sequences), xterm's ctlseqs ("PC-Style Function Keys", "Bracketed Paste Mode").
 
+use std::time::Duration;
+
 /// Of a control sequence, so many bytes are kept; a longer one is read to its end and means nothing.
 const SEQUENCE_BYTES_MAX: usize = 32;
 
 /// What begins and ends a pasted text.
 const PASTE_START: &[u8] = b"[200~";
 const PASTE_END: &[u8] = b"\x1b[201~";
+
+/// After an ESC, silence of that length tells that it was the key; within a pasted text, that its end was lost.
+const ESCAPE: Duration = Duration::from_millis(50);
+const PASTE: Duration = Duration::from_secs(5);
 
 /// What was pressed, or what the terminal told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +92,27 @@ impl Keys {
         }
     }
 
-    /// Nothing more came for a while: an ESC that waits was the Escape key.
-    pub fn idle(&mut self, mut give: impl FnMut(Key)) {
-        if self.state == State::Escape {
-            self.state = State::Ground;
-            give(Key::Escape);
+    /// How long silence must be until [`Keys::idle`] is to be called; `None`: it tells nothing.
+    pub fn patience(&self) -> Option<Duration> {
+        match (&self.state, self.paste) {
+            (_, Some(_)) => Some(PASTE),
+            (State::Escape, None) => Some(ESCAPE),
+            _ => None,
         }
     }
 
-    /// An ESC waits: call [`Keys::idle`] after some 50 ms of silence.
-    pub fn is_waiting(&self) -> bool {
-        self.state == State::Escape
+    /// Nothing more came for so long: an ESC that waits was the Escape key, and a pasted text without an end has one, or
+    /// Ctrl-C would be text for ever.
+    pub fn idle(&mut self, mut give: impl FnMut(Key)) {
+        if let Some(matched) = self.paste.take() {
+            for &byte in &PASTE_END[..matched] {
+                self.literal(byte, &mut give);
+            }
+            self.end_character(&mut give);
+        } else if self.state == State::Escape {
+            self.state = State::Ground;
+            give(Key::Escape);
+        }
     }
 
     fn byte(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
@@ -384,9 +400,17 @@ mod tests {
         let mut reader = Keys::default();
         let mut given = Vec::new();
         reader.feed(b"\x1b", |key| given.push(key));
-        assert!(reader.is_waiting() && given.is_empty());
+        assert_eq!(reader.patience(), Some(ESCAPE));
+        assert_eq!(given, []);
         reader.idle(|key| given.push(key));
         assert_eq!(given, [Key::Escape]);
-        assert!(!reader.is_waiting());
+        assert_eq!(reader.patience(), None);
+        reader.feed(b"\x1b[200~a\x03\x1b[2", |_| {});
+        assert_eq!(reader.patience(), Some(PASTE));
+        given.clear();
+        reader.idle(|key| given.push(key));
+        reader.feed(b"\x03", |key| given.push(key));
+        let cut = "\x1b[2".chars().map(Key::Char);
+        assert!(given.iter().copied().eq(cut.chain([Key::Ctrl(b'c')])));
     }
 }

@@ -168,7 +168,7 @@ impl Link {
             State::Up(socket) => {
                 let mut flags = PollFlags::empty();
                 flags.set(PollFlags::IN, may_read);
-                flags.set(PollFlags::OUT, !self.outgoing.is_empty() && !self.is_deaf);
+                flags.set(PollFlags::OUT, self.outgoing.is_due() && !self.is_deaf);
                 Some((socket.as_fd(), flags))
             }
             State::Calling(socket, _) => Some((socket.as_fd(), PollFlags::OUT)),

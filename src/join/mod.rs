@@ -36,7 +36,7 @@ use drive::{Drive, Role};
 use history::History;
 use link::{Link, Places};
 use paint::Colors;
-use pipe::{CONSOLE_PATIENCE, Pipe};
+use pipe::Pipe;
 use screen::Screen;
 use session::Session;
 use std::env;
@@ -121,9 +121,7 @@ pub fn has_editor() -> bool {
 
 fn talk(link: Link, session: Session, show: Show, role: Role) -> Result<Ended, String> {
     if !has_editor() {
-        let is_console = matches!(role, Role::Console { .. });
-        let patience = is_console.then_some(CONSOLE_PATIENCE);
-        return Ok(Pipe::new(link, session, show.look(), patience).run());
+        return Ok(Pipe::new(link, session, show.look()).run());
     }
     edit(link, session, show, role).map_err(|error| format!("the terminal cannot be used: {error}"))
 }

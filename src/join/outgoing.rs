@@ -13,6 +13,8 @@ pub struct Outgoing {
     written: usize,
     /// Of the lines, so many bytes are for this connection only.
     first: usize,
+    /// Only those are written for now.
+    is_held: bool,
 }
 
 impl Outgoing {
@@ -36,13 +38,33 @@ impl Outgoing {
         self.bytes.splice(..0, first.bytes());
     }
 
+    /// Holds the lines back that are not for this connection only, or lets them go.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
+    }
+
+    /// What may be written now.
+    fn due(&self) -> &[u8] {
+        let end = if self.is_held {
+            self.first.max(self.written)
+        } else {
+            self.bytes.len()
+        };
+        &self.bytes[self.written..end]
+    }
+
+    /// Whether anything may be written now.
+    pub fn is_due(&self) -> bool {
+        !self.due().is_empty()
+    }
+
     /// Writes what can be written at once.
     ///
     /// # Errors
     /// See write(2); that nothing more can be written is none.
     pub fn write_to(&mut self, mut to: impl Write) -> io::Result<()> {
-        while !self.is_empty() {
-            match to.write(&self.bytes[self.written..]) {
+        while self.is_due() {
+            match to.write(self.due()) {
                 Ok(n) => self.written += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -64,6 +86,13 @@ impl Outgoing {
     pub fn rewind(&mut self) {
         self.bytes.drain(..self.first);
         (self.written, self.first) = (0, 0);
+    }
+
+    /// Throws away all lines but those for this connection only; how many.
+    pub fn discard(&mut self) -> usize {
+        let lines = memchr_iter(b'\n', &self.bytes[self.first..]).count();
+        self.bytes.truncate(self.first);
+        lines
     }
 
     /// Whether nothing waits.
@@ -125,5 +154,29 @@ mod tests {
             let all = [whole, after.1.strip_prefix(b"/nick kim\n").unwrap()].concat();
             assert_eq!(all, b"one\ntwo\nthree\n", "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn what_is_held_waits_behind_what_is_for_this_connection() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push("one");
+        outgoing.push_first(&["/join garden".into()]);
+        outgoing.hold(true);
+        let mut taker = Taker(5, Vec::new());
+        outgoing.write_to(&mut taker).unwrap();
+        taker.0 = 99;
+        outgoing.write_to(&mut taker).unwrap();
+        outgoing.push("two");
+        outgoing.write_to(&mut taker).unwrap();
+        assert_eq!(taker.1, b"/join garden\n");
+        assert!(!outgoing.is_due() && !outgoing.is_empty());
+        let mut refused = Outgoing {
+            bytes: outgoing.bytes.clone(),
+            ..Outgoing::default()
+        };
+        assert_eq!((refused.discard(), refused.is_empty()), (2, true));
+        outgoing.hold(false);
+        outgoing.write_to(&mut taker).unwrap();
+        assert_eq!(taker.1, b"/join garden\none\ntwo\n");
     }
 }

@@ -2,7 +2,7 @@
 //! has no control character but TAB and these colours (SGR, ECMA-48 8.3.117). Knows no terminal.
 
 use super::tag::Tag;
-use crate::hub::Text;
+use crate::hub::{self, Text};
 
 const RESET: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
@@ -114,12 +114,16 @@ pub fn dim(colors: Colors, line: &str) -> String {
     text
 }
 
+/// Shows what has failed.
+pub fn error(colors: Colors, line: &str) -> String {
+    let mut text = String::with_capacity(line.len() + 8);
+    push_colored(colors, ERROR, line, &mut text);
+    text
+}
+
 /// Whether a notice is what somebody does. The server's own begin with words that nobody can be called.
 fn is_action(notice: &str) -> bool {
-    let first = notice.split(' ').next().unwrap_or_default();
-    let own = ["you", "here", "server", "lines", "rooms"];
-    let name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !own.contains(&first) && first.chars().all(name) && first.contains(char::is_alphabetic)
+    hub::is_persons_name(notice.split(' ').next().unwrap_or_default())
 }
 
 fn push_colored(colors: Colors, sgr: &str, line: &str, text: &mut String) {

@@ -11,13 +11,11 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes printed at a time: a pipe that has place for any has place for so many (`PIPE_BUF`, pipe(7)).
 const PRINT_BYTES: usize = 4096;
 const READ_BYTES: usize = 16 * 1024;
-/// How long, at its end, a console waits for whoever reads it: the server waits for the console.
-pub const CONSOLE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A pipe both ways.
 #[derive(Debug)]
@@ -29,19 +27,11 @@ pub struct Pipe {
     unprinted: Vec<u8>,
     /// Standard input has ended.
     is_finished: bool,
-    /// How long it waits, at its end, for whoever reads what it prints; `None`: for ever.
-    patience: Option<Duration>,
 }
 
 impl Pipe {
-    /// Over a connection that stands. `patience`: how long it waits, at its end, for whoever reads what it prints; `None`:
-    /// for ever.
-    pub fn new(
-        mut link: Link,
-        mut session: Session,
-        look: Look,
-        patience: Option<Duration>,
-    ) -> Pipe {
+    /// Over a connection that stands.
+    pub fn new(mut link: Link, mut session: Session, look: Look) -> Pipe {
         link.outgoing.push_first(&session.connected());
         Pipe {
             link,
@@ -49,7 +39,6 @@ impl Pipe {
             look,
             unprinted: Vec::new(),
             is_finished: false,
-            patience,
         }
     }
 
@@ -124,17 +113,9 @@ impl Pipe {
         Ok(())
     }
 
-    /// Waits until something can be printed, or nobody has any patience left.
-    fn may_print(&self) -> bool {
-        let due = self.patience.map(|patience| Instant::now() + patience);
-        let output = io::stdout();
-        let ready = poll([Some((output.as_fd(), PollFlags::OUT))], due);
-        ready.is_ok_and(|[ready]| !ready.is_empty())
-    }
-
     /// The connection is over: prints what is left of it, and judges.
     fn end(mut self, error: &io::Error) -> Ended {
-        while !self.unprinted.is_empty() && self.may_print() {
+        while !self.unprinted.is_empty() {
             match self.print() {
                 Err(ended @ Ended::Unprinted(_)) => return ended,
                 Err(_) => break,
@@ -155,7 +136,7 @@ fn print_line(session: &mut Session, look: Look, line: &Line<'_>, out: &mut Vec<
     let text = match line {
         Line::Whole(line) => paint::safe(line),
         Line::TooLong => {
-            format!("! a line of more than {LINE_BYTES_MAX} bytes came and is not shown")
+            format!("-- a line of more than {LINE_BYTES_MAX} bytes came and is not shown")
         }
     };
     session.hear(&text);

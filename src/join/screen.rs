@@ -265,10 +265,12 @@ impl Screen {
         self.out.push(b'\x07');
     }
 
-    /// Somebody else has written to the terminal meanwhile: nothing is known but that the cursor stands at the start of a
-    /// fresh row.
+    /// Somebody else may have written to the terminal meanwhile: nothing is known but that the cursor stands in a fresh row,
+    /// or where it was in the typed line's.
     pub fn forget(&mut self) {
-        self.area = None;
+        if self.area.take().is_some() {
+            self.out.extend_from_slice(b"\r\x1b[K");
+        }
         self.settling = None;
         self.out.append(&mut self.held);
     }

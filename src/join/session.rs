@@ -3,14 +3,16 @@
 
 use super::tag::{Tag, is_name};
 use crate::hub::LOBBY;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// So many names are remembered for completion.
 pub const NAMES_MAX: usize = 4096;
-/// The first pause before a lost connection is tried again, and the longest; each is twice the one before.
+/// The first pause before a lost connection is tried again, and the longest; each is twice the one before, until a
+/// connection has stood for so long: a server that lets one in only to end it is not called without end.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const PAUSE_LONGEST: Duration = Duration::from_secs(30);
+const STEADY: Duration = Duration::from_secs(30);
 /// After a lost connection the server may not know yet that the name's former bearer is gone: so often, and with such a
 /// pause, the name is asked for again.
 const NAME_TRIES_MAX: u32 = 12;
@@ -23,6 +25,15 @@ pub enum Reply {
     Send(&'static str),
     /// The name that is to be taken again is still in use: [`Session::name_request`] is to be sent after this pause.
     NameLater(Duration),
+    /// The room that was to be taken again is refused: lines that wait were not meant for another.
+    RoomRefused,
+}
+
+/// What was asked for and is not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Name,
+    Room,
 }
 
 /// Who is there is asked for, since those who are silent are never heard of.
@@ -42,7 +53,9 @@ pub struct Session {
     names: BTreeSet<String>,
     /// The server has said goodbye: its end is no loss.
     is_over: bool,
-    /// Connections that were lost, or did not come about, since the server last had anything to say but a refusal.
+    /// What was asked for when this connection was made, in order; at most one of each.
+    asked: VecDeque<Asked>,
+    /// Connections that were lost, or did not come about, since the last one that was steady.
     losses: u32,
     /// How often a name may still be asked for again.
     name_tries: u32,
@@ -84,7 +97,16 @@ impl Session {
     pub fn connected(&mut self) -> Vec<String> {
         let name = self.name_request();
         let room = self.room_to_join().map(|room| format!("/join {room}"));
+        self.asked.clear();
+        self.asked.extend(name.as_ref().map(|_| Asked::Name));
+        self.asked.extend(room.as_ref().map(|_| Asked::Room));
         name.into_iter().chain(room).collect()
+    }
+
+    /// Whether all other lines are to wait until it is known who says them, and where. Only a server that has greeted
+    /// before will tell.
+    pub fn is_unsettled(&self) -> bool {
+        self.name.is_some() && !self.asked.is_empty()
     }
 
     /// The room that is not where the server puts newcomers anyway.
@@ -92,12 +114,16 @@ impl Session {
         self.room.as_deref().filter(|room| *room != LOBBY)
     }
 
-    /// The connection is lost, or did not come about: how long to wait before the next is tried. `random` in `0.0..1.0`
-    /// spreads those who lost it at the same time.
-    pub fn lost(&mut self, random: f64) -> Duration {
+    /// The connection is lost after so long, or did not come about: how long to wait before the next is tried. `random` in
+    /// `0.0..1.0` spreads those who lost it at the same time.
+    pub fn lost(&mut self, stood: Duration, random: f64) -> Duration {
+        if stood >= STEADY {
+            self.losses = 0;
+        }
         let doubled = PAUSE_FIRST * 2_u32.pow(self.losses.min(16));
         self.losses += 1;
         self.is_greeted = false;
+        self.asked.clear();
         self.names.clear();
         self.name_tries = NAME_TRIES_MAX;
         doubled.min(PAUSE_LONGEST).mul_f64(0.5 + random)
@@ -112,21 +138,29 @@ impl Session {
 
     /// Takes note of a line of the server's.
     pub fn hear(&mut self, line: &str) -> Option<Reply> {
-        let tag = Tag::of(line);
-        if let Tag::Refusal(text) = tag {
-            return self.refused(text);
-        }
-        self.losses = 0;
-        match tag {
+        match Tag::of(line) {
             Tag::Notice(text) => return self.notice(text),
+            Tag::Refusal(text) => return self.refused(text),
             Tag::Said(name, _) => self.note(name),
-            Tag::Received(..) | Tag::Confirmed(..) | Tag::Refusal(_) | Tag::None(_) => {}
+            Tag::Received(..) | Tag::Confirmed(..) | Tag::None(_) => {}
         }
         None
     }
 
+    /// Takes note of an answer; whether it is one to what was asked for when this connection was made.
+    fn answered(&mut self, asked: Asked) -> bool {
+        self.asked.pop_front_if(|first| *first == asked).is_some()
+    }
+
     fn refused(&mut self, text: &str) -> Option<Reply> {
+        if text.starts_with("room not changed: ") {
+            return self.answered(Asked::Room).then(|| {
+                self.room = None;
+                Reply::RoomRefused
+            });
+        }
         let name = text.strip_prefix("name not changed: ")?;
+        self.answered(Asked::Name);
         let name = name
             .strip_suffix(" is in use")
             .or_else(|| name.strip_suffix(" looks like a name in use"))?;
@@ -140,11 +174,13 @@ impl Session {
     fn notice(&mut self, text: &str) -> Option<Reply> {
         if let Some(rest) = text.strip_prefix("you are now ") {
             if is_name(rest) {
+                self.answered(Asked::Name);
                 self.name = Some(rest.to_string());
                 self.chosen = Some(rest.to_string());
             }
         } else if let Some(rest) = text.strip_prefix("you are in ") {
             let room = rest.split(' ').next().filter(|room| is_name(room))?;
+            self.answered(Asked::Room);
             self.room = Some(room.to_string());
             self.names.clear();
             return Some(WHO);
@@ -199,13 +235,13 @@ mod tests {
     fn the_name_and_the_room_are_taken_again() {
         let mut session = greeted();
         assert_eq!(session.name(), Some("guest1"));
-        session.lost(0.0);
+        session.lost(STEADY, 0.0);
         assert_eq!(session.connected(), [""; 0], "a guest's name is nobody's");
         session.hear("* you are guest2 in lobby (1 here); /help lists commands");
         session.hear("* you are now kim");
         assert_eq!(session.hear("* you are in garden (2 here)"), Some(WHO));
         for _ in 0..2 {
-            session.lost(0.0);
+            session.lost(STEADY, 0.0);
             assert!(!session.is_greeted());
             assert_eq!(
                 session.name(),
@@ -218,7 +254,7 @@ mod tests {
             session.hear("* you are now kim");
         }
         session.hear("* you are in lobby (2 here)");
-        session.lost(0.0);
+        session.lost(STEADY, 0.0);
         assert_eq!(session.connected(), ["/nick kim"]);
     }
 
@@ -232,7 +268,7 @@ mod tests {
             None,
             "it is somebody else's, who came before"
         );
-        session.lost(0.0);
+        session.lost(STEADY, 0.0);
         session.hear("* you are guest2 in lobby (2 here); /help lists commands");
         assert_eq!(session.hear("! name not changed: lee is in use"), None);
         for _ in 0..NAME_TRIES_MAX {
@@ -287,19 +323,51 @@ mod tests {
         }
         assert_eq!(session.name(), Some("guest1"));
         assert_eq!(session.names().count(), 0);
-        session.lost(0.0);
+        session.lost(STEADY, 0.0);
         assert_eq!(session.connected(), [""; 0]);
     }
 
     #[test]
-    fn pauses_grow_and_differ_until_the_server_speaks() {
+    fn pauses_grow_and_differ_until_a_connection_is_steady() {
         let mut session = greeted();
-        let pauses: Vec<f64> = (0..9).map(|_| session.lost(0.5).as_secs_f64()).collect();
+        let mut lost = |seconds, random| {
+            session.hear("* you are guest1 in lobby (1 here); /help lists commands");
+            let pause = session.lost(Duration::from_secs(seconds), random);
+            pause.as_secs_f64()
+        };
+        let pauses: Vec<f64> = (0..9).map(|_| lost(0, 0.5)).collect();
         assert_eq!(pauses, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]);
-        session.hear("! server is full: 960 connections; try again later");
-        assert_eq!(session.lost(0.0), Duration::from_secs(15));
-        session.hear("kim: x");
-        assert_eq!(session.lost(0.0), Duration::from_millis(250));
+        assert_eq!(lost(29, 0.0), 15.0);
+        assert_eq!(lost(30, 0.0), 0.25);
+    }
+
+    #[test]
+    fn lines_wait_until_the_name_and_the_room_are_answered() {
+        let greeting = "* you are guest2 in lobby (2 here); /help lists commands";
+        let mut session = Session::new(Some("kim".into()), Some("garden".into()));
+        session.connected();
+        assert!(!session.is_unsettled(), "it may be no server of this kind");
+        session.hear(greeting);
+        assert!(session.is_unsettled());
+        session.hear("* you are in garden (1 here)");
+        assert!(session.is_unsettled(), "the name comes first");
+        session.hear("* you are now kim");
+        session.hear("* you are in garden (1 here)");
+        assert!(!session.is_unsettled());
+
+        session.lost(STEADY, 0.0);
+        assert!(!session.is_unsettled(), "nothing is asked for yet");
+        session.connected();
+        session.hear(greeting);
+        let name = session.hear("! name not changed: kim is in use");
+        assert_eq!(name, Some(Reply::NameLater(NAME_PAUSE)));
+        assert!(session.is_unsettled());
+        let room = session.hear("! room not changed: there are 3 rooms already");
+        assert_eq!(room, Some(Reply::RoomRefused));
+        assert!(!session.is_unsettled());
+        let again = session.hear("! room not changed: you are in lobby already");
+        assert_eq!(again, None, "that was the person's own wish");
+        assert_eq!(session.connected(), ["/nick kim"]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn open(path: &Path) -> io::Result<File> {
 fn rewrite(path: &Path, history: &History) -> io::Result<()> {
     let new = path.with_extension(format!("{}", std::process::id()));
     let mut options = OpenOptions::new();
-    options.append(true).create_new(true).mode(0o600);
+    options.write(true).truncate(true).create(true).mode(0o600);
     let mut file = options.open(&new)?;
     let done = file
         .write_all(history.text().as_bytes())

@@ -1,7 +1,7 @@
 //! Who a line of the server's is from, by the tag that each begins with. Knows nobody, and no colour.
 
 /// So long are the longest names that are taken for such: on a server of another kind a line may begin with anything.
-const NAME_BYTES_MAX: usize = 128;
+pub const NAME_BYTES_MAX: usize = 128;
 
 /// A line without what tells who it is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

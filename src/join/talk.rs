@@ -83,16 +83,16 @@ impl Talk {
         reply
     }
 
-    /// Tells what has happened.
+    /// Tells what has happened here. No line of a server of this kind begins so.
     pub fn notice(&mut self, text: &str) {
-        let line = paint::line(self.look.colors, &format!("* {text}"), None);
-        self.print(&line.text);
+        let line = paint::dim(self.look.colors, &format!("-- {text}"));
+        self.print(&line);
     }
 
-    /// Tells what has failed.
+    /// Tells what has failed here.
     pub fn refuse(&mut self, text: &str) {
-        let line = paint::line(self.look.colors, &format!("! {text}"), None);
-        self.print(&line.text);
+        let line = paint::error(self.look.colors, &format!("-- {text}"));
+        self.print(&line);
     }
 
     /// Shows a line of the log.
@@ -323,7 +323,7 @@ mod tests {
     fn what_does_not_fit_is_told_once() {
         let mut talk = talk(PLAIN);
         keys(&mut talk, &"x".repeat(EDIT_BYTES_MAX + 9));
-        assert_eq!(written(&mut talk).matches("! the line is full").count(), 1);
+        assert_eq!(written(&mut talk).matches("-- the line is full").count(), 1);
         let [Wish::Say(line)] = &keys(&mut talk, "\n")[..] else {
             panic!("nothing was said")
         };

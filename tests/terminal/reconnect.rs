@@ -9,17 +9,17 @@ use crate::rig::{Rig, Setup, serve};
 
 /// Waits for what the program says of its connection.
 fn until_lost(rig: &mut Rig) {
-    rig.until("! … connection lost …", |rig| {
+    rig.until("-- connection lost …", |rig| {
         let above = rig.picture().above();
-        let told = |line: &String| line.starts_with("! ") && line.contains("connection lost");
+        let told = |line: &String| line.starts_with("-- connection lost");
         above.iter().any(told)
     });
 }
 
 fn until_back(rig: &mut Rig) {
-    rig.until("* … connected again …", |rig| {
+    rig.until("-- connected again", |rig| {
         let above = rig.picture().above();
-        let told = |line: &String| line.starts_with("* ") && line.contains("connected again");
+        let told = |line: &String| line == "-- connected again";
         above.iter().any(told)
     });
 }
@@ -116,4 +116,23 @@ fn ctrl_c_and_quit_leave_without_a_connection() {
         assert!(rig.until_ended().success());
         assert!(rig.is_cooked() && !rig.terminal().brackets_pastes());
     }
+}
+
+#[test]
+fn what_was_meant_for_a_room_is_said_in_no_other() {
+    let server = serve(&["--listen", &place()]);
+    let addr = server.addr().to_string();
+    let setup = Setup::at(&addr).flags(&["--nick", "kim", "--room", "garden"]);
+    let mut rig = setup.start(breaking(60, 24));
+    rig.until_shown("* you are in garden");
+    drop(server);
+    until_lost(&mut rig);
+    rig.keys("between us\rand this\r");
+    rig.until_shown("kim: and this");
+    let server = serve(&["--listen", &addr, "--max-rooms", "1"]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    rig.until_shown("-- not sent, since they were for another room: 2 of your lines");
+    rig.keys("hello lobby\r");
+    rig.until_shown("kim: hello lobby");
+    ann.expect("kim: hello lobby");
 }
