@@ -4,20 +4,19 @@
 use super::Ended;
 use super::keys::{Key, Keys};
 use super::link::{self, LINE_BYTES_MAX, Link, News};
+use super::log::Log;
 use super::poll::poll;
 use super::session::Reply;
+use super::signals::Signals;
 use super::store::Store;
-use super::talk::{Talk, Wish};
+use super::talk::{Talk, Wish, is_quit};
 use super::tty::Tty;
-use crate::hub::{Frame, Line};
+use crate::hub::Line;
 use rustix::event::PollFlags;
 use rustix::process::{Signal, getpid, kill_process};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
-use signal_hook::iterator::backend::SignalDelivery;
-use signal_hook::iterator::exfiltrator::SignalOnly;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// A window that has not changed for so long is still. tmux tells a program of a change up to 250 ms late.
@@ -43,7 +42,7 @@ pub enum Role {
     /// The server's console, with the other end of its log if that goes to the terminal. Signals are the server's.
     Console {
         /// The log's other end.
-        log: Option<UnixStream>,
+        log: Option<Log>,
     },
 }
 
@@ -54,13 +53,11 @@ pub struct Drive {
     talk: Talk,
     link: Link,
     role: Role,
-    signals: SignalDelivery<UnixStream, SignalOnly>,
+    signals: Signals,
     store: Option<Store>,
     keys: Keys,
     /// When keys mean something else if nothing follows.
     idle_at: Option<Instant>,
-    /// The log's unfinished line.
-    log_frame: Frame,
     /// The window settles: when to ask where the cursor is, or (`true`) when the answer is not awaited any longer.
     settle_at: Option<(Instant, bool)>,
     /// When the connection was made, or called for the last time.
@@ -89,18 +86,15 @@ impl Drive {
             Role::Client { .. } => &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
             Role::Console { .. } => &[SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
         };
-        let (read, write) = UnixStream::pair()?;
-        let signals = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
         Ok(Drive {
             tty,
             talk,
             link,
             role,
-            signals,
+            signals: Signals::new(signals)?,
             store,
             keys: Keys::default(),
             idle_at: None,
-            log_frame: Frame::default(),
             settle_at: None,
             connected_at: Instant::now(),
             name_at: None,
@@ -121,7 +115,9 @@ impl Drive {
                 Err(_) => break Ended::Signal(SIGHUP),
             }
         };
-        if let Some(rest) = self.log_frame.take_partial() {
+        if let Role::Console { log: Some(log) } = &mut self.role
+            && let Some(rest) = log.take_partial()
+        {
             self.talk.log(rest);
         }
         if let Some(typed) = self.talk.leave() {
@@ -230,7 +226,7 @@ impl Drive {
         poll(
             [
                 Some((self.tty.as_fd(), tty)),
-                Some((self.signals.get_read().as_fd(), PollFlags::IN)),
+                Some((self.signals.as_fd(), PollFlags::IN)),
                 self.link.wants(may_show),
                 log,
             ],
@@ -268,21 +264,9 @@ impl Drive {
     }
 
     fn read_log(&mut self) {
-        let Role::Console { log } = &mut self.role else {
-            return;
-        };
-        let mut bytes = [0; 4096];
-        match log.as_mut().map(|log| log.read(&mut bytes)) {
-            Some(Ok(n @ 1..)) => {
-                let mut input = &bytes[..n];
-                while let Some(line) = self.log_frame.next(&mut input, LINE_BYTES_MAX) {
-                    if let Line::Whole(line) = line {
-                        self.talk.log(line);
-                    }
-                }
-            }
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-            _ => *log = None,
+        let talk = &mut self.talk;
+        if let Role::Console { log } = &mut self.role {
+            log.take_if(|log| !log.read(|line| talk.log(line)));
         }
     }
 
@@ -410,9 +394,4 @@ impl Drive {
                 .refuse(&format!("what you type is not kept any more: {error}"));
         }
     }
-}
-
-fn is_quit(line: &str) -> bool {
-    let word = line.split(char::is_whitespace).next();
-    word.is_some_and(|word| word.eq_ignore_ascii_case("/quit"))
 }

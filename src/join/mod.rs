@@ -8,7 +8,8 @@
 //! what the client does with a key and with a line.
 //!
 //! Then what touches the world: `tty` is the terminal, `link` the connection with its `outgoing` lines, `store` the file of
-//! lines typed before. `drive` is the loop over them, which waits in `poll`; `pipe` is another, for when nobody edits.
+//! lines typed before, `log` the server's log where its console shows it, `signals` what they say. `drive` is the loop over
+//! them, which waits in `poll`; `pipe` is another, for when nobody edits.
 
 pub mod cells;
 pub mod complete;
@@ -20,12 +21,14 @@ pub mod fuzz;
 pub mod history;
 pub mod keys;
 mod link;
+mod log;
 mod outgoing;
 pub mod paint;
 mod pipe;
 mod poll;
 pub mod screen;
 pub mod session;
+mod signals;
 mod store;
 pub mod tag;
 pub mod talk;
@@ -35,6 +38,7 @@ use crate::address::Address;
 use drive::{Drive, Role};
 use history::History;
 use link::{Link, Places};
+use log::Log;
 use paint::Colors;
 use pipe::Pipe;
 use screen::Screen;
@@ -107,9 +111,9 @@ pub fn run(plan: &Plan) -> Result<Ended, String> {
 /// # Errors
 /// The terminal cannot be used.
 pub fn console(socket: UnixStream, log: Option<UnixStream>, show: Show) -> Result<Ended, String> {
-    let prepared = log.iter().try_for_each(|log| log.set_nonblocking(true));
-    let link = prepared.and_then(|()| Link::new(socket.into(), None));
-    let link = link.map_err(|error| format!("the console cannot be used: {error}"))?;
+    let log = log.map(Log::new).transpose();
+    let prepared = log.and_then(|log| Ok((Link::new(socket.into(), None)?, log)));
+    let (link, log) = prepared.map_err(|error| format!("the console cannot be used: {error}"))?;
     talk(link, Session::default(), show, Role::Console { log })
 }
 

@@ -34,6 +34,12 @@ pub enum Wish {
     Suspend,
 }
 
+/// Whether a line is the command that ends the conversation.
+pub fn is_quit(line: &str) -> bool {
+    let word = line.split(char::is_whitespace).next();
+    word.is_some_and(|word| word.eq_ignore_ascii_case("/quit"))
+}
+
 /// The person's side of the client.
 #[derive(Debug)]
 pub struct Talk {
