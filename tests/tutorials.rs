@@ -46,6 +46,16 @@ fn a_one_shot_exchange() {
     client.end_input();
     assert!(client.wait_exit().success());
     console.find_line("* left: guest1 (1 here)");
+
+    let mut echo = join(addr, &[]);
+    echo.type_line("I am a client, too");
+    echo.end_input();
+    console.find_line("guest2: I am a client, too");
+    assert!(echo.wait_exit().success());
+    assert_eq!(
+        echo.rest(),
+        ["* you are guest2 in lobby (2 here); /help lists commands"]
+    );
     end(console);
 }
 
