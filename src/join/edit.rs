@@ -268,7 +268,14 @@ mod tests {
         line.end();
         line.word_left();
         line.cut_to_end();
+        line.cut_to_end();
         assert_eq!(line.text(), " ");
+        assert_eq!(line.paste_cut(), Insert::Done);
+        assert_eq!(
+            line.text(),
+            " two  ",
+            "where there is nothing to cut, nothing is forgotten"
+        );
     }
 
     #[test]

@@ -353,6 +353,41 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_what_terminals_send_for_them() {
+        for (bytes, key) in [
+            ("\x1b[A", Key::Up),
+            ("\x1bOB", Key::Down),
+            ("\x1b[C", Key::Right),
+            ("\x1b[1;2C", Key::Right),
+            ("\x1b[1;3C", Key::WordRight),
+            ("\x1b[1;5C", Key::WordRight),
+            ("\x1b[D", Key::Left),
+            ("\x1b[1;2D", Key::Left),
+            ("\x1b[1;5D", Key::WordLeft),
+            ("\x1b[H", Key::Home),
+            ("\x1b[1~", Key::Home),
+            ("\x1bOF", Key::End),
+            ("\x1b[8~", Key::End),
+            ("\x1b[3~", Key::Delete),
+            ("\x1b[Z", Key::BackTab),
+            ("\x1b[7;9R", Key::CursorAt(7, 9)),
+            ("\x1b[>84;0;0c", Key::Terminal(84, 0)),
+            ("\x1bb", Key::Alt('b')),
+            ("\x1b\x1bf", Key::Alt('f')),
+            ("\x1b\x7f", Key::Ctrl(b'w')),
+            ("\x01", Key::Ctrl(b'a')),
+            ("\x1f", Key::Ctrl(b'_')),
+            ("\x08", Key::Backspace),
+            ("\t", Key::Tab),
+        ] {
+            assert_eq!(keys(bytes.as_bytes()), [key], "{bytes:?}");
+        }
+        for nothing in ["\x1b[?1;2c", "\x1b[1;2c", "\x1b[>1A", "\x1b[5~", "\x1b[I"] {
+            assert_eq!(keys(nothing.as_bytes()), [], "{nothing:?}");
+        }
+    }
+
+    #[test]
     fn a_line_ends_once_however_it_ends() {
         assert_eq!(text(b"a\rb\nc\r\nd\r\re\n\nf"), "a\nb\nc\nd\n\ne\n\nf");
         assert_eq!(text(b"\x1b[200~a\rb\nc\r\nd\x1b[201~"), "a\nb\nc\nd");
