@@ -141,6 +141,8 @@ mod tests {
             for line in ["one", "two", "three"] {
                 outgoing.push(line);
             }
+            outgoing.push_bytes(b"end");
+            assert_eq!((outgoing.lines(), outgoing.bytes()), (3, 17));
             let [mut before, mut after] = [cut, usize::MAX].map(|most| Taker(most, Vec::new()));
             for taker in [&mut before, &mut after] {
                 outgoing.push_first(&first);
@@ -152,7 +154,7 @@ mod tests {
             let whole = before.1[..whole.map_or(0, |at| at + 1)].to_vec();
             let whole = whole.strip_prefix(b"/nick kim\n").unwrap_or_default();
             let all = [whole, after.1.strip_prefix(b"/nick kim\n").unwrap()].concat();
-            assert_eq!(all, b"one\ntwo\nthree\n", "cut at {cut}");
+            assert_eq!(all, b"one\ntwo\nthree\nend", "cut at {cut}");
         }
     }
 

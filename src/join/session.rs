@@ -228,6 +228,7 @@ mod tests {
         assert_eq!(session.connected(), [""; 0]);
         let reply = session.hear("* you are guest1 in lobby (1 here); /help lists commands");
         assert_eq!(reply, Some(Reply::Send("/who")));
+        assert!(session.is_greeted());
         session
     }
 
