@@ -1,5 +1,7 @@
 //! The terminal: opened anew, raw while it is held, restored whatever happens. The only file that changes a terminal.
 
+use super::poll::poll;
+use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::termios::{
     OptionalActions, Termios, tcgetattr, tcgetsid, tcgetwinsize, tcsetattr, ttyname,
@@ -142,7 +144,9 @@ fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match unless_blocked(file.write(bytes))? {
             Some(n) => bytes = &bytes[n..],
-            None if Instant::now() < end => std::thread::sleep(Duration::from_millis(2)),
+            None if Instant::now() < end => {
+                poll([Some((file.as_fd(), PollFlags::OUT))], Some(end))?;
+            }
             None => return Err(io::ErrorKind::TimedOut.into()),
         }
     }

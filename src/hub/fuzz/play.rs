@@ -62,11 +62,8 @@ impl Play {
 
     /// The peers that are connected.
     pub fn present(&self) -> Vec<usize> {
-        let peers = self.peers.iter().enumerate();
-        peers
-            .filter(|(_, peer)| peer.id.is_some())
-            .map(|(number, _)| number)
-            .collect()
+        let present = |number: &usize| self.peers[*number].id.is_some();
+        (0..self.peers.len()).filter(present).collect()
     }
 
     pub fn connect(&mut self, wire: Wire, witness: bool) {
