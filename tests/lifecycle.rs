@@ -3,15 +3,15 @@
 mod common;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Client, DEADLINE, Failure, Launch, Next, Scratch, Server, until};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What is owed to a reader who does not read: enough to fill its socket, not enough to be skipped.
 fn owe(server: &Server, talker: &Client, healthy: &mut Client) -> (Client, u64) {
@@ -304,4 +304,42 @@ fn standard_input_and_output_may_be_closed() {
     client.say("/rooms");
     assert!(matches!(client.next(DEADLINE), Next::Line(_)));
     drop(server);
+}
+
+#[test]
+fn a_console_whose_output_nobody_reads_keeps_no_server_from_its_end() {
+    let (output, writer) = pipe().expect("a pipe");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
+        .args([
+            "serve",
+            "--console",
+            "--listen",
+            "127.0.0.1:0",
+            "--drain",
+            "1",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut first = String::new();
+    let mut output = BufReader::with_capacity(64, output);
+    output.read_line(&mut first).expect("a line");
+    let addr = first.trim_end().strip_prefix("listening on ");
+    let addr = addr.and_then(|addr| addr.parse().ok()).expect("an address");
+    let mut ann = Client::connect_named(addr, "ann");
+    // More than the pipe, the console and what is between it and the server take together.
+    for _ in 0..5000 {
+        ann.say(&"x".repeat(500));
+    }
+    ann.say("/nick bob");
+    ann.expect("* you are now bob");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("a signal");
+    let mut status = None;
+    until("its end", || {
+        status = child.try_wait().expect("wait");
+        status.is_some()
+    });
+    assert!(status.is_some_and(|status| status.success()));
 }

@@ -1,5 +1,5 @@
 //! The one loop of the client on a terminal: waits for the keyboard, the server, the signals and the clock, and gives each
-//! to whom it belongs. The only place that waits.
+//! to whom it belongs. What is done with a key or a line is decided elsewhere.
 
 use super::Ended;
 use super::keys::{Key, Keys};

@@ -29,8 +29,6 @@ pub enum Key {
     Alt(char),
     /// Tab.
     Tab,
-    /// Shift and Tab.
-    BackTab,
     /// Backspace.
     Backspace,
     /// Delete (forwards).
@@ -304,7 +302,6 @@ fn sequence(bytes: &[u8]) -> Option<Key> {
         (b'H', _) | (b'~', Some(1 | 7)) => Key::Home,
         (b'F', _) | (b'~', Some(4 | 8)) => Key::End,
         (b'~', Some(3)) => Key::Delete,
-        (b'Z', _) => Key::BackTab,
         (b'R', Some(row)) => Key::CursorAt(row, second?),
         _ => return None,
     })
@@ -369,7 +366,6 @@ mod tests {
             ("\x1bOF", Key::End),
             ("\x1b[8~", Key::End),
             ("\x1b[3~", Key::Delete),
-            ("\x1b[Z", Key::BackTab),
             ("\x1b[7;9R", Key::CursorAt(7, 9)),
             ("\x1b[>84;0;0c", Key::Terminal(84, 0)),
             ("\x1bb", Key::Alt('b')),
@@ -382,7 +378,14 @@ mod tests {
         ] {
             assert_eq!(keys(bytes.as_bytes()), [key], "{bytes:?}");
         }
-        for nothing in ["\x1b[?1;2c", "\x1b[1;2c", "\x1b[>1A", "\x1b[5~", "\x1b[I"] {
+        for nothing in [
+            "\x1b[Z",
+            "\x1b[?1;2c",
+            "\x1b[1;2c",
+            "\x1b[>1A",
+            "\x1b[5~",
+            "\x1b[I",
+        ] {
             assert_eq!(keys(nothing.as_bytes()), [], "{nothing:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! Lines on their way to the server, kept until they are written whole: a connection that is lost takes none of those
 //! along that were not handed to the system. Writes them, and knows nothing of connections.
 
-use memchr::{memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 use std::io::{self, Write};
 
 /// Lines that wait.
@@ -88,10 +88,16 @@ impl Outgoing {
         (self.written, self.first) = (0, 0);
     }
 
-    /// Throws away all lines but those for this connection only; how many.
+    /// Throws away all lines but those for this connection only, and one that is written in part; how many.
     pub fn discard(&mut self) -> usize {
-        let lines = memchr_iter(b'\n', &self.bytes[self.first..]).count();
-        self.bytes.truncate(self.first);
+        let begun = match self.written {
+            0 => 0,
+            written => memchr(b'\n', &self.bytes[written..])
+                .map_or(self.bytes.len(), |end| written + end + 1),
+        };
+        let kept = self.first.max(begun);
+        let lines = memchr_iter(b'\n', &self.bytes[kept..]).count();
+        self.bytes.truncate(kept);
         lines
     }
 
@@ -180,5 +186,23 @@ mod tests {
         outgoing.hold(false);
         outgoing.write_to(&mut taker).unwrap();
         assert_eq!(taker.1, b"/join garden\none\ntwo\n");
+    }
+
+    #[test]
+    fn a_line_that_is_written_in_part_is_not_thrown_away() {
+        for written in 0..4 {
+            let mut outgoing = Outgoing::default();
+            outgoing.push("one");
+            outgoing.push("two");
+            let mut taker = Taker(written, Vec::new());
+            outgoing.write_to(&mut taker).unwrap();
+            outgoing.hold(true);
+            assert_eq!(outgoing.discard(), if written == 0 { 2 } else { 1 });
+            outgoing.hold(false);
+            taker.0 = 99;
+            outgoing.write_to(&mut taker).unwrap();
+            let whole: &[u8] = if written == 0 { b"" } else { b"one\n" };
+            assert_eq!(taker.1, whole);
+        }
     }
 }

@@ -76,11 +76,11 @@ pub fn line(colors: Colors, line: &str, own: Option<&str>) -> Shown {
         }
         Tag::Notice(said) if is_action(said) => mentions(DIM, line, &mut text),
         Tag::Notice(_) => {
-            push_colored(colors, DIM, line, &mut text);
+            text = dim(colors, line);
             false
         }
         Tag::Refusal(_) => {
-            push_colored(colors, ERROR, line, &mut text);
+            text = error(colors, line);
             false
         }
         Tag::None(said) => mentions("", said, &mut text),
@@ -90,15 +90,12 @@ pub fn line(colors: Colors, line: &str, own: Option<&str>) -> Shown {
 
 /// Shows a line that the client itself sends, as the others will see it; the server does not send it back.
 pub fn own_line(colors: Colors, typed: &str, own: Option<&str>) -> String {
-    let mut text = String::with_capacity(typed.len() + 32);
     let said = match typed.strip_prefix('/') {
         Some(said) if said.starts_with('/') => said,
-        Some(_) => {
-            push_colored(colors, DIM, typed, &mut text);
-            return text;
-        }
+        Some(_) => return dim(colors, typed),
         None => typed,
     };
+    let mut text = String::with_capacity(said.len() + 32);
     if let Some(own) = own {
         push_name(colors, own, "\x1b[1m", &mut text);
         text.push_str(": ");
@@ -109,16 +106,12 @@ pub fn own_line(colors: Colors, typed: &str, own: Option<&str>) -> String {
 
 /// Shows what is neither said nor a notice of the server's.
 pub fn dim(colors: Colors, line: &str) -> String {
-    let mut text = String::with_capacity(line.len() + 8);
-    push_colored(colors, DIM, line, &mut text);
-    text
+    colored(colors, DIM, line)
 }
 
 /// Shows what has failed.
 pub fn error(colors: Colors, line: &str) -> String {
-    let mut text = String::with_capacity(line.len() + 8);
-    push_colored(colors, ERROR, line, &mut text);
-    text
+    colored(colors, ERROR, line)
 }
 
 /// Whether a notice is what somebody does. The server's own begin with words that nobody can be called.
@@ -126,11 +119,10 @@ fn is_action(notice: &str) -> bool {
     hub::is_persons_name(notice.split(' ').next().unwrap_or_default())
 }
 
-fn push_colored(colors: Colors, sgr: &str, line: &str, text: &mut String) {
-    if colors == Colors::None {
-        text.push_str(line);
-    } else {
-        text.extend([sgr, line, RESET]);
+fn colored(colors: Colors, sgr: &str, line: &str) -> String {
+    match colors {
+        Colors::None => line.to_string(),
+        Colors::Eight | Colors::Palette => [sgr, line, RESET].concat(),
     }
 }
 

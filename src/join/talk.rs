@@ -116,7 +116,7 @@ impl Talk {
         });
     }
 
-    /// What is typed goes where it can be found again, and from the screen.
+    /// Takes what is typed from the screen, and gives it to be kept.
     pub fn leave(&mut self) -> Option<String> {
         self.screen.leave();
         let typed = self.edit.take();
