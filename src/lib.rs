@@ -30,6 +30,7 @@ compile_error!(
 
 pub mod hub;
 pub mod net;
+pub mod protocol;
 
 pub mod address;
 pub mod bench;

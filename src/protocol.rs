@@ -1,0 +1,542 @@
+//! Every line that the server says: how it is written and how it is read back, side by side. The hub writes these
+//! lines; the terminal client and the load generator read them. Knows nobody, and no socket.
+//!
+//! | the server sends | it means |
+//! | --- | --- |
+//! | `kim: text` | kim said text |
+//! | `* kim waves` | kim's `/me waves` |
+//! | `* text` | a [`Notice`]: to the room, or to one client |
+//! | `! text` | a [`Refusal`]: what was sent has changed nothing, and why |
+//! | `kim -> you: text`, `you -> kim: text` | a private line, received or confirmed |
+
+use std::fmt;
+
+/// Longest name, in bytes, that is read as one: a server of another kind may begin its lines with anything.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// What a line of the server's begins with when no person speaks.
+const NOTICE_MARK: &str = "* ";
+const REFUSAL_MARK: &str = "! ";
+/// How the reader of a private line is named, or its sender when the line is confirmed to that sender.
+const YOU: &str = "you";
+
+/// A line, told apart by its first token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// `kim: text`: name and text.
+    Said(&'a str, &'a str),
+    /// `kim -> you: text`: the sender's name and the text.
+    Received(&'a str, &'a str),
+    /// `you -> kim: text`: the receiver's name and the text.
+    Confirmed(&'a str, &'a str),
+    /// `* text`: the text of a [`Notice`], or of an action.
+    Notice(&'a str),
+    /// `! text`: the text of a [`Refusal`].
+    Refusal(&'a str),
+    /// Not a line of this protocol.
+    Other(&'a str),
+}
+
+impl<'a> Line<'a> {
+    /// Reads a line, given without its end.
+    pub fn parse(line: &'a str) -> Line<'a> {
+        if let Some(text) = line.strip_prefix(NOTICE_MARK) {
+            return Line::Notice(text);
+        }
+        if let Some(text) = line.strip_prefix(REFUSAL_MARK) {
+            return Line::Refusal(text);
+        }
+        let Some((who, text)) = line.split_once(": ") else {
+            return Line::Other(line);
+        };
+        match who.split_once(" -> ") {
+            Some((from, YOU)) if is_name(from) => Line::Received(from, text),
+            Some((YOU, to)) if is_name(to) => Line::Confirmed(to, text),
+            None if is_name(who) => Line::Said(who, text),
+            _ => Line::Other(line),
+        }
+    }
+}
+
+/// Whether `text` can be the name of a person or a room. Rules for choosing one are stricter.
+pub fn is_name(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_whitespace)
+}
+
+/// A name or a text as it stands in a line.
+pub trait Append {
+    /// Appends it to a line.
+    fn append_to(&self, out: &mut Vec<u8>);
+}
+
+/// Writes a line that `name` said: `name: text`, or the text alone where nobody has a name.
+pub fn said(out: &mut Vec<u8>, name: Option<&impl Append>, text: &impl Append) {
+    if let Some(name) = name {
+        name.append_to(out);
+        out.extend_from_slice(b": ");
+    }
+    text.append_to(out);
+    out.push(b'\n');
+}
+
+/// Writes what `name` does: `* name text`.
+pub fn action(out: &mut Vec<u8>, name: &impl Append, text: &impl Append) {
+    out.extend_from_slice(NOTICE_MARK.as_bytes());
+    name.append_to(out);
+    out.push(b' ');
+    text.append_to(out);
+    out.push(b'\n');
+}
+
+/// Writes a private line for its receiver: `from -> you: text`.
+pub fn received(out: &mut Vec<u8>, from: &impl Append, text: &impl Append) {
+    from.append_to(out);
+    out.extend_from_slice(b" -> you: ");
+    text.append_to(out);
+    out.push(b'\n');
+}
+
+/// Writes a private line for its sender: `you -> to: text`.
+pub fn confirmed(out: &mut Vec<u8>, to: &impl Append, text: &impl Append) {
+    out.extend_from_slice(b"you -> ");
+    to.append_to(out);
+    out.extend_from_slice(b": ");
+    text.append_to(out);
+    out.push(b'\n');
+}
+
+/// Declares an enum of texts. Each variant has one template, from which it is written ([`fmt::Display`]) and by which it
+/// is read back (`parse`, which tries the variants in order).
+macro_rules! texts {
+    (
+        $(#[$attribute:meta])*
+        pub enum $Name:ident {
+            $(
+                $(#[$doc:meta])*
+                $Variant:ident { $($field:ident: $Type:ty),* } = $template:literal,
+            )*
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "a field is what stands in its place in the template")]
+        pub enum $Name<'a> {
+            $(
+                $(#[$doc])*
+                #[doc = concat!("`", $template, "`")]
+                $Variant { $($field: $Type),* },
+            )*
+            /// Any other text.
+            Other(&'a str),
+        }
+
+        impl fmt::Display for $Name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match *self {
+                    $(Self::$Variant { $($field),* } => {
+                        $(let $field = Field::shown($field);)*
+                        write!(f, $template)
+                    })*
+                    Self::Other(text) => f.write_str(text),
+                }
+            }
+        }
+
+        impl<'a> $Name<'a> {
+            /// Reads a text, given without its mark and its end.
+            pub fn parse(text: &'a str) -> Self {
+                $(
+                    let mut _holes = Holes::new($template, text);
+                    let read = '_read: {
+                        $(let Some($field) = _holes.next().and_then(<$Type>::read) else {
+                            break '_read None;
+                        };)*
+                        _holes.is_whole().then_some(Self::$Variant { $($field),* })
+                    };
+                    if let Some(read) = read {
+                        return read;
+                    }
+                )*
+                Self::Other(text)
+            }
+
+            /// The template of every variant, in order.
+            #[cfg(test)]
+            const TEMPLATES: &'static [&'static str] = &[$($template),*];
+        }
+    };
+}
+
+texts! {
+    /// What the server tells: the text after `* `.
+    pub enum Notice {
+        /// To a newcomer.
+        Greeting { name: &'a str, room: &'a str, here: usize } =
+            "you are {name} in {room} ({here} here); /help lists commands",
+        /// To the client that has changed its name.
+        YouAreNow { name: &'a str } = "you are now {name}",
+        /// To the client that has changed rooms.
+        YouAreIn { room: &'a str, here: usize } = "you are in {room} ({here} here)",
+        /// To the room: one member has come.
+        Joined { name: &'a str, here: usize } = "joined: {name} ({here} here)",
+        /// To the room: one member has gone.
+        Left { name: &'a str, here: usize } = "left: {name} ({here} here)",
+        /// To the room: several members have come.
+        ManyJoined { joined: usize, here: usize } = "{joined} joined ({here} here)",
+        /// To the room: several members have gone.
+        ManyLeft { left: usize, here: usize } = "{left} left ({here} here)",
+        /// To the room: members have come and gone.
+        JoinedAndLeft { joined: usize, left: usize, here: usize } =
+            "{joined} joined, {left} left ({here} here)",
+        /// To the room: a member has another name.
+        Renamed { old: &'a str, new: &'a str } = "renamed: {old} -> {new}",
+        /// The answer to `/who`. The list is names and perhaps `and N more` ([`list`]).
+        Members { room: &'a str, list: &'a str, here: usize } = "here in {room}: {list} ({here})",
+        /// The answer to `/rooms`. The list is `NAME (MEMBERS)` and perhaps `and N more` ([`list`]).
+        Rooms { list: &'a str } = "rooms: {list}",
+        /// To a member that did not read fast enough.
+        Skipped { lines: u64 } = "{lines} lines skipped: you are reading too slowly",
+        /// The answer to `/quit`.
+        Goodbye {} = "you left; goodbye",
+        /// To everybody: the server ends.
+        ShuttingDown {} = "server is shutting down",
+    }
+}
+
+texts! {
+    /// Why something that a client sent, or the client itself, is refused: the text after `! `.
+    pub enum Refusal {
+        /// A line is not UTF-8; bytes are counted from 1.
+        NotUtf8 { byte: usize } = "line not sent: not UTF-8 at byte {byte}",
+        /// A line is longer than `--max-line`.
+        TooLong { bytes_max: usize } = "line not sent: longer than {bytes_max} bytes",
+        /// A private line to a name that nobody has.
+        NobodyCalled { name: &'a str } = "line not sent: nobody is called {name}",
+        /// A private line to its own sender.
+        ToYourself { name: &'a str } = "line not sent: you are {name}",
+        /// A private line to somebody whose private lines wait unread.
+        NotReading { name: &'a str } = "line not sent: {name} is not reading",
+        /// `/who` of a room that does not exist.
+        NoSuchRoom { room: &'a str } = "there is no room called {room}",
+        /// `/nick` with a name that another has.
+        NameInUse { name: &'a str } = "name not changed: {name} is in use",
+        /// `/nick` with a name that can be mistaken for another's.
+        NameLooksUsed { name: &'a str } = "name not changed: {name} looks like a name in use",
+        /// `/nick` with the client's own name.
+        NameIsYours { name: &'a str } = "name not changed: you are {name} already",
+        /// `/nick` at the server's console.
+        NameOfConsole { name: &'a str } = "name not changed: the host stays {name}",
+        /// `/nick` with a name that nobody may have.
+        NameInvalid { why: &'a str } = "name not changed: {why}",
+        /// `/join` of a new room when there are `--max-rooms`.
+        RoomsFull { rooms_max: usize } = "room not changed: there are {rooms_max} rooms already: join one of them",
+        /// `/join` of the room where the client is.
+        RoomIsYours { room: &'a str } = "room not changed: you are in {room} already",
+        /// `/join` with a name that no room may have.
+        RoomInvalid { why: &'a str } = "room not changed: {why}",
+        /// A command without an argument that it needs.
+        Usage { usage: &'a str } = "usage: {usage}",
+        /// A word that is no command, and how it would be said as text.
+        UnknownCommand { word: &'a str, as_text: &'a str } =
+            "unknown command {word}: /help lists commands, {as_text} says it as text",
+        /// The first line is another protocol's.
+        WrongProtocol { protocol: &'a str } = "this port speaks lines of text, not {protocol}",
+        /// Closed after `--idle-timeout`.
+        Idle { seconds: u64 } = "closed: nothing received for {seconds} s",
+        /// Closed under `--slow close` or `--slow wait`.
+        TooSlow {} = "closed: you are reading too slowly",
+        /// A newcomer when there are `--max-clients`.
+        ServerFull { clients_max: usize } = "server is full: {clients_max} connections; try again later",
+        /// A newcomer when there are `--max-per-ip` from its address.
+        AddressFull { clients_max: usize } =
+            "server is full: {clients_max} connections from your address; close one first",
+        /// A newcomer while the server ends.
+        ShuttingDown {} = "server is shutting down",
+    }
+}
+
+impl Notice<'_> {
+    /// Writes the line.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("{NOTICE_MARK}{self}\n").as_bytes());
+    }
+
+    /// How many are in the room, where the notice says so.
+    pub fn here(&self) -> Option<usize> {
+        match *self {
+            Self::Greeting { here, .. }
+            | Self::YouAreIn { here, .. }
+            | Self::Joined { here, .. }
+            | Self::Left { here, .. }
+            | Self::ManyJoined { here, .. }
+            | Self::ManyLeft { here, .. }
+            | Self::JoinedAndLeft { here, .. }
+            | Self::Members { here, .. } => Some(here),
+            _ => None,
+        }
+    }
+}
+
+impl Refusal<'_> {
+    /// Writes the line.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("{REFUSAL_MARK}{self}\n").as_bytes());
+    }
+}
+
+/// Writes a list of which `total` entries exist: those that are shown, and how many more there are.
+pub fn list(entries: &[String], total: usize) -> String {
+    let mut list = entries.join(", ");
+    if total > entries.len() {
+        list += &format!(", and {} more", grouped(total - entries.len()));
+    }
+    list
+}
+
+/// Reads the entries that a list shows.
+pub fn entries(list: &str) -> impl Iterator<Item = &str> {
+    let is_rest = |entry: &str| entry.starts_with("and ") && entry.ends_with(" more");
+    list.split(", ").filter(move |entry| !is_rest(entry))
+}
+
+/// A number for people, in groups of three digits: `18204` as `18,204`.
+pub fn grouped(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// What can stand in a template's place.
+trait Field<'a>: Sized {
+    /// How it is written.
+    fn shown(self) -> impl fmt::Display;
+    /// Reads it from all of `text`.
+    fn read(text: &'a str) -> Option<Self>;
+}
+
+impl<'a> Field<'a> for &'a str {
+    fn shown(self) -> impl fmt::Display {
+        self
+    }
+
+    fn read(text: &'a str) -> Option<Self> {
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+impl Field<'_> for u64 {
+    fn shown(self) -> impl fmt::Display {
+        grouped(self)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let number = text.replace(',', "").parse().ok()?;
+        (grouped(number) == text).then_some(number)
+    }
+}
+
+impl Field<'_> for usize {
+    fn shown(self) -> impl fmt::Display {
+        grouped(self as u64)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        u64::read(text).map(|number| number as usize)
+    }
+}
+
+/// Reads a text by a template: what stands in the place of each `{field}`, in order. A field ends where the words after
+/// it first occur.
+struct Holes<'t, 'a> {
+    /// What is left of each; `None` in place of the text when it does not fit.
+    template: &'t str,
+    text: Option<&'a str>,
+}
+
+impl<'t, 'a> Holes<'t, 'a> {
+    fn new(template: &'t str, text: &'a str) -> Self {
+        let words = template.split('{').next().unwrap_or_default();
+        Holes {
+            template: &template[words.len()..],
+            text: text.strip_prefix(words),
+        }
+    }
+
+    /// What stands in the place of the next field.
+    fn next(&mut self) -> Option<&'a str> {
+        let (_, after) = self.template.split_once('}')?;
+        let words = after.split('{').next().unwrap_or_default();
+        self.template = &after[words.len()..];
+        let text = self.text.take()?;
+        let end = if words.is_empty() {
+            text.len()
+        } else {
+            text.find(words)?
+        };
+        self.text = Some(&text[end + words.len()..]);
+        Some(&text[..end])
+    }
+
+    /// Whether the text ended where the template did.
+    fn is_whole(&self) -> bool {
+        self.template.is_empty() && self.text == Some("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_token_tells_who_speaks() {
+        for (line, parsed) in [
+            ("kim: a: b", Line::Said("kim", "a: b")),
+            ("kim -> you: hi", Line::Received("kim", "hi")),
+            ("you -> kim: hi", Line::Confirmed("kim", "hi")),
+            ("* kim waves: so", Line::Notice("kim waves: so")),
+            ("! line not sent: x", Line::Refusal("line not sent: x")),
+            ("two words: x", Line::Other("two words: x")),
+            ("kim -> lee: x", Line::Other("kim -> lee: x")),
+            (": x", Line::Other(": x")),
+            ("", Line::Other("")),
+        ] {
+            assert_eq!(Line::parse(line), parsed);
+        }
+    }
+
+    impl Append for str {
+        fn append_to(&self, out: &mut Vec<u8>) {
+            out.extend_from_slice(self.as_bytes());
+        }
+    }
+
+    impl Append for &str {
+        fn append_to(&self, out: &mut Vec<u8>) {
+            (**self).append_to(out);
+        }
+    }
+
+    #[test]
+    fn lines_of_people_are_read_as_they_were_written() {
+        let written = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = Vec::new();
+            write(&mut out);
+            assert_eq!(out.pop(), Some(b'\n'));
+            String::from_utf8(out).unwrap()
+        };
+        let line = written(&|out| said(out, Some(&"kim"), &"a: b"));
+        assert_eq!(Line::parse(&line), Line::Said("kim", "a: b"));
+        assert_eq!(written(&|out| said(out, None::<&&str>, &"raw")), "raw");
+        let line = written(&|out| received(out, &"kim", &"psst"));
+        assert_eq!(Line::parse(&line), Line::Received("kim", "psst"));
+        let line = written(&|out| confirmed(out, &"kim", &"psst"));
+        assert_eq!(Line::parse(&line), Line::Confirmed("kim", "psst"));
+        assert_eq!(written(&|out| action(out, &"kim", &"waves")), "* kim waves");
+    }
+
+    /// A text that fits a template, whatever its fields are: numbers where a number is wanted.
+    fn filled(template: &str, numbers: &[&str]) -> String {
+        let mut text = String::new();
+        for (at, part) in template.split('{').enumerate() {
+            let (field, words) = if at == 0 {
+                ("", part)
+            } else {
+                part.split_once('}').unwrap()
+            };
+            text += match field {
+                "" => "",
+                _ if numbers.contains(&field) => "1,204",
+                _ => "kim",
+            };
+            text += words;
+        }
+        text
+    }
+
+    #[test]
+    fn every_template_is_read_as_it_was_written_and_by_no_other() {
+        let numbers = [
+            "here",
+            "joined",
+            "left",
+            "lines",
+            "byte",
+            "bytes_max",
+            "rooms_max",
+            "clients_max",
+            "seconds",
+        ];
+        for template in Notice::TEMPLATES {
+            let text = filled(template, &numbers);
+            let notice = Notice::parse(&text);
+            assert!(!matches!(notice, Notice::Other(_)), "{text}");
+            assert_eq!(notice.to_string(), text);
+        }
+        for template in Refusal::TEMPLATES {
+            let text = filled(template, &numbers);
+            let refusal = Refusal::parse(&text);
+            assert!(!matches!(refusal, Refusal::Other(_)), "{text}");
+            assert_eq!(refusal.to_string(), text);
+        }
+        let skipped = Notice::Skipped { lines: 1320 };
+        assert_eq!(
+            skipped.to_string(),
+            "1,320 lines skipped: you are reading too slowly"
+        );
+        assert_eq!(Notice::parse(&skipped.to_string()), skipped);
+        let (room, list) = ("pond", "kim, lee, and 1,203 more");
+        let members = Notice::Members {
+            room,
+            list,
+            here: 1205,
+        };
+        assert_eq!(Notice::parse(&members.to_string()), members);
+    }
+
+    #[test]
+    fn a_text_that_fits_no_template_is_kept_as_it_is() {
+        for text in [
+            "",
+            "x lines skipped: you are reading too slowly",
+            "12,34 lines skipped: you are reading too slowly",
+            "-1 lines skipped: you are reading too slowly",
+            "joined:  (2 here)",
+            "joined: kim (2 here) and more",
+            "you are now ",
+        ] {
+            assert_eq!(Notice::parse(text), Notice::Other(text));
+        }
+    }
+
+    #[test]
+    fn a_list_says_how_many_it_leaves_out() {
+        let names = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(list(&names, 2), "a, b");
+        assert_eq!(list(&names, 1205), "a, b, and 1,203 more");
+        for total in [2, 1205] {
+            assert_eq!(
+                entries(&list(&names, total)).collect::<Vec<_>>(),
+                ["a", "b"]
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, want) in [
+            (0_u64, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (18204, "18,204"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), want);
+        }
+    }
+}
