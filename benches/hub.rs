@@ -9,31 +9,17 @@
 //! On a machine that has other things to do the column `fastest` is the one to compare.
 //!
 //! Lines pass the framing in a fifth of the time that the whole hub takes for them, so that a regression of the framing
-//! would drown in a measurement of [`Hub::receive`]. Its module is private and is to stay so. But a leaf knows of no
-//! other part of the hub than its limits: it is compiled here once more, from the same file with the same flags, and
-//! nothing of the library has to be opened for that. What more than a leaf takes part in is measured through the
-//! hub's contract, as the server uses it.
+//! would drown in a measurement of [`Hub::receive`]: it is measured by itself. What more than one part takes part in is
+//! measured through the hub's contract, as the server uses it.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use leaves::frame::Frame;
-use leaves::session::{Input, Intake, Verdict};
-use leaves::text::Text;
+use madang::hub::input::{Input, Item, Options};
 use madang::hub::limits::{Limits, READ_BYTES_MAX, SLICES_MAX};
-use madang::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
+use madang::hub::{ConnId, Frame, Hub, Now, Peer, Resume, Text, Wire};
+use madang::protocol::Append;
 use std::fmt;
 use std::io::IoSlice;
-
-#[allow(dead_code)]
-#[path = "../src/hub"]
-mod leaves {
-    pub use madang::hub::{Now, limits};
-    pub mod frame;
-    pub mod name;
-    pub mod session;
-    pub mod telnet;
-    pub mod text;
-}
 
 /// So long may a line be in all that is measured here.
 const LINE_BYTES_MAX: usize = 8192;
@@ -148,22 +134,21 @@ fn framing_without_end(bencher: Bencher<'_, '_>, byte: u8) {
 
 /// From bytes to text that may be shown: `telnet`, `frame` and `text` together.
 #[divan::bench(args = KINDS)]
-fn intake(bencher: Bencher<'_, '_>, kind: &Kind) {
-    let (input, mut intake) = (kind.read(), Intake::default());
-    let check = |input: Input<'_>| {
-        if let Input::Line(line) = input {
-            let _ = black_box(Text::check(line));
-        }
-        Verdict::Next
+fn input(bencher: Bencher<'_, '_>, kind: &Kind) {
+    let (bytes, mut input) = (kind.read(), Input::default());
+    let options = Options {
+        raw: false,
+        line_bytes_max: LINE_BYTES_MAX,
+        flush: false,
     };
     bencher
-        .counter(BytesCount::of_slice(&input))
+        .counter(BytesCount::of_slice(&bytes))
         .bench_local(|| {
-            intake.feed(false, black_box(&input), LINE_BYTES_MAX, check);
-            // So many lines a visit: the rest was held.
-            while intake.has_held() {
-                let held = intake.take_held();
-                intake.feed(false, &held, LINE_BYTES_MAX, check);
+            let mut items = input.items(black_box(&bytes), options);
+            while let Some(item) = items.next() {
+                if let Item::Line(line) = item {
+                    let _ = black_box(Text::check(line));
+                }
             }
         });
 }
@@ -175,7 +160,7 @@ fn text(bencher: Bencher<'_, '_>, kind: &Kind) {
     bencher.counter(BytesCount::of_str(&line)).bench_local(|| {
         out.clear();
         let text = Text::check(black_box(line.as_bytes()));
-        text.expect("it is UTF-8").push_to(&mut out);
+        text.expect("it is UTF-8").append_to(&mut out);
         black_box(&out);
     });
 }
@@ -218,21 +203,21 @@ impl Room {
     /// there was something to give.
     fn flush(&mut self) -> usize {
         let mut visits = 0;
-        while let Some(id) = self.hub.next_owed(self.now) {
+        while let Some(id) = self.hub.next_writable(self.now) {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let filled = self.hub.output(id, &mut slices);
             let bytes = slices[..filled].iter().map(|slice| slice.len()).sum();
             if bytes > 0 {
-                self.hub.sent(self.now, id, bytes);
+                let _ = self.hub.sent(self.now, id, bytes);
                 visits += 1;
             }
         }
-        while self.hub.next_runnable().is_some() {}
+        while self.hub.next_readable().is_some() {}
         visits
     }
 }
 
-/// One line to each of so many others: append, then `next_owed`, `output` and `sent` for each.
+/// One line to each of so many others: append, then `next_writable`, `output` and `sent` for each.
 #[divan::bench(args = [1, 1000])]
 fn delivery(bencher: Bencher<'_, '_>, others: usize) {
     let (mut room, line) = (Room::new(1 + others), ASCII_64.read()[..64].to_vec());

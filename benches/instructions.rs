@@ -16,8 +16,8 @@ use std::process::{Command, ExitCode};
 
 use madang::hub::limits::Limits;
 use madang::hub::{ConnId, Hub, Now, Peer, Wire};
-use madang::net::turn::Turn;
-use madang::net::world::{Event, Net};
+use madang::net::scheduler::Scheduler;
+use madang::net::transport::{Event, Net};
 
 /// The hidden argument that makes this program do a deed. The deed's name and how often follow it.
 const DO: &str = "do";
@@ -121,22 +121,22 @@ fn executed(deed: &str, times: usize) -> Result<Option<u64>, Box<dyn Error>> {
 
 /// One member says so many lines in one read, and all are given them; so many times.
 fn say(times: usize, lines: usize) {
-    let mut turn = gather(LISTENERS + 1);
-    let speaker = turn.net().first.expect("somebody is there");
-    turn.net().line = [&[b'm'; 63][..], b"\n"].concat().repeat(lines);
+    let mut scheduler = gather(LISTENERS + 1);
+    let speaker = scheduler.net().first.expect("somebody is there");
+    scheduler.net().line = [&[b'm'; 63][..], b"\n"].concat().repeat(lines);
     for _ in 0..times {
-        turn.net().has_said = false;
-        turn.event(Event::Ready {
+        scheduler.net().has_said = false;
+        scheduler.event(Event::Ready {
             id: speaker,
             readable: true,
             writable: false,
         });
-        settle(&mut turn, TURN_US);
+        settle(&mut scheduler, TURN_US);
     }
 }
 
 /// A server with so many members in its lobby, all greeted.
-fn gather(members: usize) -> Turn<Quiet> {
+fn gather(members: usize) -> Scheduler<Quiet> {
     let limits = Limits {
         clients_max: members,
         ..Limits::default()
@@ -145,20 +145,20 @@ fn gather(members: usize) -> Turn<Quiet> {
         newcomers: members,
         ..Quiet::default()
     };
-    let mut turn = Turn::new(net, Hub::new(limits), 1);
-    turn.event(Event::Newcomers(0));
-    settle(&mut turn, TURN_US);
-    settle(&mut turn, QUIET_US);
-    turn
+    let mut scheduler = Scheduler::new(net, Hub::new(limits), 1);
+    scheduler.event(Event::Newcomers(0));
+    settle(&mut scheduler, TURN_US);
+    settle(&mut scheduler, QUIET_US);
+    scheduler
 }
 
 /// Lets the server do all that there is to do.
-fn settle(turn: &mut Turn<Quiet>, micros: u64) {
-    turn.net().micros += micros;
-    turn.run();
-    while turn.patience() == Some(0) {
-        turn.net().micros += TURN_US;
-        turn.run();
+fn settle(scheduler: &mut Scheduler<Quiet>, micros: u64) {
+    scheduler.net().micros += micros;
+    scheduler.run();
+    while scheduler.timeout() == Some(0) {
+        scheduler.net().micros += TURN_US;
+        scheduler.run();
     }
 }
 

@@ -38,5 +38,6 @@ pub mod cli;
 pub mod join;
 pub mod journal;
 
-#[cfg(test)]
-mod seeds;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod testing;

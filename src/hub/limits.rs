@@ -50,11 +50,11 @@ pub const ROOM_ROUND_BYTES_MAX: usize = 32 * 1024;
 
 /// How long, in microseconds, those who speak in a room wait for members that are late. Then these are not waited for
 /// before they have caught up: a reader that keeps up sets the pace of a flood, one that does not slows nobody.
-pub const LATE_PATIENCE_US: u64 = 20_000;
+pub const LATE_TIMEOUT_US: u64 = 20_000;
 
 /// How long, in microseconds, until members that were given up and have been reading since are waited for again: in a
 /// flood they might never catch up by themselves. A tenth of the time is all that they can cost the others.
-pub const LATE_RETRY_US: u64 = 10 * LATE_PATIENCE_US;
+pub const LATE_RETRY_US: u64 = 10 * LATE_TIMEOUT_US;
 
 /// A telnet subnegotiation that is longer than this is taken for text again.
 pub const TELNET_SUB_BYTES_MAX: u16 = 512;

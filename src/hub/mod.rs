@@ -1,336 +1,350 @@
-//! The hub: what madang is, without a socket and without a clock.
+//! The hub: what madang is, without a socket, a clock or a system call.
 //!
 //! # Contract
-//! *Inputs* take the time and change the state: [`connect`](Hub::connect), [`connect_host`](Hub::connect_host),
-//! [`receive`](Hub::receive), [`resume`](Hub::resume), [`finish`](Hub::finish), [`sent`](Hub::sent),
-//! [`disconnect`](Hub::disconnect), [`tick`](Hub::tick), [`shutdown`](Hub::shutdown). *Outputs* are drained after
-//! inputs:
+//! *Inputs* take the time and change the state: [`connect`](Hub::connect), [`connect_console`](Hub::connect_console),
+//! [`readable`](Hub::readable), [`resume`](Hub::resume), [`receive`](Hub::receive), [`finish`](Hub::finish),
+//! [`sent`](Hub::sent), [`disconnect`](Hub::disconnect), [`tick`](Hub::tick), [`shutdown`](Hub::shutdown). *Outputs* are
+//! drained after inputs, until they return `None`:
 //!
-//! - [`next_owed`](Hub::next_owed): connections to visit. For each, [`output`](Hub::output) lends the slices to
-//!   write, and [`sent`](Hub::sent) takes how many bytes were written. One that could not take all need only be visited
-//!   again when it is writable.
-//! - [`next_runnable`](Hub::next_runnable) and [`next_called`](Hub::next_called): connections that may be read again.
-//!   Before a connection is read, [`resume`](Hub::resume) is asked; if it says no, the connection comes out of one of
-//!   these when that may have changed.
-//! - [`next_done`](Hub::next_done): connections to close; each is answered with [`disconnect`](Hub::disconnect),
-//!   which alone frees its slot.
-//! - [`next_deadline`](Hub::next_deadline): when [`tick`](Hub::tick) is wanted.
+//! - [`next_readable`](Hub::next_readable): connections that may have input, in the order in which they are to be read.
+//!   Before one is read, [`resume`](Hub::resume) says whether it may be, and handles what was deferred.
+//! - [`next_writable`](Hub::next_writable): connections to write to. [`output`](Hub::output) lends the slices, and
+//!   [`sent`](Hub::sent) takes how many bytes were written. One that could not take all need only be visited again when it
+//!   is writable.
+//! - [`next_closed`](Hub::next_closed): connections to close. Each is answered with [`disconnect`](Hub::disconnect), which
+//!   alone frees its slot.
+//! - [`next_deadline`](Hub::next_deadline): when [`tick`](Hub::tick) is to be called.
 //!
-//! A [`ConnId`] that is no longer in use is ignored by every input, so a late event can do no harm. Nothing that a
-//! peer sends makes the hub panic; a panic is a fault of the hub or of its caller.
+//! An id that is no longer in use is ignored by every input, so a late event can do no harm. Nothing that a peer sends
+//! makes the hub panic: a panic is a fault of the hub or of its caller.
+//!
+//! The loop that drives a hub, here with sockets that are pairs of byte vectors:
+//!
+//! ```
+//! use madang::hub::{ConnId, Hub, Now, Peer, Resume, Wire, limits::Limits};
+//! use std::{collections::BTreeMap, io::IoSlice};
+//!
+//! let mut hub = Hub::new(Limits::default());
+//! let peer = Peer { address: None, wire: Wire::Chat };
+//! let ids = [(); 2].map(|()| hub.connect(Now::default(), peer).unwrap());
+//! let mut received = BTreeMap::from([(ids[0], b"hello\n".to_vec())]);
+//! let mut sent: BTreeMap<ConnId, Vec<u8>> = BTreeMap::new();
+//!
+//! hub.readable(ids[0]); // the poll says so
+//! while let Some(id) = hub.next_readable() {
+//!     if hub.resume(Now::default(), id) == Resume::Read {
+//!         let bytes = received.remove(&id).unwrap_or_default(); // read(2)
+//!         hub.receive(Now::default(), id, &bytes);
+//!     }
+//! }
+//! while let Some(id) = hub.next_writable(Now::default()) {
+//!     let mut slices = [IoSlice::new(&[]); 16];
+//!     let filled = hub.output(id, &mut slices);
+//!     let bytes = slices[..filled].concat(); // writev(2)
+//!     hub.sent(Now::default(), id, bytes.len());
+//!     sent.entry(id).or_default().extend(bytes);
+//! }
+//! assert!(sent[&ids[1]].ends_with(b"guest1: hello\n"));
+//! hub.tick(Now::from_micros(1_000_000));
+//! while let Some(id) = hub.next_closed() {
+//!     hub.disconnect(Now::from_micros(1_000_000), id);
+//! }
+//! ```
 //!
 //! # Where to read
-//! `words` is what the contract speaks of, [`limits`] every cap. Then the leaves, each to be read on its own, in the
-//! order of the data: `telnet`, `frame`, `text`, `command`, `name`, `session`, `log`, `room`, `outbox`. What composes
-//! them is one `impl Hub` in six places: here the contract, in `requests` what a line does, in `crowd` who is where,
-//! in `host` who sits at the server itself, in `pace` who waits for whom, in `flow` whose turn it is.
+//! [`types`] is what the contract speaks of, [`limits`] every cap. The parts, each with its own state and a `check()`:
+//! `input` (bytes to requests), `client` (one client), `room` (one room), `directory` (names), `rooms`, `schedule` (queues
+//! and timers). What acts on several of them takes a view that names them: `handlers` (one function a command),
+//! `membership`, `room::backpressure`. This file composes them.
 
-mod command;
-mod crowd;
-mod flow;
-mod frame;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzz;
-mod host;
+pub(crate) mod client;
+mod context;
+pub(crate) mod directory;
+mod handlers;
+pub mod input;
 pub mod limits;
-mod log;
-mod name;
-mod outbox;
-mod pace;
-mod requests;
-mod room;
-mod session;
-mod telnet;
-mod text;
-mod words;
-#[cfg(any(test, fuzzing))]
-#[cfg_attr(not(test), allow(dead_code))]
-mod yard;
+mod membership;
+pub(crate) mod name;
+pub(crate) mod room;
+pub(crate) mod rooms;
+mod schedule;
+pub mod types;
 
-pub use command::COMMANDS;
-use crowd::Crowd;
-use flow::{Obstacle, Timer};
-pub use frame::{Frame, Line};
-use limits::Limits;
+use crate::protocol::{Notice, Refusal};
+use client::{Block, Client, Clients, Gate, Role, State};
+use context::Context;
+use directory::Directory;
+pub use input::command::COMMANDS;
+pub use input::frame::{Frame, Line};
+pub use input::text::Text;
+use input::{Input, Item, Options};
+use limits::{Limits, READ_BYTES_MAX, VISIT_LINES_MAX};
 use name::Name;
 pub use name::{LOBBY, is_persons_name};
-use outbox::Outbox;
-use session::{Phase, Session};
-use slab::Slab;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use room::backpressure;
+use room::view::RoomView;
+use rooms::Rooms;
+use schedule::{Place, Schedule, Timer};
 use std::io::IoSlice;
-pub use text::Text;
-pub use words::{Census, ConnId, Now, Peer, Refusal, Resume, Totals, Wire};
-
-/// One connection.
-#[derive(Debug)]
-struct Client {
-    /// What tells it from others that have had its slot.
-    serial: u32,
-    session: Session,
-    outbox: Outbox,
-    /// Its room, and its seat among the room's members.
-    room: u32,
-    seat: u32,
-    /// When a timer of its own rings; [`NEVER`] if none does.
-    armed: Now,
-    /// It is in the queue of connections that are owed bytes.
-    queued: bool,
-    /// It may not be read, and why; it comes out of the queue of runnable connections when that may have changed.
-    paused: Option<Obstacle>,
-    /// Its peer has finished, which is acted upon when all that is held has been taken.
-    finished: bool,
-}
-
-impl Client {
-    fn id(&self, slot: u32) -> ConnId {
-        ConnId::new(slot, self.serial)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.outbox.memory_bytes() + self.session.intake.memory_bytes()
-    }
-}
-
-const NEVER: Now = Now::from_micros(u64::MAX);
+use std::net::IpAddr;
+pub use types::{Census, ConnId, Now, Peer, Resume, Totals, Wire};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]
 pub struct Hub {
     limits: Limits,
-    clients: Slab<Client>,
-    crowd: Crowd,
-    /// Serial number of the last connection.
-    serial: u32,
-    /// Who the host is, or was.
-    host: Option<ConnId>,
-    shutting_down: bool,
-    owed: VecDeque<ConnId>,
-    /// Rooms whose carousel is turning, each once.
-    turning: VecDeque<u32>,
-    /// Whether the next visit is to a room's member, or to one that is owed something of its own.
-    rooms_turn: bool,
-    runnable: VecDeque<ConnId>,
-    /// Of the runnable, those whom their room has refused, in the order in which it did.
-    called: Vec<ConnId>,
-    done: VecDeque<ConnId>,
-    timers: BinaryHeap<Reverse<(Now, Timer)>>,
+    clients: Clients,
+    /// By slot. Apart from `clients`, so that a line can be borrowed from its client's input while it is handled.
+    inputs: Vec<Input>,
+    directory: Directory,
+    rooms: Rooms,
+    schedule: Schedule,
     totals: Totals,
+    /// The serial number of the last connection.
+    serial: u32,
+    /// The console's connection, if there has been one.
+    console: Option<ConnId>,
+    is_shutting_down: bool,
 }
 
 /// Inputs.
 impl Hub {
     /// A hub without connections.
     pub fn new(limits: Limits) -> Hub {
-        let crowd = Crowd::new(&limits);
         Hub {
+            rooms: Rooms::new(&limits),
             limits,
-            clients: Slab::new(),
-            crowd,
-            serial: 0,
-            host: None,
-            shutting_down: false,
-            owed: VecDeque::new(),
-            turning: VecDeque::new(),
-            rooms_turn: false,
-            runnable: VecDeque::new(),
-            called: Vec::new(),
-            done: VecDeque::new(),
-            timers: BinaryHeap::new(),
+            clients: Clients::new(),
+            inputs: Vec::new(),
+            directory: Directory::default(),
+            schedule: Schedule::default(),
             totals: Totals::default(),
+            serial: 0,
+            console: None,
+            is_shutting_down: false,
         }
     }
 
-    /// A newcomer. It is given a name, a place in the lobby, and a greeting.
+    /// A newcomer connects. It gets a guest's name, enters the lobby, and is greeted.
     ///
     /// # Errors
-    /// It may not come in; the refusal's text tells it why.
-    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal> {
+    /// The newcomer is refused, and is to be told so.
+    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'static>> {
         let counted = peer.address.filter(|_| self.limits.clients_per_ip_max > 0);
         let address = counted.map(|address| address.to_canonical());
-        if let Err(refusal) = self.admit(address) {
+        if let Some(refusal) = self.admission_refusal(address) {
             self.totals.refused_connections += 1;
             return Err(refusal);
         }
         let slot = self.clients.vacant_key() as u32;
-        let name = self.crowd.welcome(peer.wire, address, slot);
-        Ok(self.let_in(now, name, peer.wire))
+        if let Some(address) = address {
+            self.directory.addresses().add(address, slot);
+        }
+        let name = (peer.wire == Wire::Chat).then(|| self.directory.add_guest(slot));
+        Ok(self.insert(now, Role::of(peer.wire), name))
     }
 
-    /// Bytes have been received, at most [`limits::READ_BYTES_MAX`] at a time and only after
-    /// [`resume`](Hub::resume) said yes.
-    pub fn receive(&mut self, now: Now, id: ConnId, bytes: &[u8]) {
-        let Some(slot) = self.slot(id) else { return };
-        let client = &mut self.clients[slot as usize];
-        debug_assert!(bytes.len() <= limits::READ_BYTES_MAX);
-        debug_assert!(
-            !client.session.intake.has_held(),
-            "received without asking first"
-        );
-        if client.session.phase == Phase::Open {
-            client.session.heard_at = now;
-            self.feed(now, slot, bytes);
+    /// The person at the server itself connects, under a name that nobody else can have: see [`Role::Console`].
+    ///
+    /// # Panics
+    /// A console has been connected before.
+    pub fn connect_console(&mut self, now: Now) -> ConnId {
+        assert!(self.console.is_none(), "there is one console");
+        let slot = self.clients.vacant_key() as u32;
+        let name = self.directory.add_host(slot);
+        let id = self.insert(now, Role::Console, Some(name));
+        self.console = Some(id);
+        id
+    }
+
+    /// A connection may have input: bytes, or its peer's end.
+    pub fn readable(&mut self, id: ConnId) {
+        // One that waits is read when what it waits for has happened.
+        if let Some(slot) = self.slot(id)
+            && !self.waits(slot)
+        {
+            self.schedule.want_read(id, Place::Last);
         }
     }
 
-    /// Asks whether the connection may be read, and takes what was held of it before.
+    /// Whether a connection may be read. First handles what was deferred of its input.
+    #[must_use = "a connection may only be read after `Resume::Read`"]
     pub fn resume(&mut self, now: Now, id: ConnId) -> Resume {
         let Some(slot) = self.slot(id) else {
             return Resume::Blocked;
         };
-        if let Some(obstacle) = self.obstacle(now, slot) {
-            self.pause(now, slot, obstacle);
-            return obstacle.into();
+        if self.waits_for_room(slot) {
+            return Resume::Wait;
         }
-        let client = &mut self.clients[slot as usize];
-        if client.paused.take().is_some() {
-            client.session.heard_at = now;
+        if let Some(room) = self.clients[slot as usize].end_move(now) {
+            handlers::enter_room(&mut self.parts(now).0, slot, &room);
         }
-        if client.session.intake.has_held() {
-            let held = client.session.intake.take_held();
-            self.feed(now, slot, &held);
-        }
-        let client = &mut self.clients[slot as usize];
-        if client.finished && client.paused.is_none() {
-            self.finish_now(now, slot);
+        if !matches!(self.clients[slot as usize].state(), State::Open(_)) {
             return Resume::Blocked;
         }
-        match (client.paused, client.session.phase) {
-            (None, Phase::Open) => Resume::Read,
-            (Some(obstacle), Phase::Open) => obstacle.into(),
-            _ => Resume::Blocked,
+        if let Some(reason) = self.parts(now).0.block_reason(slot) {
+            return self.block(now, slot, reason);
+        }
+        self.clients[slot as usize].unblock(now);
+        if self.inputs[slot as usize].has_deferred() {
+            let bytes = self.inputs[slot as usize].take_deferred();
+            return self.process(now, slot, &bytes, false);
+        }
+        self.arm(slot);
+        Resume::Read
+    }
+
+    /// Bytes have been received: at most [`READ_BYTES_MAX`] at a time, and only after [`resume`](Hub::resume) has returned
+    /// [`Resume::Read`].
+    pub fn receive(&mut self, now: Now, id: ConnId, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= READ_BYTES_MAX);
+        let Some(slot) = self.slot(id) else { return };
+        let client = &mut self.clients[slot as usize];
+        if client.is_receiving() {
+            client.break_silence(now);
+            self.process(now, slot, bytes, false);
         }
     }
 
-    /// The peer has finished sending. An unterminated last line is a line.
+    /// The peer has finished sending. An unterminated last line counts as a line.
     pub fn finish(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.slot(id) else { return };
-        self.clients[slot as usize].finished = true;
-        if !self.clients[slot as usize].session.intake.has_held() {
-            self.finish_now(now, slot);
+        if !self.clients[slot as usize].is_receiving() {
+            return;
+        }
+        let input = &mut self.inputs[slot as usize];
+        let is_next = !input.has_deferred_bytes();
+        input.finish();
+        if is_next
+            && matches!(
+                self.clients[slot as usize].state(),
+                State::Open(Gate::Ready)
+            )
+        {
+            self.process(now, slot, b"", false);
         }
     }
 
-    /// The first `n` bytes of what [`output`](Hub::output) lent have been written. Returns whether more is owed.
+    /// The first `n` bytes that [`output`](Hub::output) lent have been written. Returns whether more is to be written.
+    #[must_use = "a connection to which more is to be written is visited again"]
     pub fn sent(&mut self, now: Now, id: ConnId, n: usize) -> bool {
-        let Some(client) = find(&mut self.clients, id) else {
+        let Some(client) = client::find(&mut self.clients, id) else {
             return false;
         };
         let number = client.room;
-        let room = &mut self.crowd.rooms[number as usize];
-        let until = client.session.until().unwrap_or(room.log.end());
+        let room = self.rooms.get_mut(number);
+        let until = client.log_until(room.log.end());
         client.outbox.sent(&mut room.log, until, n);
-        client.session.progress_at = now;
-        let more = client.outbox.owes(until);
-        let stalled = !room.stalled.is_empty();
-        if client.paused.is_some() || client.session.phase != Phase::Open {
-            self.settle(id.slot());
+        client.progress_at = now;
+        let has_more = client.outbox.has_output(until);
+        let (waits, has_blocked) = (client.waits_for_progress(), room.gate.has_blocked());
+        if waits || has_blocked {
+            let mut view = self.room(now, number);
+            if waits {
+                view.settle(id.slot());
+            }
+            backpressure::wake_blocked(&mut view);
         }
-        if stalled {
-            self.wake_stalled(now, number);
-        }
-        more
+        has_more
     }
 
-    /// The connection is closed, for whatever reason: its slot and its name are free.
+    /// A connection is closed, for whatever reason: its slot and its name are free.
     pub fn disconnect(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.slot(id) else { return };
-        self.leave(now, slot);
+        membership::leave(&mut self.parts(now).0, slot);
         let client = self.clients.remove(slot as usize);
-        self.crowd.farewell(&client.session.name, slot);
+        if let Some(name) = &client.name {
+            self.directory.release(name);
+        }
+        self.directory.addresses().remove(slot);
+        self.inputs[slot as usize] = Input::default();
+        self.schedule.forget_client(slot);
     }
 
     /// Does what is due by now.
     pub fn tick(&mut self, now: Now) {
-        while let Some(&Reverse((due, timer))) = self.timers.peek()
-            && due <= now
-        {
-            self.timers.pop();
+        while let Some(timer) = self.schedule.next_timeout(now) {
             match timer {
-                Timer::Client(id) => self.tick_client(now, id, due),
-                Timer::Room(room) => self.tick_room(now, room, due),
+                Timer::Client(slot) => self.tick_client(now, slot),
+                Timer::Room(number) => {
+                    let mut view = self.room(now, number);
+                    membership::announce(&mut view);
+                    backpressure::tick(&mut view);
+                }
             }
         }
     }
 
-    /// The server is to end: everybody is told, given what it is owed, and closed.
+    /// The server is to end: every client is told so, receives what it is to receive by now, and is closed.
     pub fn shutdown(&mut self, now: Now) {
-        self.shutting_down = true;
+        self.is_shutting_down = true;
         let slots: Vec<u32> = self.clients.iter().map(|(slot, _)| slot as u32).collect();
         for slot in slots {
-            if self.clients[slot as usize].session.wire == Wire::Chat {
-                self.notice(slot, format_args!("server is shutting down"));
-            }
-            self.drain(now, slot);
+            let (mut cx, _, _) = self.parts(now);
+            let mut view = cx.room_of(slot);
+            view.notify(slot, Notice::ShuttingDown {});
+            view.drain(slot);
         }
     }
 }
 
 /// Outputs.
 impl Hub {
-    /// The next connection that is owed bytes. Those that are owed something of their own and the members of rooms in
-    /// which something was said take turns.
-    pub fn next_owed(&mut self, now: Now) -> Option<ConnId> {
-        self.rooms_turn = !self.rooms_turn;
-        if self.rooms_turn {
-            self.next_member(now).or_else(|| self.next_queued())
+    /// The next connection that may have input. After it has been read, and if it may have more,
+    /// [`readable`](Hub::readable) is to be called again.
+    #[must_use = "what is taken out must be acted upon"]
+    pub fn next_readable(&mut self) -> Option<ConnId> {
+        self.schedule.next_read()
+    }
+
+    /// How many connections [`next_readable`](Hub::next_readable) has, at most.
+    pub fn readables(&self) -> usize {
+        self.schedule.reads()
+    }
+
+    /// The next connection to write to. Those with output of their own, and the members of rooms in which something was
+    /// said, take turns.
+    #[must_use = "what is taken out must be acted upon"]
+    pub fn next_writable(&mut self, now: Now) -> Option<ConnId> {
+        if self.schedule.is_fan_out_next() {
+            self.next_member(now).or_else(|| self.schedule.next_write())
         } else {
-            self.next_queued().or_else(|| self.next_member(now))
+            self.schedule.next_write().or_else(|| self.next_member(now))
         }
     }
 
-    /// Whether [`next_owed`](Hub::next_owed) has anybody.
-    pub fn has_owed(&self) -> bool {
-        !self.owed.is_empty() || !self.turning.is_empty()
+    /// Whether [`next_writable`](Hub::next_writable) has a connection.
+    pub fn has_writable(&self) -> bool {
+        self.schedule.has_writes()
     }
 
-    /// Lends what to write next to a connection, and returns how many slices that is; 0: nothing is owed.
+    /// Lends what to write next to a connection, and returns how many slices that is; 0: nothing.
     pub fn output<'a>(&'a mut self, id: ConnId, slices: &mut [IoSlice<'a>]) -> usize {
-        let Some(client) = find(&mut self.clients, id) else {
+        let Some(client) = client::find(&mut self.clients, id) else {
             return 0;
         };
-        if client.session.phase == Phase::Done {
-            return 0;
-        }
         if client.outbox.skipped_lines() > 0 && client.outbox.private_bytes() == 0 {
             let lines = client.outbox.take_skipped();
-            client
-                .outbox
-                .push_private(|out| requests::skipped(out, lines));
+            let skipped = Notice::Skipped { lines };
+            client.outbox.push_private(|out| skipped.write(out));
         }
-        let log = &self.crowd.rooms[client.room as usize].log;
-        client
-            .outbox
-            .output(log, client.session.until().unwrap_or(log.end()), slices)
-    }
-
-    /// The next connection that may be able to go on with its input, after those that wait already.
-    pub fn next_runnable(&mut self) -> Option<ConnId> {
-        self.runnable.pop_front()
-    }
-
-    /// The next connection that had to wait for its room and may be able to go on before all that were served since,
-    /// or they would fill the room again and again. The one that has waited longest comes last: each is to be put at
-    /// the head of the line.
-    pub fn next_called(&mut self) -> Option<ConnId> {
-        self.called.pop()
-    }
-
-    /// Whether [`next_runnable`](Hub::next_runnable) or [`next_called`](Hub::next_called) has anybody.
-    pub fn has_runnable(&self) -> bool {
-        !self.runnable.is_empty() || !self.called.is_empty()
+        let log = &self.rooms.get(client.room).log;
+        let until = client.log_until(log.end());
+        if matches!(client.state(), State::Closed) {
+            return 0;
+        }
+        client.outbox.output(log, until, slices)
     }
 
     /// The next connection that is to be closed and [disconnected](Hub::disconnect).
-    pub fn next_done(&mut self) -> Option<ConnId> {
-        self.done.pop_front()
+    #[must_use = "what is taken out must be acted upon"]
+    pub fn next_closed(&mut self) -> Option<ConnId> {
+        self.schedule.next_close()
     }
 
-    /// When [`tick`](Hub::tick) is wanted.
+    /// When [`tick`](Hub::tick) is to be called.
     pub fn next_deadline(&self) -> Option<Now> {
-        self.timers.peek().map(|Reverse((due, _))| *due)
+        self.schedule.deadline()
     }
 
     /// How many connections there are.
@@ -338,23 +352,67 @@ impl Hub {
         self.clients.len()
     }
 
+    /// Whether [`shutdown`](Hub::shutdown) has been called.
+    pub fn is_shutting_down(&self) -> bool {
+        self.is_shutting_down
+    }
+
+    /// Whether there was a console that has left, or is on its way out: the server is to end with it.
+    pub fn console_has_left(&self) -> bool {
+        self.console.is_some_and(|id| {
+            self.slot(id)
+                .is_none_or(|slot| self.clients[slot as usize].is_closing())
+        })
+    }
+
     /// What is held right now. Looks at everything: for tests and operators, not for every turn.
     pub fn census(&self) -> Census {
-        let clients = self
-            .clients
-            .iter()
-            .map(|(_, client)| client.memory_bytes())
-            .sum::<usize>();
-        self.crowd.census(self.clients.len(), clients)
+        let clients = self.clients.iter();
+        let clients = clients.map(|(slot, _)| self.client_memory_bytes(slot as u32));
+        Census {
+            clients: self.clients.len(),
+            rooms: self.rooms.len(),
+            names: self.directory.names(),
+            addresses: self.directory.counted_addresses(),
+            timers: self.schedule.timers(),
+            bytes: clients.sum::<usize>() + self.rooms.memory_bytes(),
+        }
+    }
+
+    /// Bytes that are held for a client besides its fixed record.
+    pub(crate) fn client_memory_bytes(&self, slot: u32) -> usize {
+        self.clients[slot as usize].memory_bytes() + self.inputs[slot as usize].memory_bytes()
     }
 
     /// What has happened since the start.
     pub fn totals(&self) -> Totals {
         self.totals
     }
+
+    /// Panics if an invariant of the hub or of one of its parts is broken. For tests: looks at everything.
+    pub fn check(&self) {
+        self.directory.check();
+        self.rooms.check(&self.limits);
+        self.schedule.check();
+        for (slot, client) in &self.clients {
+            let room = self.rooms.get(client.room);
+            assert_eq!(room.members.get(client.seat as usize), Some(&(slot as u32)));
+            let private_bytes_max = self.limits.private_bytes_max();
+            client.outbox.check(&room.log, private_bytes_max);
+            self.inputs[slot].check(self.limits.line_bytes_max);
+        }
+        let members = self.rooms.iter().map(|(_, room)| room.members.len());
+        assert_eq!(members.sum::<usize>(), self.clients.len());
+        for (number, room) in self.rooms.iter() {
+            let is_turning = room.carousel.is_turning();
+            assert_eq!(self.schedule.fans_out(number), is_turning, "room {number}");
+        }
+        let census = self.census();
+        assert!(census.timers <= census.clients + census.rooms);
+    }
 }
 
-/// What keeps the parts together.
+/// What composes the parts.
 impl Hub {
     fn slot(&self, id: ConnId) -> Option<u32> {
         self.clients
@@ -363,411 +421,235 @@ impl Hub {
             .map(|_| id.slot())
     }
 
-    /// A newcomer takes the vacant slot.
-    fn let_in(&mut self, now: Now, name: Name, wire: Wire) -> ConnId {
-        self.totals.connections += 1;
-        self.serial = self.serial.wrapping_add(1);
-        let client = Client {
-            serial: self.serial,
-            session: Session::new(now, name, wire),
-            outbox: Outbox::default(),
-            room: 0,
-            seat: 0,
-            armed: NEVER,
-            queued: false,
-            paused: None,
-            finished: false,
+    /// What a request may touch; names; the clients' input.
+    fn parts(&mut self, now: Now) -> (Context<'_>, &mut Directory, &mut [Input]) {
+        let cx = Context {
+            now,
+            limits: &self.limits,
+            clients: &mut self.clients,
+            rooms: &mut self.rooms,
+            schedule: &mut self.schedule,
+            totals: &mut self.totals,
         };
-        let slot = self.clients.insert(client) as u32;
-        self.enter(now, slot, Crowd::first_room(wire));
-        if wire == Wire::Chat {
-            self.greet(slot);
+        (cx, &mut self.directory, &mut self.inputs)
+    }
+
+    fn room(&mut self, now: Now, number: u32) -> RoomView<'_> {
+        RoomView {
+            now,
+            limits: &self.limits,
+            number,
+            room: self.rooms.get_mut(number),
+            clients: &mut self.clients,
+            schedule: &mut self.schedule,
+            totals: &mut self.totals,
         }
-        self.arm(now, slot);
+    }
+
+    /// Why a newcomer may not come in, if it may not. Its address is given if connections are counted by address.
+    fn admission_refusal(&mut self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
+        if self.is_shutting_down {
+            return Some(Refusal::ShuttingDown {});
+        }
+        // The console takes nobody's place.
+        let console = self.console.and_then(|id| self.slot(id));
+        let clients_max = self.limits.clients_max;
+        if self.clients.len() - usize::from(console.is_some()) >= clients_max {
+            return Some(Refusal::ServerFull { clients_max });
+        }
+        let clients_max = self.limits.clients_per_ip_max;
+        let is_full =
+            address.is_some_and(|address| self.directory.addresses().count(address) >= clients_max);
+        is_full.then_some(Refusal::AddressFull { clients_max })
+    }
+
+    /// A newcomer takes the vacant slot.
+    fn insert(&mut self, now: Now, role: Role, name: Option<Name>) -> ConnId {
+        self.totals.connections += 1;
+        // 0 is nobody's.
+        self.serial = self.serial.checked_add(1).unwrap_or(1);
+        let client = Client::new(now, self.serial, role, name);
+        let slot = self.clients.insert(client) as u32;
+        if slot as usize >= self.inputs.len() {
+            self.inputs.resize_with(slot as usize + 1, Input::default);
+        }
+        self.inputs[slot as usize] = Input::new(role == Role::Person);
+        let wire = if role == Role::Raw {
+            Wire::Raw
+        } else {
+            Wire::Chat
+        };
+        let (mut cx, _, _) = self.parts(now);
+        membership::enter(&mut cx, slot, Rooms::first(wire));
+        handlers::greet(&mut cx.room_of(slot), slot);
+        self.arm(slot);
         ConnId::new(slot, self.serial)
+    }
+
+    /// Handles a client's input, item by item, as far as the client may go on now. The rest is deferred.
+    fn process(&mut self, now: Now, slot: u32, bytes: &[u8], flush: bool) -> Resume {
+        let (mut cx, directory, inputs) = self.parts(now);
+        let options = Options {
+            raw: cx.clients[slot as usize].role == Role::Raw,
+            line_bytes_max: cx.limits.line_bytes_max,
+            flush,
+        };
+        let mut items = inputs[slot as usize].items(bytes, options);
+        let (mut handled, mut block, mut is_exhausted) = (0, None, true);
+        while let Some(item) = items.next() {
+            let is_charged = !matches!(item, Item::Line([]));
+            handlers::handle(&mut cx, directory, slot, item);
+            handled += 1;
+            if is_charged {
+                cx.clients[slot as usize].charge(now, cx.limits);
+                if !matches!(cx.clients[slot as usize].state(), State::Open(_)) {
+                    is_exhausted = false;
+                    break;
+                }
+                block = cx.block_reason(slot);
+            }
+            if block.is_some() || handled == VISIT_LINES_MAX {
+                is_exhausted = false;
+                break;
+            }
+        }
+        let client = &cx.clients[slot as usize];
+        if !client.is_receiving() {
+            items.discard();
+        }
+        drop(items);
+        let is_open = matches!(client.state(), State::Open(_));
+        let id = client.id(slot);
+        cx.totals.discarded_bytes += u64::from(inputs[slot as usize].take_discarded());
+        match block {
+            _ if !is_open => Resume::Blocked,
+            Some(reason @ (Block::RateLimit | Block::Backlog)) => self.block(now, slot, reason),
+            // It has had its visit. It waits for its room only after those that the room has refused meanwhile.
+            _ if !is_exhausted => {
+                self.schedule.want_read(id, Place::Last);
+                Resume::Wait
+            }
+            _ => {
+                self.arm(slot);
+                Resume::Read
+            }
+        }
+    }
+
+    /// A client's input may not be handled, for this reason, until it is woken.
+    fn block(&mut self, now: Now, slot: u32, reason: Block) -> Resume {
+        if reason == Block::Room {
+            backpressure::block(&mut self.parts(now).0.room_of(slot), slot);
+        } else {
+            self.clients[slot as usize].block(reason);
+        }
+        self.arm(slot);
+        match reason {
+            Block::RateLimit | Block::Room => Resume::Wait,
+            Block::Backlog => Resume::Blocked,
+        }
+    }
+
+    /// Whether time or other clients will have a client read.
+    fn waits(&self, slot: u32) -> bool {
+        let client = &self.clients[slot as usize];
+        client.is_blocked_by(Block::RateLimit) || client.is_blocked_by(Block::Room)
+    }
+
+    fn waits_for_room(&self, slot: u32) -> bool {
+        self.clients[slot as usize].is_blocked_by(Block::Room)
+    }
+
+    /// Arms a client's timer for its next deadline.
+    fn arm(&mut self, slot: u32) {
+        let input = &self.inputs[slot as usize];
+        let has_partial = !input.partial().is_empty() && !input.has_deferred();
+        let client = &self.clients[slot as usize];
+        if let Some(due) = client.deadline(&self.limits, has_partial) {
+            self.schedule.arm(Timer::Client(slot), due);
+        }
+    }
+
+    fn tick_client(&mut self, now: Now, slot: u32) {
+        let client = &mut self.clients[slot as usize];
+        let is_due = |due: Option<Now>| due.is_some_and(|due| due <= now);
+        match *client.state() {
+            State::Draining { since, .. } if since.after(self.limits.drain_us) <= now => {
+                client.close();
+                self.schedule.want_close(client.id(slot));
+            }
+            State::Open(Gate::Blocked(Block::RateLimit))
+                if is_due(client.deadline(&self.limits, false)) =>
+            {
+                self.parts(now).0.room_of(slot).wake(slot, Place::Last);
+            }
+            State::Open(Gate::Ready) if is_due(client.idle_due(&self.limits)) => {
+                let seconds = self.limits.idle_timeout_us / 1_000_000;
+                let (mut cx, _, _) = self.parts(now);
+                let mut view = cx.room_of(slot);
+                view.refuse(slot, Refusal::Idle { seconds });
+                view.drain(slot);
+            }
+            State::Open(Gate::Ready) if is_due(client.partial_due(&self.limits)) => {
+                client.break_silence(now);
+                match self.parts(now).0.block_reason(slot) {
+                    Some(reason) => self.block(now, slot, reason),
+                    None => self.process(now, slot, b"", true),
+                };
+            }
+            _ => {}
+        }
+        self.arm(slot);
+    }
+
+    fn next_member(&mut self, now: Now) -> Option<ConnId> {
+        while let Some(number) = self.schedule.next_fan_out() {
+            let room = self.rooms.get_mut(number);
+            let member = room.next_visit();
+            if !room.carousel.is_turning() {
+                self.schedule.end_fan_out();
+            }
+            if room.gate.has_blocked() {
+                backpressure::wake_blocked(&mut self.room(now, number));
+            }
+            if let Some(member) = member {
+                return Some(self.clients[member as usize].id(member));
+            }
+        }
+        None
     }
 }
 
-/// The client with this id. Asks for no more of the hub than it needs, so that the rest can be used beside it.
-fn find(clients: &mut Slab<Client>, id: ConnId) -> Option<&mut Client> {
-    clients
-        .get_mut(id.slot() as usize)
-        .filter(|client| client.serial == id.serial())
+#[cfg(any(test, fuzzing))]
+impl Hub {
+    /// The limits, for tests.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A client, for tests.
+    pub(crate) fn client(&self, id: ConnId) -> Option<&Client> {
+        self.slot(id).map(|slot| &self.clients[slot as usize])
+    }
+
+    /// A client's input, for tests.
+    pub(crate) fn input(&self, id: ConnId) -> &Input {
+        &self.inputs[id.slot() as usize]
+    }
+
+    /// A room whose gate is up to date, for tests.
+    #[cfg(test)]
+    pub(crate) fn observed_room(&mut self, now: Now, number: u32) -> &room::Room {
+        let room = self.rooms.get_mut(number);
+        room.observe(now, &self.limits);
+        room
+    }
+
+    /// All rooms, for tests.
+    pub(crate) fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::yard::Yard;
-    use super::*;
-
-    #[test]
-    fn what_one_says_the_others_receive_and_it_does_not() {
-        let mut yard = Yard::new(Limits::default());
-        let (a, b, c) = (yard.join(), yard.join(), yard.join());
-        yard.settle();
-        yard.send(a, b"one\ntw");
-        yard.send(b, b"1\n");
-        yard.send(a, b"o\n");
-        assert_eq!(yard.read(a), "guest2: 1\n");
-        assert_eq!(yard.read(b), "guest1: one\nguest1: two\n");
-        assert_eq!(yard.read(c), "guest1: one\nguest2: 1\nguest1: two\n");
-    }
-
-    #[test]
-    fn every_byte_that_is_held_is_counted() {
-        let mut yard = Yard::new(Limits {
-            rate_lines: 1,
-            burst_lines: 1,
-            ..Limits::default()
-        });
-        let a = yard.knock(Wire::Chat).unwrap();
-        // What is counted is what is taken for it: a record, and buffers that have place for more.
-        let greeting = yard.hub.census().bytes;
-        assert!((yard.read(a).len()..500).contains(&greeting));
-        assert_eq!(yard.hub.census().bytes, 0);
-        yard.send(a, b"12345");
-        let partial = yard.hub.census().bytes;
-        assert!((5..300).contains(&partial));
-        // The room remembers the line; what it may not say yet is held.
-        yard.send(a, b"67\nheld\nand more");
-        let log = yard.hub.crowd.rooms[1].log.memory_bytes();
-        assert!(log >= "guest1: 1234567\n".len());
-        let held = yard.hub.census().bytes - log;
-        assert!(("held\nand more".len()..300).contains(&held));
-        yard.hub.disconnect(yard.now, a);
-        assert_eq!(yard.hub.census().bytes, "guest1: 1234567\n".len());
-    }
-
-    #[test]
-    fn who_comes_is_counted_and_who_is_refused() {
-        let mut yard = Yard::new(Limits {
-            clients_max: 2,
-            ..Limits::default()
-        });
-        let (a, b) = (yard.join(), yard.join());
-        assert!(yard.knock(Wire::Chat).is_err());
-        let totals = yard.hub.totals();
-        assert_eq!((totals.connections, totals.refused_connections), (2, 1));
-        assert_eq!((a.serial(), b.serial()), (1, 2));
-    }
-
-    #[test]
-    fn members_and_those_who_are_owed_something_of_their_own_take_turns() {
-        let mut yard = Yard::new(Limits::default());
-        let ids: Vec<ConnId> = (0..6).map(|_| yard.join()).collect();
-        yard.settle();
-        yard.send(ids[0], b"news\n");
-        yard.send(ids[4], b"/help\n");
-        yard.send(ids[5], b"/help\n");
-        let visits: Vec<ConnId> = (0..4)
-            .map(|_| yard.hub.next_owed(yard.now).unwrap())
-            .collect();
-        let of_their_own = [ids[4], ids[5]];
-        assert!(
-            [visits[0], visits[2]] == of_their_own || [visits[1], visits[3]] == of_their_own,
-            "{visits:?}"
-        );
-        assert!(yard.hub.has_owed());
-        yard.flush();
-        assert!(!yard.hub.has_owed());
-        yard.send(ids[4], b"/help\n");
-        assert!(yard.hub.has_owed(), "something of its own is enough");
-    }
-
-    #[test]
-    fn what_is_discarded_is_counted() {
-        let mut yard = Yard::new(Limits {
-            line_bytes_max: 64,
-            ..Limits::default()
-        });
-        let a = yard.join();
-        for (piece, sum) in [
-            (&[b'x'; 100][..], 100),
-            (b"yy\nfine\n", 103),
-            (&[b'z'; 70], 173),
-        ] {
-            yard.send(a, piece);
-            assert_eq!(yard.hub.totals().discarded_bytes, sum);
-        }
-    }
-
-    #[test]
-    fn whom_a_room_refuses_is_called_once_it_is_open_in_the_order_of_asking() {
-        let mut yard = Yard::new(Limits::default());
-        let ids: Vec<ConnId> = (0..4).map(|_| yard.join()).collect();
-        yard.settle();
-        let shut = |yard: &mut Yard| !yard.hub.crowd.rooms[1].is_open(yard.now, &yard.hub.limits);
-        let flood = b"a\n".repeat(250);
-        while !shut(&mut yard) {
-            yard.send(ids[0], &flood);
-            yard.hub.next_runnable();
-        }
-        for &id in &ids[1..] {
-            assert_eq!(yard.send(id, b"me too\n"), Resume::Wait);
-        }
-        // It has been served and asks again: it comes after those who have not.
-        assert_eq!(yard.hub.resume(yard.now, ids[0]), Resume::Wait);
-        assert_eq!(
-            (yard.hub.next_called(), yard.hub.has_runnable()),
-            (None, false)
-        );
-        while shut(&mut yard) {
-            assert!(!yard.hub.has_runnable(), "the room is shut");
-            let id = yard.hub.next_owed(yard.now).unwrap();
-            yard.read(id);
-        }
-        assert!(yard.hub.has_runnable());
-        let called = std::iter::from_fn(|| yard.hub.next_called());
-        assert_eq!(called.collect::<Vec<_>>(), [ids[0], ids[3], ids[2], ids[1]]);
-    }
-
-    #[test]
-    fn a_room_that_was_left_in_the_middle_of_a_round_is_open_to_the_next() {
-        let mut yard = Yard::new(Limits::default());
-        let gone = yard.join();
-        yard.flush();
-        let long = [&[b'x'; 8000][..], b"\n"].concat();
-        while yard.send(gone, &long) == Resume::Read {
-            yard.hub.next_runnable();
-        }
-        yard.hub.disconnect(yard.now, gone);
-        let next = yard.join();
-        assert_eq!(yard.send(next, b"anybody here?\n"), Resume::Read);
-    }
-
-    #[test]
-    fn whoever_waits_to_change_rooms_and_has_used_up_its_allowance_is_woken_by_time() {
-        let mut yard = Yard::new(Limits {
-            rate_lines: 1,
-            burst_lines: 2,
-            ..Limits::default()
-        });
-        let (a, b) = (yard.join(), yard.join());
-        yard.settle();
-        yard.send(b, b"hello\n");
-        // What it negotiates counts too, though it is answered at once.
-        yard.send(a, b"\xff\xfd\x01\xff\xfb\x18/join pond\n");
-        // It is not moved before it has been given the line; then it has to wait for its allowance.
-        assert_eq!(yard.hub.resume(yard.now, a), Resume::Blocked);
-        assert!(yard.read(a).ends_with("guest2: hello\n"));
-        while let Some(id) = yard.hub.next_runnable() {
-            assert_eq!(yard.hub.resume(yard.now, id), Resume::Wait);
-        }
-        yard.pass(2_000_000);
-        yard.run();
-        assert_eq!(yard.read(a), "* you are in pond (1 here)\n");
-    }
-
-    #[test]
-    fn a_late_event_can_do_no_harm() {
-        let mut yard = Yard::new(Limits::default());
-        let old = yard.join();
-        yard.hub.disconnect(yard.now, old);
-        let new = yard.join();
-        assert_eq!(old.slot(), new.slot());
-        assert_ne!(old, new);
-        yard.hub.receive(yard.now, old, b"boo\n/quit\n");
-        yard.hub.finish(yard.now, old);
-        assert!(!yard.hub.sent(yard.now, old, 5));
-        yard.hub.disconnect(yard.now, old);
-        assert_eq!(
-            (yard.hub.clients(), yard.hub.resume(yard.now, new)),
-            (1, Resume::Read)
-        );
-    }
-
-    #[test]
-    fn an_id_is_a_token_and_the_tokens_above_are_free() {
-        let id = ConnId::new(7, 9);
-        assert_eq!(ConnId::from_token(id.to_token()), Some(id));
-        assert_eq!((id.slot(), id.serial()), (7, 9));
-        let high = ConnId::new(1_000_000, u32::MAX);
-        assert_eq!(ConnId::from_token(high.to_token()), Some(high));
-        assert_eq!(ConnId::from_token(usize::MAX), None);
-        assert_eq!(ConnId::from_token(ConnId::SLOT_MAX as usize + 1), None);
-    }
-
-    #[test]
-    fn over_its_rate_a_client_is_held_and_loses_nothing() {
-        let limits = Limits {
-            rate_lines: 10,
-            burst_lines: 2,
-            ..Limits::default()
-        };
-        let mut yard = Yard::new(limits);
-        let (a, b) = (yard.join(), yard.join());
-        yard.settle();
-        yard.send(a, b"1\n2\n3\n4\n");
-        assert_eq!(yard.read(b), "guest1: 1\nguest1: 2\n");
-        assert_eq!(yard.send(a, b"x\n"), Resume::Wait);
-        for line in ["guest1: 3\n", "guest1: 4\n"] {
-            assert_eq!(yard.read(b), "");
-            assert!(
-                yard.hub
-                    .next_deadline()
-                    .is_some_and(|due| due <= yard.now.after(100_000))
-            );
-            yard.pass(100_000);
-            yard.run();
-            assert_eq!(yard.read(b), line);
-        }
-    }
-
-    #[test]
-    fn who_does_not_read_is_not_read() {
-        let mut yard = Yard::new(Limits::default());
-        let (a, b) = (yard.join(), yard.join());
-        yard.settle();
-        let mut asked = 0;
-        while yard.send(a, &b"/help\n".repeat(20)) == Resume::Read {
-            asked += 1;
-            assert!(asked < 100, "replies without end");
-        }
-        assert_eq!(yard.send(a, b"/help\n"), Resume::Blocked);
-        yard.send(b, b"/msg guest1 hello\n");
-        assert_eq!(yard.read(b), "! line not sent: guest1 is not reading\n");
-        yard.read(a);
-        yard.run();
-        yard.read(a);
-        yard.send(b, b"/msg guest1 hello\n");
-        assert!(yard.read(a).ends_with("guest2 -> you: hello\n"));
-    }
-
-    #[test]
-    fn at_its_peers_end_a_client_is_given_all_and_closed() {
-        for (half_close, closed) in [
-            (limits::HalfClose::Close, true),
-            (limits::HalfClose::Keep, false),
-        ] {
-            let mut yard = Yard::new(Limits {
-                half_close,
-                ..Limits::default()
-            });
-            let (a, b) = (yard.join(), yard.join());
-            yard.settle();
-            yard.send(b, b"before\n");
-            yard.send(a, b"last wor");
-            yard.send(a, b"ds");
-            yard.hub.finish(yard.now, a);
-            yard.send(b, b"after\n");
-            assert_eq!(yard.read(b), "guest1: last words\n");
-            assert!(yard.reap().is_empty(), "not before it has been given all");
-            let given = yard.read(a);
-            assert!(given.starts_with("guest2: before\n"));
-            assert_eq!(given.ends_with("guest2: after\n"), !closed);
-            assert_eq!(yard.reap() == [a], closed);
-        }
-    }
-
-    #[test]
-    fn who_is_silent_for_long_is_told_and_closed() {
-        let mut yard = Yard::new(Limits {
-            idle_timeout_us: 3_000_000,
-            ..Limits::default()
-        });
-        let (a, b) = (yard.join(), yard.join());
-        yard.settle();
-        yard.pass(2_000_000);
-        yard.send(b, b"here\n");
-        yard.pass(1_500_000);
-        assert!(
-            yard.read(a)
-                .ends_with("! closed: nothing received for 3 s\n")
-        );
-        assert_eq!(yard.reap(), [a]);
-    }
-
-    #[test]
-    fn who_may_not_be_read_is_not_silent() {
-        let mut yard = Yard::new(Limits {
-            idle_timeout_us: 3_000_000,
-            ..Limits::default()
-        });
-        let a = yard.join();
-        yard.settle();
-        while yard.send(a, &b"/help\n".repeat(20)) == Resume::Read {}
-        yard.pass(3_000_000);
-        assert!(yard.hub.next_deadline().is_some_and(|due| due > yard.now));
-        yard.read(a);
-        yard.run();
-        yard.read(a);
-        yard.pass(2_000_000);
-        assert!(yard.reap().is_empty());
-        yard.pass(1_000_000);
-        assert_eq!(yard.read(a), "! closed: nothing received for 3 s\n");
-        assert_eq!(yard.reap(), [a]);
-    }
-
-    #[test]
-    fn an_unfinished_line_is_passed_on_after_a_silence() {
-        let mut yard = Yard::new(Limits {
-            partial_after_us: 50_000,
-            ..Limits::default()
-        });
-        let (a, b) = (yard.join(), yard.join());
-        yard.settle();
-        yard.send(a, b"I am ");
-        yard.pass(30_000);
-        yard.send(a, b"a client");
-        yard.pass(30_000);
-        assert_eq!(yard.read(b), "");
-        yard.pass(30_000);
-        assert_eq!(yard.read(b), "guest1: I am a client\n");
-    }
-
-    #[test]
-    fn at_the_end_everybody_is_told_and_let_go() {
-        let mut yard = Yard::new(Limits::default());
-        let (a, b) = (yard.join(), yard.join());
-        yard.settle();
-        yard.hub.shutdown(yard.now);
-        assert_eq!(yard.read(a), "* server is shutting down\n");
-        assert_eq!(yard.reap(), [a]);
-        assert_eq!(yard.knock(Wire::Chat), Err(Refusal::ShuttingDown));
-        yard.pass(4_999_999);
-        assert!(yard.reap().is_empty());
-        yard.pass(1);
-        assert_eq!(yard.reap(), [b], "who does not read is not waited for");
-    }
-
-    #[test]
-    fn newcomers_over_a_cap_are_told_which() {
-        let limits = Limits {
-            clients_max: 3,
-            clients_per_ip_max: 2,
-            ..Limits::default()
-        };
-        let mut yard = Yard::new(limits);
-        let a = yard.join();
-        yard.join();
-        assert_eq!(yard.knock(Wire::Chat), Err(Refusal::PerAddress(2)));
-        let mapped = "::ffff:127.0.0.1".parse().unwrap();
-        let peer = Peer {
-            address: Some(mapped),
-            wire: Wire::Chat,
-        };
-        assert_eq!(
-            yard.hub.connect(yard.now, peer),
-            Err(Refusal::PerAddress(2))
-        );
-        yard.hub
-            .connect(
-                yard.now,
-                Peer {
-                    address: None,
-                    wire: Wire::Chat,
-                },
-            )
-            .unwrap();
-        assert_eq!(yard.knock(Wire::Chat), Err(Refusal::Full(3)));
-        yard.hub.disconnect(yard.now, a);
-        assert!(yard.knock(Wire::Chat).is_ok());
-        for (refusal, told) in [
-            (Refusal::Full(3), "server is full: 3 connections"),
-            (Refusal::PerAddress(2), "2 connections from your address"),
-            (Refusal::ShuttingDown, "server is shutting down"),
-        ] {
-            assert!(refusal.to_string().contains(told), "{refusal}");
-        }
-    }
-}
+mod tests;

@@ -1,17 +1,18 @@
-//! Nicknames and names of rooms: which are valid, and which look like one another to a person (UTS #39). Knows
-//! nobody who bears one.
+//! Names of people and rooms: which are valid, and which can be mistaken for one another (UTS #39). Knows no client and no
+//! room.
 
 use super::limits::NAME_CHARS_MAX;
+use crate::protocol::Append;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::{GeneralSecurityProfile, skeleton};
 
-/// Where everybody starts.
+/// The room in which every client starts.
 pub const LOBBY: &str = "lobby";
 
-/// Words that the server begins its own notices with, or that stand for somebody in particular, and what they look like
-/// (`m` looks like `rn`): made once, since a client may ask for names all day.
+/// Words with which the server begins its own notices, or that stand for somebody in particular, beside their skeletons
+/// (`m` looks like `rn`). Written out, since computing them for each `/nick` would be slow.
 const RESERVED: [(&str, &str); 10] = [
     ("server", "server"),
     ("you", "you"),
@@ -25,22 +26,24 @@ const RESERVED: [(&str, &str); 10] = [
     ("rooms", "roorns"),
 ];
 
-/// What the ten digits look like.
-const DIGIT_FORMS: &str = "ol23456789";
+/// The skeletons of the ten digits.
+const DIGIT_SKELETONS: &str = "ol23456789";
 
-/// The name that a newcomer is given begins so; a number follows.
+/// A guest's name is this and a number.
 const GUEST: &str = "guest";
 
-/// What the host is called, which nobody else can be.
+/// The name of the person at the console, which nobody else can have.
 const HOST: &str = "host";
 
-/// What a client is called.
+/// The name of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
-    /// `guest` and a number that nobody had before.
+    /// `guest` and a number that no other guest has had.
     Guest(u64),
-    /// A name that it chose, or the host's, which nobody can choose.
+    /// A name that the client chose with `/nick`.
     Chosen(Box<str>),
+    /// The name of the person at the console.
+    Host,
 }
 
 impl fmt::Display for Name {
@@ -48,26 +51,16 @@ impl fmt::Display for Name {
         match self {
             Name::Guest(number) => write!(f, "{GUEST}{number}"),
             Name::Chosen(name) => f.write_str(name),
+            Name::Host => f.write_str(HOST),
         }
     }
 }
 
-impl Name {
-    /// The host's name.
-    pub fn host() -> Name {
-        Name::Chosen(HOST.into())
-    }
-
-    /// Whether it is the host's name. Nobody can choose it, so it tells who bears it.
-    pub fn is_host(&self) -> bool {
-        matches!(self, Name::Chosen(name) if **name == *HOST)
-    }
-
-    /// Appends the name, as it stands before everything that its bearer says.
-    pub fn push_to(&self, out: &mut Vec<u8>) {
+impl Append for Name {
+    fn append_to(&self, out: &mut Vec<u8>) {
         match self {
             &Name::Guest(mut number) => {
-                // Before each line that is said, so not by way of a string.
+                // This is done for each line that is said: without a `String`.
                 let mut digits = [0; 20];
                 let mut first = digits.len();
                 while number > 0 {
@@ -79,17 +72,18 @@ impl Name {
                 out.extend_from_slice(&digits[first..]);
             }
             Name::Chosen(name) => out.extend_from_slice(name.as_bytes()),
+            Name::Host => out.extend_from_slice(HOST.as_bytes()),
         }
     }
 }
 
-/// The number in a guest's name; `None` if it is no guest's name.
+/// The number in a guest's name; `None` if this is not a guest's name.
 pub fn guest_number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(GUEST)?;
     (digits.starts_with(|c: char| c.is_ascii_digit() && c != '0')).then(|| digits.parse().ok())?
 }
 
-/// Whether somebody can be called so: a guest, the host, or who has chosen it. The server's own notices begin otherwise.
+/// Whether `word` can be a person's name: a guest's, the host's or a chosen one. No notice of the server's begins with one.
 pub fn is_persons_name(word: &str) -> bool {
     word == HOST || guest_number(word).is_some() || nickname(word).is_ok()
 }
@@ -103,11 +97,11 @@ pub enum Invalid {
     Character(char),
     /// The first character is neither a letter nor a digit.
     Start(char),
-    /// Digits without a letter would look like a count of the server's.
+    /// Digits without a letter: they would look like a count in a notice.
     NoLetter,
-    /// A word of the server's own.
+    /// A reserved word, or one with its skeleton.
     Reserved,
-    /// It looks like the name of a guest.
+    /// It can be mistaken for a guest's name.
     Guest,
 }
 
@@ -134,23 +128,23 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// The name in its normal form (NFKC), if it is one that a client may take.
+/// The normal form (NFKC) of a name that a client may choose.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Says what is wrong with the name.
 pub fn nickname(raw: &str) -> Result<Box<str>, Invalid> {
     let name = normal(raw)?;
     if !name.chars().any(char::is_alphabetic) {
         return Err(Invalid::NoLetter);
     }
-    let likeness = Likeness::of(&name);
-    if likeness
-        .forms()
-        .any(|form| RESERVED.iter().any(|(_, reserved)| *reserved == form))
+    let skeletons = Skeletons::of(&name);
+    if skeletons
+        .iter()
+        .any(|skeleton| RESERVED.iter().any(|(_, reserved)| *reserved == skeleton))
     {
         return Err(Invalid::Reserved);
     }
-    if likeness.forms().any(looks_like_guest) {
+    if skeletons.iter().any(looks_like_guest) {
         return Err(Invalid::Guest);
     }
     Ok(name)
@@ -159,22 +153,22 @@ pub fn nickname(raw: &str) -> Result<Box<str>, Invalid> {
 /// The name of a room in its normal form (NFKC).
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Says what is wrong with the name.
 pub fn room_name(raw: &str) -> Result<Box<str>, Invalid> {
     normal(raw)
 }
 
-/// What rooms that look alike share: they are one room.
-pub fn room_likeness(name: &str) -> Box<str> {
+/// Rooms with the same skeleton are one room.
+pub fn room_skeleton(name: &str) -> Box<str> {
     skeleton(&name.to_lowercase()).collect::<String>().into()
 }
 
-/// The normal form (NFKC) of any name, whoever or whatever may bear it.
+/// The normal form (NFKC) of any name, of a person or a room, reserved or not.
 ///
 /// # Errors
-/// Says what is wrong with it.
+/// Says what is wrong with the name.
 pub fn normal(raw: &str) -> Result<Box<str>, Invalid> {
-    // Normalisation can make 18 characters of one (U+FDFA), so a long name is not even looked at.
+    // Normalisation can make 18 characters of one (U+FDFA), so a long name is refused before that.
     if raw.is_empty() || raw.chars().count() > NAME_CHARS_MAX {
         return Err(Invalid::Length);
     }
@@ -199,39 +193,39 @@ pub fn normal(raw: &str) -> Result<Box<str>, Invalid> {
     Ok(name.into())
 }
 
-/// How a name looks to somebody who does not look closely: two names that share a form are alike.
+/// The skeletons of a name (UTS #39, section 4): two names that share one can be mistaken for each other.
 ///
-/// Two forms, since "differs in case" and "looks the same" do not commute: `KIM` differs from `kim` in case, and looks
+/// There are two, since "differs in case" and "looks the same" do not commute: `KIM` differs from `kim` in case, and looks
 /// like `KlM`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Likeness {
+pub struct Skeletons {
     lower_first: Box<str>,
     skeleton_first: Box<str>,
 }
 
-impl Likeness {
-    /// The forms of a valid name.
-    pub fn of(name: &str) -> Likeness {
+impl Skeletons {
+    /// The skeletons of a valid name.
+    pub fn of(name: &str) -> Skeletons {
         let lower_first: String = skeleton(&name.to_lowercase()).collect();
         let skeleton_first: String = skeleton(name).collect::<String>().to_lowercase();
-        Likeness {
+        Skeletons {
             lower_first: lower_first.to_lowercase().into(),
             skeleton_first: skeleton_first.into(),
         }
     }
 
-    /// Its forms, each once.
-    pub fn forms(&self) -> impl Iterator<Item = &str> {
+    /// The different ones among them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
         let second = (self.lower_first != self.skeleton_first).then_some(&*self.skeleton_first);
         std::iter::once(&*self.lower_first).chain(second)
     }
 }
 
-/// `guest` and then nothing that could not be taken for digits.
-fn looks_like_guest(form: &str) -> bool {
-    form.strip_prefix(GUEST).is_some_and(|rest| {
+/// `guest`, followed by nothing but what can be mistaken for digits.
+fn looks_like_guest(skeleton: &str) -> bool {
+    skeleton.strip_prefix(GUEST).is_some_and(|rest| {
         rest.chars()
-            .all(|c| DIGIT_FORMS.contains(c) || c.is_numeric())
+            .all(|c| DIGIT_SKELETONS.contains(c) || c.is_numeric())
     })
 }
 
@@ -239,10 +233,10 @@ fn looks_like_guest(form: &str) -> bool {
 mod tests {
     use super::*;
 
-    impl Likeness {
-        fn shares(&self, other: &Likeness) -> bool {
-            self.forms()
-                .any(|form| other.forms().any(|others| form == others))
+    impl Skeletons {
+        fn shares(&self, other: &Skeletons) -> bool {
+            self.iter()
+                .any(|skeleton| other.iter().any(|others| skeleton == others))
         }
     }
 
@@ -271,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused_with_its_reason() {
+    fn invalid_names_are_refused_with_the_reason() {
         let long = "x".repeat(NAME_CHARS_MAX + 1);
         assert!(nickname(&long[1..]).is_ok());
         for (name, why) in [
@@ -307,44 +301,35 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_name_is_nobody_elses() {
-        let host = Name::host();
-        assert!(host.is_host());
-        let word = host.to_string();
+    fn nobody_can_choose_the_hosts_name() {
+        let word = Name::Host.to_string();
         assert!(RESERVED.contains(&(&*word, &*word)));
         for name in ["host", "HOST", "H0st", "\u{4bb}ost"] {
             assert_eq!(nickname(name), Err(Invalid::Reserved), "{name}");
         }
-        for name in [
-            Name::Guest(1),
-            Name::Chosen("hosts".into()),
-            Name::Chosen("kim".into()),
-        ] {
-            assert!(!name.is_host(), "{name}");
-        }
     }
 
     #[test]
-    fn the_forms_made_once_are_those_of_the_words() {
-        let form = |word: &str| {
-            Likeness::of(word)
-                .forms()
+    fn written_out_skeletons_are_those_of_the_words() {
+        let skeletons = |word: &str| {
+            Skeletons::of(word)
+                .iter()
                 .map(str::to_string)
                 .collect::<Vec<_>>()
         };
-        for (word, made) in RESERVED {
-            assert_eq!(form(word), [made]);
+        for (word, skeleton) in RESERVED {
+            assert_eq!(skeletons(word), [skeleton]);
         }
         let digits: String = (0..10)
-            .map(|digit| form(&digit.to_string()).concat())
+            .map(|digit| skeletons(&digit.to_string()).concat())
             .collect();
-        assert_eq!(digits, DIGIT_FORMS);
+        assert_eq!(digits, DIGIT_SKELETONS);
     }
 
     #[test]
-    fn alike_is_case_width_and_confusables() {
+    fn case_width_and_confusables_make_names_alike() {
         let alike = |a: &str, b: &str| {
-            Likeness::of(&nickname(a).unwrap()).shares(&Likeness::of(&nickname(b).unwrap()))
+            Skeletons::of(&nickname(a).unwrap()).shares(&Skeletons::of(&nickname(b).unwrap()))
         };
         for (a, b) in [
             ("kim", "KIM"),
@@ -363,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_servers_own_form_is_a_guest() {
+    fn guest_numbers_are_read_as_they_are_written() {
         assert_eq!(guest_number("guest12"), Some(12));
         for name in [
             "guest", "guest0", "guest01", "guest1x", "Guest1", "guest+1", "kim",
@@ -375,9 +360,10 @@ mod tests {
             Name::Guest(1200),
             Name::Guest(u64::MAX),
             Name::Chosen("kim".into()),
+            Name::Host,
         ] {
             let mut out = Vec::new();
-            name.push_to(&mut out);
+            name.append_to(&mut out);
             assert_eq!(out, name.to_string().as_bytes());
         }
     }

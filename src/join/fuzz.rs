@@ -10,7 +10,7 @@ use super::screen::Screen;
 use super::session::{NAMES_MAX, Session};
 use super::tag::NAME_BYTES_MAX;
 use super::talk::{Look, Talk, Wish};
-use crate::hub::fuzz::{Body, Bytes, is_forbidden};
+use crate::testing::fuzz::{Body, Bytes, is_forbidden};
 use vte::{Params, Parser, Perform};
 
 /// Every target by its name, which is also that of its directory of seeds.

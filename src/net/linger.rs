@@ -1,7 +1,7 @@
 //! Connections on their way out. Were one closed over input that nobody has read, a reset would follow, and could
 //! destroy the last bytes before the peer has read them: so its end is sent, and it is kept for a moment.
 
-use super::world::Net;
+use super::transport::Net;
 use crate::hub::Now;
 use std::collections::VecDeque;
 

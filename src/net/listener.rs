@@ -1,6 +1,6 @@
 //! Listening sockets: options, accepting, and what the errors of accepting mean.
 
-use super::conn::Stream;
+use super::stream::Stream;
 use crate::address::Address;
 use crate::hub::{Peer, Wire};
 use mio::net::{TcpListener, UnixListener};

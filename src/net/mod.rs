@@ -1,14 +1,13 @@
-//! The only sockets and the only clock.
+//! The only sockets and the only clock of the server: the hub's surroundings.
 //!
-//! `turn` is the order in which a turn of the event loop does its work; it does not know whether the `world` around
-//! it is real. `reactor` is the loop on mio; `listener` and `conn` are its sockets, `signal` its signals; `table` is what is
-//! known of each connection, `linger` how one is closed without harm.
+//! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
+//! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one.
 
-pub mod conn;
-pub mod linger;
+mod connections;
+mod linger;
 pub mod listener;
 pub mod reactor;
+pub mod scheduler;
 mod signal;
-mod table;
-pub mod turn;
-pub mod world;
+pub mod stream;
+pub mod transport;

@@ -1,10 +1,10 @@
-//! The loop: mio's poll, its tokens, and [`Turn`] on real sockets. The only place that waits.
+//! The event loop: mio's poll, its tokens, and [`Scheduler`] on real sockets. The only place that waits.
 
-use super::conn::Stream;
 use super::listener::Listener;
+use super::scheduler::Scheduler;
 use super::signal::Signals;
-use super::turn::Turn;
-use super::world::{Event, Net};
+use super::stream::Stream;
+use super::transport::{Event, Net};
 use crate::hub::limits::Limits;
 use crate::hub::{ConnId, Hub, Now, Peer};
 use mio::{Events, Poll, Registry, Token};
@@ -14,27 +14,27 @@ use std::time::{Duration, Instant};
 
 /// Events taken from the poll at a time; more wait in the kernel.
 const EVENTS_MAX: usize = 1024;
-/// Signals have the largest token, listeners those above every connection's.
+/// Signals have the largest token; listeners have those above every connection's.
 const SIGNALS: Token = Token(usize::MAX);
 const LISTENERS: usize = ConnId::SLOT_MAX as usize + 1;
 
-/// How the server came to its end.
+/// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to, or its host has left, and everybody was given what it was owed, or the time for that.
+    /// After a signal, or after its console has left: every connection was drained, or had the time for that.
     Drained,
-    /// A second signal of this number came meanwhile.
+    /// By a second signal, of this number.
     Forced(i32),
 }
 
 /// The sockets and the clock.
-struct Real {
+struct Sockets {
     registry: Registry,
     listeners: Vec<Listener>,
     start: Instant,
 }
 
-impl Net for Real {
+impl Net for Sockets {
     type Socket = Stream;
 
     fn now(&self) -> Now {
@@ -62,16 +62,16 @@ impl Net for Real {
     }
 }
 
-/// The server, ready to serve.
+/// A server that is ready to serve.
 pub struct Reactor {
     poll: Poll,
     signals: Signals,
-    turn: Turn<Real>,
+    scheduler: Scheduler<Sockets>,
 }
 
 impl Reactor {
-    /// A server for these listeners, and for a [host](Hub::connect_host) at the other end of `console`, if there is one.
-    /// From now on signals are taken note of, so that whoever is told that it listens can ask it to end.
+    /// A server for these listeners, and for a [console](Hub::connect_console) at the other end of `console`, if there is
+    /// one. From now on signals are noted, so that the server can be ended as soon as it has said that it listens.
     ///
     /// # Errors
     /// The poll, the signals or the console cannot be set up.
@@ -88,33 +88,32 @@ impl Reactor {
             listener.register(&registry, Token(LISTENERS + number))?;
         }
         let number = listeners.len();
-        let net = Real {
+        let net = Sockets {
             registry,
             listeners,
             start: Instant::now(),
         };
-        let mut turn = Turn::new(net, Hub::new(limits), number);
+        let mut scheduler = Scheduler::new(net, Hub::new(limits), number);
         if let Some(console) = console {
             console.set_nonblocking(true)?;
-            turn.connect_host(Stream::Unix(mio::net::UnixStream::from_std(console)))?;
+            scheduler.connect_console(Stream::Unix(mio::net::UnixStream::from_std(console)))?;
         }
         Ok(Reactor {
             poll,
             signals,
-            turn,
+            scheduler,
         })
     }
 
-    /// Serves until a signal ends it, or its host has left.
+    /// Serves until a signal ends it, or its console has left.
     ///
     /// # Errors
     /// The poll fails.
     pub fn serve(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let mut stopping = false;
-        while !self.turn.is_over() {
-            let patience = self.turn.patience().map(Duration::from_micros);
-            match self.poll.poll(&mut events, patience) {
+        while !self.scheduler.is_over() {
+            let timeout = self.scheduler.timeout().map(Duration::from_micros);
+            match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
@@ -122,40 +121,39 @@ impl Reactor {
                 match (event.token(), ConnId::from_token(event.token().0)) {
                     (SIGNALS, _) => {
                         for signal in self.signals.pending() {
-                            if stopping {
+                            if self.scheduler.hub().is_shutting_down() {
                                 return Ok(Ended::Forced(signal));
                             }
-                            stopping = true;
-                            let clients = self.turn.hub().clients();
+                            let clients = self.scheduler.hub().clients();
                             tracing::info!(signal, clients, "shutting down");
-                            stop(&mut self.turn);
+                            stop(&mut self.scheduler);
                         }
                     }
-                    (_, Some(id)) => self.turn.event(Event::Ready {
+                    (_, Some(id)) => self.scheduler.event(Event::Ready {
                         id,
                         readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                         writable: event.is_writable() || event.is_write_closed(),
                     }),
-                    (Token(token), None) => self.turn.event(Event::Newcomers(token - LISTENERS)),
+                    (Token(token), None) => {
+                        self.scheduler.event(Event::Newcomers(token - LISTENERS))
+                    }
                 }
             }
-            self.turn.run();
-            if !stopping && self.turn.hub().host_has_left() {
-                stopping = true;
-                let clients = self.turn.hub().clients();
-                tracing::info!(clients, "the host has left");
-                stop(&mut self.turn);
+            self.scheduler.run();
+            let hub = self.scheduler.hub();
+            if hub.console_has_left() && !hub.is_shutting_down() {
+                tracing::info!(clients = hub.clients(), "the console has left");
+                stop(&mut self.scheduler);
             }
         }
-        let totals = self.turn.hub().totals();
+        let totals = self.scheduler.hub().totals();
         tracing::info!(?totals, "ended");
         Ok(Ended::Drained)
     }
 }
 
-/// Lets nobody in any more. The listeners are closed at once: whoever comes now is refused by the system, and the
-/// port is free.
-fn stop(turn: &mut Turn<Real>) {
-    turn.net().listeners.clear();
-    turn.stop();
+/// Accepts nothing any more. The listeners are closed at once: the system refuses newcomers, and the ports are free.
+fn stop(scheduler: &mut Scheduler<Sockets>) {
+    scheduler.net().listeners.clear();
+    scheduler.stop();
 }

@@ -97,7 +97,7 @@ fn take(account: &mut Account, line: &str, number: usize) {
             });
         }
         (Some(_), [lines, "lines", "skipped:", ..]) => {
-            let lines = lines.parse().expect("a count");
+            let lines = lines.replace(',', "").parse().expect("a count");
             assert!(lines > 0);
             account
                 .stays

@@ -6,7 +6,7 @@ use super::world::{Faults, World};
 use fastrand::Rng;
 use madang::hub::limits::{Limits, SlowPolicy};
 use madang::hub::{Hub, Wire};
-use madang::net::turn::Turn;
+use madang::net::scheduler::Scheduler;
 
 /// Visits that a turn surely makes in each of its phases: the clock is looked at after so many.
 const VISITS: usize = 16;
@@ -17,7 +17,7 @@ const ROUNDS_MAX: usize = 30;
 
 /// Clients that flood, and that never read, and two that do neither.
 struct Crush {
-    turn: Turn<World>,
+    scheduler: Scheduler<World>,
     flooders: Vec<Client>,
     speaker: Client,
     listener: Client,
@@ -52,9 +52,9 @@ impl Crush {
             .collect();
         let speaker = connect(flooders.len(), 100_000, Manner::observer());
         let listener = connect(flooders.len() + 1, 100_000, Manner::observer());
-        let turn = Turn::new(world, Hub::new(limits), 1);
+        let scheduler = Scheduler::new(world, Hub::new(limits), 1);
         Crush {
-            turn,
+            scheduler,
             flooders,
             speaker,
             listener,
@@ -65,14 +65,14 @@ impl Crush {
     fn turn_once(&mut self, rng: &mut Rng) {
         let everybody = self.flooders.len() + 2;
         for flooder in &mut self.flooders {
-            flooder.act(self.turn.net(), rng, 1, everybody);
+            flooder.act(self.scheduler.net(), rng, 1, everybody);
         }
-        self.speaker.catch_up(self.turn.net());
-        self.listener.catch_up(self.turn.net());
-        for event in self.turn.net().poll() {
-            self.turn.event(event);
+        self.speaker.catch_up(self.scheduler.net());
+        self.listener.catch_up(self.scheduler.net());
+        for event in self.scheduler.net().poll() {
+            self.scheduler.event(event);
         }
-        self.turn.run();
+        self.scheduler.run();
     }
 
     /// The turns until the listener has heard what the speaker says.
@@ -101,12 +101,15 @@ fn who_hardly_speaks_is_heard_however_many_flood() {
         let mut crush = Crush::new(seed);
         let mut rng = Rng::with_seed(seed);
         (0..50).for_each(|_| crush.turn_once(&mut rng));
-        let lines = crush.turn.hub().totals().lines;
+        let lines = crush.scheduler.hub().totals().lines;
         let rounds = (crush.flooders.len() + 2).div_ceil(VISITS);
         for _ in 0..10 {
             let turns = crush.turns_until_heard(&mut rng);
             assert!(turns <= ROUNDS_MAX * rounds, "{turns} turns");
         }
-        assert!(crush.turn.hub().totals().lines > lines + 100, "no flood");
+        assert!(
+            crush.scheduler.hub().totals().lines > lines + 100,
+            "no flood"
+        );
     }
 }

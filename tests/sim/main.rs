@@ -15,7 +15,7 @@ use fastrand::Rng;
 use limits::drawn_limits;
 use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits};
 use madang::hub::{Census, Hub, Totals, Wire};
-use madang::net::turn::Turn;
+use madang::net::scheduler::Scheduler;
 use std::time::Instant;
 use world::{Faults, Pipe, Socket, World};
 
@@ -26,7 +26,7 @@ const TURNS_TO_REST: usize = 200_000;
 const LAST_TIMER_US: u64 = 80_000_000;
 
 struct Sim {
-    turn: Turn<World>,
+    scheduler: Scheduler<World>,
     rng: Rng,
     limits: Limits,
     observers: Vec<Client>,
@@ -62,10 +62,10 @@ impl Sim {
         }
         let mut world = World::new(rng.u64(..), Faults::default());
         world.verbose = verbose;
-        let turn = Turn::new(world, Hub::new(limits.clone()), 1);
+        let scheduler = Scheduler::new(world, Hub::new(limits.clone()), 1);
         let (observers, clients) = (Vec::new(), Vec::new());
         Sim {
-            turn,
+            scheduler,
             rng,
             limits,
             observers,
@@ -81,11 +81,11 @@ impl Sim {
 
     /// An observer in each room, there before anybody else.
     fn seat_observers(&mut self, rooms: usize) {
-        let raw = self.turn.net().connect(Wire::Raw, usize::MAX);
+        let raw = self.scheduler.net().connect(Wire::Raw, usize::MAX);
         self.observers
             .push(Client::new(usize::MAX, raw, Manner::observer()));
         for room in 0..rooms {
-            let pipe = self.turn.net().connect(Wire::Chat, usize::MAX);
+            let pipe = self.scheduler.net().connect(Wire::Chat, usize::MAX);
             let mut observer = Client::new(usize::MAX - 1 - room, pipe, Manner::observer());
             if room > 0 {
                 observer.enqueue(&format!("/join {}", room_name(room)));
@@ -100,7 +100,9 @@ impl Sim {
         let pipe = Pipe::shared(Wire::Chat, self.drawn_capacity());
         let manner = Manner::drawn(&mut self.rng).lasting();
         let socket = Socket(pipe.clone());
-        self.turn.connect_host(socket).expect("a calm world");
+        self.scheduler
+            .connect_console(socket)
+            .expect("a calm world");
         self.clients.push(Client::new(0, pipe, manner));
         self.hosted = true;
     }
@@ -112,26 +114,27 @@ impl Sim {
     /// One turn, if the poll would not go on waiting.
     fn turn_once(&mut self) {
         self.keep_alive();
-        let events = self.turn.net().poll();
-        if events.is_empty() && self.turn.net().micros() < self.wakes_at {
+        let events = self.scheduler.net().poll();
+        if events.is_empty() && self.scheduler.net().micros() < self.wakes_at {
             return;
         }
         for event in events {
-            self.turn.event(event);
+            self.scheduler.event(event);
         }
-        self.turn.run();
-        let patience = self.turn.patience().unwrap_or(u64::MAX);
-        self.wakes_at = self.turn.net().micros().saturating_add(patience);
+        self.scheduler.run();
+        let patience = self.scheduler.timeout().unwrap_or(u64::MAX);
+        self.wakes_at = self.scheduler.net().micros().saturating_add(patience);
         for observer in &mut self.observers {
-            observer.catch_up(self.turn.net());
+            observer.catch_up(self.scheduler.net());
         }
-        let census = self.turn.hub().census();
+        self.scheduler.hub().check();
+        let census = self.scheduler.hub().census();
         assert!(census.bytes <= self.limits.memory_bytes_max(), "{census:?}");
     }
 
     fn keep_alive(&mut self) {
         let idle_us = self.limits.idle_timeout_us;
-        let now = self.turn.net().micros();
+        let now = self.scheduler.net().micros();
         if idle_us == 0 || now < self.kept_alive_at + idle_us / 4 {
             return;
         }
@@ -144,13 +147,13 @@ impl Sim {
         };
         for client in self.observers.iter_mut().chain(clients) {
             client.keep_alive();
-            client.catch_up(self.turn.net());
+            client.catch_up(self.scheduler.net());
         }
     }
 
     /// Lets time pass as the poll would: until the next deadline at the latest.
     fn wait(&mut self) {
-        let most = self.turn.patience().unwrap_or(2_000_000);
+        let most = self.scheduler.timeout().unwrap_or(2_000_000);
         if most > 0 {
             let micros = if self.rng.bool() {
                 most
@@ -162,25 +165,28 @@ impl Sim {
             } else {
                 0
             };
-            self.turn.net().pass(micros.min(2_000_000) + jump);
+            self.scheduler.net().pass(micros.min(2_000_000) + jump);
         }
     }
 
     /// A calm world comes to rest: nothing is to be done, and nothing will be until somebody does something.
     fn rest(&mut self) {
         self.resting = true;
-        let (mut quiet, mut changed_at) = (0, self.turn.net().micros());
-        let mut last_seen = (self.turn.hub().totals(), 0);
+        let (mut quiet, mut changed_at) = (0, self.scheduler.net().micros());
+        let mut last_seen = (self.scheduler.hub().totals(), 0);
         for _ in 0..TURNS_TO_REST {
             for client in &mut self.clients {
-                client.catch_up(self.turn.net());
+                client.catch_up(self.scheduler.net());
             }
             self.turn_once();
-            let patience = self.turn.patience();
-            let events = self.turn.net().has_events();
+            let patience = self.scheduler.timeout();
+            let events = self.scheduler.net().has_events();
             let pending = self.clients.iter().any(Client::has_pending);
-            let now = self.turn.net().micros();
-            let seen = (self.turn.hub().totals(), self.turn.net().deliveries);
+            let now = self.scheduler.net().micros();
+            let seen = (
+                self.scheduler.hub().totals(),
+                self.scheduler.net().deliveries,
+            );
             if seen != last_seen {
                 (last_seen, changed_at) = (seen, now);
             }
@@ -189,7 +195,7 @@ impl Sim {
             let done = patience.is_none() || only_idle && patience != Some(0);
             let at_rest = done && !events && !pending;
             let wait = patience.filter(|_| !events && !at_rest).unwrap_or(0);
-            self.turn.net().pass(wait.max(1));
+            self.scheduler.net().pass(wait.max(1));
             quiet = if at_rest { quiet + 1 } else { 0 };
             if quiet > 3 {
                 self.resting = false;
@@ -208,7 +214,7 @@ impl Sim {
                 )
             })
             .collect();
-        let (patience, census) = (self.turn.patience(), self.turn.hub().census());
+        let (patience, census) = (self.scheduler.timeout(), self.scheduler.hub().census());
         panic!(
             "no rest after {TURNS_TO_REST} turns: {patience:?} {census:?} {unread:?} {:?}",
             self.limits
@@ -226,20 +232,20 @@ impl Sim {
         if self.rng.u8(0..3) == 0 {
             self.seat_host();
         }
-        self.turn.net().faults = self.faults;
+        self.scheduler.net().faults = self.faults;
         for _ in 0..steps {
             if self.clients.len() < peers && self.rng.u8(0..4) == 0 {
                 self.arrive();
             }
             for client in &mut self.clients {
-                client.act(self.turn.net(), &mut self.rng, rooms, peers + rooms);
+                client.act(self.scheduler.net(), &mut self.rng, rooms, peers + rooms);
             }
             for _ in 0..self.rng.usize(1..4) {
                 self.turn_once();
             }
             self.wait();
         }
-        self.turn.net().faults = Faults::default();
+        self.scheduler.net().faults = Faults::default();
         self.rest();
     }
 
@@ -253,47 +259,49 @@ impl Sim {
         } else {
             (Wire::Chat, manner)
         };
-        let pipe = self.turn.net().connect(wire, capacity);
+        let pipe = self.scheduler.net().connect(wire, capacity);
         self.clients
             .push(Client::new(self.clients.len(), pipe, manner));
     }
 
     /// All go, some politely; then there is nothing left of them.
     fn leave(&mut self) {
-        let has_left = |sim: &Sim| sim.turn.hub().host_has_left();
+        let has_left = |sim: &Sim| sim.scheduler.hub().console_has_left();
         assert!(!has_left(self), "the host has been sent away");
         for client in self.clients.iter_mut().chain(&mut self.observers) {
             if client.end == End::Fin || self.rng.bool() {
-                client.reset(self.turn.net());
+                client.reset(self.scheduler.net());
             } else {
-                client.finish(self.turn.net());
+                client.finish(self.scheduler.net());
             }
         }
         let mut stopped = self.rng.bool() || self.limits.half_close == HalfClose::Keep;
         if stopped {
-            self.turn.stop();
+            self.scheduler.stop();
         }
         for _ in 0..1000 {
             self.turn_once();
             if !stopped && has_left(self) {
                 stopped = true;
-                self.turn.stop();
+                self.scheduler.stop();
             }
-            self.turn.net().pass(20_000);
+            self.scheduler.net().pass(20_000);
             for client in &mut self.clients {
-                client.catch_up(self.turn.net());
+                client.catch_up(self.scheduler.net());
             }
         }
         assert_eq!(has_left(self), self.hosted);
-        let census = self.turn.hub().census();
+        let census = self.scheduler.hub().census();
         let Census {
             clients,
             names,
             addresses,
             rooms,
+            timers,
             bytes,
         } = census;
         assert_eq!((clients, names, addresses), (0, 0, 0), "{census:?}");
+        assert_eq!(timers, 0, "{census:?}");
         assert_eq!(rooms, 2, "{census:?}");
         // A log that nobody reads and that has no history keeps less than a block.
         assert!(self.limits.history_lines > 0 || bytes <= 2 * LOG_BLOCK_BYTES);
@@ -306,7 +314,7 @@ impl Sim {
         let mut sim = Sim::new(seed, verbose);
         sim.live();
         if sim.verbose {
-            println!("{:?}\n{:?}", sim.limits, sim.turn.hub().totals());
+            println!("{:?}\n{:?}", sim.limits, sim.scheduler.hub().totals());
         }
         let everything_said = sim.limits.partial_after_us == 0 && sim.limits.line_bytes_max > 64;
         judge::judge(
@@ -316,8 +324,8 @@ impl Sim {
             sim.limits.line_bytes_max,
         );
         sim.leave();
-        let totals = sim.turn.hub().totals();
-        let world = sim.turn.net();
+        let totals = sim.scheduler.hub().totals();
+        let world = sim.scheduler.net();
         Outcome {
             trace: world.trace,
             deliveries: world.deliveries,

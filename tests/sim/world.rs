@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
-use madang::net::world::{Event, Net};
+use madang::net::transport::{Event, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

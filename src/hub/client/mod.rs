@@ -1,0 +1,409 @@
+//! One client: its role, its state machine, its deadlines. What it has sent is in `input`, what is to be written to it in
+//! `outbox`. Knows no room and no other client.
+
+pub mod outbox;
+mod rate;
+
+use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
+use super::name::Name;
+use super::schedule::Schedule;
+use super::types::{ConnId, Now, Wire};
+use outbox::Outbox;
+use rate::RateLimiter;
+use slab::Slab;
+
+/// What a client is to the server: decides which rules hold for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Speaks the protocol; every limit holds.
+    Person,
+    /// The person at the server's own console. No limit holds that protects the server from strangers: it is never
+    /// refused, rate-limited, idle or closed for reading slowly, and nobody waits for it.
+    Console,
+    /// A connection to a raw listener: lines alone, no name, no commands, no notices.
+    Raw,
+}
+
+/// Where a client is in its life.
+///
+/// ```text
+///            block / unblock
+///           ┌──────┐
+/// ─▶ Open(Ready | Blocked) ──▶ Moving ──▶ Open(Ready)
+///           │        │            │
+///           │        ▼            ▼
+///           │    ReceiveOnly ─▶ Draining ─▶ Closed
+///           └────────────────────▲
+/// ```
+#[derive(Debug)]
+pub enum State {
+    /// Sends and receives.
+    Open(Gate),
+    /// Changes rooms as soon as the old room's log has been written to it up to a position.
+    Moving(Box<Move>),
+    /// Its peer has finished sending; it goes on receiving.
+    ReceiveOnly,
+    /// Nothing is received from it any more. Its room's log up to `until` and its private bytes are written to it, then
+    /// it is closed.
+    Draining {
+        /// Position in the room's log.
+        until: u64,
+        /// When this began. It may take `drain_us`.
+        since: Now,
+    },
+    /// To be disconnected.
+    Closed,
+}
+
+/// Whether input is handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// As soon as it is received.
+    Ready,
+    /// Not until something has changed.
+    Blocked(Block),
+}
+
+/// Why a client's input is not handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// The rate limit is exhausted. Ended by a timer.
+    RateLimit,
+    /// It does not read its own replies, or too many ranges of its own lines are still ahead of it. Ended by its own
+    /// progress.
+    Backlog,
+    /// Its room does not accept lines. Ended by the room.
+    Room,
+}
+
+/// A change of rooms that waits for the old room's log.
+#[derive(Debug)]
+pub struct Move {
+    /// Position in the old room's log.
+    until: u64,
+    /// The new room's name.
+    room: Box<str>,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct Client {
+    /// Tells the connection from others that have had its slot.
+    pub serial: u32,
+    /// The number of its room.
+    pub room: u32,
+    /// Its index among the room's members.
+    pub seat: u32,
+    /// Which rules hold for it.
+    pub role: Role,
+    /// `None` for a raw connection.
+    pub name: Option<Name>,
+    state: State,
+    /// What is to be written to it.
+    pub outbox: Outbox,
+    /// Since when nothing has been received from it while its input was handled.
+    silent_since: Now,
+    /// When something was last written to it.
+    pub progress_at: Now,
+    rate: RateLimiter,
+}
+
+/// All clients, by slot.
+pub type Clients = Slab<Client>;
+
+/// The client with this id, if it is still connected.
+pub fn find(clients: &mut Clients, id: ConnId) -> Option<&mut Client> {
+    clients
+        .get_mut(id.slot() as usize)
+        .filter(|client| client.serial == id.serial())
+}
+
+impl Role {
+    /// The role of a connection to a listener.
+    pub fn of(wire: Wire) -> Role {
+        match wire {
+            Wire::Chat => Role::Person,
+            Wire::Raw => Role::Raw,
+        }
+    }
+}
+
+impl Client {
+    /// A client that has just connected; it is in no room yet.
+    pub fn new(now: Now, serial: u32, role: Role, name: Option<Name>) -> Client {
+        Client {
+            serial,
+            room: 0,
+            seat: 0,
+            role,
+            name,
+            state: State::Open(Gate::Ready),
+            outbox: Outbox::default(),
+            silent_since: now,
+            progress_at: now,
+            rate: RateLimiter::default(),
+        }
+    }
+
+    /// Its id, given its slot.
+    pub fn id(&self, slot: u32) -> ConnId {
+        ConnId::new(slot, self.serial)
+    }
+
+    /// Memory besides the fixed record, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let change = match &self.state {
+            State::Moving(change) => size_of::<Move>() + change.room.len(),
+            _ => 0,
+        };
+        self.outbox.memory_bytes() + change
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether its input is handled, now or later.
+    pub fn is_receiving(&self) -> bool {
+        matches!(self.state, State::Open(_) | State::Moving(_))
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::Draining { .. } | State::Closed)
+    }
+
+    /// Whether `reason` keeps its input from being handled.
+    pub fn is_blocked_by(&self, reason: Block) -> bool {
+        matches!(self.state, State::Open(Gate::Blocked(by)) if by == reason)
+    }
+
+    /// Up to where its room's log, which ends at `end`, is written to it.
+    pub fn log_until(&self, end: u64) -> u64 {
+        match &self.state {
+            State::Moving(change) => change.until,
+            State::Draining { until, .. } => *until,
+            State::Open(_) | State::ReceiveOnly => end,
+            State::Closed => 0,
+        }
+    }
+
+    /// Whether its own progress, or its end, changes what it may do.
+    pub fn waits_for_progress(&self) -> bool {
+        !matches!(self.state, State::Open(Gate::Ready) | State::ReceiveOnly)
+    }
+
+    /// Whether anything is to be written to it, now that its room's log ends at `end`.
+    pub fn has_output(&self, end: u64) -> bool {
+        self.outbox.has_output(self.log_until(end))
+    }
+
+    /// Why its input may not be handled, as far as that depends on itself alone.
+    pub fn block_reason(&self, now: Now, limits: &Limits) -> Option<Block> {
+        if self.outbox.private_bytes() > PRIVATE_BYTES_MARK
+            || self.outbox.own_ranges() >= OWN_RANGES_MAX
+        {
+            return Some(Block::Backlog);
+        }
+        (self.rate.free_at(limits) > now).then_some(Block::RateLimit)
+    }
+
+    /// Counts one item of its input against the rate limit.
+    pub fn charge(&mut self, now: Now, limits: &Limits) {
+        if self.role != Role::Console {
+            self.rate.charge(now, limits);
+        }
+    }
+
+    /// When something is due for it alone. `has_partial`: it has sent an unfinished line, and nothing is deferred.
+    pub fn deadline(&self, limits: &Limits, has_partial: bool) -> Option<Now> {
+        match self.state {
+            State::Open(Gate::Ready) => {
+                let partial = self.partial_due(limits).filter(|_| has_partial);
+                self.idle_due(limits).into_iter().chain(partial).min()
+            }
+            State::Open(Gate::Blocked(Block::RateLimit)) => Some(self.rate.free_at(limits)),
+            State::Draining { since, .. } => Some(since.after(limits.drain_us)),
+            State::Open(Gate::Blocked(Block::Backlog | Block::Room))
+            | State::Moving(_)
+            | State::ReceiveOnly
+            | State::Closed => None,
+        }
+    }
+
+    /// When it is to be closed for its silence.
+    pub fn idle_due(&self, limits: &Limits) -> Option<Now> {
+        (limits.idle_timeout_us > 0 && self.role != Role::Console)
+            .then(|| self.silent_since.after(limits.idle_timeout_us))
+    }
+
+    /// When its unfinished line, if there is one, counts as a line.
+    pub fn partial_due(&self, limits: &Limits) -> Option<Now> {
+        (limits.partial_after_us > 0 && self.role != Role::Console)
+            .then(|| self.silent_since.after(limits.partial_after_us))
+    }
+}
+
+/// Output.
+impl Client {
+    /// Appends a line of the server's, or a private one, to what is written to this client alone. A raw connection
+    /// receives none.
+    pub fn write_private(
+        &mut self,
+        slot: u32,
+        schedule: &mut Schedule,
+        render: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if self.role != Role::Raw {
+            self.outbox.push_private(render);
+            schedule.want_write(self.id(slot));
+        }
+    }
+}
+
+/// Transitions.
+impl Client {
+    /// Its silence begins anew.
+    pub fn break_silence(&mut self, now: Now) {
+        self.silent_since = now;
+    }
+
+    /// Its input is not handled until [`unblock`](Client::unblock). Returns whether that is new.
+    pub fn block(&mut self, reason: Block) -> bool {
+        let is_new = !self.is_blocked_by(reason);
+        if let State::Open(gate) = &mut self.state {
+            *gate = Gate::Blocked(reason);
+        }
+        is_new
+    }
+
+    /// Its input is handled again. While it was not, the client could not be heard: its silence begins anew.
+    pub fn unblock(&mut self, now: Now) {
+        if let State::Open(gate @ Gate::Blocked(_)) = &mut self.state {
+            *gate = Gate::Ready;
+            self.silent_since = now;
+        }
+    }
+
+    /// Asks for a change of rooms, once the log has been written to it up to `until`.
+    pub fn begin_move(&mut self, until: u64, room: Box<str>) {
+        debug_assert!(matches!(self.state, State::Open(_)));
+        self.state = State::Moving(Box::new(Move { until, room }));
+    }
+
+    /// Whether it waits to change rooms, and may now.
+    pub fn can_move(&self) -> bool {
+        matches!(&self.state, State::Moving(change) if self.outbox.has_delivered(change.until))
+    }
+
+    /// Ends the wait for a change of rooms if it [may](Client::can_move): the name of the new room.
+    pub fn end_move(&mut self, now: Now) -> Option<Box<str>> {
+        if !self.can_move() {
+            return None;
+        }
+        self.silent_since = now;
+        match std::mem::replace(&mut self.state, State::Open(Gate::Ready)) {
+            State::Moving(change) => Some(change.room),
+            _ => None,
+        }
+    }
+
+    /// Its peer has finished sending, and it goes on receiving.
+    pub fn receive_only(&mut self) {
+        if self.is_receiving() {
+            self.state = State::ReceiveOnly;
+        }
+    }
+
+    /// Nothing is received from it any more; its room's log is written to it up to `until`, or to a smaller position that
+    /// was set before. Returns whether this is new.
+    pub fn drain(&mut self, now: Now, until: u64) -> bool {
+        match &mut self.state {
+            State::Closed => false,
+            State::Draining { until: before, .. } => {
+                *before = until.min(*before);
+                false
+            }
+            state => {
+                *state = State::Draining { until, since: now };
+                true
+            }
+        }
+    }
+
+    /// It is to be disconnected.
+    pub fn close(&mut self) {
+        self.state = State::Closed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> Client {
+        let name = Some(Name::Guest(1));
+        Client::new(Now::from_micros(5), 1, Role::Person, name)
+    }
+
+    #[test]
+    fn an_unfinished_line_is_due_only_where_that_is_configured() {
+        let mut limits = Limits {
+            partial_after_us: 1000,
+            ..Limits::default()
+        };
+        let client = client();
+        assert_eq!(client.deadline(&limits, false), None, "nothing unfinished");
+        let due = Now::from_micros(1005);
+        assert_eq!(client.deadline(&limits, true), Some(due));
+        limits.partial_after_us = 0;
+        assert_eq!(client.deadline(&limits, true), None);
+    }
+
+    #[test]
+    fn a_blocked_client_is_not_silent() {
+        let limits = Limits {
+            idle_timeout_us: 1000,
+            ..Limits::default()
+        };
+        let mut client = client();
+        let due = Some(Now::from_micros(1005));
+        assert_eq!(client.deadline(&limits, false), due);
+        assert!(client.block(Block::Room) && !client.block(Block::Room));
+        assert_eq!(client.deadline(&limits, false), None);
+        client.unblock(Now::from_micros(700));
+        assert_eq!(
+            client.deadline(&limits, false),
+            Some(Now::from_micros(1700))
+        );
+    }
+
+    #[test]
+    fn draining_keeps_its_first_time_and_its_smallest_position() {
+        let limits = Limits::default();
+        let mut client = client();
+        assert!(client.drain(Now::from_micros(10), 500));
+        for (until, want) in [(600, 500), (400, 400)] {
+            assert!(!client.drain(Now::from_micros(20), until));
+            assert_eq!(client.log_until(1000), want);
+        }
+        let due = Now::from_micros(10).after(limits.drain_us);
+        assert_eq!(client.deadline(&limits, false), Some(due));
+        client.close();
+        assert!(!client.drain(Now::from_micros(30), 300) && client.is_closing());
+    }
+
+    #[test]
+    fn a_move_ends_once_the_old_log_is_written() {
+        let mut client = client();
+        client.begin_move(0, "pond".into());
+        assert_eq!(
+            client.end_move(Now::from_micros(9)).as_deref(),
+            Some("pond")
+        );
+        assert!(matches!(client.state(), State::Open(Gate::Ready)));
+        client.begin_move(7, "pond".into());
+        assert!(!client.can_move() && client.end_move(Now::default()).is_none());
+    }
+}

@@ -1,0 +1,277 @@
+//! What each item of a client's input does: one function a command. Writes no words of its own: every line of the server's
+//! is in [`protocol`](crate::protocol).
+
+use super::client::Role;
+use super::context::Context;
+use super::directory::Directory;
+use super::input::Item;
+use super::input::command::{self, COMMANDS, Invalid, Request};
+use super::input::text::{NotUtf8, Text};
+use super::limits::{
+    HalfClose, LIST_ENTRIES_MAX, Limits, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX,
+};
+use super::membership;
+use super::name;
+use super::room::append::append;
+use super::room::view::RoomView;
+use crate::protocol::{self, Notice, Refusal};
+
+/// Handles one item of a client's input.
+pub fn handle(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, item: Item<'_>) {
+    match item {
+        Item::Line([]) => {}
+        Item::Line(line) => match Text::check(line) {
+            Ok(text) if cx.clients[slot as usize].role == Role::Raw => {
+                say(&mut cx.room_of(slot), slot, text);
+            }
+            Ok(text) => handle_text(cx, directory, slot, text),
+            Err(NotUtf8 { byte }) => cx.refuse_line(slot, Refusal::NotUtf8 { byte }),
+        },
+        Item::TooLong => {
+            let bytes_max = cx.limits.line_bytes_max;
+            cx.refuse_line(slot, Refusal::TooLong { bytes_max });
+        }
+        Item::Negotiation(answer) => {
+            let client = &mut cx.clients[slot as usize];
+            client.write_private(slot, cx.schedule, |out| out.extend_from_slice(&answer));
+        }
+        Item::WrongProtocol(protocol) => {
+            let protocol = &*protocol.to_string();
+            cx.refuse(slot, Refusal::WrongProtocol { protocol });
+            cx.room_of(slot).drain(slot);
+        }
+        Item::End => end(cx, slot),
+    }
+}
+
+fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text: Text<'_>) {
+    match command::parse(text.as_sent()) {
+        // The text has been checked already, unless a `/` was removed from it.
+        Ok(Request::Say(said)) if said.len() == text.as_sent().len() => {
+            say(&mut cx.room_of(slot), slot, text);
+        }
+        Ok(Request::Say(said)) => say(&mut cx.room_of(slot), slot, Text::of(said)),
+        Ok(Request::Nick(name)) => nick(cx, directory, slot, name),
+        Ok(Request::Join(room)) => join(cx, slot, room),
+        Ok(Request::Msg(to, text)) => msg(cx, directory, slot, to, Text::of(text)),
+        Ok(Request::Me(action)) => me(&mut cx.room_of(slot), slot, Text::of(action)),
+        Ok(Request::Who(room)) => who(cx, slot, room),
+        Ok(Request::Rooms) => rooms(cx, slot),
+        Ok(Request::Help) => help(&mut cx.room_of(slot), slot),
+        Ok(Request::Quit(last_words)) => quit(&mut cx.room_of(slot), slot, last_words),
+        Err(Invalid::Usage(usage)) => cx.refuse_line(slot, Refusal::Usage { usage }),
+        Err(Invalid::Unknown(word)) => {
+            let word = &*Text::of(word).to_string();
+            let as_text = &*format!("/{word}");
+            cx.refuse_line(slot, Refusal::UnknownCommand { word, as_text });
+        }
+    }
+}
+
+/// Says a text to the room.
+fn say(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
+    let name = view.client(slot).name.clone();
+    append(view, rendered_bytes_max(text), Some(slot), |out| {
+        protocol::said(out, name.as_ref(), &text);
+    });
+    view.totals.lines += 1;
+}
+
+/// `/me ACTION`
+fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
+    let Some(name) = view.client(slot).name.clone() else {
+        return;
+    };
+    append(view, rendered_bytes_max(text), Some(slot), |out| {
+        protocol::action(out, &name, &text);
+    });
+    view.totals.lines += 1;
+}
+
+/// The longest line that a text can become.
+fn rendered_bytes_max(text: Text<'_>) -> usize {
+    RENDER_GROWTH_MAX * text.as_sent().len() + RENDER_BYTES_EXTRA
+}
+
+/// `/nick NAME`
+fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
+    let client = &cx.clients[slot as usize];
+    let Some(before) = client.name.clone() else {
+        return;
+    };
+    let old = &*before.to_string();
+    if client.role == Role::Console {
+        // It could not take its name back: nobody can choose that.
+        return cx.refuse_line(slot, Refusal::NameOfConsole { name: old });
+    }
+    let name = match name::nickname(raw) {
+        Ok(name) => name,
+        Err(error) => {
+            let why = &*error.to_string();
+            return cx.refuse_line(slot, Refusal::NameInvalid { why });
+        }
+    };
+    let name = &*name;
+    if name == old {
+        return cx.refuse_line(slot, Refusal::NameIsYours { name });
+    }
+    match directory.rename(slot, &before, name) {
+        Err(other) => {
+            let other = &cx.clients[other as usize].name;
+            let is_same = other
+                .as_ref()
+                .is_some_and(|other| other.to_string() == name);
+            let refusal = if is_same {
+                Refusal::NameInUse { name }
+            } else {
+                Refusal::NameLooksUsed { name }
+            };
+            cx.refuse_line(slot, refusal);
+        }
+        Ok(new) => {
+            cx.clients[slot as usize].name = Some(new);
+            cx.notify(slot, Notice::YouAreNow { name });
+            let renamed = Notice::Renamed { old, new: name };
+            let bytes_max = RENDER_BYTES_EXTRA + 16;
+            append(&mut cx.room_of(slot), bytes_max, Some(slot), |out| {
+                renamed.write(out);
+            });
+        }
+    }
+}
+
+/// `/join ROOM`: at once if the old room's log has been written to the client, otherwise as soon as it has.
+fn join(cx: &mut Context<'_>, slot: u32, raw: &str) {
+    let name = match name::room_name(raw) {
+        Ok(name) => name,
+        Err(error) => {
+            let why = &*error.to_string();
+            return cx.refuse_line(slot, Refusal::RoomInvalid { why });
+        }
+    };
+    let client = &mut cx.clients[slot as usize];
+    let end = cx.rooms.get(client.room).log.end();
+    if client.outbox.has_delivered(end) {
+        enter_room(cx, slot, &name);
+    } else {
+        client.begin_move(end, name);
+    }
+}
+
+/// Moves a client to the room of this name, which is opened if it does not exist.
+pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: &str) {
+    let Some(number) = cx.rooms.open(name, cx.limits) else {
+        let rooms_max = cx.limits.rooms_max;
+        return cx.refuse_line(slot, Refusal::RoomsFull { rooms_max });
+    };
+    if number == cx.clients[slot as usize].room {
+        let room = &*cx.rooms.get(number).name.clone();
+        return cx.refuse_line(slot, Refusal::RoomIsYours { room });
+    }
+    membership::leave(cx, slot);
+    membership::enter(cx, slot, number);
+    let mut view = cx.room(number);
+    let (room, here) = (&*view.room.name.clone(), view.room.members.len());
+    view.notify(slot, Notice::YouAreIn { room, here });
+}
+
+/// `/msg NAME TEXT`
+fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: Text<'_>) {
+    let Some(target) = directory.find(to) else {
+        let name = &*Text::of(to).to_string();
+        return cx.refuse(slot, Refusal::NobodyCalled { name });
+    };
+    let names = [slot, target].map(|slot| cx.clients[slot as usize].name.clone());
+    let [Some(from), Some(to)] = names else {
+        return;
+    };
+    let name = &*to.to_string();
+    if target == slot {
+        return cx.refuse(slot, Refusal::ToYourself { name });
+    }
+    let receiver = &mut cx.clients[target as usize];
+    if receiver.outbox.private_bytes() > PRIVATE_BYTES_MARK {
+        return cx.refuse(slot, Refusal::NotReading { name });
+    }
+    receiver.write_private(target, cx.schedule, |out| {
+        protocol::received(out, &from, &text);
+    });
+    cx.clients[slot as usize].write_private(slot, cx.schedule, |out| {
+        protocol::confirmed(out, &to, &text);
+    });
+}
+
+/// `/who [ROOM]`
+fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
+    let number = match room {
+        None => cx.clients[slot as usize].room,
+        Some(name) => match cx.rooms.find(name) {
+            Some(number) => number,
+            None => {
+                let room = &*Text::of(name).to_string();
+                return cx.refuse(slot, Refusal::NoSuchRoom { room });
+            }
+        },
+    };
+    let room = cx.rooms.get(number);
+    let members = room.members.iter().take(LIST_ENTRIES_MAX);
+    let mut names: Vec<String> = members
+        .filter_map(|&member| cx.clients[member as usize].name.as_ref())
+        .map(ToString::to_string)
+        .collect();
+    names.sort_unstable();
+    let here = room.members.len();
+    let (room, list) = (&*room.name.clone(), &*protocol::list(&names, here));
+    cx.notify(slot, Notice::Members { room, list, here });
+}
+
+/// `/rooms`
+fn rooms(cx: &mut Context<'_>, slot: u32) {
+    let shown = cx.rooms.list().take(LIST_ENTRIES_MAX);
+    let shown: Vec<String> = shown
+        .map(|room| format!("{} ({})", room.name, protocol::grouped(room.members.len())))
+        .collect();
+    let list = &*protocol::list(&shown, cx.rooms.list().count());
+    cx.notify(slot, Notice::Rooms { list });
+}
+
+/// `/help`
+fn help(view: &mut RoomView<'_>, slot: u32) {
+    for (usage, effect) in COMMANDS {
+        view.notify(slot, Notice::Other(&format!("{usage:<15}  {effect}")));
+    }
+    view.notify(slot, Notice::Other("//text           say /text"));
+}
+
+/// `/quit [TEXT]`
+fn quit(view: &mut RoomView<'_>, slot: u32, last_words: Option<&str>) {
+    if let Some(text) = last_words {
+        say(view, slot, Text::of(text));
+    }
+    view.notify(slot, Notice::Goodbye {});
+    view.drain(slot);
+}
+
+/// The peer has finished sending.
+fn end(cx: &mut Context<'_>, slot: u32) {
+    let client = &mut cx.clients[slot as usize];
+    if cx.limits.half_close == HalfClose::Keep && client.role != Role::Console {
+        client.receive_only();
+    } else {
+        cx.room_of(slot).drain(slot);
+    }
+}
+
+/// Greets a newcomer.
+pub fn greet(view: &mut RoomView<'_>, slot: u32) {
+    let Some(name) = view.client(slot).name.as_ref().map(ToString::to_string) else {
+        return;
+    };
+    let limits: &Limits = view.limits;
+    for line in limits.welcome.lines() {
+        view.notify(slot, Notice::Other(&Text::of(line).to_string()));
+    }
+    let (room, here) = (&*view.room.name.clone(), view.room.members.len());
+    let name = &*name;
+    view.notify(slot, Notice::Greeting { name, room, here });
+}

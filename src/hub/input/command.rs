@@ -1,0 +1,153 @@
+//! A line into a request: to say something, or a command. Knows no client and checks no name.
+
+use std::fmt;
+
+/// What a line asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// To say something to the room.
+    Say(&'a str),
+    /// `/nick NAME`
+    Nick(&'a str),
+    /// `/join ROOM`
+    Join(&'a str),
+    /// `/msg NAME TEXT`
+    Msg(&'a str, &'a str),
+    /// `/me ACTION`
+    Me(&'a str),
+    /// `/who [ROOM]`
+    Who(Option<&'a str>),
+    /// `/rooms`
+    Rooms,
+    /// `/help`
+    Help,
+    /// `/quit [TEXT]`
+    Quit(Option<&'a str>),
+}
+
+/// A line that begins like a command and is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalid<'a> {
+    /// There is no such command.
+    Unknown(&'a str),
+    /// An argument is missing; how the command is used.
+    Usage(&'static str),
+}
+
+/// Every command: how it is used, and what it does.
+pub const COMMANDS: [(&str, &str); 8] = [
+    ("/nick NAME", "take another name"),
+    ("/join ROOM", "go to another room"),
+    ("/msg NAME TEXT", "say something to one person only"),
+    ("/me ACTION", "say what you do: * kim waves"),
+    ("/who [ROOM]", "list who is here, or in another room"),
+    ("/rooms", "list the rooms"),
+    ("/help", "list these commands"),
+    ("/quit [TEXT]", "leave, with a last word"),
+];
+
+/// The line that asks for this: [`parse`] is the inverse.
+impl fmt::Display for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Request::Say(text) if text.starts_with('/') => write!(f, "/{text}"),
+            Request::Say(text) => f.write_str(text),
+            Request::Nick(name) => write!(f, "/nick {name}"),
+            Request::Join(room) => write!(f, "/join {room}"),
+            Request::Msg(name, text) => write!(f, "/msg {name} {text}"),
+            Request::Me(action) => write!(f, "/me {action}"),
+            Request::Who(None) => f.write_str("/who"),
+            Request::Who(Some(room)) => write!(f, "/who {room}"),
+            Request::Rooms => f.write_str("/rooms"),
+            Request::Help => f.write_str("/help"),
+            Request::Quit(None) => f.write_str("/quit"),
+            Request::Quit(Some(text)) => write!(f, "/quit {text}"),
+        }
+    }
+}
+
+/// Reads a line that is not empty. A command may be written in any case.
+///
+/// # Errors
+/// The line begins with one `/` and is not a command, or an argument is missing.
+pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
+    let Some(command) = line.strip_prefix('/') else {
+        return Ok(Request::Say(line));
+    };
+    if command.starts_with('/') {
+        return Ok(Request::Say(command));
+    }
+    let (word, argument) = split_word(command);
+    let index = COMMANDS
+        .iter()
+        .position(|(usage, _)| split_word(&usage[1..]).0.eq_ignore_ascii_case(word));
+    let usage = index.map_or("", |index| COMMANDS[index].0);
+    let required = (!argument.is_empty())
+        .then_some(argument)
+        .ok_or(Invalid::Usage(usage));
+    let optional = (!argument.is_empty()).then_some(argument);
+    Ok(match index {
+        Some(0) => Request::Nick(required?),
+        Some(1) => Request::Join(required?),
+        Some(2) => match split_word(required?) {
+            (_, "") => return Err(Invalid::Usage(usage)),
+            (name, text) => Request::Msg(name, text),
+        },
+        Some(3) => Request::Me(required?),
+        Some(4) => Request::Who(optional),
+        Some(5) => Request::Rooms,
+        Some(6) => Request::Help,
+        Some(7) => Request::Quit(optional),
+        _ => return Err(Invalid::Unknown(&line[..1 + word.len()])),
+    })
+}
+
+/// The first word, and what follows it without the spaces around.
+fn split_word(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    (word, rest.trim_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_is_read_as_it_is_written() {
+        for (line, request) in [
+            ("hello", Request::Say("hello")),
+            ("//who", Request::Say("/who")),
+            ("///", Request::Say("//")),
+            (" /who", Request::Say(" /who")),
+            ("/nick kim", Request::Nick("kim")),
+            ("/join garden", Request::Join("garden")),
+            ("/msg kim hi  there", Request::Msg("kim", "hi  there")),
+            ("/me waves", Request::Me("waves")),
+            ("/who", Request::Who(None)),
+            ("/who garden", Request::Who(Some("garden"))),
+            ("/rooms", Request::Rooms),
+            ("/help", Request::Help),
+            ("/quit", Request::Quit(None)),
+            ("/quit good night", Request::Quit(Some("good night"))),
+        ] {
+            assert_eq!(parse(line), Ok(request));
+            assert_eq!(request.to_string(), line);
+        }
+        assert_eq!(parse("/NICK  kim "), Ok(Request::Nick("kim")));
+        assert_eq!(parse("/who "), Ok(Request::Who(None)));
+    }
+
+    #[test]
+    fn invalid_commands_name_the_usage_or_the_word() {
+        assert_eq!(parse("/usr/bin"), Err(Invalid::Unknown("/usr/bin")));
+        assert_eq!(parse("/"), Err(Invalid::Unknown("/")));
+        for (line, usage) in [
+            ("/nick", "/nick NAME"),
+            ("/msg kim", "/msg NAME TEXT"),
+            ("/msg ", "/msg NAME TEXT"),
+            ("/me  ", "/me ACTION"),
+        ] {
+            assert_eq!(parse(line), Err(Invalid::Usage(usage)));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Appends a line to a room's log: rendered once, and every member visited once more. The only caller of
+//! [`Room::append`](super::Room::append).
+
+use super::backpressure;
+use super::view::RoomView;
+
+/// Appends the line that `render` pushes, of at most `bytes_max` bytes. Its `author`, if it is a member, does not receive
+/// it.
+pub fn append(
+    view: &mut RoomView<'_>,
+    bytes_max: usize,
+    author: Option<u32>,
+    render: impl FnOnce(&mut Vec<u8>),
+) {
+    backpressure::reserve(view, bytes_max);
+    let range = view.room.append(bytes_max, view.limits, render);
+    if view.room.carousel.is_turning() {
+        view.schedule.want_fan_out(view.number);
+    }
+    if let Some(slot) = author {
+        let outbox = &mut view.clients[slot as usize].outbox;
+        outbox.leave_out(&mut view.room.log, range);
+    }
+}

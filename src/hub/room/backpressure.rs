@@ -1,0 +1,223 @@
+//! Back-pressure: which members a room waits for and for how long, and what becomes of members that read too slowly.
+//! Touches one room and its members, nothing else.
+//!
+//! ```text
+//!                     an awaited member is late, or the log is full (--slow wait)
+//!        ┌────────────┐ ──────────────────────────────────────────▶ ┌────────────┐
+//!        │ accepts    │                                             │ shut       │  senders are blocked
+//!        │ lines      │ ◀────────────────────────────────────────── │            │
+//!        └────────────┘  it has caught up; or LATE_TIMEOUT_US have  └────────────┘
+//!          │ log at its cap   passed; or the stuck one is closed
+//!          ▼
+//!        members in the older half are evicted: `too_slow`
+//! ```
+
+use super::view::RoomView;
+use crate::hub::client::{Block, Role};
+use crate::hub::limits::{LATE_RETRY_US, SlowPolicy};
+use crate::hub::schedule::{Place, Timer};
+use crate::protocol::{Notice, Refusal};
+
+/// Makes the log ready for a line of at most `bytes_max` bytes. To be called before each
+/// [`Room::append`](super::Room::append).
+pub fn reserve(view: &mut RoomView<'_>, bytes_max: usize) {
+    if view.room.must_evict(bytes_max, view.limits) {
+        evict_laggards(view);
+    } else if view.room.may_fill(bytes_max, view.limits) {
+        evict_console(view);
+    }
+}
+
+/// The log is at its cap: moves every member forward that is in its older half. Looks at all members, but not again before
+/// another half has been said.
+fn evict_laggards(view: &mut RoomView<'_>) {
+    let target = view.room.eviction_target(view.limits.log_kept_bytes());
+    for seat in 0..view.room.members.len() {
+        let slot = view.room.members[seat];
+        if view.client(slot).outbox.cursor() < target {
+            too_slow(view, slot, target, view.limits.slow);
+        }
+    }
+}
+
+/// Under `--slow wait` nobody waits for the console: it is moved forward before it keeps the room full.
+fn evict_console(view: &mut RoomView<'_>) {
+    let Some(slot) = view.room.console else {
+        return;
+    };
+    let target = view.room.eviction_target(view.limits.log_open_bytes() / 2);
+    if view.client(slot).outbox.cursor() < target {
+        too_slow(view, slot, target, SlowPolicy::Skip);
+    }
+}
+
+/// What becomes of a member that reads too slowly, after its cursor has been moved forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TooSlow {
+    /// It goes on, and is told how many lines it lost.
+    Continue,
+    /// It is told how many lines it lost and why it is closed, and is closed.
+    Close,
+    /// It is closed without a word, before the first lost line: a raw connection has no notices, so the close itself tells
+    /// it.
+    CutOff,
+}
+
+/// | role | policy | closing | lost lines | action |
+/// | --- | --- | --- | --- | --- |
+/// | raw | any | yes | none | continue |
+/// | raw | any | otherwise | | cut off |
+/// | console | any | any | any | continue |
+/// | person | any | yes | any | continue |
+/// | person | skip | no | any | continue |
+/// | person | close, wait | no | any | close |
+fn action(role: Role, policy: SlowPolicy, is_closing: bool, lost_lines: u64) -> TooSlow {
+    match (role, policy) {
+        (Role::Raw, _) if is_closing && lost_lines == 0 => TooSlow::Continue,
+        (Role::Raw, _) => TooSlow::CutOff,
+        (Role::Person, SlowPolicy::Close | SlowPolicy::Wait) if !is_closing => TooSlow::Close,
+        (Role::Person | Role::Console, _) => TooSlow::Continue,
+    }
+}
+
+/// Moves a member forward to `target`, and does what [`action`] says.
+fn too_slow(view: &mut RoomView<'_>, slot: u32, target: u64, policy: SlowPolicy) {
+    let client = &mut view.clients[slot as usize];
+    let log = &mut view.room.log;
+    let until = client.log_until(log.end());
+    let lost_lines = client.outbox.skip_to(log, until, target);
+    view.totals.skipped_lines += lost_lines;
+    match action(client.role, policy, client.is_closing(), lost_lines) {
+        TooSlow::Continue => return,
+        TooSlow::CutOff => drop(client.outbox.take_skipped()),
+        TooSlow::Close => {
+            let lines = client.outbox.take_skipped();
+            if lines > 0 {
+                view.notify(slot, Notice::Skipped { lines });
+            }
+            view.refuse(slot, Refusal::TooSlow {});
+        }
+    }
+    view.totals.slow_closed += 1;
+    let until = view.client(slot).outbox.cursor();
+    view.drain_until(slot, until);
+}
+
+/// A client's room does not accept its line: the client waits, once, until the room does.
+pub fn block(view: &mut RoomView<'_>, slot: u32) {
+    let client = &mut view.clients[slot as usize];
+    if client.block(Block::Room) {
+        view.room.gate.push_blocked(client.id(slot));
+    }
+    watch(view);
+}
+
+/// If the room accepts lines, the clients that wait for that are read ahead of all others, the one that has waited longest
+/// first. Otherwise those that are served at present would fill the room again and again.
+pub fn wake_blocked(view: &mut RoomView<'_>) {
+    if !view.room.gate.has_blocked() {
+        return;
+    }
+    view.room.observe(view.now, view.limits);
+    if !view.room.accepts_lines(view.limits) {
+        return;
+    }
+    for id in view.room.gate.take_blocked().into_iter().rev() {
+        let client = view.clients.get(id.slot() as usize);
+        if client
+            .is_some_and(|client| client.serial == id.serial() && client.is_blocked_by(Block::Room))
+        {
+            view.wake(id.slot(), Place::First);
+        }
+    }
+}
+
+/// Arms the room's timer for when its members are to be looked at.
+fn watch(view: &mut RoomView<'_>) {
+    view.room.observe(view.now, view.limits);
+    if let Some(due) = view.room.gate.deadline(view.now, view.limits) {
+        view.schedule.arm(Timer::Room(view.number), due);
+    }
+}
+
+/// The room's timer has rung: looks at members that others wait for.
+pub fn tick(view: &mut RoomView<'_>) {
+    view.room.observe(view.now, view.limits);
+    if view.room.gate.is_late_over(view.now) {
+        stop_waiting(view);
+    }
+    if view.room.gate.is_retry_due(view.now) {
+        wait_again(view);
+    }
+    if view.room.gate.is_full_over(view.now, view.limits) {
+        close_stuck(view);
+    }
+    wake_blocked(view);
+    watch(view);
+}
+
+/// Senders stop waiting for members that are late. Looks at all members, but only while some are late, and not more often
+/// than every [`LATE_TIMEOUT_US`](crate::hub::limits::LATE_TIMEOUT_US).
+fn stop_waiting(view: &mut RoomView<'_>) {
+    for &slot in &view.room.members {
+        let outbox = &mut view.clients[slot as usize].outbox;
+        outbox.stop_waiting_if_late(&mut view.room.log);
+    }
+    view.room.gate.retry_later(view.now);
+}
+
+/// Senders wait again for members that have been reading since.
+fn wait_again(view: &mut RoomView<'_>) {
+    let mut is_any_left = false;
+    for &slot in &view.room.members {
+        let client = &mut view.clients[slot as usize];
+        if client.progress_at.after(LATE_RETRY_US) > view.now {
+            client.outbox.wait_again(&mut view.room.log);
+        }
+        is_any_left |= !client.outbox.is_awaited();
+    }
+    view.room.gate.retried();
+    if is_any_left {
+        view.room.gate.retry_later(view.now);
+    }
+}
+
+/// Closes the members that a full room waits for and that have made no progress for `--slow-timeout`.
+fn close_stuck(view: &mut RoomView<'_>) {
+    // Below what an open log may hold, so that every member in the way is found.
+    let target = view.room.eviction_target(view.limits.log_open_bytes() / 2);
+    let end = view.room.log.end();
+    for seat in 0..view.room.members.len() {
+        let slot = view.room.members[seat];
+        let client = &view.clients[slot as usize];
+        let is_stuck = client.progress_at.after(view.limits.slow_timeout_us) <= view.now;
+        if is_stuck && client.outbox.cursor() < target {
+            too_slow(view, slot, end, SlowPolicy::Close);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_those_of_the_table() {
+        use SlowPolicy::{Close, Skip, Wait};
+        for policy in [Skip, Close, Wait] {
+            assert_eq!(action(Role::Raw, policy, true, 0), TooSlow::Continue);
+            for (is_closing, lost_lines) in [(true, 1), (false, 0), (false, 1)] {
+                let action = |role| action(role, policy, is_closing, lost_lines);
+                assert_eq!(action(Role::Raw), TooSlow::CutOff);
+                assert_eq!(action(Role::Console), TooSlow::Continue);
+                let closes = policy != Skip && !is_closing;
+                let person = if closes {
+                    TooSlow::Close
+                } else {
+                    TooSlow::Continue
+                };
+                assert_eq!(action(Role::Person), person);
+            }
+        }
+    }
+}

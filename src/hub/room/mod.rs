@@ -1,0 +1,120 @@
+//! A room: its log, its members, the order in which they are visited, what is to be announced, and whether it accepts
+//! lines. Knows its members only by their slots; `view` is the room together with them.
+
+pub mod append;
+pub mod arrivals;
+pub mod backpressure;
+pub mod carousel;
+pub mod gate;
+pub mod log;
+pub mod view;
+
+use super::limits::{Limits, SlowPolicy};
+use super::types::Now;
+use arrivals::Arrivals;
+use carousel::Carousel;
+use gate::Gate;
+use log::Log;
+use std::ops::Range;
+
+/// A room.
+#[derive(Debug)]
+pub struct Room {
+    /// Its name as it was first given; empty for the room of all raw connections.
+    pub name: Box<str>,
+    /// What was said in it and is still needed.
+    pub log: Log,
+    /// The slots of its members, in no order. Each member knows its seat, the index in here.
+    pub members: Vec<u32>,
+    /// The slot of the console, if it is a member: nobody waits for it.
+    pub console: Option<u32>,
+    /// Which member is visited next.
+    pub carousel: Carousel,
+    /// Comings and goings that have not been announced.
+    pub arrivals: Arrivals,
+    /// Whether the room has to wait for some of its members.
+    pub gate: Gate,
+}
+
+impl Room {
+    /// An empty room.
+    pub fn new(name: Box<str>, limits: &Limits) -> Room {
+        Room {
+            name,
+            log: Log::new(
+                limits.history_lines,
+                limits.history_bytes_max(),
+                limits.late_bytes(),
+            ),
+            members: Vec::new(),
+            console: None,
+            carousel: Carousel::default(),
+            arrivals: Arrivals::default(),
+            gate: Gate::default(),
+        }
+    }
+
+    /// Brings the gate up to date. To be called before [`accepts_lines`](Room::accepts_lines).
+    pub fn observe(&mut self, now: Now, limits: &Limits) {
+        self.gate.observe(now, &self.log, limits);
+    }
+
+    /// Whether something may be said: the room waits for none of its members, and each has been offered nearly all that
+    /// was said before.
+    pub fn accepts_lines(&self, limits: &Limits) -> bool {
+        !self.gate.is_shut()
+            && self.log.end() - self.carousel.offered() < limits.room_round_bytes_max() as u64
+    }
+
+    /// Whether a line of `bytes` would make the log forget what a member has not read.
+    pub fn must_evict(&self, bytes: usize, limits: &Limits) -> bool {
+        self.log.live_bytes() + bytes > limits.log_live_bytes_max()
+    }
+
+    /// Whether a line of `bytes` could make the log full, under `--slow wait`.
+    pub fn may_fill(&self, bytes: usize, limits: &Limits) -> bool {
+        limits.slow == SlowPolicy::Wait && self.log.live_bytes() + bytes > limits.log_full_bytes()
+    }
+
+    /// The start of the first line such that at most `kept_bytes` follow it.
+    pub fn eviction_target(&self, kept_bytes: usize) -> u64 {
+        let target = self.log.end().saturating_sub(kept_bytes as u64);
+        self.log.after_line(target.max(self.log.start()))
+    }
+
+    /// Appends one line, and has every member visited once more. `bytes_max` bounds what `render` pushes.
+    pub fn append(
+        &mut self,
+        bytes_max: usize,
+        limits: &Limits,
+        render: impl FnOnce(&mut Vec<u8>),
+    ) -> Range<u64> {
+        self.carousel.turn(self.members.len());
+        self.log
+            .append(bytes_max, limits.room_log_bytes_max, render)
+    }
+
+    /// The last member has left: forgets what concerned members, and gives back memory.
+    pub fn vacate(&mut self) {
+        self.arrivals.clear();
+        self.gate = Gate::default();
+        self.log.shrink();
+    }
+
+    /// The member to visit next, if one has not been offered all that was said.
+    pub fn next_visit(&mut self) -> Option<u32> {
+        self.carousel.next(&self.members, self.log.end())
+    }
+
+    /// Panics if an invariant is broken. For tests: looks at everything.
+    pub fn check(&self, limits: &Limits) {
+        self.log.check();
+        self.gate.check();
+        self.carousel.check(self.members.len(), self.log.end());
+        assert!(self.log.live_bytes() <= limits.room_log_bytes_max);
+        assert!(
+            self.console
+                .is_none_or(|console| self.members.contains(&console))
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! All rooms: found by name, opened, closed, and kept for their history while they are empty. Knows no client.
+
+use super::limits::Limits;
+use super::name::{LOBBY, room_skeleton};
+use super::room::Room;
+use super::types::Wire;
+use slab::Slab;
+use std::collections::{BTreeMap, VecDeque};
+
+/// The room of all raw connections. It has no name, so nobody can join it.
+const RAW_ROOM: u32 = 0;
+const LOBBY_ROOM: u32 = 1;
+/// Rooms with smaller numbers exist from start to end.
+const ROOMS_PERMANENT: u32 = 2;
+
+/// Every room, by its number.
+#[derive(Debug)]
+pub struct Rooms {
+    rooms: Slab<Room>,
+    /// Room numbers by the skeletons of their names: every room but that of raw connections.
+    by_skeleton: BTreeMap<Box<str>, u32>,
+    /// Rooms without members that are kept for their history, the one that has been empty for longest first.
+    empty: VecDeque<u32>,
+}
+
+impl Rooms {
+    /// An empty lobby, and the room of raw connections.
+    pub fn new(limits: &Limits) -> Rooms {
+        let mut rooms = Slab::new();
+        let raw = rooms.insert(Room::new("".into(), limits));
+        let lobby = rooms.insert(Room::new(LOBBY.into(), limits));
+        debug_assert_eq!((raw, lobby), (RAW_ROOM as usize, LOBBY_ROOM as usize));
+        Rooms {
+            rooms,
+            by_skeleton: BTreeMap::from([(room_skeleton(LOBBY), LOBBY_ROOM)]),
+            empty: VecDeque::new(),
+        }
+    }
+
+    /// Where a newcomer starts.
+    pub fn first(wire: Wire) -> u32 {
+        match wire {
+            Wire::Chat => LOBBY_ROOM,
+            Wire::Raw => RAW_ROOM,
+        }
+    }
+
+    /// The room of this number, which exists: a client is in it, or `find` or `open` has just returned it.
+    pub fn get(&self, number: u32) -> &Room {
+        &self.rooms[number as usize]
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, number: u32) -> &mut Room {
+        &mut self.rooms[number as usize]
+    }
+
+    /// The number of the room that has this name or one with the same skeleton.
+    pub fn find(&self, name: &str) -> Option<u32> {
+        self.by_skeleton.get(&room_skeleton(name)).copied()
+    }
+
+    /// The number of the room of this name, which is opened if it does not exist. It may replace an empty one that is kept
+    /// for its history; `None` when all have members.
+    pub fn open(&mut self, name: &str, limits: &Limits) -> Option<u32> {
+        if let Some(number) = self.find(name) {
+            return Some(number);
+        }
+        // The room of raw connections is not counted.
+        if self.rooms.len() > limits.rooms_max {
+            let oldest = self.empty.pop_front()?;
+            self.close(oldest);
+        }
+        let number = self.rooms.insert(Room::new(name.into(), limits)) as u32;
+        self.by_skeleton.insert(room_skeleton(name), number);
+        Some(number)
+    }
+
+    /// A room has its first member.
+    pub fn occupied(&mut self, number: u32) {
+        self.empty.retain(|&empty| empty != number);
+    }
+
+    /// A room has lost its last member: it is kept as long as it has a history and nothing needs its place.
+    pub fn vacated(&mut self, number: u32, limits: &Limits) {
+        self.get_mut(number).vacate();
+        if number < ROOMS_PERMANENT {
+            return;
+        }
+        if limits.history_lines > 0 {
+            self.empty.push_back(number);
+        } else {
+            self.close(number);
+        }
+    }
+
+    fn close(&mut self, number: u32) {
+        let room = self.rooms.remove(number as usize);
+        self.by_skeleton.remove(&room_skeleton(&room.name));
+    }
+
+    /// The rooms that have a name and members, in order of their skeletons.
+    pub fn list(&self) -> impl Iterator<Item = &Room> {
+        let named = self.by_skeleton.values().map(|&number| self.get(number));
+        named.filter(|room| !room.members.is_empty())
+    }
+
+    /// Every room with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Room)> {
+        self.rooms
+            .iter()
+            .map(|(number, room)| (number as u32, room))
+    }
+
+    /// How many rooms there are.
+    pub fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Bytes of memory that all logs take.
+    pub fn memory_bytes(&self) -> usize {
+        self.iter().map(|(_, room)| room.log.memory_bytes()).sum()
+    }
+
+    /// Panics if an invariant is broken. For tests: looks at everything.
+    pub fn check(&self, limits: &Limits) {
+        assert!(self.len() <= limits.rooms_max + 1);
+        assert_eq!(self.by_skeleton.len() + 1, self.len());
+        for (skeleton, &number) in &self.by_skeleton {
+            assert_eq!(room_skeleton(&self.get(number).name), *skeleton);
+        }
+        for (number, room) in self.iter() {
+            room.check(limits);
+            let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();
+            let is_empty = number >= ROOMS_PERMANENT && room.members.is_empty();
+            assert_eq!(is_kept, usize::from(is_empty), "room {number}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Slow readers, and who waits for whom.
+
+use crate::hub::limits::{LATE_RETRY_US, Limits, ROOM_LOG_BYTES_MIN, SlowPolicy};
+use crate::hub::{ConnId, Now, Resume, Wire};
+use crate::testing::test_hub::TestHub;
+
+fn small(slow: SlowPolicy) -> Limits {
+    Limits {
+        line_bytes_max: 256,
+        room_log_bytes_max: ROOM_LOG_BYTES_MIN,
+        slow,
+        ..Limits::default()
+    }
+}
+
+/// A lobby with so many members, in which nothing more will be announced.
+fn settled(limits: Limits, members: usize) -> (TestHub, Vec<ConnId>) {
+    let mut test = TestHub::new(limits);
+    let ids: Vec<ConnId> = (0..members).map(|_| test.join()).collect();
+    test.settle();
+    (test, ids)
+}
+
+/// (lines of others received, lines reported as skipped)
+fn tally(given: &str) -> (u64, u64) {
+    given.lines().fold((0, 0), |(received, skipped), line| {
+        match line
+            .strip_prefix("* ")
+            .and_then(|rest| rest.split_once(" lines skipped"))
+        {
+            Some((lines, _)) => (
+                received,
+                skipped + lines.replace(',', "").parse::<u64>().unwrap(),
+            ),
+            None => (received + u64::from(line.starts_with("guest")), skipped),
+        }
+    })
+}
+
+#[test]
+fn skipped_lines_are_reported_and_others_lose_none() {
+    for stop_after in [0, 1, 7, 100, 5000] {
+        let (mut test, ids) = settled(small(SlowPolicy::Skip), 3);
+        let (mut healthy, mut slow) = (String::new(), String::new());
+        for i in 0..2000 {
+            test.send_later(
+                ids[0],
+                format!("line {i} {}\n", "x".repeat(i % 200)).as_bytes(),
+            );
+            test.flush_only(&[ids[0], ids[1]], |id, text| {
+                if id == ids[1] {
+                    healthy += text;
+                }
+            });
+            if slow.len() < stop_after {
+                slow += &test.read_some(ids[2], 13);
+            }
+            // It speaks too, and its own lines do not count.
+            if i % 100 == 0 {
+                test.send_later(ids[2], b"mine\n");
+            }
+        }
+        slow += &test.read(ids[2]);
+        assert_eq!(tally(&healthy), (2020, 0));
+        let (received, skipped) = tally(&slow);
+        assert_eq!(received + skipped, 2000, "{stop_after}");
+        assert!(skipped > 0 && slow.ends_with("199\n") || slow.contains("line 1999"));
+    }
+}
+
+#[test]
+fn close_policy_reports_the_loss_and_closes() {
+    let (mut test, ids) = settled(small(SlowPolicy::Close), 3);
+    test.send(ids[0], b"first\n");
+    assert_eq!(test.read_some(ids[2], 5), "guest");
+    for i in 0..1000 {
+        test.send_later(ids[0], format!("line {i} {}\n", "x".repeat(100)).as_bytes());
+        test.flush_only(&[ids[0], ids[1]], |_, _| {});
+    }
+    let last = test.read(ids[2]);
+    let lines: Vec<&str> = last.lines().collect();
+    assert_eq!(lines[0], "1: first");
+    assert!(lines[1].ends_with("lines skipped: you are reading too slowly"));
+    assert_eq!(lines[2..], ["! closed: you are reading too slowly"]);
+    assert_eq!(test.reap(), [ids[2]]);
+    assert_eq!(test.hub.totals().slow_closed, 1);
+}
+
+#[test]
+fn a_closed_member_that_received_everything_loses_nothing() {
+    let (mut test, ids) = settled(small(SlowPolicy::Skip), 2);
+    test.hub.finish(test.now, ids[1]);
+    for i in 0..1000 {
+        test.send_later(ids[0], format!("line {i} {}\n", "x".repeat(100)).as_bytes());
+        test.flush_only(&[ids[0]], |_, _| {});
+    }
+    assert_eq!(test.hub.totals().skipped_lines, 0);
+    assert_eq!(test.reap(), [ids[1]]);
+}
+
+#[test]
+fn a_finished_raw_member_receives_lines_up_to_the_first_lost_one() {
+    // Overtaken beyond what it was to be given, and within that.
+    for (owed, more) in [(100, 900), (380, 100)] {
+        let mut test = TestHub::new(small(SlowPolicy::Skip));
+        let knock = |test: &mut TestHub| test.connect(Wire::Raw).unwrap();
+        let (speaker, slow) = (knock(&mut test), knock(&mut test));
+        let say = |test: &mut TestHub, i: usize| {
+            test.send_later(speaker, format!("{i} {}\n", "x".repeat(100)).as_bytes());
+            test.flush_only(&[speaker], |_, _| {});
+        };
+        (0..owed).for_each(|i| say(&mut test, i));
+        test.hub.finish(test.now, slow);
+        let mut given = test.read_some(slow, 150);
+        (owed..owed + more).for_each(|i| say(&mut test, i));
+        given += &test.read(slow);
+        let numbers = given.lines().map(|line| line.split_once(' ').unwrap().0);
+        assert_eq!(numbers.collect::<Vec<_>>(), ["0", "1"]);
+        assert_eq!(test.reap(), [slow]);
+        let totals = test.hub.totals();
+        assert_eq!(totals.slow_closed, 1);
+        assert!((1..=owed as u64 - 2).contains(&totals.skipped_lines));
+    }
+}
+
+#[test]
+fn wait_policy_loses_nothing_and_closes_the_stuck_member() {
+    let (mut test, ids) = settled(small(SlowPolicy::Wait), 3);
+    let (mut said, mut slow) = (0, String::new());
+    for round in 0..20_000 {
+        let line = format!("line {said} {}\n", "x".repeat(100));
+        if test.send(ids[0], line.as_bytes()) == Resume::Read {
+            said += 1;
+        }
+        test.flush_only(&[ids[0], ids[1]], |_, _| {});
+        test.pass(1000);
+        if round % 8 == 0 {
+            slow += &test.read_some(ids[2], 300);
+        }
+        test.run();
+    }
+    assert!(said < 15_000, "the sender was made to wait");
+    slow += &test.read(ids[2]);
+    test.run();
+    slow += &test.read(ids[2]);
+    assert_eq!(tally(&slow), (said, 0));
+    while !test.lobby().gate.is_full() {
+        test.send_later(ids[0], &[&[b'y'; 200][..], b"\n"].concat());
+        test.flush_only(&[ids[0], ids[1]], |_, _| {});
+    }
+    assert_eq!(test.send(ids[0], b"not yet\n"), Resume::Wait);
+    assert!(test.reap().is_empty());
+    test.pass(test.hub.limits().slow_timeout_us);
+    test.run();
+    assert_eq!(test.send(ids[0], b"at last\n"), Resume::Read);
+    assert!(
+        test.read(ids[2])
+            .ends_with("! closed: you are reading too slowly\n")
+    );
+    assert_eq!(test.reap(), [ids[2]]);
+}
+
+#[test]
+fn a_flood_waits_only_for_readers_that_keep_up() {
+    let (mut test, ids) = settled(Limits::default(), 2);
+    let flood = b"a\n".repeat(4000);
+    let mut paused = 0;
+    for _ in 0..1000 {
+        paused += u32::from(test.send(ids[0], &flood) == Resume::Wait);
+        test.run();
+        test.flush_only(&[ids[0]], |_, _| {});
+        let late_bytes = test.hub.limits().late_bytes();
+        assert!(test.lobby().log.live_bytes() < late_bytes + 2 * 32 * 1024);
+        while test.lobby().log.late() > 0 {
+            test.read_some(ids[1], 10_000);
+        }
+    }
+    assert!(paused > 100);
+    // Now it reads no more.
+    let before = test.hub.totals().lines;
+    for _ in 0..1000 {
+        test.send_later(ids[0], &flood[..200]);
+        test.run();
+        test.flush_only(&[ids[0]], |_, _| {});
+    }
+    assert!(test.hub.totals().lines >= before + 100_000);
+}
+
+#[test]
+fn senders_wait_again_for_a_laggard_that_is_reading() {
+    let (mut test, ids) = settled(Limits::default(), 2);
+    let (speaker, listener) = (ids[0], ids[1]);
+    let awaited = |test: &TestHub| test.hub.client(listener).unwrap().outbox.is_awaited();
+    // `send_later` lets time pass until the room accepts lines: then nobody waits for the listener any more.
+    while awaited(&test) {
+        test.send_later(speaker, &b"a\n".repeat(200));
+        test.run();
+        test.flush_only(&[speaker], |_, _| {});
+    }
+    test.pass(LATE_RETRY_US);
+    assert!(!awaited(&test), "it has read nothing");
+    for _ in 0..4 {
+        test.read_some(listener, 100);
+        assert!(!awaited(&test), "it has not caught up");
+        test.pass(LATE_RETRY_US / 4);
+    }
+    assert!(awaited(&test), "it reads");
+    let ever = Now::from_micros(u64::MAX);
+    assert!(!test.lobby().gate.is_retry_due(ever), "nobody is left out");
+}

@@ -1,0 +1,128 @@
+//! The types of the hub's contract: times, connection ids, peers, answers, counters. No behaviour lives here.
+
+use std::net::IpAddr;
+
+/// A time: microseconds since a start that only the caller knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now(u64);
+
+impl Now {
+    /// The time so many microseconds after the start.
+    pub const fn from_micros(micros: u64) -> Now {
+        Now(micros)
+    }
+
+    /// Microseconds since the start.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// The time so many microseconds later.
+    pub const fn after(self, micros: u64) -> Now {
+        Now(self.0.saturating_add(micros))
+    }
+}
+
+/// A connection: its slot (low half) and a serial number that no other connection in that slot has had (high half). The
+/// same number is its poll token, so that a late event cannot reach a newcomer in the slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(usize);
+
+impl ConnId {
+    /// The largest slot. The numbers above are free for other tokens.
+    pub const SLOT_MAX: u32 = u32::MAX - 0x1_0000;
+
+    pub(super) fn new(slot: u32, serial: u32) -> ConnId {
+        assert!(
+            slot <= ConnId::SLOT_MAX,
+            "no machine holds that many connections"
+        );
+        ConnId((serial as usize) << 32 | slot as usize)
+    }
+
+    /// The connection's slot: small, and free again once the connection is disconnected.
+    pub fn slot(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The serial number; never 0.
+    pub fn serial(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// The id as a poll token.
+    pub fn to_token(self) -> usize {
+        self.0
+    }
+
+    /// The id of a poll token; `None` if the token is not a connection's.
+    pub fn from_token(token: usize) -> Option<ConnId> {
+        (token as u32 <= ConnId::SLOT_MAX).then_some(ConnId(token))
+    }
+}
+
+/// What the two sides of a connection speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Lines, commands, names and notices.
+    Chat,
+    /// Lines alone.
+    Raw,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address; `None` for a Unix-domain socket.
+    pub address: Option<IpAddr>,
+    /// What the listener speaks to which the peer has connected.
+    pub wire: Wire,
+}
+
+/// Whether a connection may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// It may be read once.
+    Read,
+    /// Not yet. It comes out of [`next_readable`](super::Hub::next_readable) when that may have changed, by time or by
+    /// what others do.
+    Wait,
+    /// Not before it takes what the hub has for it, if ever again.
+    Blocked,
+}
+
+/// What has happened since the start, for the operator. Nothing is dropped that is not counted here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections accepted by the hub.
+    pub connections: u64,
+    /// Connections refused by the hub.
+    pub refused_connections: u64,
+    /// Lines said to a room.
+    pub lines: u64,
+    /// Lines refused: not UTF-8, too long, not understood.
+    pub refused_lines: u64,
+    /// Bytes of over-long lines that were discarded.
+    pub discarded_bytes: u64,
+    /// Lines skipped, summed over the members that did not receive them.
+    pub skipped_lines: u64,
+    /// Members closed because they read too slowly.
+    pub slow_closed: u64,
+}
+
+/// What the hub holds at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Connections.
+    pub clients: usize,
+    /// Rooms, the lobby and the room of raw connections included.
+    pub rooms: usize,
+    /// Names in use, each counted once for every skeleton by which it is found.
+    pub names: usize,
+    /// Addresses at which connections are counted: none unless there is a limit for them.
+    pub addresses: usize,
+    /// Timers that are armed: at most one a connection and one a room.
+    pub timers: usize,
+    /// Bytes that are held for rooms and for connections, besides their fixed records.
+    pub bytes: usize,
+}

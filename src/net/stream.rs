@@ -1,0 +1,60 @@
+//! One connected socket, TCP or Unix-domain: reads, writes slices, shuts down. Decides nothing.
+
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+/// A connected socket that does not block.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP, over IPv4 or IPv6.
+    Tcp(TcpStream),
+    /// A Unix-domain stream socket.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// From now on readiness is reported both ways, by edges. Done once: the interest never changes.
+    ///
+    /// # Errors
+    /// The system is out of memory: see epoll_ctl(2) or kevent(2).
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Stream::Tcp(stream) => registry.register(stream, token, both),
+            Stream::Unix(stream) => registry.register(stream, token, both),
+        }
+    }
+
+    /// Reads what has arrived; 0: the peer has finished sending.
+    ///
+    /// # Errors
+    /// See read(2); `WouldBlock` when nothing has arrived.
+    pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(into),
+            Stream::Unix(stream) => stream.read(into),
+        }
+    }
+
+    /// Writes as much as the socket takes. One slice is sent with send(2), which costs the kernel less than writev(2).
+    ///
+    /// # Errors
+    /// See writev(2); `WouldBlock` when it takes nothing.
+    pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, slices) {
+            (Stream::Tcp(stream), [slice]) => stream.write(slice),
+            (Stream::Tcp(stream), slices) => stream.write_vectored(slices),
+            (Stream::Unix(stream), slices) => stream.write_vectored(slices),
+        }
+    }
+
+    /// Tells the peer that nothing more will be sent. A peer that is gone need not know.
+    pub fn close_write(&mut self) {
+        let _ = match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+}

@@ -1,0 +1,50 @@
+//! What the scheduler asks of its surroundings: a clock, newcomers, sockets. No behaviour lives here.
+
+use crate::hub::{ConnId, Now, Peer};
+use std::io::{self, IoSlice};
+
+/// The surroundings of the scheduler: real sockets, or simulated ones.
+pub trait Net {
+    /// One connection. Dropping it closes it.
+    type Socket;
+    /// The time.
+    fn now(&self) -> Now;
+    /// The next newcomer of a listener.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none, or whatever the system says.
+    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, Peer)>;
+    /// From now on the poll reports the readiness of `socket`, both ways, by edges.
+    ///
+    /// # Errors
+    /// The system is out of memory.
+    fn register(&mut self, socket: &mut Self::Socket, id: ConnId) -> io::Result<()>;
+    /// Reads what has arrived; 0: the peer has finished sending.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has arrived; any other error ends the connection.
+    fn read(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
+    /// Writes as much as the socket takes.
+    ///
+    /// # Errors
+    /// `WouldBlock` when that is nothing; any other error ends the connection.
+    fn write(&mut self, socket: &mut Self::Socket, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Tells the peer that nothing more will be sent.
+    fn close_write(&mut self, socket: &mut Self::Socket);
+}
+
+/// What the poll reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A listener has newcomers.
+    Newcomers(usize),
+    /// A connection's socket is ready.
+    Ready {
+        /// The connection; it may have ended since.
+        id: ConnId,
+        /// Bytes or the peer's end may have arrived.
+        readable: bool,
+        /// It may take bytes.
+        writable: bool,
+    },
+}

@@ -1,0 +1,133 @@
+//! Telnet commands out of the bytes, against a decoder that has the whole input before it and looks ahead.
+
+use super::bytes::{Bytes, cut};
+use crate::hub::input::telnet::{Event, Telnet};
+use crate::hub::limits::TELNET_SUB_BYTES_MAX;
+
+const IAC: u8 = 255;
+
+/// The text, and each answer with the length of the text before it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Decoded {
+    text: Vec<u8>,
+    answers: Vec<(usize, [u8; 3])>,
+}
+
+/// Sizes of pieces, and bytes.
+pub fn telnet(data: &[u8]) {
+    let mut data = Bytes(data);
+    let sizes = data.sizes();
+    let input = data.0;
+    let want = second_opinion(input);
+    for sizes in [sizes, &[], &[1]] {
+        let (mut telnet, mut got) = (Telnet::default(), Decoded::default());
+        for (piece, _) in cut(input, sizes) {
+            feed(&mut telnet, piece, &mut got);
+        }
+        assert_eq!(got, want);
+        check_answers(input, &got.answers);
+        let before = got.text.len();
+        let plain = vec![b'x'; usize::from(TELNET_SUB_BYTES_MAX) + 2];
+        feed(&mut telnet, &plain, &mut got);
+        feed(&mut telnet, b"\nmarker\n", &mut got);
+        assert!(got.text[before..].ends_with(b"\nmarker\n"));
+    }
+}
+
+fn feed(telnet: &mut Telnet, mut piece: &[u8], decoded: &mut Decoded) {
+    while let Some(event) = telnet.next(&mut piece) {
+        match event {
+            Event::Text(text) => {
+                assert!(!text.is_empty(), "nothing is no event");
+                decoded.text.extend_from_slice(text);
+            }
+            Event::Answer(answer) => decoded.answers.push((decoded.text.len(), answer)),
+        }
+    }
+    assert!(piece.is_empty());
+}
+
+/// Each answer is a refusal of something that was offered or asked for, and is given once.
+fn check_answers(input: &[u8], answers: &[(usize, [u8; 3])]) {
+    for (at, (_, answer)) in answers.iter().enumerate() {
+        let [iac, refusal, option] = *answer;
+        assert_eq!(iac, IAC);
+        // DONT refuses WILL, WONT refuses DO.
+        let refused = match refusal {
+            254 => 251,
+            252 => 253,
+            other => panic!("{other} is no refusal"),
+        };
+        let asked = [IAC, refused, option];
+        assert!(input.windows(3).any(|window| window == asked));
+        assert!(answers[..at].iter().all(|(_, earlier)| earlier != answer));
+    }
+}
+
+/// What RFC 854 and 855 make of the whole input: with lookahead in place of states. What is cut off at the end has
+/// no meaning yet.
+fn second_opinion(input: &[u8]) -> Decoded {
+    let mut decoded = Decoded::default();
+    let mut at = 0;
+    while let Some(&byte) = input.get(at) {
+        if byte != IAC {
+            decoded.text.push(byte);
+            at += 1;
+            continue;
+        }
+        let Some(&command) = input.get(at + 1) else {
+            break;
+        };
+        at = match command {
+            IAC => {
+                decoded.text.push(IAC);
+                at + 2
+            }
+            // No command: the IAC was a byte of somebody's text.
+            0..=239 => {
+                decoded.text.push(IAC);
+                at + 1
+            }
+            240..=249 => at + 2,
+            250 => match after_subnegotiation(input, at + 2) {
+                Some(next) => next,
+                None => break,
+            },
+            251..=254 => {
+                let Some(&option) = input.get(at + 2) else {
+                    break;
+                };
+                let answer = match command {
+                    251 => Some([IAC, 254, option]),
+                    253 => Some([IAC, 252, option]),
+                    _ => None,
+                };
+                if let Some(answer) = answer
+                    && !decoded.answers.iter().any(|(_, given)| *given == answer)
+                {
+                    decoded.answers.push((decoded.text.len(), answer));
+                }
+                at + 3
+            }
+        };
+    }
+    decoded
+}
+
+/// Where text goes on after a subnegotiation whose parameters begin at `start`; `None` if it is not over.
+fn after_subnegotiation(input: &[u8], start: usize) -> Option<usize> {
+    let cap = start + usize::from(TELNET_SUB_BYTES_MAX);
+    let mut at = start;
+    while at < cap {
+        match (*input.get(at)?, input.get(at + 1)) {
+            (IAC, None) => return None,
+            (IAC, Some(240)) => return Some(at + 2),
+            (IAC, Some(&IAC)) => at += 2,
+            // Another command ends it.
+            (IAC, Some(_)) => return Some(at),
+            _ => at += 1,
+        }
+    }
+    // A pair of IACs across the cap: its second half is outside. Nothing is decided before there is a byte there.
+    input.get(cap).map(|_| cap)
+}

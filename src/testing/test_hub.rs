@@ -1,0 +1,170 @@
+//! For tests: a hub whose clients read and write in memory. After each call the hub's invariants are checked.
+
+use crate::hub::limits::{ANNOUNCE_INTERVAL_US, LATE_TIMEOUT_US, Limits, SLICES_MAX};
+use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
+use crate::protocol::Refusal;
+use std::io::IoSlice;
+use std::net::Ipv4Addr;
+
+/// A hub, and a clock that only the test moves.
+pub struct TestHub {
+    pub hub: Hub,
+    pub now: Now,
+}
+
+impl TestHub {
+    pub fn new(limits: Limits) -> TestHub {
+        limits.check().unwrap();
+        TestHub {
+            hub: Hub::new(limits),
+            now: Now::from_micros(1),
+        }
+    }
+
+    /// Connects and reads the greeting.
+    pub fn join(&mut self) -> ConnId {
+        let id = self.connect(Wire::Chat).unwrap();
+        let greeting = self.read(id);
+        assert!(greeting.contains("you are guest"), "{greeting}");
+        id
+    }
+
+    /// Connects.
+    pub fn connect(&mut self, wire: Wire) -> Result<ConnId, Refusal<'static>> {
+        let address = Some(Ipv4Addr::LOCALHOST.into());
+        let got = self.hub.connect(self.now, Peer { address, wire });
+        self.check();
+        got
+    }
+
+    /// Sends bytes if the client may be read.
+    pub fn send(&mut self, id: ConnId, bytes: &[u8]) -> Resume {
+        let resume = self.hub.resume(self.now, id);
+        if resume == Resume::Read {
+            self.hub.receive(self.now, id, bytes);
+        }
+        self.check();
+        resume
+    }
+
+    /// Sends bytes as soon as the client may be read.
+    pub fn send_later(&mut self, id: ConnId, bytes: &[u8]) {
+        for _ in 0..10 {
+            if self.send(id, bytes) == Resume::Read {
+                return;
+            }
+            self.pass(LATE_TIMEOUT_US);
+            self.run();
+        }
+        panic!("{id:?} is blocked");
+    }
+
+    /// Reads at most `n` bytes of what the hub writes next.
+    pub fn read_some(&mut self, id: ConnId, n: usize) -> String {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let filled = self.hub.output(id, &mut slices);
+        let mut bytes: Vec<u8> = slices[..filled]
+            .iter()
+            .flat_map(|slice| slice.iter().copied())
+            .collect();
+        bytes.truncate(n);
+        let _ = self.hub.sent(self.now, id, bytes.len());
+        self.check();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Reads everything that the hub has for a client.
+    pub fn read(&mut self, id: ConnId) -> String {
+        let mut all = String::new();
+        loop {
+            let some = self.read_some(id, usize::MAX);
+            if some.is_empty() {
+                return all;
+            }
+            all += &some;
+        }
+    }
+
+    /// Lets time pass, and timers ring.
+    pub fn pass(&mut self, micros: u64) {
+        self.now = self.now.after(micros);
+        self.hub.tick(self.now);
+        self.check();
+    }
+
+    /// Lets everything be announced that is to be announced, and everybody read it.
+    pub fn settle(&mut self) {
+        for _ in 0..2 {
+            self.pass(ANNOUNCE_INTERVAL_US);
+            self.flush();
+        }
+    }
+
+    /// Resumes every client that the hub wants to be read: handles deferred input.
+    pub fn run(&mut self) {
+        while let Some(id) = self.hub.next_readable() {
+            let _ = self.hub.resume(self.now, id);
+            self.check();
+        }
+    }
+
+    /// Visits everybody the hub wants to be written to, who reads everything: the ids visited.
+    pub fn flush(&mut self) -> Vec<ConnId> {
+        let mut visited = Vec::new();
+        while let Some(id) = self.hub.next_writable(self.now) {
+            self.read(id);
+            visited.push(id);
+        }
+        visited
+    }
+
+    /// Visits everybody the hub wants to be written to. Only `readers` read, everything; the others take nothing.
+    pub fn flush_only(&mut self, readers: &[ConnId], mut each: impl FnMut(ConnId, &str)) {
+        while let Some(id) = self.hub.next_writable(self.now) {
+            if readers.contains(&id) {
+                each(id, &self.read(id));
+            }
+        }
+    }
+
+    /// The lobby, its gate up to date.
+    #[cfg(test)]
+    pub fn lobby(&mut self) -> &crate::hub::room::Room {
+        self.hub.observed_room(self.now, 1)
+    }
+
+    /// Whether something may be said in the lobby.
+    #[cfg(test)]
+    pub fn lobby_accepts_lines(&mut self) -> bool {
+        let limits = self.hub.limits().clone();
+        self.lobby().accepts_lines(&limits)
+    }
+
+    /// Disconnects the connections that are to be closed: their ids.
+    pub fn reap(&mut self) -> Vec<ConnId> {
+        let mut closed = Vec::new();
+        while let Some(id) = self.hub.next_closed() {
+            if self.hub.client(id).is_some() {
+                self.hub.disconnect(self.now, id);
+                closed.push(id);
+            }
+        }
+        self.check();
+        closed
+    }
+
+    /// No part's invariant is broken, and no cap is exceeded.
+    pub fn check(&self) {
+        self.hub.check();
+        let (hub, limits) = (&self.hub, self.hub.limits());
+        let census = hub.census();
+        assert!(census.bytes <= limits.memory_bytes_max());
+        for (_, room) in hub.rooms().iter() {
+            assert!(room.log.memory_bytes() <= limits.room_log_bytes_max);
+            for &slot in &room.members {
+                let bytes = hub.client_memory_bytes(slot);
+                assert!(bytes <= limits.client_bytes_max());
+            }
+        }
+    }
+}
