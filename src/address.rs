@@ -1,4 +1,4 @@
-//! Where a server listens, as it stands on a command line. Nothing is looked up here.
+//! A server's address as written on the command line. Host names are not resolved here.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// An address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// `HOST:PORT`. A server listens at every address that the host has.
+    /// `HOST:PORT` or `[IPV6]:PORT`. A server listens on every address that the host name resolves to.
     Tcp(String),
     /// `unix:PATH`.
     Unix(PathBuf),
@@ -19,7 +19,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Address, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return match path {
-                "" => Err("a path must follow unix:".into()),
+                "" => Err("unix: must be followed by a path".into()),
                 path => Ok(Address::Unix(path.into())),
             };
         }
@@ -29,7 +29,7 @@ impl FromStr for Address {
             .map(|(_, port)| port.parse::<u16>());
         match port {
             Some(Ok(_)) => Ok(Address::Tcp(text.into())),
-            Some(Err(_)) => Err("the port is not a number from 0 to 65535".into()),
+            Some(Err(_)) => Err("the port must be a number from 0 to 65535".into()),
             None => Err("expected HOST:PORT, [IPV6]:PORT or unix:PATH".into()),
         }
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_or_refused_with_a_reason() {
+    fn tcp_and_unix_addresses_are_parsed_and_anything_else_is_an_error() {
         assert_eq!(
             "127.0.0.1:0".parse(),
             Ok(Address::Tcp("127.0.0.1:0".into()))

@@ -11,7 +11,7 @@
 //! 3. [`join`] is the terminal client, at the other end of a connection: bytes of keys and lines of the server go in, bytes
 //!    for a terminal come out.
 //! 4. [`mod@bench`] is a program of its own on the other side: the clients that measure a server.
-//! 5. [`cli`] is every flag, [`address`] what stands in some of them, [`journal`] the log that never blocks, `main`
+//! 5. [`cli`] is every flag, [`address`] what stands in some of them, [`logging`] the log that never blocks, `main`
 //!    ties them together.
 //!
 //! Imports run one way: `main → {net, join, bench} → hub` (and to [`address`], of which the hub knows nothing).
@@ -36,7 +36,8 @@ pub mod address;
 pub mod bench;
 pub mod cli;
 pub mod join;
-pub mod journal;
+pub mod logging;
+pub mod serve;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -1,30 +1,28 @@
-//! Several people in one place: what one says, the others read, whole, once, and in one order.
-//! Over TCP, IPv6 and Unix-domain sockets alike.
+//! Several clients in one room: each line reaches all the others whole, once and in one order. Over IPv4, IPv6
+//! and Unix-domain sockets.
 
 mod common;
 
 use std::thread;
 
-use common::{Client, Scratch, Server, has_ipv6};
+use common::{Client, Scratch, Server, ann_and_bob, has_ipv6};
 
 #[test]
 fn a_line_reaches_everybody_else_and_is_not_echoed() {
-    let server = Server::start(&[]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
     let mut cho = Client::connect_named(server.addr(), "cho");
 
     ann.say("good morning");
     bob.expect("ann: good morning");
     cho.expect("ann: good morning");
     bob.say("and to you");
-    // The room has one order, so an echo of her own line would have come before this one.
+    // A room has one order, so an echo of ann's own line would come before this one.
     ann.expect("bob: and to you");
     cho.expect("bob: and to you");
 }
 
 #[test]
-fn guests_are_numbered_and_told_how_many_are_here() {
+fn the_greeting_has_a_guest_number_and_the_member_count() {
     let server = Server::start(&[]);
     let first = Client::connect(server.addr());
     let second = Client::connect(server.addr());
@@ -38,7 +36,7 @@ fn guests_are_numbered_and_told_how_many_are_here() {
 #[test]
 fn the_welcome_comes_before_the_greeting() {
     let server = Server::start(&["--welcome", "be kind, 마당에서"]);
-    let mut guest = Client::raw(server.addr());
+    let mut guest = Client::open(server.addr());
     assert_eq!(guest.line_raw(), "* be kind, 마당에서");
     assert_eq!(
         guest.line_raw(),
@@ -47,7 +45,7 @@ fn the_welcome_comes_before_the_greeting() {
 }
 
 #[test]
-fn everybody_reads_the_same_order_whoever_talks_at_once() {
+fn all_members_read_the_same_order_while_several_send() {
     const LINES: usize = 200;
     let server = Server::start(&[]);
     let talkers = ["ann", "bob", "cho"].map(|name| Client::connect_named(server.addr(), name));
@@ -59,8 +57,8 @@ fn everybody_reads_the_same_order_whoever_talks_at_once() {
             for count in 0..LINES {
                 talker.say(&format!("line {count}"));
             }
-            let heard: Vec<String> = (0..2 * LINES).map(|_| talker.line()).collect();
-            (talker.name().to_owned(), heard)
+            let received: Vec<String> = (0..2 * LINES).map(|_| talker.line()).collect();
+            (talker.name().to_owned(), received)
         })
     });
     let [one, other] =
@@ -68,11 +66,11 @@ fn everybody_reads_the_same_order_whoever_talks_at_once() {
 
     assert_eq!(one, other);
     for talker in talking {
-        let (name, heard) = talker.join().expect("a talker");
+        let (name, received) = talker.join().expect("a talker");
         let own = format!("{name}: ");
         let (mine, others): (Vec<&String>, Vec<&String>) =
             one.iter().partition(|line| line.starts_with(&own));
-        assert!(heard.iter().eq(others), "{name} read another order");
+        assert!(received.iter().eq(others), "{name} read another order");
         let said: Vec<String> = (0..LINES)
             .map(|count| format!("{own}line {count}"))
             .collect();
@@ -84,10 +82,8 @@ fn everybody_reads_the_same_order_whoever_talks_at_once() {
 }
 
 #[test]
-fn lines_in_one_write_and_a_line_in_many_writes_are_the_same_lines() {
-    let server = Server::start(&[]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn lines_do_not_depend_on_how_writes_split_them() {
+    let (_server, ann, mut bob) = ann_and_bob(&[]);
     ann.send(b"one\ntwo\r\nthree\nfo");
     ann.trickle("ur 넷\r\nfive\n".as_bytes());
     for text in ["one", "two", "three", "four 넷", "five"] {
@@ -97,18 +93,14 @@ fn lines_in_one_write_and_a_line_in_many_writes_are_the_same_lines() {
 
 #[test]
 fn empty_lines_are_ignored() {
-    let server = Server::start(&[]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+    let (_server, ann, mut bob) = ann_and_bob(&[]);
     ann.send(b"\n\r\n\n\nsomething\n");
     bob.expect("ann: something");
 }
 
 #[test]
-fn nothing_is_heard_in_another_room() {
-    let server = Server::start(&[]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn lines_stay_in_their_room() {
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
     let mut cho = Client::connect_named(server.addr(), "cho");
     for (who, here) in [(&mut bob, 1), (&mut cho, 2)] {
         who.say("/join garden");
@@ -121,7 +113,7 @@ fn nothing_is_heard_in_another_room() {
     cho.say("/join lobby");
     cho.expect("* you are in lobby (2 here)");
     cho.say("back");
-    // Whatever had leaked into the wrong room would have come before these.
+    // A line from the wrong room would come before these.
     ann.expect("cho: back");
     ann.say("welcome back");
     cho.expect("ann: welcome back");
@@ -130,13 +122,13 @@ fn nothing_is_heard_in_another_room() {
 }
 
 #[test]
-fn who_comes_into_a_room_or_leaves_it_is_announced_there() {
+fn entering_and_leaving_a_room_is_announced_there() {
     let server = Server::start(&[]);
     let mut ann = Client::connect(server.addr());
     let bob = Client::connect(server.addr());
     assert_eq!(ann.line_raw(), "* joined: guest2 (2 here)");
     drop(bob);
-    // Announced at once or gathered for up to a second; alone it has the same form either way.
+    // The announcement comes at once or within a second; for one client its form is the same.
     assert_eq!(ann.line_raw(), "* left: guest2 (1 here)");
 
     let mut cho = Client::connect(server.addr());
@@ -150,7 +142,7 @@ fn who_comes_into_a_room_or_leaves_it_is_announced_there() {
 }
 
 #[test]
-fn a_unix_socket_and_several_ports_lead_into_the_same_room() {
+fn unix_sockets_and_several_ports_share_the_lobby() {
     let scratch = Scratch::new();
     let place = format!("unix:{}", scratch.path("chat.sock").display());
     let server = Server::start(&[
@@ -166,7 +158,9 @@ fn a_unix_socket_and_several_ports_lead_into_the_same_room() {
     assert_ne!(second, server.addr());
 
     let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::raw_unix(&server.unix_path()).greeted().named("bob");
+    let mut bob = Client::open_unix(&server.unix_path())
+        .greeted()
+        .named("bob");
     let mut cho = Client::connect_named(second, "cho");
     bob.say("from a path");
     ann.expect("bob: from a path");
@@ -178,7 +172,7 @@ fn a_unix_socket_and_several_ports_lead_into_the_same_room() {
 }
 
 #[test]
-fn an_ipv6_port_serves() {
+fn an_ipv6_listener_serves() {
     if !has_ipv6() {
         println!("skipped: this machine has no IPv6");
         return;

@@ -1,4 +1,4 @@
-//! The command line: what is printed, and that a bad value is explained before anything is opened.
+//! The command line: help, version, and that bad values are refused before the server opens anything.
 
 mod common;
 
@@ -10,7 +10,7 @@ fn madang(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_madang"))
         .args(arguments)
         .output()
-        .expect("it runs")
+        .expect("run madang")
 }
 
 const BENCH_FLAGS: [&str; 13] = [
@@ -30,7 +30,7 @@ const BENCH_FLAGS: [&str; 13] = [
 ];
 
 #[test]
-fn version_is_the_packages() {
+fn version_is_the_package_version() {
     let output = madang(&["--version"]);
     assert!(output.status.success());
     assert_eq!(
@@ -91,7 +91,10 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
             _ => &[],
         };
         for flag in expected {
-            assert!(words.contains(flag), "{arguments:?} is silent about {flag}");
+            assert!(
+                words.contains(flag),
+                "{arguments:?} does not mention {flag}"
+            );
         }
     }
     let help = String::from_utf8(madang(&["serve", "--help"]).stdout).expect("UTF-8");
@@ -107,8 +110,8 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
 }
 
 #[test]
-fn bad_values_are_refused_by_name() {
-    let cases: [(&[&str], &str); 20] = [
+fn bad_values_are_refused_by_flag_or_value() {
+    let cases: [(&[&str], &str); 22] = [
         (&["--slow", "maybe"], "--slow"),
         (&["--slow-timeout", "soon"], "--slow-timeout"),
         (&["--half-close", "half"], "--half-close"),
@@ -123,6 +126,8 @@ fn bad_values_are_refused_by_name() {
         (&["--listen", "unix:"], "unix:"),
         (&["--listen-raw", ":::"], ":::"),
         (&["--rate", "fast"], "--rate"),
+        (&["--rate", "-1"], "-1"),
+        (&["--backlog", "x"], "--backlog"),
         (&["--max-clients", "0"], "--max-clients"),
         (&["--history", "all"], "--history"),
         (&["--log-level", "loud"], "--log-level"),
@@ -153,7 +158,7 @@ fn bad_values_in_the_environment_are_refused_too() {
 }
 
 #[test]
-fn nothing_is_opened_before_all_is_checked() {
+fn flags_are_checked_before_a_listener_is_opened() {
     let scratch = Scratch::new();
     let path = scratch.path("never.sock");
     let place = format!("unix:{}", path.display());
@@ -162,7 +167,7 @@ fn nothing_is_opened_before_all_is_checked() {
 }
 
 #[test]
-fn an_unknown_subcommand_and_none_at_all_show_the_usage() {
+fn an_unknown_or_missing_subcommand_shows_the_usage() {
     for arguments in [&["dance"][..], &[]] {
         let output = madang(arguments);
         assert!(!output.status.success(), "{arguments:?}");

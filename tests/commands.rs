@@ -1,18 +1,11 @@
-//! Every command, and every refusal but those of names.
+//! Every command, and every refusal except those of names, which `names.rs` tests.
 
 mod common;
 
-use common::{Client, Server};
-
-fn two() -> (Server, Client, Client) {
-    let server = Server::start(&[]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let bob = Client::connect_named(server.addr(), "bob");
-    (server, ann, bob)
-}
+use common::{Client, Server, ann_and_bob};
 
 #[test]
-fn a_new_name_is_confirmed_announced_and_used() {
+fn nick_is_confirmed_announced_and_used() {
     let server = Server::start(&[]);
     let mut one = Client::connect(server.addr());
     let mut other = Client::connect(server.addr());
@@ -24,12 +17,11 @@ fn a_new_name_is_confirmed_announced_and_used() {
 }
 
 #[test]
-fn joining_another_room_is_confirmed_and_both_rooms_are_told() {
-    let (_server, mut ann, mut bob) = two();
+fn join_is_confirmed_and_announced_in_both_rooms() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     ann.say("/join garden");
     ann.expect("* you are in garden (1 here)");
-    let seen = bob.find_announcement(|seen| seen.left > 0);
-    assert_eq!((seen.left, seen.here), (1, 1));
+    bob.expect_departure(1);
     bob.say("/join garden");
     bob.expect("* you are in garden (2 here)");
     ann.find("* joined: bob (2 here)");
@@ -38,8 +30,8 @@ fn joining_another_room_is_confirmed_and_both_rooms_are_told() {
 }
 
 #[test]
-fn what_is_no_room_name_is_refused_and_nothing_else_changes() {
-    let (_server, mut ann, mut bob) = two();
+fn an_invalid_room_name_is_refused_and_changes_nothing() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     let too_long = "a".repeat(25);
     for name in [
         "-garden",
@@ -58,8 +50,8 @@ fn what_is_no_room_name_is_refused_and_nothing_else_changes() {
 }
 
 #[test]
-fn a_private_line_reaches_one_and_is_confirmed() {
-    let (server, mut ann, mut bob) = two();
+fn msg_reaches_one_client_and_is_confirmed() {
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
     let mut cho = Client::connect_named(server.addr(), "cho");
     ann.say("/msg bob  between us ");
     let to_bob = bob.line();
@@ -75,8 +67,8 @@ fn a_private_line_reaches_one_and_is_confirmed() {
 }
 
 #[test]
-fn a_private_line_reaches_into_another_room() {
-    let (_server, mut ann, mut bob) = two();
+fn msg_reaches_a_client_in_another_room() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     bob.say("/join garden");
     bob.expect("* you are in garden (1 here)");
     ann.say("/msg bob are you there?");
@@ -85,8 +77,8 @@ fn a_private_line_reaches_into_another_room() {
 }
 
 #[test]
-fn a_private_line_to_nobody_is_refused() {
-    let (_server, mut ann, mut bob) = two();
+fn msg_to_an_unknown_name_is_refused() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     ann.say("/msg lee hello");
     ann.expect("! line not sent: nobody is called lee");
     ann.say("/msg guest77 hello");
@@ -96,8 +88,8 @@ fn a_private_line_to_nobody_is_refused() {
 }
 
 #[test]
-fn an_action_is_shown_to_the_others_only() {
-    let (_server, mut ann, mut bob) = two();
+fn me_is_shown_to_the_others_only() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     ann.say("/me waves");
     bob.expect("* ann waves");
     bob.say("hi");
@@ -105,8 +97,8 @@ fn an_action_is_shown_to_the_others_only() {
 }
 
 #[test]
-fn two_slashes_say_a_line_that_starts_with_one() {
-    let (_server, ann, mut bob) = two();
+fn two_slashes_send_a_line_that_starts_with_a_slash() {
+    let (_server, ann, mut bob) = ann_and_bob(&[]);
     ann.say("//quit is a command");
     ann.say("///");
     ann.say("a /nick within a line is text");
@@ -116,8 +108,8 @@ fn two_slashes_say_a_line_that_starts_with_one() {
 }
 
 #[test]
-fn unknown_commands_and_missing_arguments_are_explained() {
-    let (_server, mut ann, mut bob) = two();
+fn unknown_commands_and_missing_arguments_are_refused_with_a_hint() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     let replies = [
         (
             "/foo",
@@ -144,8 +136,8 @@ fn unknown_commands_and_missing_arguments_are_explained() {
 }
 
 #[test]
-fn who_lists_the_room_or_another_one() {
-    let (server, mut ann, mut bob) = two();
+fn who_lists_this_room_or_another() {
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
     let mut cho = Client::connect_named(server.addr(), "cho");
     cho.say("/join garden");
     cho.expect("* you are in garden (1 here)");
@@ -162,11 +154,11 @@ fn who_lists_the_room_or_another_one() {
 }
 
 #[test]
-fn a_long_list_of_names_says_how_many_more() {
+fn who_in_a_large_room_counts_the_names_it_omits() {
     const HERE: usize = 150;
     let server = Server::start(&[]);
     let mut all: Vec<Client> = (0..HERE).map(|_| Client::connect(server.addr())).collect();
-    let last = all.last_mut().expect("somebody");
+    let last = all.last_mut().expect("a client");
     last.say("/who");
     let line = last.expect_start("* here in lobby: ");
     let list = line
@@ -174,7 +166,7 @@ fn a_long_list_of_names_says_how_many_more() {
         .expect("checked above");
     let (names, more) = list
         .rsplit_once(", and ")
-        .unwrap_or_else(|| panic!("all at once: {line}"));
+        .unwrap_or_else(|| panic!("no name is omitted: {line}"));
     let more = more
         .strip_suffix(&format!(" more ({HERE})"))
         .and_then(common::number);
@@ -187,8 +179,8 @@ fn a_long_list_of_names_says_how_many_more() {
 }
 
 #[test]
-fn rooms_are_listed_with_their_members() {
-    let (server, mut ann, _bob) = two();
+fn rooms_lists_each_room_with_its_member_count() {
+    let (server, mut ann, _bob) = ann_and_bob(&[]);
     let mut cho = Client::connect_named(server.addr(), "cho");
     ann.say("/rooms");
     ann.expect("* rooms: lobby (3)");
@@ -199,22 +191,22 @@ fn rooms_are_listed_with_their_members() {
 }
 
 #[test]
-fn help_has_a_line_for_every_command() {
-    let (_server, mut ann, _bob) = two();
+fn help_mentions_every_command() {
+    let (_server, mut ann, _bob) = ann_and_bob(&[]);
     ann.say("/help");
     ann.say("/endofhelp");
     let lines =
         ann.find("! unknown command /endofhelp: /help lists commands, //endofhelp says it as text");
     let lines: Vec<String> = lines
         .into_iter()
-        .filter(|line| !common::is_coming_or_going(line))
+        .filter(|line| !common::is_presence_notice(line))
         .collect();
     for command in [
         "/nick", "/join", "/msg", "/me", "/who", "/rooms", "/help", "/quit", "//",
     ] {
         assert!(
             lines.iter().any(|line| line.contains(command)),
-            "{command} is missing from {lines:#?}"
+            "no {command} in {lines:#?}"
         );
     }
     for line in &lines {
@@ -224,22 +216,21 @@ fn help_has_a_line_for_every_command() {
 }
 
 #[test]
-fn who_quits_is_told_and_closed_and_their_last_words_are_said() {
-    let (_server, mut ann, mut bob) = two();
+fn quit_sends_the_last_words_says_goodbye_and_closes() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     bob.say("/quit see you");
     bob.expect("* you left; goodbye");
     bob.expect_end();
     ann.expect("bob: see you");
-    let seen = ann.find_announcement(|seen| seen.left > 0);
-    assert_eq!((seen.left, seen.here), (1, 1));
+    ann.expect_departure(1);
     ann.say("/quit");
     ann.expect("* you left; goodbye");
     ann.expect_end();
 }
 
 #[test]
-fn nothing_after_a_quit_is_said() {
-    let (server, mut ann, mut bob) = two();
+fn input_after_quit_is_ignored() {
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
     bob.send(b"/quit\nstill there?\n/nick ghost\n");
     bob.expect("* you left; goodbye");
     bob.expect_end();

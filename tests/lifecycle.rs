@@ -1,4 +1,4 @@
-//! How a server starts, restarts and ends, and what it does when its standard error is of no use.
+//! How a server starts, restarts and exits, and that it runs without usable standard streams.
 
 mod common;
 
@@ -13,10 +13,10 @@ use common::{Client, DEADLINE, Failure, Launch, Next, Scratch, Server, until};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What is owed to a reader who does not read: enough to fill its socket, not enough to be skipped.
-fn owe(server: &Server, talker: &Client, healthy: &mut Client) -> (Client, u64) {
+/// A client that has not read `lines` lines: too many for the socket buffers, too few to be skipped.
+fn with_backlog(server: &Server, talker: &Client, healthy: &mut Client) -> (Client, u64) {
     const LINES: u64 = 3000;
-    let late = Client::raw_narrow(server.addr()).greeted();
+    let late = Client::open_narrow(server.addr()).greeted();
     let text = "-".repeat(200);
     for count in 0..LINES {
         talker.say(&format!("{count} {text}"));
@@ -28,7 +28,7 @@ fn owe(server: &Server, talker: &Client, healthy: &mut Client) -> (Client, u64) 
 }
 
 #[test]
-fn sigterm_and_sigint_tell_everybody_and_end_with_success() {
+fn sigterm_and_sigint_notify_clients_and_exit_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = Server::start(&[]);
         let mut ann = Client::connect_named(server.addr(), "ann");
@@ -45,8 +45,8 @@ fn sigterm_and_sigint_tell_everybody_and_end_with_success() {
 }
 
 #[test]
-fn a_signal_ends_a_server_without_clients_at_once() {
-    // Whoever has been told that it listens may end it in the same moment.
+fn a_server_without_clients_exits_at_once() {
+    // The signal may come as soon as the server says that it listens.
     for _ in 0..20 {
         let mut server = Server::start(&["--drain", "60"]);
         server.signal(Signal::TERM);
@@ -55,54 +55,54 @@ fn a_signal_ends_a_server_without_clients_at_once() {
 }
 
 #[test]
-fn at_the_end_a_late_reader_still_gets_all_that_it_is_owed() {
+fn shutdown_flushes_pending_output_to_a_slow_reader() {
     let mut server = Server::start(&["--drain", "20", "--announce-limit", "0"]);
     let talker = Client::connect_named(server.addr(), "talker");
     let mut healthy = Client::connect(server.addr());
-    let (mut late, lines) = owe(&server, &talker, &mut healthy);
+    let (mut late, lines) = with_backlog(&server, &talker, &mut healthy);
     server.signal(Signal::TERM);
     healthy.expect("* server is shutting down");
     healthy.expect_end();
-    // It still drains, but lets nobody in.
+    // The server is still flushing, but no longer accepts.
     assert!(
         TcpStream::connect(server.addr()).is_err(),
-        "it accepts while it shuts down"
+        "the server accepts during shutdown"
     );
-    // The notice is the server's word to each by itself, so it may come between any two lines.
-    let (notices, owed): (Vec<String>, Vec<String>) = late
+    // The notice is private output of each client, so it may come between any two lines of the room.
+    let (notices, pending): (Vec<String>, Vec<String>) = late
         .rest()
         .into_iter()
         .partition(|line| line == "* server is shutting down");
     assert_eq!(notices.len(), 1);
-    assert_eq!(owed.len() as u64, lines, "{:?}", owed.last());
-    for (count, line) in owed.iter().enumerate() {
+    assert_eq!(pending.len() as u64, lines, "{:?}", pending.last());
+    for (count, line) in pending.iter().enumerate() {
         assert!(line.starts_with(&format!("talker: {count} ")), "{line}");
     }
     assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
 }
 
 #[test]
-fn draining_ends_in_time_for_those_who_never_read() {
+fn shutdown_takes_no_longer_than_drain() {
     let mut server = Server::start(&["--drain", "1", "--announce-limit", "0"]);
     let talker = Client::connect_named(server.addr(), "talker");
     let mut healthy = Client::connect(server.addr());
-    let (_late, _) = owe(&server, &talker, &mut healthy);
+    let (_late, _) = with_backlog(&server, &talker, &mut healthy);
     let started = Instant::now();
     server.signal(Signal::TERM);
     assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
     let took = started.elapsed();
     assert!(
         took > Duration::from_millis(900) && took < Duration::from_secs(5),
-        "it drained for {took:?}"
+        "the shutdown took {took:?}"
     );
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_exits_at_once() {
     let mut server = Server::start(&["--drain", "600", "--announce-limit", "0"]);
     let talker = Client::connect_named(server.addr(), "talker");
     let mut healthy = Client::connect(server.addr());
-    let (_late, _) = owe(&server, &talker, &mut healthy);
+    let (_late, _) = with_backlog(&server, &talker, &mut healthy);
     server.signal(Signal::TERM);
     healthy.expect("* server is shutting down");
     server.signal(Signal::TERM);
@@ -110,14 +110,14 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn the_same_port_serves_again_at_once() {
+fn the_port_can_be_bound_again_at_once() {
     let mut server = Server::start(&[]);
     let addr = server.addr();
     for signal in [Signal::TERM, Signal::KILL, Signal::TERM] {
         let mut ann = Client::connect_named(addr, "ann");
         server.signal(signal);
         server.wait_exit(DEADLINE);
-        // The server ended first, so its side of the connection keeps the port busy for a while.
+        // The server closed first, so its side of the connection keeps the port in TIME_WAIT.
         server = Server::start(&["--listen", &addr.to_string()]);
         ann.rest_or_reset();
         assert_eq!(server.addr(), addr);
@@ -132,72 +132,69 @@ fn a_stale_unix_socket_is_replaced() {
     drop(UnixListener::bind(&path).expect("bind"));
     assert!(path.exists());
     let server = Server::start(&["--listen", &format!("unix:{}", path.display())]);
-    assert_eq!(Client::raw_unix(&path).greeted().name(), "guest1");
+    assert_eq!(Client::open_unix(&path).greeted().name(), "guest1");
     drop(server);
-    // Killed, it has left its own stale socket behind, if anything.
+    // A killed server leaves its socket file behind.
     let _again = Server::start(&["--listen", &format!("unix:{}", path.display())]);
-    assert_eq!(Client::raw_unix(&path).greeted().name(), "guest1");
+    assert_eq!(Client::open_unix(&path).greeted().name(), "guest1");
 }
 
 /// Exit 1, nothing on standard output, and one line on standard error that names `what`.
 #[track_caller]
-fn assert_one_clear_line(failure: &Failure, what: &str) {
+fn assert_refused_to_start(failure: &Failure, what: &str) {
     assert_eq!(failure.code, Some(1), "{failure:?}");
     assert_eq!(failure.stdout, "");
     assert_eq!(failure.stderr.lines().count(), 1, "{failure:?}");
-    assert!(
-        failure.stderr.contains(what),
-        "{failure:?} does not name {what}"
-    );
+    assert!(failure.stderr.contains(what), "no {what} in {failure:?}");
     assert!(!failure.stderr.contains("panicked"), "{failure:?}");
 }
 
 #[test]
-fn a_taken_port_is_one_clear_line_and_exit_1() {
+fn a_taken_port_is_one_line_on_stderr_and_exit_1() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
     let addr = taken.local_addr().expect("an address").to_string();
-    assert_one_clear_line(&Launch::new(&["--listen", &addr]).fail(), &addr);
+    assert_refused_to_start(&Launch::new(&["--listen", &addr]).fail(), &addr);
     let server = Server::start(&[]);
     let addr = server.addr().to_string();
-    assert_one_clear_line(&Launch::new(&["--listen", &addr]).fail(), &addr);
-    assert_one_clear_line(&Launch::new(&["--listen-raw", &addr]).fail(), &addr);
+    assert_refused_to_start(&Launch::new(&["--listen", &addr]).fail(), &addr);
+    assert_refused_to_start(&Launch::new(&["--listen-raw", &addr]).fail(), &addr);
 }
 
 #[test]
-fn an_address_of_another_machine_is_one_clear_line_and_exit_1() {
-    // Reserved for documentation (RFC 5737), so it is nobody's.
-    assert_one_clear_line(
+fn an_address_of_another_machine_is_one_line_on_stderr_and_exit_1() {
+    // An address reserved for documentation (RFC 5737), which no machine has.
+    assert_refused_to_start(
         &Launch::new(&["--listen", "192.0.2.1:0"]).fail(),
         "192.0.2.1:0",
     );
 }
 
 #[test]
-fn a_unix_path_that_is_in_use_or_no_socket_is_left_alone() {
+fn a_unix_path_in_use_or_not_a_socket_is_kept() {
     let scratch = Scratch::new();
     let live = scratch.path("live.sock");
     let listener = UnixListener::bind(&live).expect("bind");
     let place = format!("unix:{}", live.display());
-    assert_one_clear_line(&Launch::new(&["--listen", &place]).fail(), "live.sock");
+    assert_refused_to_start(&Launch::new(&["--listen", &place]).fail(), "live.sock");
     listener.set_nonblocking(true).expect("nonblocking");
     while listener.accept().is_ok() {}
-    let _client = Client::raw_unix(&live);
+    let _client = Client::open_unix(&live);
     assert!(listener.accept().is_ok(), "the live listener was replaced");
 
     let file = scratch.path("file");
     fs::write(&file, "precious").expect("write");
     let place = format!("unix:{}", file.display());
-    assert_one_clear_line(&Launch::new(&["--listen", &place]).fail(), "file");
+    assert_refused_to_start(&Launch::new(&["--listen", &place]).fail(), "file");
     assert_eq!(fs::read_to_string(&file).expect("still there"), "precious");
 
     let place = format!("unix:{}", scratch.path("no/such/directory").display());
-    assert_one_clear_line(
+    assert_refused_to_start(
         &Launch::new(&["--listen", &place]).fail(),
         "no/such/directory",
     );
 }
 
-/// Talk, refusals, comings and goings, all of which a server may want to log.
+/// Makes the server do what it logs: lines, refusals, connections, disconnections, resets.
 fn assert_serves(server: &Server) {
     let mut ann = Client::connect_named(server.addr(), "ann");
     for round in 0..100 {
@@ -217,7 +214,7 @@ fn assert_serves(server: &Server) {
 }
 
 #[test]
-fn a_closed_standard_error_changes_nothing() {
+fn the_server_runs_with_standard_error_closed() {
     let mut server = Launch::in_shell("", "2>&-", &["--log-level", "trace"]).start();
     assert_serves(&server);
     server.signal(Signal::TERM);
@@ -225,7 +222,7 @@ fn a_closed_standard_error_changes_nothing() {
 }
 
 #[test]
-fn a_standard_error_that_takes_nothing_changes_nothing() {
+fn the_server_runs_with_a_full_device_as_standard_error() {
     let full = OpenOptions::new()
         .write(true)
         .open("/dev/full")
@@ -236,7 +233,7 @@ fn a_standard_error_that_takes_nothing_changes_nothing() {
     assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
 }
 
-/// A pipe that is full already, whose next writer would wait for a reader that never comes.
+/// A pipe that is full, so that the next blocking write would block.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().expect("pipe");
     let blocking = fcntl_getfl(&writer).expect("flags");
@@ -248,7 +245,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 }
 
 #[test]
-fn a_standard_error_that_nobody_reads_changes_nothing() {
+fn the_server_runs_with_a_full_pipe_as_standard_error() {
     for format in ["text", "json"] {
         let (mut reader, writer) = full_pipe();
         let flags = ["--log-level", "trace", "--log-format", format];
@@ -256,18 +253,18 @@ fn a_standard_error_that_nobody_reads_changes_nothing() {
         assert_serves(&server);
         server.signal(Signal::TERM);
         assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
-        // The pipe was full to the end, for this to have shown anything.
+        // The test is valid only if the pipe stayed full.
         let mut left = Vec::new();
         reader.read_to_end(&mut left).expect("read");
         assert!(
             left.len() >= 4096 && left.iter().all(|&byte| byte == b'.'),
-            "it took a line after all"
+            "the pipe took a log line"
         );
     }
 }
 
 #[test]
-fn logs_come_as_text_or_as_json_a_line_each() {
+fn each_log_message_is_one_line_of_text_or_json() {
     for (format, opens_with) in [("text", None), ("json", Some('{'))] {
         let scratch = Scratch::new();
         let path = scratch.path("log");
@@ -291,23 +288,23 @@ fn logs_come_as_text_or_as_json_a_line_each() {
 }
 
 #[test]
-fn standard_input_and_output_may_be_closed() {
-    // Without standard output the port cannot be read, so the place is a path.
+fn the_server_runs_with_standard_input_and_output_closed() {
+    // Without standard output the test cannot read a port, so the server listens on a path.
     let scratch = Scratch::new();
     let path = scratch.path("quiet.sock");
     let place = format!("unix:{}", path.display());
     let server = Launch::in_shell("", "0<&- 1>&-", &["--listen", &place]).start_silent();
-    until("it listens", || {
+    until("the server listens", || {
         path.exists() && std::os::unix::net::UnixStream::connect(&path).is_ok()
     });
-    let mut client = Client::raw_unix(&path).greeted();
+    let mut client = Client::open_unix(&path).greeted();
     client.say("/rooms");
     assert!(matches!(client.next(DEADLINE), Next::Line(_)));
     drop(server);
 }
 
 #[test]
-fn a_console_whose_output_nobody_reads_keeps_no_server_from_its_end() {
+fn a_blocked_console_does_not_block_shutdown() {
     let (output, writer) = pipe().expect("a pipe");
     let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
         .args([
@@ -322,14 +319,14 @@ fn a_console_whose_output_nobody_reads_keeps_no_server_from_its_end() {
         .stdout(writer)
         .stderr(Stdio::null())
         .spawn()
-        .expect("it starts");
+        .expect("spawn");
     let mut first = String::new();
     let mut output = BufReader::with_capacity(64, output);
     output.read_line(&mut first).expect("a line");
     let addr = first.trim_end().strip_prefix("listening on ");
     let addr = addr.and_then(|addr| addr.parse().ok()).expect("an address");
     let mut ann = Client::connect_named(addr, "ann");
-    // More than the pipe, the console and what is between it and the server take together.
+    // More than fits into the pipe, the console and the sockets between console and server.
     for _ in 0..5000 {
         ann.say(&"x".repeat(500));
     }
@@ -337,7 +334,7 @@ fn a_console_whose_output_nobody_reads_keeps_no_server_from_its_end() {
     ann.expect("* you are now bob");
     kill_process(Pid::from_child(&child), Signal::TERM).expect("a signal");
     let mut status = None;
-    until("its end", || {
+    until("the server exits", || {
         status = child.try_wait().expect("wait");
         status.is_some()
     });

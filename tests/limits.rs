@@ -1,15 +1,18 @@
-//! What happens at each limit: too many clients, too many from one address, no descriptors left, too many
-//! rooms. Whoever is refused is told so, and whoever is in stays in.
+//! What happens at each limit: connections, connections per address, descriptors, rooms, history, idle time. A
+//! refused client learns why, and connected clients stay connected.
 
 mod common;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use common::{Client, DEADLINE, Launch, Next, Server, cpu_ticks, has_ipv6, next_descriptor, until};
+use common::{
+    Client, DEADLINE, Launch, Next, Server, ann_and_bob, cpu_ticks, has_ipv6, next_descriptor,
+    until,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
-/// Reads a refusal for want of room and the orderly end after it.
+/// Expects the refusal of a full server and the end of the stream.
 #[track_caller]
 fn assert_full(mut refused: Client) {
     let line = refused.line_raw();
@@ -18,36 +21,34 @@ fn assert_full(mut refused: Client) {
 }
 
 #[test]
-fn a_full_server_says_so_and_lets_in_again_when_there_is_room() {
-    let server = Server::start(&["--max-clients", "2"]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
-    assert_full(Client::raw(server.addr()));
+fn a_full_server_refuses_until_a_client_leaves() {
+    let (server, mut ann, mut bob) = ann_and_bob(&["--max-clients", "2"]);
+    assert_full(Client::open(server.addr()));
     ann.say("we two");
     bob.expect("ann: we two");
     drop(bob);
     let mut cho = None;
-    until("there is room again", || {
-        cho = Client::raw(server.addr()).try_greeted().ok();
+    until("a new client is accepted", || {
+        cho = Client::open(server.addr()).try_greeted().ok();
         cho.is_some()
     });
-    cho.expect("just let in").say("there is room");
+    cho.expect("accepted").say("there is room");
     let line = ann.line();
     assert!(line.ends_with(": there is room"), "{line}");
 }
 
 #[test]
-fn the_refusal_reaches_even_those_who_talk_without_listening() {
+fn the_refusal_reaches_a_client_that_sends_before_it_reads() {
     let server = Server::start(&["--max-clients", "1"]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     let talk = b"me me me\n".repeat(1000);
     for _ in 0..10 {
-        // Unread input would turn the server's close into a reset, which may take the refusal with it.
-        let mut refused = Client::raw(server.addr());
+        // If the server closed with unread input, the kernel would send a reset, which may destroy the refusal.
+        let mut refused = Client::open(server.addr());
         refused.send(&talk);
         let line = refused.line_raw();
         assert!(line.starts_with("! server is full: "), "{line}");
-        // Nor is there a reset for what comes later; the second of these would meet it.
+        // Later input must not cause a reset either; the second send would fail after one.
         refused.send(&talk);
         refused.send(&talk);
         assert_eq!(refused.next(DEADLINE), Next::End);
@@ -57,10 +58,10 @@ fn the_refusal_reaches_even_those_who_talk_without_listening() {
 }
 
 #[test]
-fn the_limit_can_be_set_by_the_environment_and_a_flag_goes_before_it() {
+fn max_clients_comes_from_the_environment_unless_the_flag_is_given() {
     let server = Launch::new(&[]).env("MADANG_MAX_CLIENTS", "1").start();
     let _ann = Client::connect(server.addr());
-    assert_full(Client::raw(server.addr()));
+    assert_full(Client::open(server.addr()));
     let server = Launch::new(&["--max-clients", "2"])
         .env("MADANG_MAX_CLIENTS", "1")
         .start();
@@ -68,35 +69,35 @@ fn the_limit_can_be_set_by_the_environment_and_a_flag_goes_before_it() {
         Client::connect(server.addr()),
         Client::connect(server.addr()),
     ];
-    assert_full(Client::raw(server.addr()));
+    assert_full(Client::open(server.addr()));
 }
 
 #[test]
-fn one_address_has_its_limit_and_others_are_served_still() {
+fn max_per_ip_limits_each_address_by_itself() {
     let server = Server::start(&["--max-per-ip", "2"]);
     let _both = [
         Client::connect(server.addr()),
         Client::connect(server.addr()),
     ];
-    assert_full(Client::raw(server.addr()));
+    assert_full(Client::open(server.addr()));
     let elsewhere = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-    let _others = [(); 2].map(|()| Client::raw_from(elsewhere, server.addr()).greeted());
-    assert_full(Client::raw_from(elsewhere, server.addr()));
+    let _others = [(); 2].map(|()| Client::open_from(elsewhere, server.addr()).greeted());
+    assert_full(Client::open_from(elsewhere, server.addr()));
 }
 
 #[test]
-fn who_leaves_makes_room_for_its_address() {
+fn a_client_that_leaves_no_longer_counts_for_its_address() {
     let server = Server::start(&["--max-per-ip", "1"]);
     for _ in 0..5 {
-        until("the address may come again", || {
-            let client = Client::raw(server.addr()).try_greeted();
+        until("the address is accepted again", || {
+            let client = Client::open(server.addr()).try_greeted();
             client.is_ok()
         });
     }
 }
 
 #[test]
-fn an_address_mapped_into_ipv6_counts_as_the_same_address() {
+fn an_ipv4_mapped_address_counts_as_ipv4() {
     if !has_ipv6() {
         println!("skipped: this machine has no IPv6");
         return;
@@ -117,18 +118,18 @@ fn an_address_mapped_into_ipv6_counts_as_the_same_address() {
         .expect("a port");
     let mapped = (Ipv4Addr::LOCALHOST, port).into();
     let _both = [Client::connect(server.addr()), Client::connect(mapped)];
-    assert_full(Client::raw(server.addr()));
-    assert_full(Client::raw(mapped));
+    assert_full(Client::open(server.addr()));
+    assert_full(Client::open(mapped));
     let _six = Client::connect((Ipv6Addr::LOCALHOST, port).into());
 }
 
 #[test]
-fn sixty_four_descriptors_serve_as_many_as_they_can() {
+fn with_64_descriptors_as_many_clients_are_served_as_possible() {
     let server = Launch::in_shell("ulimit -n 64;", "", &["--announce-limit", "0"]).start();
     let mut served = Vec::new();
     let mut refused = 0;
     for _ in 0..100 {
-        match Client::raw(server.addr()).try_greeted() {
+        match Client::open(server.addr()).try_greeted() {
             Ok(client) => served.push(client),
             Err(line) => {
                 assert!(line.starts_with("! server is full: "), "{line}");
@@ -149,7 +150,7 @@ fn sixty_four_descriptors_serve_as_many_as_they_can() {
 }
 
 #[test]
-fn more_clients_than_descriptors_is_an_error_at_the_start() {
+fn max_clients_beyond_the_descriptor_limit_is_a_startup_error() {
     let failure = Launch::in_shell("ulimit -n 64;", "", &["--max-clients", "1000"]).fail();
     assert_eq!(failure.code, Some(1), "{failure:?}");
     assert_eq!(failure.stderr.lines().count(), 1, "{failure:?}");
@@ -157,44 +158,42 @@ fn more_clients_than_descriptors_is_an_error_at_the_start() {
 }
 
 #[test]
-fn without_descriptors_newcomers_wait_and_are_served_when_there_are_some_again() {
-    let server = Server::start(&["--announce-limit", "0"]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn without_free_descriptors_new_connections_wait() {
+    let (server, mut ann, mut bob) = ann_and_bob(&["--announce-limit", "0"]);
     limit_descriptors(&server, Some(next_descriptor(server.id())));
-    let mut waiting: Vec<Client> = (0..5).map(|_| Client::raw(server.addr())).collect();
+    let mut waiting: Vec<Client> = (0..5).map(|_| Client::open(server.addr())).collect();
 
     let (before, started) = (cpu_ticks(server.id()), Instant::now());
-    for newcomer in &mut waiting {
-        assert_eq!(newcomer.next(Duration::from_millis(100)), Next::Silence);
+    for client in &mut waiting {
+        assert_eq!(client.next(Duration::from_millis(100)), Next::Silence);
     }
     let ticks = cpu_ticks(server.id()) - before;
-    // A tick is 10 ms. A server that tries again at once would have used nearly all of the time.
+    // A tick is 10 ms. A server that retried accept at once would use nearly all of the time.
     assert!(
         ticks * 10 < started.elapsed().as_millis() as u64 / 2,
-        "it spins: {ticks} ticks"
+        "the server spins: {ticks} ticks"
     );
-    ann.say("those inside talk on");
-    bob.expect("ann: those inside talk on");
+    ann.say("connected clients go on");
+    bob.expect("ann: connected clients go on");
 
     bob.say("/quit");
     bob.expect("* you left; goodbye");
     bob.expect_end();
     waiting.remove(0).greeted();
-    // That one has left again too, so the next has its place.
+    // That client has been dropped, so the next one gets its descriptor.
     waiting.remove(0).greeted();
 
     limit_descriptors(&server, None);
-    for newcomer in waiting {
-        newcomer.greeted().say("hello at last");
+    for client in waiting {
+        client.greeted().say("hello at last");
         assert!(ann.line().ends_with(": hello at last"));
     }
 }
 
-/// Sets how many descriptors a server may have open; as many as it ever may, if `None`.
-fn limit_descriptors(server: &Server, most: Option<u64>) {
+/// Sets the limit on a server's open descriptors; `None` sets it to the hard limit.
+fn limit_descriptors(server: &Server, limit: Option<u64>) {
     let hard = getrlimit(Resource::Nofile).maximum;
-    let current = most.or(hard);
+    let current = limit.or(hard);
     prlimit(
         Some(server.pid()),
         Resource::Nofile,
@@ -207,14 +206,14 @@ fn limit_descriptors(server: &Server, most: Option<u64>) {
 }
 
 #[test]
-fn rooms_have_a_limit_and_an_empty_room_gives_up_its_place() {
+fn max_rooms_refuses_a_new_room_until_another_is_empty() {
     let server = Server::start(&["--max-rooms", "3"]);
     let mut clients: Vec<Client> = (0..5).map(|_| Client::connect(server.addr())).collect();
     let join = |client: &mut Client, room: &str| {
         client.say(&format!("/join {room}"));
         client.line()
     };
-    // One stays in the lobby, so at most three rooms more can be had, and two at the least.
+    // One client stays in the lobby. Whether or not the lobby counts, two more rooms can be opened, and no fourth.
     assert_eq!(
         join(&mut clients[1], "alder"),
         "* you are in alder (1 here)"
@@ -243,10 +242,8 @@ fn rooms_have_a_limit_and_an_empty_room_gives_up_its_place() {
 }
 
 #[test]
-fn history_greets_the_newcomer_with_the_last_lines() {
-    let server = Server::start(&["--history", "3", "--announce-limit", "0"]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn history_shows_a_new_client_the_last_lines() {
+    let (server, mut ann, mut bob) = ann_and_bob(&["--history", "3", "--announce-limit", "0"]);
     for text in ["one", "two", "three", "four"] {
         ann.say(text);
         bob.expect(&format!("ann: {text}"));
@@ -255,14 +252,14 @@ fn history_greets_the_newcomer_with_the_last_lines() {
     for text in ["two", "three", "four"] {
         cho.expect(&format!("ann: {text}"));
     }
-    // Those who were there are not told again, and what is new follows the old.
+    // Members who were there receive nothing twice, and new lines follow the old ones.
     bob.say("five");
     cho.expect("bob: five");
     ann.expect("bob: five");
 }
 
 #[test]
-fn a_room_keeps_its_history_while_nobody_is_in_it() {
+fn an_empty_room_keeps_its_history() {
     let server = Server::start(&["--history", "2", "--announce-limit", "0"]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     ann.send(b"/join garden\nfirst\nsecond\nthird\n/join lobby\n");
@@ -276,10 +273,8 @@ fn a_room_keeps_its_history_while_nobody_is_in_it() {
 }
 
 #[test]
-fn without_history_a_newcomer_reads_nothing_old() {
-    let server = Server::start(&[]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn without_history_a_new_client_reads_no_earlier_line() {
+    let (server, ann, mut bob) = ann_and_bob(&[]);
     ann.say("old");
     bob.expect("ann: old");
     let mut cho = Client::connect(server.addr());
@@ -288,27 +283,30 @@ fn without_history_a_newcomer_reads_nothing_old() {
 }
 
 #[test]
-fn who_says_nothing_for_too_long_is_closed_and_told_why() {
+fn idle_timeout_closes_a_silent_client_with_a_reason() {
     let server = Server::start(&["--idle-timeout", "1", "--announce-limit", "0"]);
     let started = Instant::now();
     let mut busy = Client::connect_named(server.addr(), "busy");
     let mut idle = Client::connect(server.addr());
-    let mut heard = 0;
-    // Being talked to does not count as receiving, and the one who talks stays.
+    let mut received = 0;
+    // Lines sent to a client do not count as its input. The client that sends stays.
     let closed = loop {
         busy.say("still here");
         match idle.line() {
-            line if line == "busy: still here" => heard += 1,
+            line if line == "busy: still here" => received += 1,
             line => break line,
         }
-        assert!(started.elapsed() < DEADLINE, "never closed");
+        assert!(
+            started.elapsed() < DEADLINE,
+            "the idle client was never closed"
+        );
     };
     assert_eq!(closed, "! closed: nothing received for 1 s");
     assert!(
-        heard > 0 && started.elapsed() >= Duration::from_millis(900),
+        received > 0 && started.elapsed() >= Duration::from_millis(900),
         "too early"
     );
-    // What the room said before the end may follow, for the server's own words go first.
+    // Lines of the room may follow, because private output is sent first.
     let rest = idle.rest();
     assert!(
         rest.iter().all(|line| line == "busy: still here"),

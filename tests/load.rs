@@ -1,5 +1,5 @@
-//! Floods and crowds: a flooder is slowed and loses nothing, replies to it are bounded, and a crowd that
-//! comes or goes is told of in few lines.
+//! Floods and large rooms: a flooding client is slowed down and loses nothing, the replies kept for it are bounded, and
+//! many joins or leaves are announced in few lines.
 
 mod common;
 
@@ -7,30 +7,28 @@ use std::io::{ErrorKind, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Announcement, Client, Next, SILENCE, Server, announcement, resident_bytes};
+use common::{
+    Announcement, Client, Next, SILENCE, Server, ann_and_bob, announcement, resident_bytes,
+};
 
 #[test]
-fn over_its_rate_a_client_is_heard_later_but_wholly() {
-    let server = Server::start(&["--rate", "50", "--burst", "10"]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn rate_delays_lines_and_loses_none() {
+    let (_server, ann, mut bob) = ann_and_bob(&["--rate", "50", "--burst", "10"]);
     let started = Instant::now();
     let lines: String = (0..70).map(|count| format!("{count}\n")).collect();
     ann.send(lines.as_bytes());
     for count in 0..70 {
         bob.expect(&format!("ann: {count}"));
     }
-    // Ten go at once and sixty at fifty a second; the lines of the greeting may have used some of the ten.
+    // Ten lines pass at once, sixty at fifty a second. `/nick` may have used one of the ten.
     let took = started.elapsed();
     assert!(took >= Duration::from_millis(900), "70 lines in {took:?}");
     assert!(took < Duration::from_secs(6), "70 lines in {took:?}");
 }
 
 #[test]
-fn the_rate_of_one_is_not_the_rate_of_another() {
-    let server = Server::start(&["--rate", "20", "--burst", "30"]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let bob = Client::connect_named(server.addr(), "bob");
+fn rate_counts_each_client_by_itself() {
+    let (server, ann, bob) = ann_and_bob(&["--rate", "20", "--burst", "30"]);
     let mut cho = Client::connect_named(server.addr(), "cho");
     ann.send(&b"flood\n".repeat(60));
     let started = Instant::now();
@@ -40,7 +38,7 @@ fn the_rate_of_one_is_not_the_rate_of_another() {
     }
     assert!(
         started.elapsed() < Duration::from_secs(1),
-        "bob was held up: {:?}",
+        "bob was delayed: {:?}",
         started.elapsed()
     );
     for _ in 0..20 {
@@ -49,10 +47,8 @@ fn the_rate_of_one_is_not_the_rate_of_another() {
 }
 
 #[test]
-fn a_slowed_client_that_finishes_is_still_heard_wholly() {
-    let server = Server::start(&["--rate", "50", "--burst", "10"]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn rate_delivers_every_line_of_a_client_that_has_finished() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&["--rate", "50", "--burst", "10"]);
     let lines: String = (0..40).map(|count| format!("{count}\n")).collect();
     ann.send(lines.as_bytes());
     ann.send(b"unterminated");
@@ -64,7 +60,7 @@ fn a_slowed_client_that_finishes_is_still_heard_wholly() {
     ann.expect_end();
 }
 
-/// Writes `block` again and again until the other side takes no more; the bytes that went.
+/// Writes `block` again and again until the server reads no more; returns the number of bytes written.
 fn flood(client: &Client, block: &[u8]) -> usize {
     let mut socket = client.writer();
     socket
@@ -79,26 +75,23 @@ fn flood(client: &Client, block: &[u8]) -> usize {
             }
             Err(error) => panic!("after {sent} bytes: {error}"),
         }
-        assert!(sent < 256 << 20, "it takes all that it is given");
+        assert!(sent < 256 << 20, "the server never stops reading");
     }
 }
 
 #[test]
-fn who_asks_without_reading_is_no_longer_read_and_loses_no_reply() {
+fn unread_replies_pause_input_and_none_is_lost() {
     let server = Server::start(&[]);
-    let mut asker = Client::raw_narrow(server.addr()).greeted();
+    let mut asker = Client::open_narrow(server.addr()).greeted();
     let ann = Client::connect_named(server.addr(), "ann");
     let mut bob = Client::connect_named(server.addr(), "bob");
     let before = resident_bytes(server.id());
     let question = b"/nope\n";
     let sent = flood(&asker, &question.repeat(1000));
     let grown = resident_bytes(server.id()).saturating_sub(before);
-    assert!(
-        grown < 2 << 20,
-        "{grown} bytes of replies that nobody reads"
-    );
-    ann.say("and the others talk");
-    bob.expect("ann: and the others talk");
+    assert!(grown < 2 << 20, "{grown} bytes of unread replies");
+    ann.say("the others go on");
+    bob.expect("ann: the others go on");
 
     let mut rest = asker.writer();
     let finishing = thread::spawn(move || {
@@ -117,19 +110,19 @@ fn who_asks_without_reading_is_no_longer_read_and_loses_no_reply() {
         replies += usize::from(line.starts_with("! unknown command /nope"));
     }
     finishing.join().expect("the writer");
-    // Whatever was cut off where the flood stopped has been completed, or one more was asked.
+    // One more than the whole questions written: the rest completed a partial question, or was one of its own.
     assert_eq!(replies, sent / question.len() + 1);
 }
 
-/// Adds up what `watcher` is told until somebody has counted everyone; with how many lines it took.
+/// Adds up the announcements that `watcher` reads until `done` holds for the sum; returns the sum and their number.
 fn count_until(watcher: &mut Client, done: impl Fn(&Announcement) -> bool) -> (Announcement, u64) {
     let (mut sum, mut lines) = (Announcement::default(), 0);
     while !done(&sum) {
         let line = watcher.line_raw();
-        if let Some(told) = announcement(&line) {
-            sum.joined += told.joined;
-            sum.left += told.left;
-            sum.here = told.here;
+        if let Some(seen) = announcement(&line) {
+            sum.joined += seen.joined;
+            sum.left += seen.left;
+            sum.here = seen.here;
             lines += 1;
         }
     }
@@ -137,57 +130,57 @@ fn count_until(watcher: &mut Client, done: impl Fn(&Announcement) -> bool) -> (A
 }
 
 #[test]
-fn a_crowd_that_comes_and_goes_is_told_of_in_few_lines_that_add_up() {
-    const CROWD: u64 = 200;
+fn many_joins_and_leaves_are_announced_in_few_lines_that_add_up() {
+    const JOINING: u64 = 200;
     let server = Server::start(&[]);
     let mut watcher = Client::connect(server.addr());
     let started = Instant::now();
-    let crowd: Vec<Client> = (0..CROWD).map(|_| Client::connect(server.addr())).collect();
-    let (sum, lines) = count_until(&mut watcher, |sum| sum.joined == CROWD);
-    assert_eq!((sum.left, sum.here), (0, CROWD + 1));
+    let clients: Vec<Client> = (0..JOINING)
+        .map(|_| Client::connect(server.addr()))
+        .collect();
+    let (sum, lines) = count_until(&mut watcher, |sum| sum.joined == JOINING);
+    assert_eq!((sum.left, sum.here), (0, JOINING + 1));
     let most = started.elapsed().as_secs() + 2;
     assert!(
         lines <= most,
-        "{lines} lines about arrivals within {most} s"
+        "{lines} announcements of joins within {most} s"
     );
 
     let started = Instant::now();
-    drop(crowd);
-    let (sum, lines) = count_until(&mut watcher, |sum| sum.left == CROWD);
+    drop(clients);
+    let (sum, lines) = count_until(&mut watcher, |sum| sum.left == JOINING);
     assert_eq!((sum.joined, sum.here), (0, 1));
     let most = started.elapsed().as_secs() + 2;
     assert!(
         lines <= most,
-        "{lines} lines about departures within {most} s"
+        "{lines} announcements of leaves within {most} s"
     );
 }
 
 #[test]
-fn above_the_limit_nobody_is_announced() {
+fn above_the_announce_limit_nobody_is_announced() {
     let server = Server::start(&["--announce-limit", "3"]);
     let mut watcher = Client::connect(server.addr());
-    let crowd: Vec<Client> = (0..10).map(|_| Client::connect(server.addr())).collect();
-    // What is gathered is told after a second at the latest, so this is long enough to hear of everyone.
+    let clients: Vec<Client> = (0..10).map(|_| Client::connect(server.addr())).collect();
+    // Announcements are sent within a second, so by then every one has arrived.
     let end = Instant::now() + Duration::from_millis(1300);
     loop {
         match watcher.next(end.saturating_duration_since(Instant::now())) {
             Next::Silence => break,
             Next::Line(line) => {
-                let told = announcement(&line).unwrap_or_else(|| panic!("odd line {line:?}"));
-                assert!(told.here <= 3, "{line}");
+                let seen = announcement(&line).unwrap_or_else(|| panic!("odd line {line:?}"));
+                assert!(seen.here <= 3, "{line}");
             }
             other => panic!("{other:?}"),
         }
     }
-    crowd[0].say("but talk is heard");
-    watcher.expect(&format!("{}: but talk is heard", crowd[0].name()));
+    clients[0].say("lines still arrive");
+    watcher.expect(&format!("{}: lines still arrive", clients[0].name()));
 }
 
 #[test]
-fn a_flood_in_one_room_keeps_no_one_waiting_in_another() {
-    let server = Server::start(&[]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn a_flood_in_one_room_does_not_delay_another() {
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
     for calm in [&mut ann, &mut bob] {
         calm.say("/join garden");
         calm.expect_start("* you are in garden (");
@@ -207,7 +200,7 @@ fn a_flood_in_one_room_keeps_no_one_waiting_in_another() {
         bob.expect(&format!("ann: calm {count}"));
         slowest = slowest.max(asked.elapsed());
     }
-    // Generous, for the flood's own threads compete for the processors.
+    // Generous, because the flood's own threads compete for the processors.
     assert!(
         slowest < Duration::from_secs(1),
         "the slowest line took {slowest:?}"
@@ -215,6 +208,6 @@ fn a_flood_in_one_room_keeps_no_one_waiting_in_another() {
     drop(server);
     drop(flooders);
     for thread in threads {
-        thread.join().expect("a flooder ends with its connection");
+        thread.join().expect("the flooding thread");
     }
 }

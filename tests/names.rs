@@ -1,19 +1,12 @@
-//! Names: which are names, which are free, and that none can be taken which looks like another's or lets
-//! its bearer speak as the server does.
+//! Names: which are valid, which are free, and that nobody can take a name that looks like another client's or makes
+//! a line look like the server's.
 
 mod common;
 
-use common::{Client, Server, until};
-
-fn two() -> (Server, Client, Client) {
-    let server = Server::start(&[]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let bob = Client::connect_named(server.addr(), "bob");
-    (server, ann, bob)
-}
+use common::{Client, Server, ann_and_bob, until};
 
 #[test]
-fn names_of_any_script_are_taken_in_their_compatible_form() {
+fn names_of_any_script_are_accepted_in_nfkc() {
     let server = Server::start(&[]);
     let mut one = Client::connect(server.addr());
     let longest = ("a".repeat(24), "가".repeat(24));
@@ -32,8 +25,8 @@ fn names_of_any_script_are_taken_in_their_compatible_form() {
 }
 
 #[test]
-fn what_is_no_name_is_refused_and_nothing_else_changes() {
-    let (_server, mut ann, mut bob) = two();
+fn an_invalid_name_is_refused_and_changes_nothing() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     let too_long = ("a".repeat(25), "가".repeat(25));
     let refused = [
         "-kim",
@@ -66,8 +59,8 @@ fn what_is_no_name_is_refused_and_nothing_else_changes() {
 }
 
 #[test]
-fn the_servers_own_names_are_refused_in_every_disguise() {
-    let (_server, mut ann, _bob) = two();
+fn reserved_names_and_their_lookalikes_are_refused() {
+    let (_server, mut ann, _bob) = ann_and_bob(&[]);
     let reserved = [
         "server",
         "Server",
@@ -125,7 +118,7 @@ fn a_name_that_looks_like_one_in_use_is_refused() {
 
 #[test]
 fn a_name_is_free_again_when_its_owner_has_left() {
-    let (_server, ann, mut bob) = two();
+    let (_server, ann, mut bob) = ann_and_bob(&[]);
     drop(ann);
     until("the name is free", || {
         bob.say("/nick Ann");
@@ -134,7 +127,7 @@ fn a_name_is_free_again_when_its_owner_has_left() {
 }
 
 #[test]
-fn a_guests_name_is_never_anybody_elses() {
+fn a_guest_name_is_never_reused() {
     let server = Server::start(&[]);
     let first = Client::connect(server.addr());
     let mut second = Client::connect(server.addr());
@@ -151,10 +144,11 @@ fn a_guests_name_is_never_anybody_elses() {
     assert_eq!(Client::connect(server.addr()).name(), "guest3");
 }
 
-/// The server's notices tell something with their first words, and so does `/me` with a name's.
+/// `/me` makes the line `* NAME ACTION`, and notices begin with `* ` too. So names must not read like the first word of
+/// a notice.
 #[test]
-fn no_name_and_action_read_like_a_notice_of_the_servers() {
-    let (server, _ann, mut bob) = two();
+fn me_cannot_forge_a_server_notice() {
+    let (server, _ann, mut bob) = ann_and_bob(&[]);
     let mut forger = Client::connect(server.addr());
     let forgeries = [
         ("37", "joined (40 here)"),
@@ -177,7 +171,7 @@ fn no_name_and_action_read_like_a_notice_of_the_servers() {
         let forged = format!("* {name} {action}");
         loop {
             let line = bob.line_raw();
-            assert_ne!(line, forged, "a notice was forged");
+            assert_ne!(line, forged, "forged notice");
             if line.contains(action) {
                 break;
             }

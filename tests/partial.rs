@@ -1,20 +1,18 @@
-//! `--partial-after`: clients that never send the end of a line, as the simplest socket programs do, are
-//! understood all the same, by handing on what they sent once they fall silent.
+//! `--partial-after`: an unfinished line is delivered after a silence of its sender. This serves clients that send no
+//! line ends, as the simplest socket programs do.
 
 mod common;
 
-use common::{Client, Program, SILENCE, Server};
+use common::{Client, Program, SILENCE, Server, ann_and_bob};
 
 #[test]
-fn a_piece_without_an_end_is_handed_on_after_a_silence() {
-    let server = Server::start(&["--partial-after", "50"]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn an_unfinished_line_is_delivered_after_a_silence() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&["--partial-after", "50"]);
     ann.send("여보세요".as_bytes());
     bob.expect("ann: 여보세요");
     bob.send(b"hello");
     ann.expect("bob: hello");
-    // A piece that was handed on is over: what follows is a line of its own.
+    // What follows a delivered unfinished line is a line of its own.
     ann.send(b"one");
     bob.expect("ann: one");
     ann.send(b"two\nthree");
@@ -23,10 +21,8 @@ fn a_piece_without_an_end_is_handed_on_after_a_silence() {
 }
 
 #[test]
-fn an_end_that_comes_late_makes_no_empty_line() {
-    let server = Server::start(&["--partial-after", "50"]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn a_late_line_end_makes_no_empty_line() {
+    let (_server, ann, mut bob) = ann_and_bob(&["--partial-after", "50"]);
     ann.send(b"late");
     bob.expect("ann: late");
     ann.send(b"\n\r\nnext\n");
@@ -34,28 +30,24 @@ fn an_end_that_comes_late_makes_no_empty_line() {
 }
 
 #[test]
-fn a_silence_need_only_be_kept_by_the_one_who_speaks() {
-    let server = Server::start(&["--partial-after", "50"]);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
-    ann.send(b"a piece");
-    let mut heard = false;
-    common::until("the piece is handed on while others talk", || {
+fn only_the_senders_own_silence_counts() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&["--partial-after", "50"]);
+    ann.send(b"unfinished");
+    let mut received = false;
+    common::until("the unfinished line is delivered while others send", || {
         bob.say("chatter");
         ann.expect("bob: chatter");
         bob.say("/me listens");
         ann.expect("* bob listens");
         bob.say("/nope");
-        heard |= bob.line() == "ann: a piece";
-        heard
+        received |= bob.line() == "ann: unfinished";
+        received
     });
 }
 
 #[test]
-fn without_the_flag_a_piece_waits_for_its_end() {
-    let server = Server::start(&[]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::connect_named(server.addr(), "bob");
+fn without_the_flag_an_unfinished_line_waits_for_its_end() {
+    let (_server, ann, mut bob) = ann_and_bob(&[]);
     ann.send(b"one ");
     bob.expect_silence(SILENCE);
     ann.send(b"line\n");
@@ -72,7 +64,7 @@ fn python(script: &str, server: &Server) -> Program {
 
 #[test]
 #[ignore = "needs python3"]
-fn the_threaded_python_clients_talk_with_each_other_and_with_everybody() {
+fn threaded_python_clients_talk_to_each_other_and_to_others() {
     let server = Server::start(&["--partial-after", "50"]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     let mut one = python("partial_threads.py", &server);
@@ -96,10 +88,10 @@ fn the_threaded_python_clients_talk_with_each_other_and_with_everybody() {
 
 #[test]
 #[ignore = "needs python3"]
-fn the_python_client_that_takes_turns_is_heard_at_each_turn() {
+fn a_python_client_that_alternates_reading_and_writing_is_understood() {
     let server = Server::start(&["--partial-after", "50", "--announce-limit", "0"]);
     let mut ann = Client::connect_named(server.addr(), "ann");
-    // It reads once, then speaks once, and so on; the greeting is what it reads first.
+    // The client reads once and writes once, in turn. It reads the greeting first.
     let mut turns = python("partial_turns.py", &server);
     turns.find("a greeting", |line| line.contains("* you are guest2"));
     for round in 0..5 {

@@ -1,10 +1,10 @@
-//! The tools that people have, as real processes: each is greeted, heard, hears, and ends as it should.
+//! Netcat, telnet and socat as real processes: each is greeted, sends and receives lines, and exits as it should.
 
 mod common;
 
 use common::{Client, Program, Scratch, Server};
 
-/// A server, somebody in it, and a program that has just been let in there.
+/// A server, a client named ann, and a program that has connected and been greeted, with its name.
 fn with(program: &str, options: &[&str]) -> (Server, Client, Program, String) {
     let server = Server::start(&[]);
     let ann = Client::connect_named(server.addr(), "ann");
@@ -14,8 +14,8 @@ fn with(program: &str, options: &[&str]) -> (Server, Client, Program, String) {
     (server, ann, program, name)
 }
 
-/// Both hear each other; then the program's input ends with an unterminated line, and it ends too.
-fn assert_talks_and_ends(program: &str, options: &[&str]) {
+/// The program and ann exchange lines. Then the program's input ends with an unterminated line, and the program exits.
+fn assert_talks_and_exits(program: &str, options: &[&str]) {
     let (_server, mut ann, mut program, name) = with(program, options);
     program.type_line("hello there");
     ann.expect(&format!("{name}: hello there"));
@@ -25,38 +25,37 @@ fn assert_talks_and_ends(program: &str, options: &[&str]) {
     program.end_input();
     ann.expect(&format!("{name}: and the last words"));
     program.wait_exit();
-    let seen = ann.find_announcement(|seen| seen.left > 0);
-    assert_eq!((seen.left, seen.here), (1, 1));
+    ann.expect_departure(1);
 }
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn openbsd_netcat_with_n_ends_after_its_input() {
-    assert_talks_and_ends("nc", &["-N"]);
+fn openbsd_netcat_exits_after_its_input() {
+    assert_talks_and_exits("nc", &["-N"]);
 }
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn openbsd_netcat_sends_crlf_with_c() {
-    assert_talks_and_ends("nc", &["-C", "-N"]);
+fn openbsd_netcat_with_crlf_exits_after_its_input() {
+    assert_talks_and_exits("nc", &["-C", "-N"]);
 }
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn traditional_netcat_with_q0_ends_after_its_input() {
-    assert_talks_and_ends("nc.traditional", &["-q0"]);
+fn traditional_netcat_exits_after_its_input() {
+    assert_talks_and_exits("nc.traditional", &["-q0"]);
 }
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn ncat_ends_after_its_input() {
-    assert_talks_and_ends("ncat", &[]);
-    assert_talks_and_ends("ncat", &["-C"]);
+fn ncat_exits_after_its_input() {
+    assert_talks_and_exits("ncat", &[]);
+    assert_talks_and_exits("ncat", &["-C"]);
 }
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn a_pipe_into_netcat_is_said_whole_and_its_replies_arrive() {
+fn all_lines_piped_into_netcat_arrive_and_so_do_replies() {
     let server = Server::start(&[]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     let port = server.addr().port().to_string();
@@ -85,19 +84,19 @@ fn a_pipe_into_netcat_is_said_whole_and_its_replies_arrive() {
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn netcat_ends_when_the_server_ends_it() {
+fn netcat_prints_the_goodbye_and_exits() {
     let (_server, mut ann, mut program, name) = with("nc", &[]);
     program.type_line("/quit bye");
     ann.expect(&format!("{name}: bye"));
     program.find_line("* you left; goodbye");
-    // It goes on with the other direction until its own input ends.
+    // Netcat goes on sending until its own input ends.
     program.end_input();
     program.wait_exit();
 }
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn telnet_talks_and_is_let_go() {
+fn telnet_talks_and_exits_after_quit() {
     let (_server, mut ann, mut program, name) = with("telnet", &[]);
     program.type_line("hello from a terminal");
     ann.expect(&format!("{name}: hello from a terminal"));
@@ -110,17 +109,17 @@ fn telnet_talks_and_is_let_go() {
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn telnet_that_negotiates_first_talks_too() {
+fn telnet_that_negotiates_first_talks_and_exits_after_quit() {
     let server = Server::start(&[]);
     let mut ann = Client::connect_named(server.addr(), "ann");
-    // A minus before the port has telnet open with all that it would like to agree upon.
+    // A minus before the port makes telnet negotiate all of its options first.
     let port = format!("-{}", server.addr().port());
     let mut program = Program::start("telnet", &["--", "127.0.0.1", &port]);
     let name = program.greeted();
     program.type_line("negotiated");
     ann.expect(&format!("{name}: negotiated"));
-    ann.say("and agreed upon nothing");
-    program.find_line("ann: and agreed upon nothing");
+    ann.say("and refused");
+    program.find_line("ann: and refused");
     program.type_line("/quit");
     program.find_line("* you left; goodbye");
     program.wait_exit();
@@ -128,9 +127,9 @@ fn telnet_that_negotiates_first_talks_too() {
 
 #[test]
 #[ignore = "needs netcat-openbsd, netcat-traditional, ncat, telnet, socat"]
-fn socat_talks_over_tcp_and_over_a_path() {
+fn socat_talks_over_tcp_and_over_a_unix_socket() {
     let scratch = Scratch::new();
-    let place = format!("unix:{}", scratch.path("yard.sock").display());
+    let place = format!("unix:{}", scratch.path("chat.sock").display());
     let server = Server::start(&["--listen", "127.0.0.1:0", "--listen", &place]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     let over_tcp = format!("TCP:127.0.0.1:{}", server.addr().port());

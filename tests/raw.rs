@@ -1,4 +1,4 @@
-//! Raw listeners: lines and nothing else, among raw connections only, for pipes and devices.
+//! Raw listeners: lines without names, commands or notices, exchanged among raw connections only.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::thread;
 
 use common::{Client, Next, SILENCE, Server, open_descriptors, until};
 
-/// A log and buffers so small that a reader lags soon.
+/// A room log and buffers so small that a reader lags soon.
 const SMALL: &str = "--room-log 65536 --max-line 2048 --send-buffer 4096";
 
 fn start(flags: &str) -> Server {
@@ -20,11 +20,11 @@ fn start(flags: &str) -> Server {
     )
 }
 
-/// Raw connections that the server has let in. None is greeted, so their descriptors over there show it.
-fn raw<const COUNT: usize>(server: &Server) -> [Client; COUNT] {
+/// Raw connections that the server has accepted. They are not greeted, so the server's open descriptors show it.
+fn connect<const COUNT: usize>(server: &Server) -> [Client; COUNT] {
     let before = open_descriptors(server.id());
-    let clients = [(); COUNT].map(|()| Client::raw(server.raw_addr()));
-    until("all are let in", || {
+    let clients = [(); COUNT].map(|()| Client::open(server.raw_addr()));
+    until("all are accepted", || {
         open_descriptors(server.id()) >= before + COUNT
     });
     clients
@@ -34,7 +34,7 @@ fn raw<const COUNT: usize>(server: &Server) -> [Client; COUNT] {
 fn raw_lines_pass_verbatim_without_greeting_names_or_commands() {
     let server = start("");
     assert!(server.listening()[1].ends_with(" (raw)") || server.listening()[0].ends_with(" (raw)"));
-    let [mut one, mut two, mut three] = raw(&server);
+    let [mut one, mut two, mut three] = connect(&server);
     for text in [
         "plain",
         "/nick kim",
@@ -61,16 +61,16 @@ fn raw_lines_pass_verbatim_without_greeting_names_or_commands() {
 }
 
 #[test]
-fn raw_and_chat_are_apart() {
+fn raw_and_chat_connections_are_separate() {
     let server = start("");
     let mut ann = Client::connect_named(server.addr(), "ann");
     let mut bob = Client::connect_named(server.addr(), "bob");
-    let [mut one, mut two] = raw(&server);
+    let [mut one, mut two] = connect(&server);
     ann.say("in the chat");
     one.say("in the raw");
     assert_eq!(two.line_raw(), "in the raw");
     bob.expect("ann: in the chat");
-    // Nobody's coming and going, renaming or talking crosses over.
+    // No announcement, rename or line crosses over.
     drop(Client::connect_named(server.addr(), "cho"));
     two.say("raw again");
     assert_eq!(one.line_raw(), "raw again");
@@ -83,15 +83,15 @@ fn raw_and_chat_are_apart() {
     );
     assert!(
         ann.expect_start("* rooms: lobby (").len() < 20,
-        "the raw ones have no room to be listed"
+        "raw connections are in no listed room"
     );
     assert_eq!(one.next(SILENCE), Next::Silence);
 }
 
 #[test]
-fn the_rules_for_text_hold_and_what_is_refused_is_dropped_in_silence() {
+fn raw_text_is_sanitized_and_refused_lines_are_dropped_silently() {
     let server = start("--max-line 100");
-    let [mut one, mut two] = raw(&server);
+    let [mut one, mut two] = connect(&server);
     one.send(b"a\x1b[2Jb\x07\xc2\x9bc\n");
     assert_eq!(two.line_raw(), "a␛[2Jb␇\u{fffd}c");
     one.send("over\u{202e}ride\n".as_bytes());
@@ -100,14 +100,14 @@ fn the_rules_for_text_hold_and_what_is_refused_is_dropped_in_silence() {
     one.say(&"x".repeat(101));
     one.say(&"y".repeat(100));
     assert_eq!(two.line_raw(), "y".repeat(100));
-    two.say("nor was anything replied");
-    assert_eq!(one.line_raw(), "nor was anything replied");
+    two.say("no reply either");
+    assert_eq!(one.line_raw(), "no reply either");
 }
 
 #[test]
-fn a_raw_pipe_is_passed_on_to_its_last_byte() {
+fn a_raw_stream_is_delivered_to_its_last_byte() {
     let server = start("");
-    let [mut source, mut sink] = raw(&server);
+    let [mut source, mut sink] = connect(&server);
     let lines: Vec<String> = (0..2000).map(|count| format!("record {count}")).collect();
     source.send(lines.join("\n").as_bytes());
     source.finish();
@@ -118,20 +118,20 @@ fn a_raw_pipe_is_passed_on_to_its_last_byte() {
 }
 
 #[test]
-fn a_browser_on_a_raw_port_is_just_closed_or_passed_but_never_answered_in_text() {
+fn an_http_request_on_a_raw_port_is_not_answered() {
     let server = start("");
-    let mut browser = Client::raw(server.raw_addr());
-    browser.send(b"GET / HTTP/1.1\r\nHost: yard\r\n\r\n");
+    let mut browser = Client::open(server.raw_addr());
+    browser.send(b"GET / HTTP/1.1\r\nHost: chat\r\n\r\n");
     browser.finish();
     assert_eq!(browser.rest(), Vec::<String>::new());
 }
 
 #[test]
-fn a_slow_raw_reader_is_closed_for_it_cannot_be_told() {
+fn a_slow_raw_reader_is_disconnected() {
     const LINES: u64 = 5000;
     let server = start(SMALL);
-    let [talker, mut healthy] = raw(&server);
-    let mut slow = Client::raw_narrow(server.raw_addr());
+    let [talker, mut healthy] = connect(&server);
+    let mut slow = Client::open_narrow(server.raw_addr());
     slow.say("I am here");
     assert_eq!(healthy.line_raw(), "I am here");
     let text = "-".repeat(90);
@@ -149,24 +149,24 @@ fn a_slow_raw_reader_is_closed_for_it_cannot_be_told() {
             Next::Line(line) => assert_eq!(
                 line,
                 format!("{received} {text}"),
-                "not told, so nothing may be left out"
+                "a raw reader is sent no skip notice, so no line may be missing"
             ),
             Next::End | Next::Reset => break,
-            Next::Silence => panic!("it is not closed"),
+            Next::Silence => panic!("the reader is not disconnected"),
         }
         received += 1;
     }
     assert!(
         received < LINES,
-        "nothing was skipped, so this has shown nothing"
+        "the reader kept up, so the test shows nothing"
     );
 }
 
 #[test]
-fn under_wait_a_raw_reader_gets_every_line() {
+fn wait_delivers_every_line_to_a_raw_reader() {
     const LINES: u64 = 10_000;
     let server = start(&format!("{SMALL} --slow wait"));
-    let [talker, mut reader] = raw(&server);
+    let [talker, mut reader] = connect(&server);
     let mut writer = talker.writer();
     let text = "-".repeat(90);
     let block: String = (0..LINES)

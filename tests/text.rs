@@ -1,20 +1,13 @@
-//! What bytes become of a line: UTF-8 or a refusal, a bounded length, and nothing that a terminal would
-//! obey. The clients of these tests check each line they read for the last of these too.
+//! The text of a line: UTF-8 or refused, bounded in length, and free of terminal control. `Client` checks every line
+//! that it reads for the last of these.
 
 mod common;
 
-use common::{Client, Launch, Server, resident_bytes};
+use common::{Client, Launch, ann_and_bob, resident_bytes};
 
-fn two(flags: &[&str]) -> (Server, Client, Client) {
-    let server = Server::start(flags);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let bob = Client::connect_named(server.addr(), "bob");
-    (server, ann, bob)
-}
-
-/// Sends `input` and its end of line, in one piece and byte by byte, and has `bob` hear just this.
+/// Sends `input` in one write and then byte by byte. Each time `bob` must receive exactly `lines`.
 #[track_caller]
-fn assert_heard(ann: &mut Client, bob: &mut Client, input: &[u8], lines: &[&str]) {
+fn assert_received(ann: &mut Client, bob: &mut Client, input: &[u8], lines: &[&str]) {
     for trickled in [false, true] {
         if trickled {
             ann.trickle(input);
@@ -24,17 +17,17 @@ fn assert_heard(ann: &mut Client, bob: &mut Client, input: &[u8], lines: &[&str]
         for line in lines {
             bob.expect(&format!("ann: {line}"));
         }
-        ann.say("that was it");
-        bob.expect("ann: that was it");
+        ann.say("the end");
+        bob.expect("ann: the end");
     }
-    // A refusal would have reached her before this.
-    bob.say("heard");
-    ann.expect("bob: heard");
+    // A refusal would have reached ann before this line.
+    bob.say("received");
+    ann.expect("bob: received");
 }
 
 #[test]
 fn text_of_every_script_passes_unchanged() {
-    let (_server, mut ann, mut bob) = two(&[]);
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     let texts = [
         "plain",
         "안녕하세요, 여러분",
@@ -52,13 +45,13 @@ fn text_of_every_script_passes_unchanged() {
         "\u{10ffff}",
     ];
     for text in texts {
-        assert_heard(&mut ann, &mut bob, format!("{text}\n").as_bytes(), &[text]);
+        assert_received(&mut ann, &mut bob, format!("{text}\n").as_bytes(), &[text]);
     }
 }
 
 #[test]
-fn one_carriage_return_before_the_end_of_a_line_goes() {
-    let (_server, mut ann, mut bob) = two(&[]);
+fn one_carriage_return_before_a_line_end_is_removed() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     let inputs: [(&[u8], &[&str]); 6] = [
         (b"windows\r\n", &["windows"]),
         (b"telnet\r\0more\n", &["telnet", "more"]),
@@ -68,13 +61,13 @@ fn one_carriage_return_before_the_end_of_a_line_goes() {
         (b"one\r\ntwo\r\0three\n", &["one", "two", "three"]),
     ];
     for (input, lines) in inputs {
-        assert_heard(&mut ann, &mut bob, input, lines);
+        assert_received(&mut ann, &mut bob, input, lines);
     }
 }
 
 #[test]
-fn invalid_utf8_is_refused_with_its_place_and_the_connection_goes_on() {
-    let (_server, mut ann, mut bob) = two(&[]);
+fn invalid_utf8_is_refused_with_its_position_and_the_connection_goes_on() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     let inputs: [(&[u8], usize); 9] = [
         (b"abcd\xfeefg", 5),
         (b"\x80", 1),
@@ -105,8 +98,8 @@ fn invalid_utf8_is_refused_with_its_place_and_the_connection_goes_on() {
 }
 
 #[test]
-fn control_characters_are_shown_and_not_passed() {
-    let (_server, mut ann, mut bob) = two(&[]);
+fn control_characters_are_replaced_by_visible_ones() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     let c0 = (0..0x20)
         .filter(|code| ![0x09, 0x0a].contains(code))
         .map(|code| (code, 0x2400 + code));
@@ -123,7 +116,7 @@ fn control_characters_are_shown_and_not_passed() {
         ann.send(format!("a{character}b\n").as_bytes());
         assert_eq!(bob.line(), format!("ann: a{stand_in}b"), "U+{code:04X}");
     }
-    assert_heard(
+    assert_received(
         &mut ann,
         &mut bob,
         b"\x1b[2J\x1b]0;title\x07\n",
@@ -132,8 +125,8 @@ fn control_characters_are_shown_and_not_passed() {
 }
 
 #[test]
-fn control_characters_come_through_no_command_either() {
-    let (_server, mut ann, mut bob) = two(&[]);
+fn control_characters_in_commands_are_replaced_too() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     ann.say("/me \u{1b}[31mblushes\u{202e}");
     bob.expect("* ann ␛[31mblushes\u{fffd}");
     ann.say("/msg bob \u{7}ding");
@@ -141,7 +134,7 @@ fn control_characters_come_through_no_command_either() {
     ann.expect("you -> bob: ␇ding");
     ann.say("//\u{9b}2J");
     bob.expect("ann: /\u{fffd}2J");
-    // The replies name what was asked for; what reaches her is checked by the client itself.
+    // The replies quote the command; the client checks that they are safe.
     for asked in [
         "/\u{1b}[2J",
         "/msg \u{1b}c hello",
@@ -158,7 +151,7 @@ fn control_characters_come_through_no_command_either() {
 
 #[test]
 fn a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
-    let (_server, mut ann, mut bob) = two(&[]);
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     for unit in ["x", "é", "\u{1b}"] {
         let text = unit.repeat(8192 / unit.len());
         let shown = text.replace('\u{1b}', "␛");
@@ -166,7 +159,7 @@ fn a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
             ann.send(format!("{text}{end}").as_bytes());
             bob.expect(&format!("ann: {shown}"));
             ann.send(format!("{text}y{end}").as_bytes());
-            ann.expect("! line not sent: longer than 8192 bytes");
+            ann.expect("! line not sent: longer than 8,192 bytes");
         }
     }
     ann.say("short again");
@@ -174,14 +167,14 @@ fn a_line_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
 }
 
 #[test]
-fn a_line_of_exactly_the_limit_passes_however_it_is_cut() {
-    let (_server, mut ann, mut bob) = two(&["--max-line", "100"]);
+fn a_line_of_exactly_the_limit_passes_however_it_is_split() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&["--max-line", "100"]);
     let text = "z".repeat(100);
     for cut in [1, 99, 100, 101, 102] {
         let input = format!("{text}\r\nnext\n").into_bytes();
         let (first, last) = input.split_at(cut);
         ann.send(first);
-        // By this round trip the server has most likely read the first part alone.
+        // After this round trip the server has most likely read the first part by itself.
         bob.say("go on");
         ann.expect("bob: go on");
         ann.send(last);
@@ -196,33 +189,30 @@ fn a_line_of_exactly_the_limit_passes_however_it_is_cut() {
 }
 
 #[test]
-fn a_line_without_end_costs_one_refusal_and_no_memory() {
-    let (server, mut ann, mut bob) = two(&[]);
+fn an_endless_line_is_refused_once_and_uses_no_memory() {
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
     let mut cho = Client::connect_named(server.addr(), "cho");
     let block = vec![b'x'; 1 << 20];
     ann.send(&block);
-    ann.expect("! line not sent: longer than 8192 bytes");
+    ann.expect("! line not sent: longer than 8,192 bytes");
     let before = resident_bytes(server.id());
     for _ in 0..32 {
         ann.send(&block);
-        cho.say("not held up");
-        bob.expect("cho: not held up");
-        ann.expect("cho: not held up");
+        cho.say("not delayed");
+        bob.expect("cho: not delayed");
+        ann.expect("cho: not delayed");
     }
     let grown = resident_bytes(server.id()).saturating_sub(before);
-    assert!(
-        grown < 4 << 20,
-        "{grown} bytes for a line that is thrown away"
-    );
+    assert!(grown < 4 << 20, "{grown} bytes for a discarded line");
     ann.send(b"\nshort again\n");
     bob.expect("ann: short again");
     cho.expect("ann: short again");
-    bob.say("heard");
-    ann.expect("bob: heard");
+    bob.say("received");
+    ann.expect("bob: received");
 }
 
 #[test]
-fn the_longest_line_can_be_set_by_the_environment() {
+fn max_line_can_be_set_by_the_environment() {
     let server = Launch::new(&[]).env("MADANG_MAX_LINE", "64").start();
     let mut ann = Client::connect_named(server.addr(), "ann");
     let mut bob = Client::connect_named(server.addr(), "bob");

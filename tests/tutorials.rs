@@ -1,5 +1,5 @@
-//! What tutorials of socket programming build a chat by, step by step, each step in the form that README documents: a
-//! one-shot exchange, taking turns, two who talk at the same time, a group; and the clients that such tutorials end with.
+//! The steps by which tutorials of socket programming build a chat, each as the README shows it: a one-shot exchange,
+//! taking turns, talking at the same time, a group; and the clients that such tutorials end with.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
 
-/// A server with somebody at its console, and where it listens.
+/// A server with a console, and the address that it listens on.
 fn console(flags: &[&str]) -> (Program, SocketAddr) {
     let serve = ["serve", "--console", "--listen", "127.0.0.1:0"];
     let mut console = Program::start(PROGRAM, &[&serve, flags].concat());
@@ -22,15 +22,15 @@ fn join(addr: SocketAddr, flags: &[&str]) -> Program {
     Program::start(PROGRAM, &[&["join", &addr.to_string()], flags].concat())
 }
 
-/// A client as beginners write it.
+/// One of the Python clients beside this file, as beginners write them.
 fn python(script: &str, addr: SocketAddr) -> Program {
     let path = format!("{}/tests/{script}", env!("CARGO_MANIFEST_DIR"));
     let (host, port) = (addr.ip().to_string(), addr.port().to_string());
     Program::start("python3", &["-u", &path, &host, &port])
 }
 
-/// Ends the server from its console; it says goodbye to all.
-fn end(mut console: Program) {
+/// Stops the server by the end of its console's input.
+fn stop(mut console: Program) {
     console.end_input();
     assert!(console.wait_exit().success());
 }
@@ -56,7 +56,7 @@ fn a_one_shot_exchange() {
         echo.rest(),
         ["* you are guest2 in lobby (2 here); /help lists commands"]
     );
-    end(console);
+    stop(console);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn taking_turns() {
         client.type_line(&format!("my turn {round}"));
         console.find_line(&format!("kim: my turn {round}"));
     }
-    end(console);
+    stop(console);
     client.find_line("* server is shutting down");
 }
 
@@ -94,7 +94,7 @@ fn two_who_talk_at_the_same_time() {
     client.type_line("/quit");
     client.find_line("* you left; goodbye");
     assert!(client.wait_exit().success());
-    end(console);
+    stop(console);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_group() {
 }
 
 #[test]
-fn nobody_else_is_the_host_and_its_end_is_the_server_s() {
+fn the_console_alone_is_host_and_its_end_stops_the_server() {
     let (mut console, addr) = console(&[]);
     let mut ann = Client::connect_named(addr, "ann");
     ann.say("/nick host");
@@ -164,5 +164,5 @@ fn the_clients_of_the_tutorials() {
     queue.type_line("반갑습니다");
     console.find_line("guest4: 반갑습니다");
     threads.find("an answer", |line| line.ends_with("guest4: 반갑습니다"));
-    end(console);
+    stop(console);
 }

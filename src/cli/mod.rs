@@ -1,4 +1,5 @@
-//! Every flag: its help, its unit, its default, its environment variable. Nothing is done here but reading them.
+//! The command line: every flag with its help, unit, default and environment variable. Flags are only read here; what
+//! they do is elsewhere.
 
 mod bench;
 mod join;
@@ -7,13 +8,13 @@ mod serve;
 pub use bench::{Bench, Speaks};
 use clap::{Parser, Subcommand};
 pub use join::{Color, Join, Look};
-pub use serve::{Half, LogFormat, LogLevel, Serve, Slow};
+pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
 
 /// A server for lines of text: what one connection sends, the others in its room receive.
 #[derive(Debug, Parser)]
 #[command(name = "madang", version, max_term_width = 80)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -21,13 +22,13 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve lines of text until SIGTERM or SIGINT
+    /// Run a server until SIGTERM or SIGINT
     #[command(max_term_width = 80)]
     Serve(Box<Serve>),
-    /// Talk on a server: at a terminal, or as a pipe
+    /// Join a server, from a terminal or a pipe
     #[command(max_term_width = 80)]
     Join(Box<Join>),
-    /// Measure a running server: connect, send, and see what arrives and when
+    /// Load a running server and measure throughput, latency and loss
     #[command(max_term_width = 80)]
     Bench(Box<Bench>),
 }

@@ -1,19 +1,20 @@
-//! Connections on their way out. Were one closed over input that nobody has read, a reset would follow, and could
-//! destroy the last bytes before the peer has read them: so its end is sent, and it is kept for a moment.
+//! Lingering close. Closing a socket with unread input makes the kernel send a reset (RFC 1122, 4.2.2.13), which can
+//! destroy output that the peer has not read yet. So the server shuts down its sending side, keeps the socket for a
+//! moment, discards what has arrived, and closes. Which connections are closed, and when, is decided elsewhere.
 
 use super::transport::Net;
 use crate::hub::Now;
 use std::collections::VecDeque;
 
-/// Microseconds that a closed connection is kept.
+/// Microseconds that a socket lingers.
 pub const LINGER_US: u64 = 1_000_000;
-/// How many are kept at a time; the oldest makes place.
+/// Sockets that linger at a time. One more, and the oldest is closed early.
 pub const LINGERING_MAX: usize = 16;
-/// Reads of input that nobody wants, before a connection is closed over it, and bytes a read.
+/// Reads of unwanted input before a socket is closed, and bytes per read.
 const DISCARDS_MAX: usize = 64;
 const DISCARD_BYTES: usize = 4096;
 
-/// Closed connections, the oldest first.
+/// Sockets that linger, each with the time when it is closed, the oldest first. At most [`LINGERING_MAX`].
 #[derive(Debug)]
 pub struct Lingering<S>(VecDeque<(Now, S)>);
 
@@ -24,7 +25,7 @@ impl<S> Default for Lingering<S> {
 }
 
 impl<S> Lingering<S> {
-    /// Sends the peer the end of the stream, and keeps the connection until then.
+    /// Shuts down the sending side of `socket`, and closes it at `until`.
     pub fn add<N: Net<Socket = S>>(&mut self, net: &mut N, until: Now, mut socket: S) {
         net.close_write(&mut socket);
         self.0.push_back((until, socket));
@@ -35,20 +36,20 @@ impl<S> Lingering<S> {
         }
     }
 
-    /// Closes those whose time has come.
+    /// Closes the sockets whose time has come.
     pub fn expire<N: Net<Socket = S>>(&mut self, net: &mut N, now: Now) {
         while let Some((_, socket)) = self.0.pop_front_if(|(until, _)| *until <= now) {
             discard(net, socket);
         }
     }
 
-    /// When [`expire`](Lingering::expire) is wanted.
+    /// When [`expire`](Lingering::expire) must be called next.
     pub fn next_deadline(&self) -> Option<Now> {
         self.0.front().map(|(until, _)| *until)
     }
 }
 
-/// Reads away what nobody wants, and closes.
+/// Reads and drops unwanted input, then closes the socket.
 fn discard<N: Net>(net: &mut N, mut socket: N::Socket) {
     let mut unwanted = [0; DISCARD_BYTES];
     for _ in 0..DISCARDS_MAX {

@@ -1,4 +1,5 @@
-//! Listening sockets: options, accepting, and what the errors of accepting mean.
+//! Listening sockets: binding, socket options, accepting, and the kinds of error that accept(2) returns. When to accept
+//! is decided elsewhere.
 
 use super::stream::Stream;
 use crate::address::Address;
@@ -14,28 +15,28 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Probes of a silent peer before it is given up.
+/// Unanswered keepalive probes before a peer is taken for dead.
 #[cfg(not(target_os = "openbsd"))]
 const KEEPALIVE_PROBES: u32 = 6;
 
-/// Bytes of a segment. Only the loopback interface would make larger ones, and they do harm: a sender that has a
-/// segment larger than its peer's window waits for the persist timer, 200 ms, before it sends a part of it.
+/// Maximum TCP segment size, in bytes. Larger segments occur only on the loopback interface, and do harm there: a sender
+/// whose segment exceeds the peer's window waits for the persist timer, 200 ms, before it sends part of it.
 const SEGMENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// What every connection of a listener gets. On Linux a connection inherits all of it from its listener.
+/// Options of a listener and its connections. On Linux a TCP connection inherits them from its listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Newcomers that may wait to be let in.
+    /// Connections that may wait to be accepted; see listen(2).
     pub backlog: i32,
-    /// Bytes that the kernel may hold of what a peer has not yet taken; it doubles this for its own records.
+    /// Kernel send buffer of a connection. Linux reserves twice as many bytes; see socket(7).
     pub send_buffer_bytes: usize,
-    /// Bytes that the kernel may hold of what has not yet been read.
+    /// Kernel receive buffer of a TCP connection; likewise.
     pub recv_buffer_bytes: usize,
-    /// Silence after which a peer is probed; zero: never.
+    /// Time without traffic before the kernel probes the peer; zero: never.
     pub keepalive: Duration,
 }
 
-/// A socket that newcomers come to.
+/// A socket that accepts connections.
 #[derive(Debug)]
 pub struct Listener {
     socket: Listening,
@@ -49,7 +50,7 @@ enum Listening {
     Unix(UnixListener, SocketFile),
 }
 
-/// The file of a Unix-domain listener; removed when it ends, unless somebody has put another in its place.
+/// The file of a Unix-domain listener. Dropping it removes the file, unless another file has replaced it.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
@@ -81,49 +82,36 @@ impl fmt::Display for Listener {
 }
 
 impl Listener {
-    /// Listens at an address: at each one that a host name stands for.
+    /// Listens on an address; on all of its addresses, if it is a host name.
     ///
     /// # Errors
-    /// The system refuses; the error names the address and what could be done.
+    /// The system refuses. The error names the address and what the operator can do.
     pub fn bind(address: &Address, wire: Wire, options: Options) -> io::Result<Vec<Listener>> {
-        let explained = |error: io::Error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot listen on {address}: {}", hint(&error)),
-            )
+        let sockets = match address {
+            Address::Tcp(host) => host.to_socket_addrs().and_then(|addresses| {
+                let bind = |address| bind_tcp(address, options).map(Listening::Tcp);
+                addresses.map(bind).collect()
+            }),
+            Address::Unix(path) => bind_unix(path, options).map(|socket| vec![socket]),
         };
-        match address {
-            Address::Tcp(host) => {
-                let addresses: Vec<SocketAddr> =
-                    host.to_socket_addrs().map_err(explained)?.collect();
-                let bound = addresses
-                    .into_iter()
-                    .map(|address| bind_tcp(address, options));
-                let bound: io::Result<Vec<TcpListener>> = bound.collect();
-                let listeners = bound.map_err(explained)?.into_iter().map(Listening::Tcp);
-                Ok(listeners
-                    .map(|socket| Listener {
-                        socket,
-                        wire,
-                        options,
-                    })
-                    .collect())
-            }
-            Address::Unix(path) => {
-                let socket = bind_unix(path, options).map_err(explained)?;
-                Ok(vec![Listener {
-                    socket,
-                    wire,
-                    options,
-                }])
-            }
+        let listener = |socket| Listener {
+            socket,
+            wire,
+            options,
+        };
+        match sockets {
+            Ok(sockets) => Ok(sockets.into_iter().map(listener).collect()),
+            Err(error) => Err(io::Error::new(
+                error.kind(),
+                format!("cannot listen on {address}: {}", explain(&error, address)),
+            )),
         }
     }
 
-    /// From now on newcomers are reported.
+    /// Makes the poll report new connections under `token`.
     ///
     /// # Errors
-    /// The system has no memory for it.
+    /// The system is out of memory.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.socket {
             Listening::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
@@ -131,38 +119,27 @@ impl Listener {
         }
     }
 
-    /// The next newcomer.
+    /// Accepts the next connection.
     ///
     /// # Errors
-    /// See accept(2) and [`classify`].
+    /// See accept(2); [`classify`] tells what to do.
     pub fn accept(&mut self) -> io::Result<(Stream, Peer)> {
-        let wire = self.wire;
-        match &mut self.socket {
+        let (stream, address) = match &mut self.socket {
             Listening::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;
                 if !cfg!(any(target_os = "linux", target_os = "android")) {
                     apply(SockRef::from(&stream), self.options)?;
                 }
-                Ok((
-                    Stream::Tcp(stream),
-                    Peer {
-                        address: Some(address.ip()),
-                        wire,
-                    },
-                ))
+                (Stream::Tcp(stream), Some(address.ip()))
             }
             Listening::Unix(listener, _) => {
                 let (stream, _) = listener.accept()?;
                 SockRef::from(&stream).set_send_buffer_size(self.options.send_buffer_bytes)?;
-                Ok((
-                    Stream::Unix(stream),
-                    Peer {
-                        address: None,
-                        wire,
-                    },
-                ))
+                (Stream::Unix(stream), None)
             }
-        }
+        };
+        let wire = self.wire;
+        Ok((stream, Peer { address, wire }))
     }
 }
 
@@ -170,7 +147,7 @@ fn bind_tcp(address: SocketAddr, options: Options) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // `[::]` takes IPv4 too, whatever the system's default is.
+        // `[::]` accepts IPv4 too, whatever the system's default is.
         socket.set_only_v6(false)?;
     }
     apply(SockRef::from(&socket), options)?;
@@ -180,10 +157,10 @@ fn bind_tcp(address: SocketAddr, options: Options) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Sets what connections inherit. The buffers must be set before the handshake: the window's scale depends on them.
+/// Sets the options that connections inherit. Buffer sizes must be set before the handshake, which fixes the window scale.
 fn apply(socket: SockRef<'_>, options: Options) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
-    // Telnet sends its interrupts as urgent data; out of line they would be lost, and cut reads short.
+    // Telnet sends interrupts as urgent data (RFC 854). Out of line, the data would be lost.
     socket.set_out_of_band_inline(true)?;
     socket.set_send_buffer_size(options.send_buffer_bytes)?;
     socket.set_recv_buffer_size(options.recv_buffer_bytes)?;
@@ -197,8 +174,8 @@ fn apply(socket: SockRef<'_>, options: Options) -> io::Result<()> {
         .with_interval((options.keepalive / KEEPALIVE_PROBES).max(Duration::from_secs(1)))
         .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
-    // Keepalive says nothing while bytes wait for a peer that has vanished. Linux counts a shut window as well, so
-    // this must be long: a reader that somebody has stopped for a while is slow, not dead.
+    // Keepalive does not run while sent data is unacknowledged; this timeout does. On Linux it also runs while the peer's
+    // window is closed, so it must be long: a reader that has stopped for a while is slow, not dead.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.set_tcp_user_timeout(Some(10 * options.keepalive))?;
     Ok(())
@@ -218,7 +195,7 @@ fn bind_unix(path: &Path, options: Options) -> io::Result<Listening> {
     Ok(Listening::Unix(UnixListener::from_std(socket.into()), file))
 }
 
-/// Removes a socket that nobody listens to any more. Anything else at the path is left alone and is an error.
+/// Removes the socket of a server that is gone. Anything else at the path is kept, and is an error.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -226,7 +203,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Ok(file) if !file.file_type().is_socket() => {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
-                "there is a file there that is no socket",
+                "the file exists and is not a socket",
             ));
         }
         Ok(_) => {}
@@ -238,41 +215,40 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             std::fs::remove_file(path)
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
-        // Connected, or its backlog is full: somebody is there.
+        // Connected, or the backlog is full: a server is alive.
         Ok(()) | Err(_) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
-            "another server listens there",
+            "another server is listening there",
         )),
     }
 }
 
-/// What an operator can do about it.
-fn hint(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse if error.get_ref().is_none() => {
-            "another program listens there; choose another port or end that program".into()
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("{error}; ports below 1024 need a privilege, paths a writable folder")
-        }
-        io::ErrorKind::AddrNotAvailable => format!("{error}; this machine has no such address"),
-        _ => error.to_string(),
-    }
+/// Says why an address cannot be listened on, and what the operator can do.
+fn explain(error: &io::Error, address: &Address) -> String {
+    let unix = matches!(address, Address::Unix(_));
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse if !unix => "stop the other program or choose another port",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        io::ErrorKind::PermissionDenied if unix => "this user may not write there",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        io::ErrorKind::NotFound if unix => "the directory must exist",
+        _ => return error.to_string(),
+    };
+    format!("{error}; {advice}")
 }
 
-/// What an error of accept(2) means.
+/// What an error of accept(2) concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptFault {
-    /// There is no newcomer.
+    /// No connection is waiting.
     NobodyThere,
-    /// That newcomer is lost; the next may be fine.
+    /// Only the connection being accepted, which is lost. The next may succeed.
     OneNewcomer,
-    /// The system has run out of something: the same would happen again at once.
+    /// The system is out of descriptors or memory: the next accept would fail too.
     System,
 }
 
-/// Tells the errors of accept(2) apart. One that is not known is taken for the system's, so that it cannot make the
-/// server spin.
+/// Classifies an error of accept(2). An unknown error counts as the system's: the server then pauses instead of spinning.
 pub fn classify(error: &io::Error) -> AcceptFault {
     const NEWCOMER: [Errno; 4] = [Errno::CONNABORTED, Errno::PROTO, Errno::PERM, Errno::INTR];
     match error.raw_os_error().map(Errno::from_raw_os_error) {
@@ -287,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_accept_are_told_apart() {
+    fn accept_errors_are_classified() {
         let fault = |errno: Errno| classify(&io::Error::from_raw_os_error(errno.raw_os_error()));
         assert_eq!(fault(Errno::AGAIN), AcceptFault::NobodyThere);
         for errno in [Errno::CONNABORTED, Errno::PROTO, Errno::PERM, Errno::INTR] {

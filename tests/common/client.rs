@@ -1,4 +1,4 @@
-//! One client on a real socket: it says lines and bytes, and takes line after line of what comes back.
+//! One client on a real socket: it sends lines and bytes, and reads the server's lines one by one.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -9,66 +9,70 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{Announcement, DEADLINE, announcement, assert_safe, is_coming_or_going};
+use super::lines::greeting;
+use super::{Announcement, DEADLINE, announcement, assert_safe, is_presence_notice, number};
 
-/// What came next from the server within a time.
+/// What the server sent next, within a time.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// A whole line, without its `\n`.
     Line(String),
-    /// The server's orderly end.
+    /// The end of the stream: the server has closed in order.
     End,
-    /// An end that may have cost data.
+    /// A reset, which may have destroyed data.
     Reset,
-    /// Nothing, for as long as was waited.
+    /// Nothing within the time.
     Silence,
 }
 
-/// A connection with its own line buffer. `seen` keeps the last lines for the message of a failing test.
+/// A connection with its own line buffer.
 pub(crate) struct Client {
     socket: Socket,
     arrived: Vec<u8>,
-    /// Bytes of `arrived` that were handed out; `taken <= arrived.len()`.
+    /// Bytes of `arrived` that were returned; `taken <= arrived.len()`.
     taken: usize,
+    /// The last lines, for the message of a failing test.
     seen: VecDeque<String>,
+    /// The name by which the others know this client.
     name: String,
+    /// Members of the lobby when this client was greeted, including itself.
     here: u64,
 }
 
 impl Client {
     /// Connects and waits for the greeting.
     pub(crate) fn connect(addr: SocketAddr) -> Self {
-        Self::raw(addr).greeted()
+        Self::open(addr).greeted()
     }
 
-    /// Connects, is greeted and takes a name.
+    /// Connects, waits for the greeting and takes a name.
     pub(crate) fn connect_named(addr: SocketAddr, name: &str) -> Self {
         Self::connect(addr).named(name)
     }
 
-    /// Connects without waiting for a word: for raw listeners and for those who will be refused.
-    pub(crate) fn raw(addr: SocketAddr) -> Self {
-        Self::shaped(addr, |_| {})
+    /// Connects without waiting for a greeting: for raw listeners, and where the server refuses.
+    pub(crate) fn open(addr: SocketAddr) -> Self {
+        Self::open_with(addr, |_| {})
     }
 
-    /// As `raw`, from a local address of one's own.
-    pub(crate) fn raw_from(local: IpAddr, addr: SocketAddr) -> Self {
-        Self::shaped(addr, |socket| {
+    /// As `open`, from the local address `local`.
+    pub(crate) fn open_from(local: IpAddr, addr: SocketAddr) -> Self {
+        Self::open_with(addr, |socket| {
             socket
                 .bind(&SocketAddr::new(local, 0).into())
                 .expect("bind");
         })
     }
 
-    /// As `raw`, with a receive buffer so small that the server notices at once when nobody reads.
-    pub(crate) fn raw_narrow(addr: SocketAddr) -> Self {
-        Self::shaped(addr, |socket| {
+    /// As `open`, with a receive buffer so small that the server notices soon when this client does not read.
+    pub(crate) fn open_narrow(addr: SocketAddr) -> Self {
+        Self::open_with(addr, |socket| {
             socket.set_recv_buffer_size(4096).expect("receive buffer");
         })
     }
 
-    /// Connects to a Unix-domain listener, without waiting for a word.
-    pub(crate) fn raw_unix(path: &Path) -> Self {
+    /// Connects to a Unix-domain listener without waiting for a greeting.
+    pub(crate) fn open_unix(path: &Path) -> Self {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("socket");
         let addr = SockAddr::unix(path).expect("a path that fits");
         socket
@@ -77,14 +81,14 @@ impl Client {
         Self::on(socket)
     }
 
-    /// The other end of a connection that is there already.
+    /// A client on an existing connection.
     pub(crate) fn on_pair(stream: UnixStream) -> Self {
         Self::on(stream.into())
     }
 
-    fn shaped(addr: SocketAddr, shape: impl FnOnce(&Socket)) -> Self {
+    fn open_with(addr: SocketAddr, prepare: impl FnOnce(&Socket)) -> Self {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("socket");
-        shape(&socket);
+        prepare(&socket);
         socket
             .connect_timeout(&addr.into(), DEADLINE)
             .unwrap_or_else(|error| panic!("connect {addr}: {error}"));
@@ -96,36 +100,27 @@ impl Client {
         socket
             .set_write_timeout(Some(DEADLINE))
             .expect("write timeout");
-        let (arrived, seen, name) = (Vec::new(), VecDeque::new(), String::new());
         Self {
             socket,
-            arrived,
+            arrived: Vec::new(),
             taken: 0,
-            seen,
-            name,
+            seen: VecDeque::new(),
+            name: String::new(),
             here: 0,
         }
     }
 
-    /// Waits for `* you are guest1 in lobby (1 here); /help lists commands`, or says what came instead.
+    /// Waits for the greeting. The error is what came instead.
     pub(crate) fn try_greeted(mut self) -> Result<Self, String> {
         loop {
             match self.next(DEADLINE) {
                 Next::Line(line) if line.starts_with("! ") => return Err(line),
-                Next::Line(line) => {
-                    let Some(rest) = line.strip_prefix("* you are ") else {
-                        continue;
-                    };
-                    let greeting =
-                        rest.strip_suffix(" here); /help lists commands")
-                            .and_then(|rest| {
-                                let (name, here) = rest.split_once(" in lobby (")?;
-                                Some((name.to_owned(), super::number(here)?))
-                            });
-                    (self.name, self.here) =
-                        greeting.unwrap_or_else(|| panic!("odd greeting {line:?}"));
+                Next::Line(line) if line.starts_with("* you are ") => {
+                    let read = greeting(&line);
+                    (self.name, self.here) = read.unwrap_or_else(|| panic!("odd line {line:?}"));
                     return Ok(self);
                 }
+                Next::Line(_) => {}
                 other => return Err(format!("{other:?} instead of a greeting")),
             }
         }
@@ -133,7 +128,7 @@ impl Client {
 
     pub(crate) fn greeted(self) -> Self {
         self.try_greeted()
-            .unwrap_or_else(|refusal| panic!("not let in: {refusal}"))
+            .unwrap_or_else(|refusal| panic!("refused: {refusal}"))
     }
 
     pub(crate) fn named(mut self, name: &str) -> Self {
@@ -143,12 +138,10 @@ impl Client {
         self
     }
 
-    /// The name by which the others hear this client.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many were in the lobby, this one included, when it came.
     pub(crate) fn here(&self) -> u64 {
         self.here
     }
@@ -157,7 +150,7 @@ impl Client {
         &self.socket
     }
 
-    /// A second handle for a thread that only writes.
+    /// A second handle, for a thread that only writes.
     pub(crate) fn writer(&self) -> Socket {
         self.socket.try_clone().expect("clone")
     }
@@ -172,24 +165,24 @@ impl Client {
             .unwrap_or_else(|error| panic!("{}: write: {error}", self.name));
     }
 
-    /// Sends each byte by itself, so that the server may see the input cut anywhere.
+    /// Sends each byte in a write of its own, so that the server may read the input split anywhere.
     pub(crate) fn trickle(&self, bytes: &[u8]) {
         bytes.iter().for_each(|&byte| self.send(&[byte]));
     }
 
-    /// Ends this side's sending, as `nc -N` does at the end of its input.
+    /// Shuts down sending (FIN), as `nc -N` does at the end of its input.
     pub(crate) fn finish(&self) {
         self.socket.shutdown(Shutdown::Write).expect("shutdown");
     }
 
-    /// Ends the connection with a reset instead of a FIN.
+    /// Closes with a reset instead of a FIN.
     pub(crate) fn reset(self) {
         self.socket
             .set_linger(Some(Duration::ZERO))
             .expect("linger");
     }
 
-    /// What comes next, announcements included.
+    /// The next line, even if it is a presence notice, or why there is none.
     pub(crate) fn next(&mut self, within: Duration) -> Next {
         let deadline = Instant::now() + within;
         let mut searched = self.taken;
@@ -211,7 +204,7 @@ impl Client {
                 None => {}
                 Some(Next::End) if !self.arrived.is_empty() => {
                     panic!(
-                        "{}: the end came within a line: {:?}",
+                        "{}: the stream ended within a line: {:?}",
                         self.name,
                         self.arrived.escape_ascii()
                     );
@@ -253,22 +246,28 @@ impl Client {
         self.seen.push_back(line.to_owned());
     }
 
-    /// The next line, whatever it tells.
+    /// Fails the test, and shows the last lines.
+    #[track_caller]
+    fn fail(&self, got: &Next, wanted: &str) -> ! {
+        panic!(
+            "{}: {got:?} instead of {wanted}, after {:#?}",
+            self.name, self.seen
+        );
+    }
+
+    /// The next line, even if it is a presence notice.
     pub(crate) fn line_raw(&mut self) -> String {
         match self.next(DEADLINE) {
             Next::Line(line) => line,
-            other => panic!(
-                "{}: {other:?} instead of a line, after {:#?}",
-                self.name, self.seen
-            ),
+            other => self.fail(&other, "a line"),
         }
     }
 
-    /// The next line that does not only tell who came, went or was renamed.
+    /// The next line that is not a presence notice.
     pub(crate) fn line(&mut self) -> String {
         loop {
             let line = self.line_raw();
-            if !is_coming_or_going(&line) {
+            if !is_presence_notice(&line) {
                 return line;
             }
         }
@@ -291,22 +290,19 @@ impl Client {
         line
     }
 
-    /// Passes over everything until exactly this line has come; what was passed over.
+    /// Reads until this very line; returns the lines before it.
     pub(crate) fn find(&mut self, wanted: &str) -> Vec<String> {
         let mut before = Vec::new();
         loop {
             match self.next(DEADLINE) {
                 Next::Line(line) if line == wanted => return before,
                 Next::Line(line) => before.push(line),
-                other => panic!(
-                    "{}: {other:?} instead of {wanted:?}, after {:#?}",
-                    self.name, self.seen
-                ),
+                other => self.fail(&other, wanted),
             }
         }
     }
 
-    /// Passes over everything until an announcement of comings and goings for which `wanted` holds.
+    /// Reads until an announcement of joins and leaves for which `wanted` holds.
     pub(crate) fn find_announcement(
         &mut self,
         wanted: impl Fn(&Announcement) -> bool,
@@ -318,53 +314,69 @@ impl Client {
         }
     }
 
-    /// All lines up to the orderly end.
+    /// Waits until one member of this client's room has left, after which `here` are in it.
+    #[track_caller]
+    pub(crate) fn expect_departure(&mut self, here: u64) {
+        let seen = self.find_announcement(|seen| seen.left > 0);
+        assert_eq!((seen.left, seen.here), (1, here));
+    }
+
+    /// Asks `/who` and returns how many members of the client's room the answer counts.
+    #[track_caller]
+    pub(crate) fn count_members(&mut self) -> u64 {
+        self.say("/who");
+        let line = self.expect_start("* here in ");
+        let count = line
+            .strip_suffix(')')
+            .and_then(|line| line.rsplit_once('('));
+        let count = count.and_then(|(_, count)| number(count));
+        count.unwrap_or_else(|| panic!("odd answer {line:?}"))
+    }
+
+    /// All lines up to the end of the stream.
     pub(crate) fn rest(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             match self.next(DEADLINE) {
                 Next::Line(line) => lines.push(line),
                 Next::End => return lines,
-                other => panic!(
-                    "{}: {other:?} instead of the end, after {:#?}",
-                    self.name, self.seen
-                ),
+                other => self.fail(&other, "the end"),
             }
         }
     }
 
-    /// Passes over everything until the connection is over, in whichever way.
+    /// Reads until the connection ends in any way.
     pub(crate) fn rest_or_reset(&mut self) {
         while let Next::Line(_) = self.next(DEADLINE) {}
     }
 
-    /// An orderly end, and before it nothing but announcements.
+    /// Expects the end of the stream, and no line before it but presence notices.
     #[track_caller]
     pub(crate) fn expect_end(&mut self) {
         let mut lines = self.rest();
-        lines.retain(|line| !is_coming_or_going(line));
+        lines.retain(|line| !is_presence_notice(line));
         assert_eq!(
             lines,
             Vec::<String>::new(),
-            "{} had more to read before the end",
+            "{} received more before the end",
             self.name
         );
     }
 
-    /// No line but announcements for so long.
+    /// Expects no line but presence notices for `period`.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self, period: Duration) {
         let end = Instant::now() + period;
         loop {
             match self.next(end.saturating_duration_since(Instant::now())) {
                 Next::Silence => return,
-                Next::Line(line) if is_coming_or_going(&line) => {}
-                other => panic!("{}: {other:?} instead of silence", self.name),
+                Next::Line(line) if is_presence_notice(&line) => {}
+                other => self.fail(&other, "silence"),
             }
         }
     }
 
-    /// The bytes up to and with `needle`, taken as they are: for answers that are no text.
+    /// The bytes up to and including `needle`, unchecked: for answers that are not text.
     pub(crate) fn bytes_until(&mut self, needle: &[u8]) -> Vec<u8> {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -378,22 +390,8 @@ impl Client {
                 return bytes;
             }
             if let Some(end) = self.fill(deadline) {
-                panic!(
-                    "{}: {end:?} instead of {:?}",
-                    self.name,
-                    needle.escape_ascii()
-                );
+                self.fail(&end, &needle.escape_ascii().to_string());
             }
         }
-    }
-}
-
-/// Asks again and again until `fact` holds, giving the processor away in between.
-#[track_caller]
-pub(crate) fn until(what: &str, mut fact: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !fact() {
-        assert!(Instant::now() < deadline, "never came true: {what}");
-        std::thread::yield_now();
     }
 }

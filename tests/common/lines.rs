@@ -1,30 +1,45 @@
-//! How a line from the server reads: what is safe to show, what is a notice, what a notice counts.
+//! How the tests read a line from the server: whether it is safe to show, and the numbers in its notices. This
+//! parser is written apart from the program's own, as a second opinion. Depends on nothing else, so that any
+//! test can include it.
 
-/// The characters that change the direction of the text around them (Unicode `Bidi_Control`).
+/// Characters that change the direction of the text around them (Unicode `Bidi_Control`).
 const BIDI_CONTROLS: [char; 12] = [
     '\u{061c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
     '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
 ];
 
-/// A line's text if a terminal may be shown it, which holds for everything that the server ever sends.
+/// The text of a line, which must be safe to show on a terminal, as everything that the server sends must be.
 pub(crate) fn assert_safe(line: &[u8]) -> String {
     let text = String::from_utf8(line.to_vec())
         .unwrap_or_else(|error| panic!("not UTF-8 ({error}): {:?}", String::from_utf8_lossy(line)));
-    let unsafe_one = text.chars().find(|&c| {
+    let unsafe_char = text.chars().find(|&c| {
         (c.is_control() && c != '\t')
             || BIDI_CONTROLS.contains(&c)
             || matches!(c, '\u{2028}' | '\u{2029}')
     });
-    assert_eq!(unsafe_one, None, "it reached a client in {text:?}");
+    assert_eq!(unsafe_char, None, "received in {text:?}");
     text
 }
 
-/// A count as the server shows it, with or without its commas.
+/// Reads a number. If it has commas, they must stand between groups of three digits: `1,320`.
 pub(crate) fn number(text: &str) -> Option<u64> {
-    text.replace(',', "").parse().ok()
+    let mut groups = text.split(',');
+    let first = groups.next()?;
+    let grouped = groups.clone().next().is_some();
+    let sound = !grouped || first.len() <= 3 && groups.all(|group| group.len() == 3);
+    sound.then(|| text.replace(',', "").parse().ok())?
 }
 
-/// How many lines a `* 132 lines skipped: …` says were skipped.
+/// The name and the number of members in `* you are guest1 in lobby (1 here); /help lists commands`.
+pub(crate) fn greeting(line: &str) -> Option<(String, u64)> {
+    let (name, here) = line
+        .strip_prefix("* you are ")?
+        .strip_suffix(" here); /help lists commands")?
+        .split_once(" in lobby (")?;
+    Some((name.to_owned(), number(here)?))
+}
+
+/// The number of lines in `* 1,320 lines skipped: …`.
 pub(crate) fn skipped(line: &str) -> Option<u64> {
     let count = line
         .strip_prefix("* ")?
@@ -32,7 +47,7 @@ pub(crate) fn skipped(line: &str) -> Option<u64> {
     number(count)
 }
 
-/// What one announcement of comings and goings counts.
+/// The numbers in one announcement of joins and leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Announcement {
     pub(crate) joined: u64,
@@ -66,8 +81,8 @@ pub(crate) fn announcement(line: &str) -> Option<Announcement> {
     Some(found)
 }
 
-/// Whether a line only tells who came, went or changed their name. When these come depends on the clock,
-/// so a test that is not about them passes over them.
-pub(crate) fn is_coming_or_going(line: &str) -> bool {
+/// Whether a line says only that somebody joined, left or was renamed. When the server sends these depends on
+/// the clock, so tests that are not about them skip them.
+pub(crate) fn is_presence_notice(line: &str) -> bool {
     announcement(line).is_some() || line.starts_with("* renamed: ")
 }

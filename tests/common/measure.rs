@@ -1,19 +1,19 @@
-//! `madang bench` as a process of its own: its result as JSON, or why there is none.
+//! `madang bench` as a process: its result as JSON, or its error.
 
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// `madang bench` with these flags.
+/// Runs `madang bench` with these flags.
 pub(crate) fn bench(target: &str, flags: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_madang"))
         .args(["bench", target])
         .args(flags.split_whitespace())
         .output()
-        .expect("it runs")
+        .expect("run madang")
 }
 
-/// The result of a run, and whether it said by its exit status that all adds up.
+/// The result of a run, and whether its exit status says that every line is accounted for.
 #[track_caller]
 pub(crate) fn measure(target: &str, flags: &str) -> (Value, bool) {
     let output = bench(target, &format!("{flags} --json"));
@@ -23,7 +23,7 @@ pub(crate) fn measure(target: &str, flags: &str) -> (Value, bool) {
     (value, output.status.success())
 }
 
-/// The result of a run in which all adds up.
+/// The result of a run in which every line is accounted for.
 #[track_caller]
 pub(crate) fn sound(target: &str, flags: &str) -> Value {
     let (value, adds_up) = measure(target, flags);
@@ -32,21 +32,21 @@ pub(crate) fn sound(target: &str, flags: &str) -> Value {
     value
 }
 
-/// A whole number of the result.
+/// A whole number in the result, by its JSON pointer.
 #[track_caller]
 pub(crate) fn count(value: &Value, place: &str) -> u64 {
     let found = value.pointer(place).and_then(Value::as_u64);
     found.unwrap_or_else(|| panic!("no count at {place} in {value:#}"))
 }
 
-/// A number of the result.
+/// A number in the result, by its JSON pointer.
 #[track_caller]
 pub(crate) fn figure(value: &Value, place: &str) -> f64 {
     let found = value.pointer(place).and_then(Value::as_f64);
     found.unwrap_or_else(|| panic!("no figure at {place} in {value:#}"))
 }
 
-/// What a run must say that cannot be made; it exits with 1 and says nothing else.
+/// Expects a run to fail: exit status 1, nothing on standard output, and one line with these words on standard error.
 #[track_caller]
 pub(crate) fn assert_refused(target: &str, flags: &str, words: &[&str]) {
     let output = bench(target, flags);

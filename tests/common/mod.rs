@@ -1,8 +1,8 @@
 //! What the tests over real sockets share: a running server, its clients, other programs beside it.
-//! Nothing here knows the program from within, and nothing here sleeps: each wait is for a line, for an
-//! end or for a fact, and ends at `DEADLINE`.
+//! Nothing here uses the program's own code, and nothing sleeps: each wait is for a line, for an end or for a
+//! condition, and fails at `DEADLINE`.
 
-// Every test file is a crate of its own and uses its own part of this.
+// Every test file is a crate of its own and uses part of this.
 #![allow(dead_code, unused_imports)]
 
 mod client;
@@ -11,9 +11,9 @@ mod measure;
 mod process;
 mod server;
 
-pub(crate) use client::{Client, Next, until};
+pub(crate) use client::{Client, Next};
 pub(crate) use lines::{
-    Announcement, announcement, assert_safe, is_coming_or_going, number, skipped,
+    Announcement, announcement, assert_safe, is_presence_notice, number, skipped,
 };
 pub(crate) use measure::{assert_refused, bench, count, figure, measure, sound};
 pub(crate) use process::{
@@ -21,11 +21,29 @@ pub(crate) use process::{
 };
 pub(crate) use server::{Failure, Launch, Server};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long something that must happen may take before the test fails. Long, because only a failing test
-/// waits for it and the machine may be busy with other tests.
+/// Longest wait for something that must happen. Long, because only a failing test waits so long, and the
+/// machine may be busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long a test listens where silence is what it expects. Short, because every good run waits for it.
+/// Time without a line that counts as silence. Short, because every passing run waits for it.
 pub(crate) const SILENCE: Duration = Duration::from_millis(250);
+
+/// `madang serve` with these flags, and two clients named ann and bob in its lobby.
+pub(crate) fn ann_and_bob(flags: &[&str]) -> (Server, Client, Client) {
+    let server = Server::start(flags);
+    let ann = Client::connect_named(server.addr(), "ann");
+    let bob = Client::connect_named(server.addr(), "bob");
+    (server, ann, bob)
+}
+
+/// Checks again and again until `fact` holds, yielding the processor in between.
+#[track_caller]
+pub(crate) fn until(what: &str, mut fact: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !fact() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::yield_now();
+    }
+}

@@ -1,4 +1,4 @@
-//! Other programs beside the server, places on disk for a test, and facts about a process from `/proc`.
+//! Other programs beside the server, temporary directories, and figures of a process from `/proc`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::DEADLINE;
 
-/// Hands on the lines of a pipe from a thread, so that a reader of them can have a deadline.
+/// Reads the lines of a pipe on a thread, so that the receiver can wait with a deadline.
 pub(super) fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || forward(pipe, &sender));
@@ -28,13 +28,13 @@ fn forward(pipe: impl Read, sender: &Sender<String>) {
         .is_ok_and(|count| count > 0)
     {
         let text = String::from_utf8_lossy(&line);
-        // Nobody may be listening any more; the pipe is drained all the same.
+        // The receiver may be gone; the pipe is drained all the same.
         let _ = sender.send(text.trim_end_matches(['\r', '\n']).to_owned());
         line.clear();
     }
 }
 
-/// Lines up to the end.
+/// All lines up to the end.
 fn all_of(lines: &Receiver<String>) -> Vec<String> {
     let deadline = Instant::now() + DEADLINE;
     let mut all = Vec::new();
@@ -47,7 +47,7 @@ fn all_of(lines: &Receiver<String>) -> Vec<String> {
     }
 }
 
-/// Waits for a child's end without reaping it, so that its process id stays its own until it is reaped.
+/// Reports a child's exit without reaping the child, so that its process id is not reused.
 pub(super) fn watch_end(child: &Child) -> Receiver<()> {
     let (sender, receiver) = channel();
     let pid = Pid::from_child(child);
@@ -61,7 +61,7 @@ pub(super) fn watch_end(child: &Child) -> Receiver<()> {
     receiver
 }
 
-/// Another program, driven over pipes.
+/// A program with pipes as its standard streams.
 pub(crate) struct Program {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -106,12 +106,12 @@ impl Program {
             .expect("write to the program");
     }
 
-    /// The end of its input, as Ctrl-D is.
+    /// Closes the program's standard input, as Ctrl-D does.
     pub(crate) fn end_input(&mut self) {
         self.stdin = None;
     }
 
-    /// Passes over its output until a line for which `wanted` holds; that line.
+    /// Reads standard output until a line for which `wanted` holds, and returns the line.
     pub(crate) fn find(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -135,7 +135,7 @@ impl Program {
         self.find(&format!("{wanted:?}"), |line| line == wanted);
     }
 
-    /// Waits for the greeting; the guest's name.
+    /// Waits for the greeting and returns the name in it.
     pub(crate) fn greeted(&mut self) -> String {
         let line = self.find("a greeting", |line| line.starts_with("* you are guest"));
         line.split(' ').nth(3).expect("a name").to_owned()
@@ -145,21 +145,21 @@ impl Program {
         self.child.id()
     }
 
-    /// What is left of its output, up to its end.
+    /// The lines left on standard output, up to its end.
     pub(crate) fn rest(&mut self) -> Vec<String> {
         all_of(&self.stdout)
     }
 
-    /// All that it complains of on standard error, up to its end.
+    /// The lines on standard error, up to its end.
     pub(crate) fn complaints(&mut self) -> Vec<String> {
         all_of(&self.stderr)
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the program exits by itself.
     pub(crate) fn wait_exit(&mut self) -> ExitStatus {
         self.ended
             .recv_timeout(DEADLINE)
-            .expect("the program never ended");
+            .expect("the program never exited");
         self.child.wait().expect("wait")
     }
 }
@@ -171,7 +171,7 @@ impl Drop for Program {
     }
 }
 
-/// A directory of one test's own, removed at its end. Its path is short, as a socket's must be.
+/// A directory for one test, removed when dropped. Its path is short enough for a Unix-domain socket.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -198,12 +198,12 @@ impl Drop for Scratch {
     }
 }
 
-/// Whether this machine can listen on `::1` at all.
+/// Whether this machine can listen on `::1`.
 pub(crate) fn has_ipv6() -> bool {
     std::net::TcpListener::bind("[::1]:0").is_ok()
 }
 
-/// The resident memory of a process.
+/// Resident memory of a process, in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
     let line = status
@@ -218,10 +218,10 @@ pub(crate) fn resident_bytes(pid: u32) -> u64 {
     kibibytes * 1024
 }
 
-/// The processor time that a process has used, in ticks of 10 ms.
+/// CPU time that a process has used, in ticks of 10 ms.
 pub(crate) fn cpu_ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("/proc");
-    // The program's name may hold anything, so counting starts after its closing parenthesis.
+    // The second field is the program's name in parentheses, which may contain spaces.
     let fields: Vec<&str> = stat[stat.rfind(')').expect("a name") + 1..]
         .split_whitespace()
         .collect();
@@ -229,13 +229,13 @@ pub(crate) fn cpu_ticks(pid: u32) -> u64 {
     ticks(11) + ticks(12)
 }
 
-/// How many descriptors a process has open.
+/// Number of open descriptors of a process.
 pub(crate) fn open_descriptors(pid: u32) -> usize {
     let directory = PathBuf::from(format!("/proc/{pid}/fd"));
     fs::read_dir(Path::new(&directory)).expect("/proc").count()
 }
 
-/// The descriptor that a process would be given next: the lowest that is free.
+/// The number of the next descriptor that a process would open: the lowest that is free.
 pub(crate) fn next_descriptor(pid: u32) -> u64 {
     let taken = |number: &u64| fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_ok();
     (0..)

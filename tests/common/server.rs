@@ -1,13 +1,13 @@
-//! The program under test as a process of its own: how it is started, where it listens, how it ends.
+//! The server under test, as a process: how it is started, where it listens, how it exits.
 
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -16,19 +16,19 @@ use super::process::{lines_of, watch_end};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
 
-/// How the server is to be started.
+/// How to start the server.
 pub(crate) struct Launch {
     command: Command,
     listeners: usize,
 }
 
 impl Launch {
-    /// `madang serve` with these flags, and on a free port of 127.0.0.1 if they name no listener.
+    /// `madang serve` with these flags; without `--listen` among them, on a free port of 127.0.0.1.
     pub(crate) fn new(flags: &[&str]) -> Self {
         Self::with(Command::new(PROGRAM), flags)
     }
 
-    /// As `new`, by a shell that first runs `before`: for limits and redirections.
+    /// As `new`, from a shell that runs `before` and applies `redirections`.
     pub(crate) fn in_shell(before: &str, redirections: &str, flags: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.args([
@@ -39,7 +39,7 @@ impl Launch {
         Self::with(command, flags)
     }
 
-    /// As `new`, as the last argument of another command which starts it.
+    /// As `new`, started by another program, which gets the command as its last arguments.
     pub(crate) fn under(wrapper: &str, arguments: &[&str], flags: &[&str]) -> Self {
         let mut command = Command::new(wrapper);
         command.args(arguments).arg(PROGRAM);
@@ -53,7 +53,7 @@ impl Launch {
         if chat == 0 {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        // The settings of whoever runs the tests are not part of the test.
+        // Settings in the environment of the test run must not change the test.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MADANG_"))
         {
@@ -79,72 +79,60 @@ impl Launch {
         self
     }
 
-    /// Starts it and waits until every listener is announced.
+    /// Starts the server and waits until it has printed every listener.
     pub(crate) fn start(mut self) -> Server {
-        let mut child = self
-            .command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
-        let ended = watch_end(&child);
+        let (mut child, ended) = self.spawn();
         let stdout = lines_of(child.stdout.take().expect("a pipe"));
-        let stderr = Captured::default();
-        if let Some(pipe) = child.stderr.take() {
-            stderr.capture(pipe);
-        }
         let mut server = Server {
+            stderr: child.stderr.take().map(Captured::new),
             child,
             ended,
             listening: Vec::new(),
-            stderr,
             _stdout: stdout,
         };
         for _ in 0..self.listeners {
             let line = server._stdout.recv_timeout(DEADLINE);
             let line =
-                line.unwrap_or_else(|_| panic!("it never listened: {}", server.stderr.text()));
+                line.unwrap_or_else(|_| panic!("the server never listened: {}", server.log()));
             let place = line.strip_prefix("listening on ");
-            server.listening.push(
-                place
-                    .unwrap_or_else(|| panic!("odd line {line:?}"))
-                    .to_owned(),
-            );
+            let place = place.unwrap_or_else(|| panic!("odd line {line:?}"));
+            server.listening.push(place.to_owned());
         }
         server
     }
 
-    /// Starts it without waiting for a word on standard output.
+    fn spawn(&mut self) -> (Child, Receiver<()>) {
+        let child = self.command.spawn();
+        let child = child.unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
+        let ended = watch_end(&child);
+        (child, ended)
+    }
+
+    /// Starts the server without waiting for its standard output.
     pub(crate) fn start_silent(mut self) -> Server {
         self.listeners = 0;
         self.start()
     }
 
-    /// Starts it where it must not be able to serve, and waits for its end.
+    /// Starts a server that must fail to start, and waits for its exit.
     pub(crate) fn fail(mut self) -> Failure {
-        let mut child = self
-            .command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
-        let ended = watch_end(&child);
-        let (stdout, stderr) = (Captured::default(), Captured::default());
-        stdout.capture(child.stdout.take().expect("a pipe"));
-        stderr.capture(child.stderr.take().expect("a pipe"));
+        let (mut child, ended) = self.spawn();
+        let stdout = Captured::new(child.stdout.take().expect("a pipe"));
+        let stderr = Captured::new(child.stderr.take().expect("a pipe"));
         if ended.recv_timeout(DEADLINE).is_err() {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("it serves: {}", stdout.text());
+            panic!("the server started: {}", stdout.text());
         }
-        let code = child.wait().expect("wait").code();
-        stdout.wait_end();
-        stderr.wait_end();
         Failure {
-            code,
-            stdout: stdout.text(),
-            stderr: stderr.text(),
+            code: child.wait().expect("wait").code(),
+            stdout: stdout.wait_end(),
+            stderr: stderr.wait_end(),
         }
     }
 }
 
-/// What was left by a server that could not start.
+/// Exit status and output of a server that could not start.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: Option<i32>,
@@ -152,70 +140,59 @@ pub(crate) struct Failure {
     pub(crate) stderr: String,
 }
 
-/// A pipe's text, gathered by a thread so that the writer never waits.
-#[derive(Clone, Default)]
-struct Captured(Arc<(Mutex<Gathered>, Condvar)>);
-
-#[derive(Default)]
-struct Gathered {
-    bytes: Vec<u8>,
-    ended: bool,
+/// The text of a pipe, read by a thread so that the writer never blocks.
+struct Captured {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    ended: Receiver<()>,
 }
 
 impl Captured {
-    fn capture(&self, mut pipe: impl Read + Send + 'static) {
-        let gathered = self.clone();
+    fn new(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::<Mutex<Vec<u8>>>::default();
+        let (sender, ended) = channel();
+        let shared = Arc::clone(&bytes);
         thread::spawn(move || {
             let mut chunk = [0; 4096];
-            loop {
-                let count = pipe.read(&mut chunk).unwrap_or(0);
-                let mut inside = gathered.0.0.lock().expect("no panic inside");
-                inside.bytes.extend_from_slice(&chunk[..count]);
-                inside.ended = count == 0;
-                gathered.0.1.notify_all();
-                if count == 0 {
-                    return;
-                }
+            while let Ok(count @ 1..) = pipe.read(&mut chunk) {
+                let mut bytes = shared.lock().expect("no panic with the lock");
+                bytes.extend_from_slice(&chunk[..count]);
             }
+            let _ = sender.send(());
         });
+        Self { bytes, ended }
     }
 
+    /// The text so far.
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.0.lock().expect("no panic inside").bytes).into_owned()
+        String::from_utf8_lossy(&self.bytes.lock().expect("no panic with the lock")).into_owned()
     }
 
-    fn wait(&self, what: &str, fact: impl Fn(&Gathered) -> bool) {
-        let inside = self.0.0.lock().expect("no panic inside");
-        let waited = self
-            .0
-            .1
-            .wait_timeout_while(inside, DEADLINE, |inside| !fact(inside));
-        let (inside, timeout) = waited.expect("no panic inside");
-        let text = String::from_utf8_lossy(&inside.bytes);
-        assert!(!timeout.timed_out(), "{what} never came; there was: {text}");
-    }
-
-    fn wait_end(&self) {
-        self.wait("the end of the output", |inside| inside.ended);
+    /// The whole text, once the writer has closed the pipe.
+    fn wait_end(&self) -> String {
+        let ended = self.ended.recv_timeout(DEADLINE);
+        assert!(ended.is_ok(), "the pipe stays open after {}", self.text());
+        self.text()
     }
 }
 
-/// A serving process. It is killed and reaped when the test lets go of it.
+/// A running server, killed and reaped when dropped.
 pub(crate) struct Server {
     child: Child,
     ended: Receiver<()>,
     listening: Vec<String>,
-    stderr: Captured,
+    /// Where the log goes, unless the test has put it elsewhere.
+    stderr: Option<Captured>,
+    /// Kept so that the pipe is drained.
     _stdout: Receiver<String>,
 }
 
 impl Server {
-    /// `madang serve` with these flags, listening.
+    /// Starts `madang serve` with these flags and waits until it listens.
     pub(crate) fn start(flags: &[&str]) -> Self {
         Launch::new(flags).start()
     }
 
-    /// What stood behind `listening on `, in order.
+    /// What the server printed after `listening on `, in order.
     pub(crate) fn listening(&self) -> &[String] {
         &self.listening
     }
@@ -258,28 +235,19 @@ impl Server {
         kill_process(self.pid(), signal).expect("signal");
     }
 
-    /// Waits for its end.
+    /// Waits for the server to exit.
     pub(crate) fn wait_exit(&mut self, within: Duration) -> ExitStatus {
-        let started = Instant::now();
-        if self.ended.recv_timeout(within).is_err() {
-            panic!(
-                "still running after {:?}: {}",
-                started.elapsed(),
-                self.stderr.text()
-            );
-        }
+        let ended = self.ended.recv_timeout(within);
+        assert!(
+            ended.is_ok(),
+            "still running after {within:?}: {}",
+            self.log()
+        );
         self.child.wait().expect("wait")
     }
 
-    /// What it has logged so far.
-    pub(crate) fn log(&self) -> String {
-        self.stderr.text()
-    }
-
-    /// Waits until its log says `what`.
-    pub(crate) fn wait_log(&self, what: &str) {
-        let logged = |inside: &Gathered| String::from_utf8_lossy(&inside.bytes).contains(what);
-        self.stderr.wait(what, logged);
+    fn log(&self) -> String {
+        self.stderr.as_ref().map(Captured::text).unwrap_or_default()
     }
 }
 
@@ -288,7 +256,7 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("the server's log:\n{}", self.stderr.text());
+            eprintln!("the server's log:\n{}", self.log());
         }
     }
 }

@@ -41,7 +41,7 @@ fn half_a_line_stays_whole_while_lines_and_the_log_come_in() {
     for number in 0..30 {
         ann.say(&format!("line {number}"));
         // One line of the log each, and one when it is gone.
-        drop(Client::raw(addr));
+        drop(Client::open(addr));
         rig.until_shown(&format!("ann: line {number}"));
     }
     rig.until("the log of all who came", |rig| {

@@ -1,8 +1,8 @@
-//! Those who do not speak plain lines: telnet with its negotiations and urgent data, browsers, TLS.
+//! Peers that send more than plain lines: telnet with negotiations and urgent data, HTTP, TLS.
 
 mod common;
 
-use common::{Client, Server, resident_bytes};
+use common::{Client, ann_and_bob, resident_bytes};
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;
@@ -17,14 +17,7 @@ const BRK: u8 = 243;
 const IP: u8 = 244;
 const AYT: u8 = 246;
 
-fn two() -> (Server, Client, Client) {
-    let server = Server::start(&[]);
-    let ann = Client::connect_named(server.addr(), "ann");
-    let bob = Client::connect_named(server.addr(), "bob");
-    (server, ann, bob)
-}
-
-/// The negotiations in what the server sent, as (verb, option).
+/// The telnet negotiations in `bytes`, as (verb, option).
 fn negotiations(bytes: &[u8]) -> Vec<(u8, u8)> {
     let found = bytes
         .windows(3)
@@ -32,7 +25,7 @@ fn negotiations(bytes: &[u8]) -> Vec<(u8, u8)> {
     found.map(|window| (window[1], window[2])).collect()
 }
 
-/// What the server answers to `input`: all that comes before the reply to a command sent after it.
+/// What the server answers to `input`: all bytes up to the reply to a command sent after `input`.
 fn answer(client: &mut Client, input: &[u8]) -> Vec<u8> {
     client.send(input);
     client.say("/endofanswer");
@@ -40,8 +33,8 @@ fn answer(client: &mut Client, input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn each_telnet_option_is_answered_once_however_often_it_is_asked_for() {
-    let (_server, mut ann, mut bob) = two();
+fn each_telnet_option_is_answered_once() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     let asked: Vec<u8> = (0..=254)
         .flat_map(|option| [IAC, DO, option, IAC, WILL, option])
         .collect();
@@ -49,7 +42,7 @@ fn each_telnet_option_is_answered_once_however_often_it_is_asked_for() {
     answers.sort_unstable_by_key(|&(verb, option)| (option, verb));
     assert_eq!(answers.len(), 2 * 255, "one answer to each request");
     for (option, pair) in (0..=254).zip(answers.chunks(2)) {
-        // WILL and WONT answer the DO, DO and DONT the WILL; sorted, they come in this order.
+        // WILL or WONT answers the DO, DO or DONT the WILL. They are sorted in this order.
         assert!(
             matches!(pair, [(WILL | WONT, one), (DO | DONT, other)] if *one == option && *other == option)
         );
@@ -66,8 +59,8 @@ fn each_telnet_option_is_answered_once_however_often_it_is_asked_for() {
 }
 
 #[test]
-fn telnet_commands_vanish_from_the_text_wherever_they_are() {
-    let (_server, ann, mut bob) = two();
+fn telnet_commands_are_removed_from_the_text() {
+    let (_server, ann, mut bob) = ann_and_bob(&[]);
     let inputs: [(&[u8], &str); 7] = [
         (&[b'h', IAC, NOP, b'i'], "hi"),
         (&[IAC, AYT, b'h', IAC, IP, IAC, BRK, b'i', IAC, DM], "hi"),
@@ -80,18 +73,18 @@ fn telnet_commands_vanish_from_the_text_wherever_they_are() {
         (&[b'h', IAC, DONT, 3, IAC, WONT, 3, b'i'], "hi"),
         (&[b'h', b'i', b'\r', IAC, NOP], "hi"),
     ];
-    for (input, heard) in inputs {
+    for (input, received) in inputs {
         ann.send(&[input, b"\n"].concat());
         assert_eq!(
             bob.line(),
-            format!("ann: {heard}"),
+            format!("ann: {received}"),
             "{}",
             input.escape_ascii()
         );
         ann.trickle(&[input, b"\n"].concat());
         assert_eq!(
             bob.line(),
-            format!("ann: {heard}"),
+            format!("ann: {received}"),
             "trickled {}",
             input.escape_ascii()
         );
@@ -99,8 +92,8 @@ fn telnet_commands_vanish_from_the_text_wherever_they_are() {
 }
 
 #[test]
-fn a_doubled_iac_is_the_byte_255_and_so_no_text() {
-    let (_server, mut ann, mut bob) = two();
+fn a_doubled_iac_is_byte_255_which_is_not_utf8() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     ann.send(&[b'a', b'b', IAC, IAC, b'c', b'\n']);
     ann.expect("! line not sent: not UTF-8 at byte 3");
     ann.trickle(&[IAC, IAC, b'\n']);
@@ -110,13 +103,13 @@ fn a_doubled_iac_is_the_byte_255_and_so_no_text() {
 }
 
 #[test]
-fn a_subnegotiation_without_end_swallows_neither_memory_nor_everything() {
-    let (server, ann, mut bob) = two();
+fn an_endless_subnegotiation_is_cut_off() {
+    let (server, ann, mut bob) = ann_and_bob(&[]);
     let before = resident_bytes(server.id());
     let filler = "within a subnegotiation\n".repeat(50_000);
-    ann.send(&[&[IAC, SB, 24][..], filler.as_bytes(), b"\nheard again\n"].concat());
-    bob.find("ann: heard again");
-    // Beyond the room's log, which may fill with the lines after the cap.
+    ann.send(&[&[IAC, SB, 24][..], filler.as_bytes(), b"\nreceived again\n"].concat());
+    bob.find("ann: received again");
+    // The limit includes the room's log, which may fill with lines after the subnegotiation is cut off.
     let grown = resident_bytes(server.id()).saturating_sub(before);
     assert!(
         grown < (4 << 20) + (1 << 20),
@@ -125,13 +118,13 @@ fn a_subnegotiation_without_end_swallows_neither_memory_nor_everything() {
 }
 
 #[test]
-fn urgent_bytes_are_bytes_like_the_others() {
-    let (_server, ann, mut bob) = two();
+fn urgent_data_is_read_in_line() {
+    let (_server, ann, mut bob) = ann_and_bob(&[]);
     ann.send(b"he");
     ann.socket().send_out_of_band(b"l").expect("urgent data");
     ann.send(b"lo\n");
     bob.expect("ann: hello");
-    // Reads end at the urgent mark, which must not be taken for the end of what there is.
+    // A read stops at the urgent mark. The server must not take that for the end of the input.
     for count in 0..100 {
         let line = format!("{count} {}", "y".repeat(1000));
         let (first, last) = line.split_at(count * 10);
@@ -143,8 +136,8 @@ fn urgent_bytes_are_bytes_like_the_others() {
 }
 
 #[test]
-fn the_telnet_synch_is_consumed() {
-    let (_server, ann, mut bob) = two();
+fn the_telnet_synch_is_removed() {
+    let (_server, ann, mut bob) = ann_and_bob(&[]);
     ann.send(&[b'o', IAC, IP, IAC]);
     ann.socket().send_out_of_band(&[DM]).expect("urgent data");
     ann.send(b"k\n");
@@ -152,15 +145,15 @@ fn the_telnet_synch_is_consumed() {
 }
 
 #[test]
-fn a_browser_is_told_and_closed_without_a_reset() {
-    let (server, _ann, mut bob) = two();
+fn an_http_request_is_refused_and_closed_without_a_reset() {
+    let (server, _ann, mut bob) = ann_and_bob(&[]);
     let requests = [
-        "GET / HTTP/1.1\r\nHost: yard\r\nUser-Agent: some/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: chat\r\nUser-Agent: some/1.0\r\n\r\n",
         "GET /a?b=c HTTP/1.0\n\n",
         "POST /form HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
         "HEAD / HTTP/1.1\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\n\r\n",
-        "CONNECT yard:443 HTTP/1.1\r\n\r\n",
+        "CONNECT chat:443 HTTP/1.1\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ];
     for request in requests {
@@ -175,8 +168,8 @@ fn a_browser_is_told_and_closed_without_a_reset() {
 }
 
 #[test]
-fn only_a_first_line_that_is_a_request_is_one() {
-    let (server, ann, mut bob) = two();
+fn http_is_recognized_only_by_a_request_on_the_first_line() {
+    let (server, ann, mut bob) = ann_and_bob(&[]);
     ann.say("have a look at");
     ann.say("GET / HTTP/1.1");
     bob.expect("ann: have a look at");
@@ -195,9 +188,9 @@ fn only_a_first_line_that_is_a_request_is_one() {
 }
 
 #[test]
-fn a_tls_client_hello_is_told_and_closed_without_a_reset() {
-    let (server, _ann, mut bob) = two();
-    // A record of 512 bytes that holds a ClientHello of 508 with legacy version 3.3 and its random bytes.
+fn a_tls_client_hello_is_refused_and_closed_without_a_reset() {
+    let (server, _ann, mut bob) = ann_and_bob(&[]);
+    // A record of 512 bytes with a ClientHello of 508, legacy version 3.3.
     let header = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
     let without_newline: Vec<u8> = header
         .into_iter()

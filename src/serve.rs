@@ -1,0 +1,185 @@
+//! Sets up a server from its flags and runs it: descriptor limit, log, listeners, console. The flags themselves are in
+//! `cli`; what happens on a connection is decided in `net` and `hub`.
+
+use crate::cli::Serve;
+use crate::hub::Wire;
+use crate::hub::limits::Limits;
+use crate::join::{self, Show};
+use crate::logging;
+use crate::net::listener::Listener;
+use crate::net::reactor::{Ended, Reactor};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::error::Error;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Descriptors that are not clients': standard streams, poll, signals, log, lingering connections.
+const RESERVED_DESCRIPTORS: u64 = 32;
+/// More of them with a console: its connection, log, terminal, signals and history file.
+const CONSOLE_DESCRIPTORS: u64 = 16;
+/// Most clients without `--max-clients`, whatever the descriptor limit.
+const CLIENTS_MAX: u64 = 1 << 24;
+
+/// How long the server waits, after it has stopped, for the console to restore its terminal. The console itself stops
+/// trying after a second.
+const CONSOLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Serves until a signal or the console stops the server.
+///
+/// # Errors
+/// The server cannot start, its poll fails, or its console cannot be used. The error is one line for the operator.
+pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
+    let clients_max = clients_max(
+        flags.limits.max_clients,
+        raise_descriptor_limit(),
+        reserved_descriptors(flags),
+    )?;
+    let limits = flags.limits(clients_max);
+    limits.check()?;
+    let console_log = start_logging(flags)?;
+    let listeners = bind(flags)?;
+    let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
+    let reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
+    announce(&addresses, &limits);
+    match console_end {
+        Some(console) => serve_with_console(reactor, console, console_log, flags.look.show()),
+        None => Ok(reactor.serve()?),
+    }
+}
+
+/// Raises the limit on open descriptors as far as this process may, and returns it.
+pub fn raise_descriptor_limit() -> u64 {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // If the limit cannot be raised, the present one is used.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    );
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+fn reserved_descriptors(flags: &Serve) -> u64 {
+    let listeners = flags.chat_addresses().len() + flags.listening.listen_raw.len();
+    let console = if flags.console {
+        CONSOLE_DESCRIPTORS
+    } else {
+        0
+    };
+    RESERVED_DESCRIPTORS + listeners as u64 + console
+}
+
+/// How many clients may be connected at a time: `wanted`, or all that the limit of `descriptors` leaves.
+fn clients_max(wanted: Option<u32>, descriptors: u64, reserved: u64) -> Result<usize, String> {
+    let available = descriptors.saturating_sub(reserved);
+    match wanted.map(u64::from) {
+        Some(wanted) if wanted > available => Err(format!(
+            "--max-clients {wanted} needs {} open files, but the limit is {descriptors}; raise it with ulimit -n",
+            wanted + reserved
+        )),
+        None if available == 0 => Err(format!(
+            "the limit of {descriptors} open files is too low: the server needs at least {}; raise it with ulimit -n",
+            reserved + 1
+        )),
+        wanted => Ok(wanted.unwrap_or(available.min(CLIENTS_MAX)) as usize),
+    }
+}
+
+/// Starts the log on standard error. If that is the terminal that the console edits on, the log goes to the console
+/// instead, which prints it above the line being typed; the socket returned is the end that the console reads.
+fn start_logging(flags: &Serve) -> io::Result<Option<UnixStream>> {
+    let stderr = io::stderr();
+    let shared = flags.console && join::has_editor() && stderr.is_terminal();
+    let (write_end, read_end) = shared.then(UnixStream::pair).transpose()?.unzip();
+    let fd = write_end.as_ref().map_or(stderr.as_fd(), AsFd::as_fd);
+    logging::start(flags.log.log_level, flags.log.format(), fd);
+    Ok(read_end)
+}
+
+fn bind(flags: &Serve) -> io::Result<Vec<Listener>> {
+    let options = flags.listening.options();
+    let mut listeners = Vec::new();
+    for address in &flags.chat_addresses() {
+        listeners.extend(Listener::bind(address, Wire::Chat, options)?);
+    }
+    for address in &flags.listening.listen_raw {
+        listeners.extend(Listener::bind(address, Wire::Raw, options)?);
+    }
+    Ok(listeners)
+}
+
+/// Prints and logs the addresses of the listeners, and logs the limits. The server runs even if it cannot print.
+fn announce(addresses: &[String], limits: &Limits) {
+    let mut out = io::stdout().lock();
+    for address in addresses {
+        let _ = writeln!(out, "listening on {address}");
+        tracing::info!(address, "listening");
+    }
+    let _ = out.flush();
+    tracing::info!(
+        clients_max = limits.clients_max,
+        rooms_max = limits.rooms_max,
+        memory_mib_max = limits.memory_bytes_max() >> 20,
+        "limits"
+    );
+}
+
+/// Runs the server on this thread and its console on another. The two share nothing but the sockets between them.
+fn serve_with_console(
+    reactor: Reactor,
+    console: UnixStream,
+    log: Option<UnixStream>,
+    show: Show,
+) -> Result<Ended, Box<dyn Error>> {
+    let console_log = log.as_ref().map(UnixStream::try_clone).transpose()?;
+    let (sender, receiver) = channel();
+    let thread = thread::spawn(move || {
+        // Fails when this thread has taken longer than the server waits.
+        let _ = sender.send(join::console(console, console_log, show));
+    });
+    let served = reactor.serve();
+    let console = match receiver.recv_timeout(CONSOLE_TIMEOUT) {
+        Ok(Ok(join::Ended::Unprinted(why))) => {
+            Err(format!("cannot write to standard output: {why}"))
+        }
+        Ok(ended) => ended.map(drop),
+        Err(RecvTimeoutError::Timeout) => Ok(()),
+        Err(RecvTimeoutError::Disconnected) => match thread.join() {
+            Err(panic) => resume_unwind(panic),
+            Ok(()) => Ok(()),
+        },
+    };
+    if let Some(mut log) = log {
+        // Lines that were logged after the console had stopped reading. The end is an error: `WouldBlock`.
+        log.set_nonblocking(true)?;
+        let mut rest = Vec::new();
+        let _ = log.read_to_end(&mut rest);
+        logging::write_to_stderr(&rest);
+    }
+    console?;
+    Ok(served?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_max_is_what_the_flag_or_the_descriptor_limit_says() {
+        assert_eq!(clients_max(None, 1024, 33), Ok(991));
+        assert_eq!(clients_max(Some(10), 43, 33), Ok(10));
+        assert_eq!(clients_max(None, u64::MAX, 33), Ok(1 << 24));
+        for (wanted, descriptors) in [(None, 33), (None, 0), (Some(11), 43)] {
+            let error = clients_max(wanted, descriptors, 33).unwrap_err();
+            assert!(error.contains("raise it with ulimit -n"), "{error}");
+        }
+    }
+}
