@@ -1,34 +1,34 @@
-//! The body of the fuzz target `talk`: a hostile server, a wild keyboard and a window that changes, all at once. Whatever
-//! they do, a terminal's own parser (`vte`) finds nothing in the output but text and what the screen itself does, and what
-//! was typed is said in whole lines. Compiled for tests and cargo-fuzz only.
+//! The body of the fuzz target `talk`: a hostile server, a random keyboard and a changing window at the same time. Asserts
+//! that a terminal's parser (`vte`) finds only text and the client's own control sequences in the output, and that typed
+//! text is sent as whole lines. Compiled for tests and cargo-fuzz only.
 
-use super::edit::EDIT_BYTES_MAX;
-use super::history::History;
-use super::keys::{Key, Keys};
-use super::paint::Colors;
-use super::screen::Screen;
-use super::session::{NAMES_MAX, Session};
-use super::tag::NAME_BYTES_MAX;
-use super::talk::{Look, Talk, Wish};
 use crate::hub::fuzz::{Body, Bytes, is_forbidden};
+use crate::join::session::{NAMES_MAX, Session};
+use crate::join::ui::history::History;
+use crate::join::ui::keys::{Key, KeyDecoder};
+use crate::join::ui::line_editor::INPUT_BYTES_MAX;
+use crate::join::ui::paint::{Colors, Style};
+use crate::join::ui::screen::Screen;
+use crate::join::ui::{Action, Ui};
+use crate::protocol::NAME_BYTES_MAX;
 use vte::{Params, Parser, Perform};
 
-/// Every target by its name, which is also that of its directory of seeds.
+/// Each target by its name, which is also the name of its corpus folder.
 pub const TARGETS: [(&str, Body); 1] = [("talk", talk)];
 
-/// Plays what the input says.
+/// Runs the client on events drawn from `data`.
 pub fn talk(data: &[u8]) {
     let mut bytes = Bytes(data);
-    let look = Look {
+    let style = Style {
         colors: bytes.pick(&[Colors::None, Colors::Eight, Colors::Palette]),
         timestamps: false,
         bell: bytes.pick(&[true, false]),
     };
     let screen = Screen::new(bytes.below(100), bytes.below(40));
-    let mut talk = Talk::new(Session::default(), screen, History::default(), look);
-    let (mut keys, mut parser) = (Keys::default(), Parser::new());
+    let mut ui = Ui::new(Session::default(), screen, History::default(), style);
+    let (mut keys, mut parser) = (KeyDecoder::default(), Parser::new());
     let mut terminal = Terminal {
-        may_ring: look.bell,
+        may_ring: style.bell,
         ..Terminal::default()
     };
     while !bytes.is_empty() {
@@ -36,35 +36,35 @@ pub fn talk(data: &[u8]) {
             0..3 => {
                 let n = bytes.below(256);
                 let line = bytes.take(n);
-                talk.hear(line);
+                ui.receive(line);
             }
             3..6 => {
                 let n = bytes.below(64);
-                press(&mut talk, &mut keys, bytes.take(n));
+                press(&mut ui, &mut keys, bytes.take(n));
             }
-            6 => _ = talk.screen.resize(bytes.below(100), bytes.below(40)),
-            7 => talk.screen.still(),
-            8 => talk.screen.no_answer(),
+            6 => _ = ui.screen.resize(bytes.below(100), bytes.below(40)),
+            7 => ui.screen.ask_cursor(),
+            8 => ui.screen.no_answer(),
             _ => {
-                talk.draw();
-                // The terminal takes some of it, cut anywhere.
-                let n = bytes.below(256).min(talk.screen.output().len());
-                show(&mut talk, &mut parser, &mut terminal, n);
+                ui.draw();
+                // The terminal takes some of the output, cut anywhere.
+                let n = bytes.below(256).min(ui.screen.output().len());
+                show(&mut ui, &mut parser, &mut terminal, n);
             }
         }
-        let bytes: usize = talk.session.names().map(str::len).sum();
+        let bytes: usize = ui.session.names().map(str::len).sum();
         assert!(bytes <= NAMES_MAX * NAME_BYTES_MAX);
     }
-    if let Some(typed) = talk.leave() {
-        assert_sayable(&typed);
+    if let Some(typed) = ui.close() {
+        assert_is_sendable(&typed);
     }
-    let rest = talk.screen.output().len();
-    show(&mut talk, &mut parser, &mut terminal, rest);
-    assert_eq!(terminal.sgr_open, 0, "colours end with their line");
+    let rest = ui.screen.output().len();
+    show(&mut ui, &mut parser, &mut terminal, rest);
+    assert_eq!(terminal.sgr_open, 0, "a colour goes on after its line");
 }
 
-/// Presses keys, cut in two anywhere: they are the same as uncut.
-fn press(talk: &mut Talk, keys: &mut Keys, input: &[u8]) {
+/// Presses keys. Asserts that bytes cut in two are decoded into the same keys.
+fn press(ui: &mut Ui, keys: &mut KeyDecoder, input: &[u8]) {
     let mut uncut = Vec::new();
     keys.clone().feed(input, |key| uncut.push(key));
     let mut pressed: Vec<Key> = Vec::new();
@@ -73,27 +73,27 @@ fn press(talk: &mut Talk, keys: &mut Keys, input: &[u8]) {
     keys.feed(back, |key| pressed.push(key));
     assert_eq!(pressed, uncut);
     for key in pressed {
-        if let Some(Wish::Say(line)) = talk.key(key) {
-            assert_sayable(&line);
+        if let Some(Action::Send(line)) = ui.key(key) {
+            assert_is_sendable(&line);
         }
     }
 }
 
-fn assert_sayable(line: &str) {
-    assert!(!line.is_empty() && line.len() <= EDIT_BYTES_MAX);
+fn assert_is_sendable(line: &str) {
+    assert!(!line.is_empty() && line.len() <= INPUT_BYTES_MAX);
     assert!(!line.chars().any(is_forbidden), "{line:?}");
 }
 
-fn show(talk: &mut Talk, parser: &mut Parser, terminal: &mut Terminal, bytes: usize) {
-    parser.advance(terminal, &talk.screen.output()[..bytes]);
-    talk.screen.written(bytes);
+fn show(ui: &mut Ui, parser: &mut Parser, terminal: &mut Terminal, bytes: usize) {
+    parser.advance(terminal, &ui.screen.output()[..bytes]);
+    ui.screen.written(bytes);
 }
 
-/// Obeys what the screen itself writes, and nothing else.
+/// A terminal that panics at anything but what the screen itself writes.
 #[derive(Default)]
 struct Terminal {
     may_ring: bool,
-    /// Attributes that were switched on and not yet off.
+    /// Attributes that are switched on.
     sgr_open: usize,
 }
 
@@ -118,10 +118,10 @@ impl Perform for Terminal {
     fn csi_dispatch(&mut self, params: &Params, marks: &[u8], _: bool, action: char) {
         let params: Vec<u16> = params.iter().flatten().copied().collect();
         match (action, &params[..]) {
-            // What kind of terminal it is.
+            // Asks which terminal it is.
             ('c', [0]) if marks == b">" => {}
             _ if !marks.is_empty() => panic!("a control sequence: {marks:?} {action}"),
-            // Up, right by one, to a column, home; erase a row, erase what is below, or all; ask for the cursor.
+            // Up, to a column, right by one, home; erase the row, the rows below, or all; ask where the cursor is.
             ('A' | 'G', [_]) | ('C' | 'H' | 'K' | 'J', [0]) | ('J', [2]) | ('n', [6]) => {}
             ('m', [0]) => self.sgr_open = 0,
             ('m', _) => self.sgr_open += 1,
