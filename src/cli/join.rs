@@ -89,6 +89,7 @@ impl Look {
 fn word(text: &str) -> Result<String, String> {
     match text.chars().find(|c| c.is_whitespace() || c.is_control()) {
         _ if text.is_empty() => Err("must not be empty".into()),
+        Some(c) if c.is_whitespace() => Err("must be one word".into()),
         Some(c) => Err(format!("must not contain U+{:04X}", u32::from(c))),
         None => Ok(text.into()),
     }

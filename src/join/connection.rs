@@ -202,8 +202,8 @@ impl Connection {
         }
     }
 
-    /// Reads, writes or connects, whatever is possible now. `ready` is what the poll reported; each line that was read goes to
-    /// `take`.
+    /// Reads, writes or connects, whatever is possible now. `ready` is what the poll reported; each line that was read
+    /// goes to `take`.
     pub fn handle(
         &mut self,
         ready: PollFlags,

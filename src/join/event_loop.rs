@@ -1,5 +1,5 @@
-//! The event loop of the client on a terminal: waits for the keyboard, the server, signals and timers, and passes each event
-//! to the part that it concerns. What a key or a line means is decided in the user interface.
+//! The event loop of the client on a terminal: waits for the keyboard, the server, signals and timers, and passes each
+//! event to the part that it concerns. What a key or a line means is decided in the user interface.
 
 use super::clock::time_of_day;
 use super::connection::{Connection, Event, explain, too_long};
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 /// A window that has not changed for so long has stopped changing: tmux reports a change up to 250 ms late.
 const RESIZE_PAUSE: Duration = Duration::from_millis(300);
-/// How long a terminal may take to tell where its cursor is.
+/// How long a terminal may take to report where its cursor is.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long to wait, when the user leaves, for a server that neither takes bytes nor closes the connection.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -309,9 +309,9 @@ impl EventLoop {
     fn room_refused(&mut self) {
         let lines = self.connection.queue.discard();
         if lines > 0 {
-            self.ui.error(&format!(
-                "not sent, because you are in another room now: {lines} of your lines"
-            ));
+            let reason = "you are in another room now";
+            self.ui
+                .error(&format!("{lines} of your lines not sent: {reason}"));
         }
         self.connection.queue.push("/who");
     }
@@ -332,12 +332,10 @@ impl EventLoop {
         self.connected_at = now + pause;
         self.connection.reconnect_at(now + pause);
         if self.shown_error.as_ref() != Some(&why) {
-            let what = match self.shown_error {
-                None => "connection lost",
-                Some(_) => "cannot reconnect",
-            };
-            self.ui
-                .error(&format!("{what}: {why} (trying again; Ctrl-C leaves)"));
+            self.ui.error(&match self.shown_error {
+                None => format!("connection lost: {why} (reconnecting; Ctrl-C leaves)"),
+                Some(_) => format!("still reconnecting: {why}"),
+            });
             self.shown_error = Some(why);
         }
         None

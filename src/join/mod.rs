@@ -1,5 +1,5 @@
-//! The terminal client. The line that is typed stays whole while lines from the server are shown above it. Where there is no
-//! terminal, the client is a pipe.
+//! The terminal client. The line that is typed stays whole while lines from the server are shown above it. Where there is
+//! no terminal, the client is a pipe.
 //!
 //! # Where to read
 //! First what does no input or output. [`session`] is what the client knows from the server's lines: its name, its room,

@@ -1,5 +1,5 @@
-//! The client without line editing: sends standard input, prints the server's lines one by one, safe to show. For pipes, and
-//! for terminals that do not understand control sequences.
+//! The client without line editing: sends standard input, prints the server's lines one by one, safe to show. For pipes,
+//! and for terminals that do not understand control sequences.
 
 use super::clock::time_of_day;
 use super::connection::{Connection, Event, explain, too_long};

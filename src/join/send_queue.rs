@@ -29,8 +29,8 @@ impl SendQueue {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Puts the lines that set up this connection before all others. To be called before anything is written on it; when the
-    /// connection is lost, what is left of these lines is dropped.
+    /// Puts the lines that set up this connection before all others. To be called before anything is written on it; when
+    /// the connection is lost, what is left of these lines is dropped.
     pub fn push_setup(&mut self, lines: &[String]) {
         debug_assert_eq!((self.written, self.setup), (0, 0));
         let setup = lines.iter().flat_map(|line| [line, "\n"]);

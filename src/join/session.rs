@@ -1,4 +1,4 @@
-//! What the client knows from the server's lines: its name, its room, who is there, whether the server has said goodbye.
+//! What the client knows from the server's lines: its name, its room, the members, whether the server has said goodbye.
 //! Also what to request on a new connection and how long to wait before the next. No socket, no clock.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
@@ -12,8 +12,8 @@ pub const NAMES_MAX: usize = 4096;
 /// The first pause before reconnecting. Each is twice the one before, up to the longest.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
-/// How long a connection must last for the pauses to begin anew: a server that accepts and closes at once must not be
-/// called without end.
+/// How long a connection must last for the pauses to start again from the first: otherwise a server that accepts and
+/// closes at once would be tried twice a second for ever.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 /// After a reconnection, the server may still hold the client's name for the lost connection: how often the client requests
 /// the name again, and after which pause.
@@ -73,7 +73,7 @@ impl Session {
         }
     }
 
-    /// The client's name, once the server has told it.
+    /// The client's name, once the server has sent it.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -105,9 +105,9 @@ impl Session {
         name.into_iter().chain(room).collect()
     }
 
-    /// Whether other lines must wait until the server has answered the requests for the name and the room, so that nothing is
-    /// said under another name or in another room. On the first connection lines do not wait: the server may be of
-    /// another kind and never answer.
+    /// Whether other lines must wait until the server has answered the requests for the name and the room, so that
+    /// nothing is said under another name or in another room. Before the first greeting lines do not wait: the server
+    /// may be of another kind and never answer.
     pub fn must_wait(&self) -> bool {
         self.name.is_some() && !self.unanswered.is_empty()
     }
@@ -117,8 +117,8 @@ impl Session {
         self.wanted_room.as_deref().filter(|room| *room != LOBBY)
     }
 
-    /// The connection has failed after it lasted so long (zero: it was not made). Returns the pause before the next attempt.
-    /// `random` in `0.0..1.0` spreads the attempts of clients that lost their connections together.
+    /// The connection has failed after it lasted so long (zero: it was not made). Returns the pause before the next
+    /// attempt. `random` in `0.0..1.0` spreads the attempts of clients that lost their connections together.
     pub fn disconnected(&mut self, lasted: Duration, random: f64) -> Duration {
         if lasted >= STABLE_AFTER {
             self.failures = 0;

@@ -76,7 +76,7 @@ impl Tty {
         restore();
     }
 
-    /// Columns and rows; 80 by 24 where the terminal does not tell.
+    /// Columns and rows; 80 by 24 where the terminal does not report them.
     ///
     /// # Errors
     /// The terminal is gone.

@@ -1,5 +1,5 @@
-//! Checks the bytes that a program wrote to a terminal: which control sequences are in them that the program has no reason to
-//! write.
+//! Checks the bytes that a program wrote to a terminal: which control sequences are in them that the program has no
+//! reason to write.
 
 use vte::{Params, Parser, Perform};
 

@@ -1,5 +1,5 @@
-//! A server that sends what a test wants: it greets, answers `/who`, and keeps the lines that it receives. It never blocks and
-//! has no thread: its owner calls `step`.
+//! A server that sends what a test wants: it greets, answers `/who`, and keeps the lines that it receives. It never
+//! blocks and has no thread: its owner calls `step`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -40,7 +40,7 @@
 //! | variable | effect |
 //! | --- | --- |
 //! | `MADANG_TERMINAL_SEED=n` | a random test runs with this seed, which it printed when it failed |
-//! | `MADANG_TERMINAL_SEEDS=n` | the tests of `screen.rs` run so many seeds instead of 300 |
+//! | `MADANG_TERMINAL_SEEDS=n` | the tests of `screen.rs` run this many seeds instead of 300 |
 //! | `MADANG_PORTRAIT=new` | `portrait.rs` redraws the picture in the README |
 
 #[path = "../common/mod.rs"]

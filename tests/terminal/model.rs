@@ -186,7 +186,7 @@ pub(crate) fn truncating(cols: u16, rows: u16) -> Box<dyn Model> {
     truncating_as(b"\x1b[>41;390;0c", cols, rows)
 }
 
-/// A truncating terminal that does not tell its identity, as st.
+/// A truncating terminal that does not identify itself, as st.
 pub(crate) fn unidentified(cols: u16, rows: u16) -> Box<dyn Model> {
     truncating_as(b"", cols, rows)
 }

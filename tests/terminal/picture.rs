@@ -37,8 +37,8 @@ impl Picture {
         }
     }
 
-    /// All text above the typed line, without blanks: not every terminal tells a line that it wrapped before a wide character
-    /// from two lines.
+    /// All text above the typed line, without blanks: not every terminal tells a line that it wrapped before a wide
+    /// character from two lines.
     pub(crate) fn text_above(&self) -> String {
         let rows = self.rows[..self.start].iter();
         rows.map(|row| without_blanks(&row.text)).collect()

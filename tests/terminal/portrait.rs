@@ -1,5 +1,5 @@
-//! The picture in the README: a server's console and two clients, each on a terminal, drawn from the bytes that the programs
-//! wrote. Each run of the tests draws it and compares it with the committed one:
+//! The picture in the README: a server's console and two clients, each on a terminal, drawn from the bytes that the
+//! programs wrote. Each run of the tests draws it and compares it with the committed one:
 //!
 //! ```sh
 //! MADANG_PORTRAIT=new cargo test --test terminal portrait    # writes tests/terminal/portrait.svg

@@ -1,5 +1,5 @@
-//! The rig: the program on a real pty, with a model of a terminal on one side and a server on the other. One thread runs all
-//! of it, so that a test decides in which order things happen. The only module here that starts processes.
+//! The rig: the program on a real pty, with a model of a terminal on one side and a server on the other. One thread runs
+//! all of it, so that a test decides in which order things happen. The only module here that starts processes.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};

@@ -64,8 +64,8 @@ impl Simulation {
             keys: KeyDecoder::default(),
             printed: Vec::new(),
         };
-        // Fill the screen: before it is full, a terminal may push the start of the typed line into the scrollback, where the
-        // cursor cannot go.
+        // Fill the screen: before it is full, a terminal may push the start of the typed line into the scrollback, where
+        // the cursor cannot go.
         for number in 0..80 {
             simulation.print(format!("first {number:03}"));
         }

@@ -57,7 +57,7 @@ pub struct Ui {
     style: Style,
     /// Before each line that is shown: the time, or nothing.
     timestamp: String,
-    /// The user was told that the line is full. Only once a line.
+    /// The message that the line is full was shown: once a line is enough.
     is_full: bool,
 }
 

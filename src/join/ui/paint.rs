@@ -1,5 +1,5 @@
-//! How a line looks: colours, and marks where the client's own name is mentioned. Whatever the server sent, the result has no
-//! control characters but TAB and these colours (SGR, ECMA-48 8.3.117). Knows nothing of terminals.
+//! How a line looks: colours, and marks where the client's own name is mentioned. Whatever the server sent, the result
+//! has no control characters but TAB and these colours (SGR, ECMA-48 8.3.117). Knows nothing of terminals.
 
 use crate::hub::{self, Text};
 use crate::protocol::Line;

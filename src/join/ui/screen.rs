@@ -241,8 +241,8 @@ impl Screen {
         self.erase();
     }
 
-    /// Finds out how many rows above the cursor the area now begins, from the cursor's column if the terminal told it, and
-    /// erases the area.
+    /// Finds out how many rows above the cursor the area now begins, from the cursor's column if the terminal reported
+    /// it, and erases the area.
     fn finish_resizing(&mut self, column: Option<usize>) {
         let (Some(resizing), Some(area)) = (self.resizing.take(), &mut self.area) else {
             return;
@@ -279,8 +279,8 @@ impl Screen {
         if let Some(area) = self.area.take() {
             self.out.push(b'\r');
             up(area.cursor.0, &mut self.out);
-            // Erase the first row, then the rest from its second column on. An ED (CSI J) from the screen's first cell makes
-            // tmux move all of the screen into the scrollback.
+            // Erase the first row, then the rest from its second column on. An ED (CSI J) from the screen's first cell
+            // makes tmux move all of the screen into the scrollback.
             self.out.extend_from_slice(b"\x1b[K\x1b[C\x1b[J\r");
         }
     }
