@@ -1,4 +1,4 @@
-//! `madang join` where it is a pipe: what goes in is sent, what comes is printed, and the exit status tells how it ended.
+//! `madang join` as a pipe: standard input is sent, received lines are printed, and the exit status tells how it ended.
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
 
-/// `madang join` on this server, with these flags.
+/// Starts `madang join` at this server.
 fn join(server: &Server, flags: &[&str]) -> Program {
     join_at(&server.addr().to_string(), flags)
 }
@@ -19,10 +19,10 @@ fn join_at(address: &str, flags: &[&str]) -> Program {
     Program::start(PROGRAM, &[&["join", address], flags].concat())
 }
 
-/// A server that says what the test wants it to say.
-struct Stranger(TcpListener);
+/// A server of another kind: it sends only what the test wants.
+struct ForeignServer(TcpListener);
 
-impl Stranger {
+impl ForeignServer {
     fn new() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").expect("bind"))
     }
@@ -39,7 +39,7 @@ impl Stranger {
 }
 
 #[test]
-fn one_line_is_said_and_all_that_is_owed_is_printed() {
+fn one_line_without_a_newline_is_sent() {
     let server = Server::start(&[]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     let mut echo = join(&server, &[]);
@@ -55,7 +55,7 @@ fn one_line_is_said_and_all_that_is_owed_is_printed() {
 }
 
 #[test]
-fn many_lines_pass_in_order_and_the_answer_to_the_last_arrives() {
+fn many_lines_are_sent_in_order_and_lines_come_back() {
     let server = Server::start(&[]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     let mut pipe = join(&server, &["--nick", "pipe", "--room", "lobby"]);
@@ -72,14 +72,14 @@ fn many_lines_pass_in_order_and_the_answer_to_the_last_arrives() {
 }
 
 #[test]
-fn the_name_and_the_room_are_taken_first() {
+fn name_and_room_are_requested_before_lines_are_sent() {
     let scratch = Scratch::new();
-    let place = format!("unix:{}", scratch.path("yard").display());
-    let server = Server::start(&["--listen", "127.0.0.1:0", "--listen", &place]);
+    let address = format!("unix:{}", scratch.path("socket").display());
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--listen", &address]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     ann.say("/join garden");
     ann.expect("* you are in garden (1 here)");
-    let mut kim = join_at(&place, &["--nick", "kim", "--room", "garden"]);
+    let mut kim = join_at(&address, &["--nick", "kim", "--room", "garden"]);
     kim.type_line("/msg ann psst");
     kim.type_line("hello garden");
     ann.expect("kim -> you: psst");
@@ -87,15 +87,22 @@ fn the_name_and_the_room_are_taken_first() {
     kim.find_line("you -> ann: psst");
     kim.type_line("/quit");
     kim.find_line("* you left; goodbye");
-    assert!(kim.wait_exit().success(), "its end was asked for");
+    assert!(kim.wait_exit().success(), "/quit is a success");
 }
 
 #[test]
-fn whoever_cannot_be_reached_is_told_in_one_line() {
-    let nobody = Stranger::new().address();
+fn a_server_that_cannot_be_reached_is_reported_in_one_line() {
+    // Closed at once: nothing listens there any more.
+    let closed = ForeignServer::new().address();
     for (address, why) in [
-        (nobody.as_str(), "nobody listens there"),
-        ("unix:/nowhere/yard", "there is no such socket"),
+        (
+            closed.as_str(),
+            "connection refused; is the server running?",
+        ),
+        (
+            "unix:/nowhere/socket",
+            "no such socket; is the server running?",
+        ),
     ] {
         let mut join = join_at(address, &[]);
         assert_eq!(join.wait_exit().code(), Some(1));
@@ -107,28 +114,28 @@ fn whoever_cannot_be_reached_is_told_in_one_line() {
 
 #[test]
 fn a_connection_that_is_lost_is_an_error() {
-    let stranger = Stranger::new();
-    let mut join = join_at(&stranger.address(), &[]);
-    let mut socket = stranger.accept();
+    let foreign = ForeignServer::new();
+    let mut join = join_at(&foreign.address(), &[]);
+    let mut socket = foreign.accept();
     socket.write_all(b"a line\nhalf a li").expect("write");
     socket.shutdown(Shutdown::Both).expect("shutdown");
     assert_eq!(join.wait_exit().code(), Some(1));
     assert_eq!(join.rest(), ["a line", "half a li"]);
-    let why = "is lost: the server has ended it";
-    let complaint = format!("madang: the connection to {} {why}", stranger.address());
+    let why = "is lost: closed by the server";
+    let complaint = format!("madang: the connection to {} {why}", foreign.address());
     assert_eq!(join.complaints(), [complaint]);
 }
 
 #[test]
-fn its_end_of_input_is_the_server_s_to_answer() {
-    let stranger = Stranger::new();
-    let mut join = join_at(&stranger.address(), &[]);
-    let mut socket = stranger.accept();
+fn after_the_end_of_input_received_lines_are_still_printed() {
+    let foreign = ForeignServer::new();
+    let mut join = join_at(&foreign.address(), &[]);
+    let mut socket = foreign.accept();
     join.type_line("last words");
     join.end_input();
-    let mut heard = String::new();
-    socket.read_to_string(&mut heard).expect("its end");
-    assert_eq!(heard, "last words\n");
+    let mut received = String::new();
+    socket.read_to_string(&mut received).expect("a FIN");
+    assert_eq!(received, "last words\n");
     socket.write_all(b"what still comes\n").expect("write");
     join.find_line("what still comes");
     drop(socket);
@@ -136,26 +143,24 @@ fn its_end_of_input_is_the_server_s_to_answer() {
 }
 
 #[test]
-fn a_hostile_server_prints_no_control_character() {
-    let stranger = Stranger::new();
-    let mut join = join_at(&stranger.address(), &["--color", "never"]);
-    let mut socket = stranger.accept();
+fn control_characters_from_the_server_are_not_printed() {
+    let foreign = ForeignServer::new();
+    let mut join = join_at(&foreign.address(), &["--color", "never"]);
+    let mut socket = foreign.accept();
     let attack = b"\x1b]0;owned\x07\x1b[2J\x1b[6n\x9b0c\xe2\x80\xae\rover\x08\n";
     socket.write_all(attack).expect("write");
     let endless = vec![b'x'; 3 << 20];
     socket.write_all(&endless).expect("write");
     socket.write_all(b"\nnext\n").expect("write");
     join.find_line("␛]0;owned␇␛[2J␛[6n\u{fffd}0c\u{fffd}␍over␈");
-    join.find_line("-- a line of more than 1048576 bytes came and is not shown");
+    join.find_line("-- line not shown: longer than 1,048,576 bytes");
     join.find_line("next");
-    assert!(
-        resident_bytes(join.id()) < 32 << 20,
-        "what is too long is not kept"
-    );
+    let resident = resident_bytes(join.id());
+    assert!(resident < 32 << 20, "{resident} bytes");
 }
 
 #[test]
-fn colours_and_times_are_shown_where_they_are_asked_for() {
+fn colours_and_timestamps_are_shown_with_their_flags() {
     let server = Server::start(&[]);
     let ann = Client::connect_named(server.addr(), "ann");
     let mut plain = join(&server, &[]);
@@ -172,7 +177,7 @@ fn colours_and_times_are_shown_where_they_are_asked_for() {
 }
 
 #[test]
-fn whoever_has_read_enough_ends_it() {
+fn a_closed_reader_of_standard_output_ends_the_program() {
     let server = Server::start(&[]);
     let ann = Client::connect_named(server.addr(), "ann");
     let mut child = Command::new(PROGRAM)
@@ -187,7 +192,7 @@ fn whoever_has_read_enough_ends_it() {
     assert!(line.starts_with("* you are guest2"), "{line}");
     drop(head);
     let mut status = None;
-    until("it ends", || {
+    until("the program's exit", || {
         ann.say("anybody?");
         status = child.try_wait().expect("wait");
         status.is_some()
@@ -196,19 +201,19 @@ fn whoever_has_read_enough_ends_it() {
 }
 
 #[test]
-fn a_reader_that_stops_costs_no_memory() {
-    let stranger = Stranger::new();
+fn a_stalled_reader_of_standard_output_costs_bounded_memory() {
+    let foreign = ForeignServer::new();
     let mut child = Command::new(PROGRAM)
-        .args(["join", &stranger.address()])
+        .args(["join", &foreign.address()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("spawn");
-    let mut socket = stranger.accept();
+    let mut socket = foreign.accept();
     socket.set_nonblocking(true).expect("nonblocking");
     let line = [b"x".repeat(999), b"\n".to_vec()].concat().repeat(64);
     let mut sent = 0;
-    // Until nothing fits anywhere any more: the pipe, the client, the sockets.
+    // Fill all buffers: the pipe's, the client's, the sockets'.
     let mut refused = 0;
     until("nothing more is taken", || {
         match socket.write(&line) {
@@ -225,26 +230,26 @@ fn a_reader_that_stops_costs_no_memory() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_cannot_be_printed_is_an_error_unless_nobody_wants_it() {
+fn a_write_error_on_standard_output_is_reported_unless_its_reader_is_gone() {
     let server = Server::start(&[]);
     let full = || Stdio::from(File::create("/dev/full").expect("a full device"));
-    let unread = || {
+    let closed = || {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         Stdio::from(writer)
     };
-    for (stdout, code) in [(full(), 1), (unread(), 0)] {
+    for (stdout, code) in [(full(), 1), (closed(), 0)] {
         let mut join = Command::new(PROGRAM)
             .args(["join", &server.addr().to_string()])
             .stdin(Stdio::piped())
             .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
-            .expect("it starts");
+            .expect("spawn");
         let mut complaint = String::new();
-        let mut stderr = join.stderr.take().expect("its standard error");
+        let mut stderr = join.stderr.take().expect("standard error");
         stderr.read_to_string(&mut complaint).expect("UTF-8");
-        assert_eq!(join.wait().expect("its end").code(), Some(code));
+        assert_eq!(join.wait().expect("exit").code(), Some(code));
         assert_eq!(complaint.is_empty(), code == 0, "{complaint}");
     }
 }

@@ -1,4 +1,4 @@
-//! One line: the body lives with the code that it exercises, in `src/join/fuzz.rs`.
+//! The body is in `src/testing/fuzz/`, where unit tests can run it too.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| madang::join::fuzz::talk(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| madang::testing::fuzz::talk(data));

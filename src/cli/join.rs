@@ -1,4 +1,4 @@
-//! The flags of `madang join`, and those of its look, which the server's console has as well.
+//! The flags of `madang join`, and those for showing lines, which `madang serve --console` has too.
 
 use crate::address::Address;
 use crate::join::{Plan, Show};
@@ -8,22 +8,22 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 #[allow(
     rustdoc::broken_intra_doc_links,
-    reason = "what stands in brackets here is an address"
+    reason = "`[IPV6]` is part of an address, no link"
 )]
 pub struct Join {
     /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
     #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub address: Address,
 
-    /// Take this name
+    /// Request this name
     #[arg(long, value_name = "NAME", value_parser = word)]
     pub nick: Option<String>,
 
-    /// Go to this room
+    /// Join this room
     #[arg(long, value_name = "ROOM", value_parser = word)]
     pub room: Option<String>,
 
-    /// End when the connection is lost, instead of trying again
+    /// Exit when the connection is lost, instead of reconnecting
     #[arg(long)]
     pub no_reconnect: bool,
 
@@ -35,7 +35,7 @@ pub struct Join {
 /// How lines are shown on a terminal.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Look {
-    /// Whether names, notices and errors have colours; auto: on a terminal, unless NO_COLOR is set
+    /// Use colours for names, notices and errors; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", env = "MADANG_COLOR", value_enum, default_value_t = Color::Auto, help_heading = "Terminal")]
     pub color: Color,
 
@@ -43,14 +43,14 @@ pub struct Look {
     #[arg(long, env = "MADANG_TIMESTAMPS", help_heading = "Terminal")]
     pub timestamps: bool,
 
-    /// Ring the terminal's bell when somebody says your name or writes to you
+    /// Ring the terminal's bell when a line mentions your name or is private to you
     #[arg(long, env = "MADANG_BELL", help_heading = "Terminal")]
     pub bell: bool,
 }
 
 /// `--color`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the words say it")]
+#[expect(missing_docs, reason = "each variant is documented at `Look::color`")]
 pub enum Color {
     Auto,
     Always,
@@ -58,7 +58,7 @@ pub enum Color {
 }
 
 impl Join {
-    /// What is to be joined, and how.
+    /// What to join, and how.
     pub fn plan(&self) -> Plan {
         Plan {
             address: self.address.clone(),
@@ -71,7 +71,7 @@ impl Join {
 }
 
 impl Look {
-    /// How lines are shown.
+    /// How to show lines.
     pub fn show(&self) -> Show {
         Show {
             color: match self.color {
@@ -85,11 +85,12 @@ impl Look {
     }
 }
 
-/// What a command of the protocol can hold: one word.
+/// Parses an argument of `/nick` or `/join`, which is one word.
 fn word(text: &str) -> Result<String, String> {
     match text.chars().find(|c| c.is_whitespace() || c.is_control()) {
-        _ if text.is_empty() => Err("it is empty".into()),
-        Some(c) => Err(format!("it holds U+{:04X}", u32::from(c))),
+        _ if text.is_empty() => Err("must not be empty".into()),
+        Some(c) if c.is_whitespace() => Err("must be one word".into()),
+        Some(c) => Err(format!("must not contain U+{:04X}", u32::from(c))),
         None => Ok(text.into()),
     }
 }

@@ -1,11 +1,12 @@
-//! The client where nobody edits: what is read is sent, what comes is printed, line by line and safe to show. Also for a
-//! terminal that understands no more.
+//! The client without line editing: sends standard input, prints the server's lines one by one, safe to show. For pipes,
+//! and for terminals that do not understand control sequences.
 
-use super::link::{self, LINE_BYTES_MAX, Link, News};
+use super::clock::time_of_day;
+use super::connection::{Connection, Event, explain, too_long};
+use super::ended::Ended;
 use super::poll::poll;
 use super::session::Session;
-use super::talk::Look;
-use super::{Ended, paint};
+use super::ui::paint::{self, Style};
 use crate::hub::Line;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -13,39 +14,39 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-/// Bytes printed at a time: a pipe that has place for any has place for so many (`PIPE_BUF`, pipe(7)).
+/// Bytes printed at a time: a pipe that poll(2) reports as writable takes as many without blocking (`PIPE_BUF`, pipe(7)).
 const PRINT_BYTES: usize = 4096;
 const READ_BYTES: usize = 16 * 1024;
 
 /// A pipe both ways.
 #[derive(Debug)]
 pub struct Pipe {
-    link: Link,
+    connection: Connection,
     session: Session,
-    look: Look,
-    /// Received and not yet printed; more is received when it is empty.
+    style: Style,
+    /// Received and not yet printed. No more is received until it is empty.
     unprinted: Vec<u8>,
     /// Standard input has ended.
     is_finished: bool,
 }
 
 impl Pipe {
-    /// Over a connection that stands.
-    pub fn new(mut link: Link, mut session: Session, look: Look) -> Pipe {
-        link.outgoing.push_first(&session.connected());
+    /// Over an established connection.
+    pub fn new(mut connection: Connection, mut session: Session, style: Style) -> Pipe {
+        connection.queue.push_setup(&session.connected());
         Pipe {
-            link,
+            connection,
             session,
-            look,
+            style,
             unprinted: Vec::new(),
             is_finished: false,
         }
     }
 
-    /// Passes on, both ways, until the server ends or nobody wants to read what it says.
+    /// Passes lines both ways, until the connection is closed or the reader of standard output is gone.
     pub fn run(mut self) -> Ended {
         loop {
-            let [input, link, output] = match self.wait() {
+            let [input, socket, output] = match self.wait() {
                 Ok(ready) => ready,
                 Err(error) => return Ended::Lost(error.to_string()),
             };
@@ -55,19 +56,13 @@ impl Pipe {
                 return ended;
             }
             if !input.is_empty() {
-                self.take_input();
+                self.read_input();
             }
-            let Pipe {
-                link: connection,
-                session,
-                look,
-                unprinted,
-                ..
-            } = &mut self;
-            let news = connection.turn(link, Instant::now(), |line| {
-                print_line(session, *look, &line, unprinted);
+            let (session, style, unprinted) = (&mut self.session, self.style, &mut self.unprinted);
+            let event = self.connection.handle(socket, Instant::now(), |line| {
+                print_line(session, style, &line, unprinted);
             });
-            if let News::Lost(error) = news {
+            if let Some(Event::Disconnected(error)) = event {
                 return self.end(&error);
             }
         }
@@ -75,45 +70,45 @@ impl Pipe {
 
     fn wait(&self) -> io::Result<[PollFlags; 3]> {
         let (input, output) = (io::stdin(), io::stdout());
-        let reads = !self.is_finished && self.link.outgoing.is_empty();
+        let reads = !self.is_finished && self.connection.queue.is_empty();
         let prints = !self.unprinted.is_empty();
         poll(
             [
                 reads.then_some((input.as_fd(), PollFlags::IN)),
-                self.link.wants(!prints),
+                self.connection.interest(!prints),
                 prints.then_some((output.as_fd(), PollFlags::OUT)),
             ],
             None,
         )
     }
 
-    fn take_input(&mut self) {
+    fn read_input(&mut self) {
         let mut bytes = [0; READ_BYTES];
-        // Not by way of `Stdin`, which would keep some back that poll knows nothing of.
+        // `std::io::Stdin` would buffer bytes that poll(2) does not know of.
         match rustix::io::read(io::stdin(), &mut bytes) {
-            Ok(n @ 1..) => self.link.outgoing.push_bytes(&bytes[..n]),
+            Ok(n @ 1..) => self.connection.queue.push_bytes(&bytes[..n]),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(_) | Err(_) => {
                 self.is_finished = true;
-                self.link.finish();
+                self.connection.finish();
             }
         }
     }
 
-    /// Prints some of what was received; how it ends if no more can be printed.
+    /// Prints some of what was received. The error is how the client ends if it cannot.
     fn print(&mut self) -> Result<(), Ended> {
         let n = self.unprinted.len().min(PRINT_BYTES);
         match rustix::io::write(io::stdout(), &self.unprinted[..n]) {
             Ok(n) => drop(self.unprinted.drain(..n)),
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // Nobody wants to read more.
+            // The reader is gone, as `head` is after its last line.
             Err(Errno::PIPE) => return Err(Ended::Left),
             Err(error) => return Err(Ended::Unprinted(error.to_string())),
         }
         Ok(())
     }
 
-    /// The connection is over: prints what is left of it, and judges.
+    /// The connection is closed: prints what is left, and returns how the client ended.
     fn end(mut self, error: &io::Error) -> Ended {
         while !self.unprinted.is_empty() {
             match self.print() {
@@ -122,30 +117,28 @@ impl Pipe {
                 Ok(()) => {}
             }
         }
-        let is_said = self.is_finished && self.link.outgoing.is_empty();
-        let is_wanted = self.session.is_over() || is_said;
-        if is_wanted && error.kind() == io::ErrorKind::UnexpectedEof {
+        let all_sent = self.is_finished && self.connection.queue.is_empty();
+        let is_expected = self.session.is_over() || all_sent;
+        if is_expected && error.kind() == io::ErrorKind::UnexpectedEof {
             Ended::Left
         } else {
-            Ended::Lost(link::why(error))
+            Ended::Lost(explain(error))
         }
     }
 }
 
-fn print_line(session: &mut Session, look: Look, line: &Line<'_>, out: &mut Vec<u8>) {
+fn print_line(session: &mut Session, style: Style, line: &Line<'_>, out: &mut Vec<u8>) {
     let text = match line {
         Line::Whole(line) => paint::safe(line),
-        Line::TooLong => {
-            format!("-- a line of more than {LINE_BYTES_MAX} bytes came and is not shown")
-        }
+        Line::TooLong => format!("-- {}", too_long()),
     };
-    session.hear(&text);
-    if look.timestamps {
-        let time = paint::dim(look.colors, &super::time());
+    session.receive(&text);
+    if style.timestamps {
+        let time = paint::dim(style.colors, &time_of_day());
         out.extend_from_slice(time.as_bytes());
         out.push(b' ');
     }
-    let shown = paint::line(look.colors, &text, session.name());
-    out.extend_from_slice(shown.text.as_bytes());
+    let painted = paint::line(style.colors, &text, session.name());
+    out.extend_from_slice(painted.text.as_bytes());
     out.push(b'\n');
 }

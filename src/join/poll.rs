@@ -1,4 +1,4 @@
-//! Waiting for descriptors until a time. Decides nothing.
+//! Waits for descriptors, until a deadline. Decides nothing.
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -6,25 +6,25 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-/// A descriptor and what of it is waited for, besides its end.
-pub type Wanted<'a> = Option<(BorrowedFd<'a>, PollFlags)>;
+/// A descriptor and what to poll for. Its end and its errors are always reported.
+pub type Interest<'a> = Option<(BorrowedFd<'a>, PollFlags)>;
 
-/// Waits until one of the descriptors is ready or the time has come, and says what each is ready for. A signal may end
-/// it earlier.
+/// Waits until a descriptor is ready or the deadline has come. Returns what each is ready for. A signal may end the wait
+/// early.
 ///
 /// # Errors
 /// See poll(2).
 pub fn poll<const N: usize>(
-    wanted: [Wanted<'_>; N],
-    due: Option<Instant>,
+    interests: [Interest<'_>; N],
+    deadline: Option<Instant>,
 ) -> io::Result<[PollFlags; N]> {
-    let mut fds: Vec<PollFd<'_>> = wanted
+    let mut fds: Vec<PollFd<'_>> = interests
         .iter()
         .flatten()
         .map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags))
         .collect();
-    let wait = due.map(|due| {
-        let wait = due.saturating_duration_since(Instant::now());
+    let wait = deadline.map(|deadline| {
+        let wait = deadline.saturating_duration_since(Instant::now());
         Timespec {
             tv_sec: wait.as_secs() as i64,
             tv_nsec: wait.subsec_nanos().into(),
@@ -36,8 +36,8 @@ pub fn poll<const N: usize>(
         Err(error) => return Err(error.into()),
     }
     let mut fds = fds.iter();
-    Ok(wanted.map(|wanted| {
-        wanted
+    Ok(interests.map(|interest| {
+        interest
             .and_then(|_| fds.next())
             .map_or(PollFlags::empty(), PollFd::revents)
     }))

@@ -1,220 +1,221 @@
-//! What the client knows of the conversation: its name, its room, who is there, whether it has taken its leave; what to
-//! ask for when a connection stands, and how long to wait for the next. Knows no socket and no clock.
+//! What the client knows from the server's lines: its name, its room, the members, whether the server has said goodbye.
+//! Also what to request on a new connection and how long to wait before the next. No socket, no clock.
+#![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
-use super::tag::{Tag, is_name};
 use crate::hub::LOBBY;
+use crate::protocol::{Line, Notice, Refusal, entries, is_name};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// So many names are remembered for completion.
+/// Names remembered for completion.
 pub const NAMES_MAX: usize = 4096;
-/// The first pause before a lost connection is tried again, and the longest; each is twice the one before, until a
-/// connection has stood for so long: a server that lets one in only to end it is not called without end.
-const PAUSE_FIRST: Duration = Duration::from_millis(500);
-const PAUSE_LONGEST: Duration = Duration::from_secs(30);
-const STEADY: Duration = Duration::from_secs(30);
-/// After a lost connection the server may not know yet that the name's former bearer is gone: so often, and with such a
-/// pause, the name is asked for again.
-const NAME_TRIES_MAX: u32 = 12;
-const NAME_PAUSE: Duration = Duration::from_secs(10);
+/// The first pause before reconnecting. Each is twice the one before, up to the longest.
+const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
+/// How long a connection must last for the pauses to start again from the first: otherwise a server that accepts and
+/// closes at once would be tried twice a second for ever.
+const STABLE_AFTER: Duration = Duration::from_secs(30);
+/// After a reconnection, the server may still hold the client's name for the lost connection: how often the client requests
+/// the name again, and after which pause.
+const NAME_RETRIES_MAX: u32 = 12;
+const NAME_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// What a line of the server's asks for.
+/// What to do because of a line from the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// This line is to be sent.
+pub enum Reaction {
+    /// Send this line.
     Send(&'static str),
-    /// The name that is to be taken again is still in use: [`Session::name_request`] is to be sent after this pause.
-    NameLater(Duration),
-    /// The room that was to be taken again is refused: lines that wait were not meant for another.
+    /// The wanted name is still in use: send [`Session::name_request`] after this pause.
+    RetryName(Duration),
+    /// The server refused the room that the client requested on connecting. Lines not sent yet were typed for that room.
     RoomRefused,
 }
 
-/// What was asked for and is not answered yet.
+/// A request that the server has not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum Request {
     Name,
     Room,
 }
 
-/// Who is there is asked for, since those who are silent are never heard of.
-const WHO: Reply = Reply::Send("/who");
+/// Asks for the members' names, since the server does not announce those who were there before.
+const ASK_MEMBERS: Reaction = Reaction::Send("/who");
 
-/// One conversation, over as many connections as it takes.
+/// One conversation, over any number of connections.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
-    /// What the server calls this client, or called it on the connection before.
+    /// The client's name as the server knows it, or knew it on the connection before.
     name: Option<String>,
-    /// The server has greeted, on this connection.
+    /// The server has greeted the client on this connection.
     is_greeted: bool,
-    /// A name that was chosen, and a room: taken again on the next connection.
-    chosen: Option<String>,
-    room: Option<String>,
-    /// Who has been heard of in the room; at most [`NAMES_MAX`].
+    /// The name and the room that the user chose, requested again on the next connection.
+    wanted_name: Option<String>,
+    wanted_room: Option<String>,
+    /// Names seen in the room; at most [`NAMES_MAX`].
     names: BTreeSet<String>,
-    /// The server has said goodbye: its end is no loss.
+    /// The server has said goodbye: it closes the connection because the client left.
     is_over: bool,
-    /// What was asked for when this connection was made, in order; at most one of each.
-    asked: VecDeque<Asked>,
-    /// Connections that were lost, or did not come about, since the last one that was steady.
-    losses: u32,
-    /// How often a name may still be asked for again.
-    name_tries: u32,
+    /// Requests made on connecting that are not answered yet, in order; at most one of each.
+    unanswered: VecDeque<Request>,
+    /// Connections that failed or did not last, since the last one that did.
+    failures: u32,
+    /// How often the name may still be requested again.
+    name_retries: u32,
 }
 
 impl Session {
     /// Before the first connection.
     pub fn new(name: Option<String>, room: Option<String>) -> Session {
         Session {
-            chosen: name,
-            room,
+            wanted_name: name,
+            wanted_room: room,
             ..Session::default()
         }
     }
 
-    /// What the server calls this client, as far as is known.
+    /// The client's name, once the server has sent it.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Who is in the room, as far as anything was heard of them, but for the client itself.
+    /// The other members of the room whose names the client has seen.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let own = self.name();
         let names = self.names.iter().map(String::as_str);
         names.filter(move |name| Some(*name) != own)
     }
 
-    /// Whether the server has greeted: it speaks this protocol, then.
+    /// Whether the server has greeted the client, which shows that it is a madang server.
     pub fn is_greeted(&self) -> bool {
         self.is_greeted
     }
 
-    /// Whether the server's end is what was asked for.
+    /// Whether the server has said goodbye.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// A connection stands: lines to be sent before all others.
+    /// A connection is made: returns the lines to send before all others.
     pub fn connected(&mut self) -> Vec<String> {
         let name = self.name_request();
         let room = self.room_to_join().map(|room| format!("/join {room}"));
-        self.asked.clear();
-        self.asked.extend(name.as_ref().map(|_| Asked::Name));
-        self.asked.extend(room.as_ref().map(|_| Asked::Room));
+        self.unanswered.clear();
+        self.unanswered.extend(name.as_ref().map(|_| Request::Name));
+        self.unanswered.extend(room.as_ref().map(|_| Request::Room));
         name.into_iter().chain(room).collect()
     }
 
-    /// Whether all other lines are to wait until it is known who says them, and where. Only a server that has greeted
-    /// before will tell.
-    pub fn is_unsettled(&self) -> bool {
-        self.name.is_some() && !self.asked.is_empty()
+    /// Whether other lines must wait until the server has answered the requests for the name and the room, so that
+    /// nothing is said under another name or in another room. Before the first greeting lines do not wait: the server
+    /// may be of another kind and never answer.
+    pub fn must_wait(&self) -> bool {
+        self.name.is_some() && !self.unanswered.is_empty()
     }
 
-    /// The room that is not where the server puts newcomers anyway.
+    /// The wanted room, unless the server puts newcomers there anyway.
     fn room_to_join(&self) -> Option<&str> {
-        self.room.as_deref().filter(|room| *room != LOBBY)
+        self.wanted_room.as_deref().filter(|room| *room != LOBBY)
     }
 
-    /// The connection is lost after so long, or did not come about: how long to wait before the next is tried. `random` in
-    /// `0.0..1.0` spreads those who lost it at the same time.
-    pub fn lost(&mut self, stood: Duration, random: f64) -> Duration {
-        if stood >= STEADY {
-            self.losses = 0;
+    /// The connection has failed after it lasted so long (zero: it was not made). Returns the pause before the next
+    /// attempt. `random` in `0.0..1.0` spreads the attempts of clients that lost their connections together.
+    pub fn disconnected(&mut self, lasted: Duration, random: f64) -> Duration {
+        if lasted >= STABLE_AFTER {
+            self.failures = 0;
         }
-        let doubled = PAUSE_FIRST * 2_u32.pow(self.losses.min(16));
-        self.losses += 1;
+        let doubled = BACKOFF_FIRST * 2_u32.pow(self.failures.min(16));
+        self.failures += 1;
         self.is_greeted = false;
-        self.asked.clear();
+        self.unanswered.clear();
         self.names.clear();
-        self.name_tries = NAME_TRIES_MAX;
-        doubled.min(PAUSE_LONGEST).mul_f64(0.5 + random)
+        self.name_retries = NAME_RETRIES_MAX;
+        doubled.min(BACKOFF_LONGEST).mul_f64(0.5 + random)
     }
 
-    /// The line that asks for the chosen name.
+    /// The line that requests the wanted name, unless the client has it.
     pub fn name_request(&self) -> Option<String> {
-        let name = self.chosen.as_ref()?;
+        let name = self.wanted_name.as_ref()?;
         let has_it = self.is_greeted && self.name.as_ref() == Some(name);
         (!has_it).then(|| format!("/nick {name}"))
     }
 
-    /// Takes note of a line of the server's.
-    pub fn hear(&mut self, line: &str) -> Option<Reply> {
-        match Tag::of(line) {
-            Tag::Notice(text) => return self.notice(text),
-            Tag::Refusal(text) => return self.refused(text),
-            Tag::Said(name, _) => self.note(name),
-            Tag::Received(..) | Tag::Confirmed(..) | Tag::None(_) => {}
+    /// Takes a line from the server.
+    pub fn receive(&mut self, line: &str) -> Option<Reaction> {
+        match Line::parse(line) {
+            Line::Notice(text) => return self.notice(text),
+            Line::Refusal(text) => return self.refusal(text),
+            Line::Said(name, _) => self.add_name(name),
+            Line::Received(..) | Line::Confirmed(..) | Line::Other(_) => {}
         }
         None
     }
 
-    /// Takes note of an answer; whether it is one to what was asked for when this connection was made.
-    fn answered(&mut self, asked: Asked) -> bool {
-        self.asked.pop_front_if(|first| *first == asked).is_some()
+    /// The server has answered a request of this kind. Returns whether it was made on connecting.
+    fn answered(&mut self, request: Request) -> bool {
+        let first = self.unanswered.pop_front_if(|first| *first == request);
+        first.is_some()
     }
 
-    fn refused(&mut self, text: &str) -> Option<Reply> {
-        if text.starts_with("room not changed: ") {
-            return self.answered(Asked::Room).then(|| {
-                self.room = None;
-                Reply::RoomRefused
-            });
-        }
-        let name = text.strip_prefix("name not changed: ")?;
-        self.answered(Asked::Name);
-        let name = name
-            .strip_suffix(" is in use")
-            .or_else(|| name.strip_suffix(" looks like a name in use"))?;
-        if self.chosen.as_deref() != Some(name) {
-            return None;
-        }
-        self.name_tries = self.name_tries.checked_sub(1)?;
-        Some(Reply::NameLater(NAME_PAUSE))
-    }
-
-    fn notice(&mut self, text: &str) -> Option<Reply> {
-        if let Some(rest) = text.strip_prefix("you are now ") {
-            if is_name(rest) {
-                self.answered(Asked::Name);
-                self.name = Some(rest.to_string());
-                self.chosen = Some(rest.to_string());
+    fn refusal(&mut self, text: &str) -> Option<Reaction> {
+        match Refusal::parse(text) {
+            Refusal::RoomsFull { .. }
+            | Refusal::RoomIsYours { .. }
+            | Refusal::RoomInvalid { .. }
+                if self.answered(Request::Room) =>
+            {
+                self.wanted_room = None;
+                return Some(Reaction::RoomRefused);
             }
-        } else if let Some(rest) = text.strip_prefix("you are in ") {
-            let room = rest.split(' ').next().filter(|room| is_name(room))?;
-            self.answered(Asked::Room);
-            self.room = Some(room.to_string());
-            self.names.clear();
-            return Some(WHO);
-        } else if let Some(rest) = text.strip_prefix("you are ") {
-            let (name, _) = rest.split_once(" in ").filter(|(name, _)| is_name(name))?;
-            self.name = Some(name.to_string());
-            self.is_greeted = true;
-            // On its way to another room it asks when it is there.
-            return self.room_to_join().is_none().then_some(WHO);
-        } else if text.starts_with("you left; ") {
-            self.is_over = true;
-        } else if let Some(rest) = text.strip_prefix("joined: ") {
-            self.note(rest.split(' ').next()?);
-        } else if let Some(rest) = text.strip_prefix("left: ") {
-            self.names.remove(rest.split(' ').next()?);
-        } else if let Some((old, new)) = text
-            .strip_prefix("renamed: ")
-            .and_then(|rest| rest.split_once(" -> "))
-        {
-            self.names.remove(old);
-            self.note(new);
-        } else if let Some((_, list)) = text
-            .strip_prefix("here in ")
-            .and_then(|rest| rest.split_once(": "))
-        {
-            let list = list.rsplit_once(" (").map_or(list, |(list, _)| list);
-            list.split(", ").for_each(|name| self.note(name));
+            Refusal::NameInUse { name } | Refusal::NameLooksUsed { name } => {
+                self.answered(Request::Name);
+                if self.wanted_name.as_deref() == Some(name) {
+                    self.name_retries = self.name_retries.checked_sub(1)?;
+                    return Some(Reaction::RetryName(NAME_RETRY_PAUSE));
+                }
+            }
+            Refusal::NameIsYours { .. }
+            | Refusal::NameOfConsole { .. }
+            | Refusal::NameInvalid { .. } => _ = self.answered(Request::Name),
+            _ => {}
         }
         None
     }
 
-    fn note(&mut self, name: &str) {
+    fn notice(&mut self, text: &str) -> Option<Reaction> {
+        match Notice::parse(text) {
+            Notice::Greeting { name, room, .. } if is_name(name) && is_name(room) => {
+                self.name = Some(name.to_owned());
+                self.is_greeted = true;
+                // On the way to another room, the client asks when it is there.
+                return self.room_to_join().is_none().then_some(ASK_MEMBERS);
+            }
+            Notice::YouAreNow { name } if is_name(name) => {
+                self.answered(Request::Name);
+                self.name = Some(name.to_owned());
+                self.wanted_name = Some(name.to_owned());
+            }
+            Notice::YouAreIn { room, .. } if is_name(room) => {
+                self.answered(Request::Room);
+                self.wanted_room = Some(room.to_owned());
+                self.names.clear();
+                return Some(ASK_MEMBERS);
+            }
+            Notice::Joined { name, .. } => self.add_name(name),
+            Notice::Left { name, .. } => _ = self.names.remove(name),
+            Notice::Renamed { old, new } => {
+                self.names.remove(old);
+                self.add_name(new);
+            }
+            Notice::Members { list, .. } => entries(list).for_each(|name| self.add_name(name)),
+            Notice::Goodbye {} => self.is_over = true,
+            _ => {}
+        }
+        None
+    }
+
+    fn add_name(&mut self, name: &str) {
         if self.names.len() < NAMES_MAX && is_name(name) {
-            self.names.insert(name.to_string());
+            self.names.insert(name.to_owned());
         }
     }
 }
@@ -226,91 +227,99 @@ mod tests {
     fn greeted() -> Session {
         let mut session = Session::new(None, None);
         assert_eq!(session.connected(), [""; 0]);
-        let reply = session.hear("* you are guest1 in lobby (1 here); /help lists commands");
-        assert_eq!(reply, Some(Reply::Send("/who")));
+        let reaction = session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+        assert_eq!(reaction, Some(Reaction::Send("/who")));
         assert!(session.is_greeted());
         session
     }
 
     #[test]
-    fn the_name_and_the_room_are_taken_again() {
+    fn name_and_room_are_requested_again_after_a_reconnection() {
         let mut session = greeted();
         assert_eq!(session.name(), Some("guest1"));
-        session.lost(STEADY, 0.0);
-        assert_eq!(session.connected(), [""; 0], "a guest's name is nobody's");
-        session.hear("* you are guest2 in lobby (1 here); /help lists commands");
-        session.hear("* you are now kim");
-        assert_eq!(session.hear("* you are in garden (2 here)"), Some(WHO));
+        session.disconnected(STABLE_AFTER, 0.0);
+        assert_eq!(
+            session.connected(),
+            [""; 0],
+            "guest names are not requested"
+        );
+        session.receive("* you are guest2 in lobby (1 here); /help lists commands");
+        session.receive("* you are now kim");
+        assert_eq!(
+            session.receive("* you are in garden (2 here)"),
+            Some(ASK_MEMBERS)
+        );
         for _ in 0..2 {
-            session.lost(STEADY, 0.0);
+            session.disconnected(STABLE_AFTER, 0.0);
             assert!(!session.is_greeted());
-            assert_eq!(
-                session.name(),
-                Some("kim"),
-                "what is typed meanwhile is kim's"
-            );
+            assert_eq!(session.name(), Some("kim"), "lines typed now are kim's");
             assert_eq!(session.connected(), ["/nick kim", "/join garden"]);
             let greeting = "* you are guest3 in lobby (2 here); /help lists commands";
-            assert_eq!(session.hear(greeting), None, "who is in the garden counts");
-            session.hear("* you are now kim");
+            assert_eq!(session.receive(greeting), None, "/who only in the garden");
+            session.receive("* you are now kim");
         }
-        session.hear("* you are in lobby (2 here)");
-        session.lost(STEADY, 0.0);
+        session.receive("* you are in lobby (2 here)");
+        session.disconnected(STABLE_AFTER, 0.0);
         assert_eq!(session.connected(), ["/nick kim"]);
     }
 
     #[test]
-    fn a_name_that_is_still_in_use_is_asked_for_again_but_not_for_ever() {
+    fn a_name_in_use_after_a_reconnection_is_retried_a_limited_number_of_times() {
         let mut session = Session::new(Some("kim".into()), None);
-        session.hear("* you are guest1 in lobby (2 here); /help lists commands");
+        session.receive("* you are guest1 in lobby (2 here); /help lists commands");
         let refusal = "! name not changed: kim is in use";
         assert_eq!(
-            session.hear(refusal),
+            session.receive(refusal),
             None,
-            "it is somebody else's, who came before"
+            "not on the first connection"
         );
-        session.lost(STEADY, 0.0);
-        session.hear("* you are guest2 in lobby (2 here); /help lists commands");
-        assert_eq!(session.hear("! name not changed: lee is in use"), None);
-        for _ in 0..NAME_TRIES_MAX {
-            assert_eq!(session.hear(refusal), Some(Reply::NameLater(NAME_PAUSE)));
+        session.disconnected(STABLE_AFTER, 0.0);
+        session.receive("* you are guest2 in lobby (2 here); /help lists commands");
+        assert_eq!(session.receive("! name not changed: lee is in use"), None);
+        for _ in 0..NAME_RETRIES_MAX {
+            assert_eq!(
+                session.receive(refusal),
+                Some(Reaction::RetryName(NAME_RETRY_PAUSE))
+            );
             assert_eq!(session.name_request().as_deref(), Some("/nick kim"));
         }
-        assert_eq!(session.hear(refusal), None);
-        session.hear("* you are now kim");
+        assert_eq!(session.receive(refusal), None);
+        session.receive("* you are now kim");
         assert_eq!(session.name_request(), None);
     }
 
     #[test]
-    fn who_is_there_is_learnt_from_all_that_is_said() {
+    fn names_are_learnt_from_notices_and_speakers() {
         let mut session = greeted();
         for line in [
-            "* here in lobby: guest1, kim, lee (3 here)",
+            "* here in lobby: guest1, kim, lee (3)",
             "* joined: choi (4 here)",
             "* left: lee (3 here)",
             "* renamed: choi -> 최",
             "park: hello",
             "* 37 joined, 5 left (1,204 here)",
+            "* here in two words: x (1)x",
         ] {
-            assert_eq!(session.hear(line), None);
+            assert_eq!(session.receive(line), None);
         }
         assert_eq!(session.names().collect::<Vec<_>>(), ["kim", "park", "최"]);
-        session.hear("* here in lobby: a, b, and 7 more (9 here)");
+        session.receive("* here in lobby: a, b, and 7 more (9)");
         assert_eq!(session.names().count(), 5);
-        session.hear("* you are in garden (1 here)");
+        session.receive("* you are in garden (1 here)");
         assert_eq!(session.names().count(), 0);
         for number in 0..NAMES_MAX + 9 {
-            session.hear(&format!("name{number}: x"));
+            session.receive(&format!("name{number}: x"));
         }
         assert_eq!(session.names.len(), NAMES_MAX);
     }
 
     #[test]
-    fn what_nobody_can_be_called_is_no_name() {
+    fn invalid_names_and_rooms_from_the_server_are_ignored() {
         let mut session = greeted();
         let long = "x".repeat(1000);
         for line in [
             format!("* you are {long} in lobby (1 here); /help lists commands"),
+            format!("* you are kim in {long} (1 here); /help lists commands"),
             format!("* you are now {long}"),
             "* you are now two words".into(),
             "* you are now ".into(),
@@ -320,65 +329,65 @@ mod tests {
             format!("* you are in {long} (1 here)"),
             "* you are in ".into(),
         ] {
-            assert_eq!(session.hear(&line), None, "{line}");
+            assert_eq!(session.receive(&line), None, "{line}");
         }
         assert_eq!(session.name(), Some("guest1"));
         assert_eq!(session.names().count(), 0);
-        session.lost(STEADY, 0.0);
+        session.disconnected(STABLE_AFTER, 0.0);
         assert_eq!(session.connected(), [""; 0]);
     }
 
     #[test]
-    fn pauses_grow_and_differ_until_a_connection_is_steady() {
+    fn reconnection_pauses_double_until_a_connection_lasts() {
         let mut session = greeted();
-        let mut lost = |seconds, random| {
-            session.hear("* you are guest1 in lobby (1 here); /help lists commands");
-            let pause = session.lost(Duration::from_secs(seconds), random);
+        let mut disconnected = |seconds, random| {
+            session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+            let pause = session.disconnected(Duration::from_secs(seconds), random);
             pause.as_secs_f64()
         };
-        let pauses: Vec<f64> = (0..9).map(|_| lost(0, 0.5)).collect();
+        let pauses: Vec<f64> = (0..9).map(|_| disconnected(0, 0.5)).collect();
         assert_eq!(pauses, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]);
-        assert_eq!(lost(29, 0.0), 15.0);
-        assert_eq!(lost(30, 0.0), 0.25);
+        assert_eq!(disconnected(29, 0.0), 15.0);
+        assert_eq!(disconnected(30, 0.0), 0.25);
     }
 
     #[test]
-    fn lines_wait_until_the_name_and_the_room_are_answered() {
+    fn lines_wait_until_name_and_room_are_answered() {
         let greeting = "* you are guest2 in lobby (2 here); /help lists commands";
         let mut session = Session::new(Some("kim".into()), Some("garden".into()));
         session.connected();
-        assert!(!session.is_unsettled(), "it may be no server of this kind");
-        session.hear(greeting);
-        assert!(session.is_unsettled());
-        session.hear("* you are in garden (1 here)");
-        assert!(session.is_unsettled(), "the name comes first");
-        session.hear("* you are now kim");
-        session.hear("* you are in garden (1 here)");
-        assert!(!session.is_unsettled());
+        assert!(!session.must_wait(), "the server may be of another kind");
+        session.receive(greeting);
+        assert!(session.must_wait());
+        session.receive("* you are in garden (1 here)");
+        assert!(session.must_wait(), "the name was requested first");
+        session.receive("* you are now kim");
+        session.receive("* you are in garden (1 here)");
+        assert!(!session.must_wait());
 
-        session.lost(STEADY, 0.0);
-        assert!(!session.is_unsettled(), "nothing is asked for yet");
+        session.disconnected(STABLE_AFTER, 0.0);
+        assert!(!session.must_wait(), "nothing is requested yet");
         session.connected();
-        session.hear(greeting);
-        let name = session.hear("! name not changed: kim is in use");
-        assert_eq!(name, Some(Reply::NameLater(NAME_PAUSE)));
-        assert!(session.is_unsettled());
-        let room = session.hear("! room not changed: there are 3 rooms already");
-        assert_eq!(room, Some(Reply::RoomRefused));
-        assert!(!session.is_unsettled());
-        let again = session.hear("! room not changed: you are in lobby already");
-        assert_eq!(again, None, "that was the person's own wish");
+        session.receive(greeting);
+        let name = session.receive("! name not changed: kim is in use");
+        assert_eq!(name, Some(Reaction::RetryName(NAME_RETRY_PAUSE)));
+        assert!(session.must_wait());
+        let room = session.receive("! room not changed: there are 3 rooms already");
+        assert_eq!(room, Some(Reaction::RoomRefused));
+        assert!(!session.must_wait());
+        let again = session.receive("! room not changed: you are in lobby already");
+        assert_eq!(again, None, "the user asked for it");
         assert_eq!(session.connected(), ["/nick kim"]);
     }
 
     #[test]
-    fn a_goodbye_is_no_loss() {
+    fn only_the_server_s_own_goodbye_ends_the_session() {
         let mut session = greeted();
         assert!(!session.is_over());
-        session.hear("you: you left; goodbye");
-        session.hear("* kim you left; goodbye");
+        session.receive("you: you left; goodbye");
+        session.receive("* kim you left; goodbye");
         assert!(!session.is_over());
-        session.hear("* you left; goodbye");
+        session.receive("* you left; goodbye");
         assert!(session.is_over());
     }
 }

@@ -1,4 +1,4 @@
-//! Signals as something to poll. Decides nothing.
+//! Signals as a descriptor to poll. Decides nothing.
 
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
@@ -6,12 +6,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-/// Signals that no longer do what they would do by themselves.
+/// Signals whose default action is replaced: they are only recorded.
 #[derive(Debug)]
 pub struct Signals(SignalDelivery<UnixStream, SignalOnly>);
 
 impl Signals {
-    /// From now on these signals are taken note of.
+    /// Records these signals from now on.
     ///
     /// # Errors
     /// See socketpair(2) and sigaction(2).
@@ -20,7 +20,7 @@ impl Signals {
         SignalDelivery::with_pipe(read, write, SignalOnly, signals).map(Signals)
     }
 
-    /// Signals that have come since the last call.
+    /// Signals that have arrived since the last call.
     pub fn pending(&mut self) -> impl Iterator<Item = i32> + use<> {
         self.0.pending()
     }

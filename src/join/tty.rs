@@ -1,4 +1,4 @@
-//! The terminal: opened anew, raw while it is held, restored whatever happens. The only file that changes a terminal.
+//! The terminal: in raw mode while the client uses it, restored however the client ends. No other file changes a terminal.
 
 use super::poll::poll;
 use rustix::event::PollFlags;
@@ -12,32 +12,32 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Asks for pasted texts in brackets, and takes it back.
-const ENTER: &[u8] = b"\x1b[?2004h";
-const LEAVE: &[u8] = b"\x1b[?2004l";
-/// How long a terminal that takes nothing may keep the client.
-const WRITE: Duration = Duration::from_millis(500);
+/// Switches bracketed paste on and off (xterm's ctlseqs).
+const PASTE_ON: &[u8] = b"\x1b[?2004h";
+const PASTE_OFF: &[u8] = b"\x1b[?2004l";
+/// How long to go on writing to a terminal that takes too little.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What is restored, also by a panic before it speaks.
-static HELD: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+/// The terminal in raw mode and its settings before. Static, so that the panic hook can restore it.
+static RAW: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
-/// A terminal that is held.
+/// The terminal of standard input.
 #[derive(Debug)]
 pub struct Tty {
     file: File,
 }
 
 impl Tty {
-    /// Opens standard input's terminal *anew* (not waiting is a property of what was opened, and standard input was opened
-    /// by the shell, which would not like to find it changed) and holds it.
+    /// Opens standard input's terminal again and makes it raw. `O_NONBLOCK` belongs to an open file: set on standard input
+    /// itself, it would change the shell's.
     ///
     /// # Errors
-    /// It cannot be opened or changed.
+    /// The terminal cannot be opened or changed.
     pub fn open() -> io::Result<Tty> {
         let path = ttyname(io::stdin(), Vec::new())?;
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::open(path, flags, Mode::empty()) {
-            // It may be somebody else's, such as after su(1). Its session may open it by this name nevertheless.
+            // It may belong to another user, as after su(1). Its session can still open it as /dev/tty.
             Err(_) if tcgetsid(io::stdin()).is_ok() => {
                 rustix::fs::open("/dev/tty", flags, Mode::empty())?
             }
@@ -50,51 +50,51 @@ impl Tty {
             inner(panic);
         }));
         let tty = Tty { file };
-        tty.hold()?;
+        tty.make_raw()?;
         Ok(tty)
     }
 
-    /// Makes it raw: keys come one by one, and nothing is echoed. When it is held already, somebody else may have changed
-    /// it in the meantime: it is made raw again.
+    /// Makes the terminal raw: keys come one by one and are not echoed. Does so again if it is raw already, since another
+    /// program may have changed it.
     ///
     /// # Errors
     /// See tcsetattr(3).
-    pub fn hold(&self) -> io::Result<()> {
-        let mut raw = match &*held() {
+    pub fn make_raw(&self) -> io::Result<()> {
+        let mut raw = match &*lock() {
             Some((_, before)) => before.clone(),
             None => tcgetattr(&self.file)?,
         };
-        held().get_or_insert((self.file.try_clone()?, raw.clone()));
+        lock().get_or_insert((self.file.try_clone()?, raw.clone()));
         raw.make_raw();
-        // After what was written, and without discarding what was typed ahead.
+        // `Drain`: after pending output, and without discarding keys typed ahead.
         tcsetattr(&self.file, OptionalActions::Drain, &raw)?;
-        self.write_all(ENTER)
+        self.write_all(PASTE_ON)
     }
 
-    /// Gives it back as it was found, until it is held again.
-    pub fn release(&self) {
+    /// Restores the settings of before, until [`Tty::make_raw`].
+    pub fn restore(&self) {
         restore();
     }
 
-    /// Columns and rows; 80 by 24 when the terminal does not know.
+    /// Columns and rows; 80 by 24 where the terminal does not report them.
     ///
     /// # Errors
-    /// It is gone.
+    /// The terminal is gone.
     pub fn size(&self) -> io::Result<(usize, usize)> {
         let size = tcgetwinsize(&self.file)?;
         let or = |n: u16, otherwise| if n == 0 { otherwise } else { usize::from(n) };
         Ok((or(size.ws_col, 80), or(size.ws_row, 24)))
     }
 
-    /// Writes all, unless the terminal takes nothing for too long.
+    /// Writes all bytes.
     ///
     /// # Errors
-    /// It does, or it is gone.
+    /// The terminal has not taken them within 500 ms, or is gone.
     pub fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         write_all(&self.file, bytes)
     }
 
-    /// Reads what was typed; `None`: nothing.
+    /// Reads keys without blocking; `None`: there are none.
     ///
     /// # Errors
     /// The terminal is gone.
@@ -105,7 +105,7 @@ impl Tty {
         }
     }
 
-    /// Writes what it takes; `None`: nothing.
+    /// Writes what the terminal takes without blocking; `None`: nothing.
     ///
     /// # Errors
     /// The terminal is gone.
@@ -140,12 +140,12 @@ fn unless_blocked(result: io::Result<usize>) -> io::Result<Option<usize>> {
 }
 
 fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
-    let end = Instant::now() + WRITE;
+    let deadline = Instant::now() + WRITE_TIMEOUT;
     while !bytes.is_empty() {
         match unless_blocked(file.write(bytes))? {
             Some(n) => bytes = &bytes[n..],
-            None if Instant::now() < end => {
-                poll([Some((file.as_fd(), PollFlags::OUT))], Some(end))?;
+            None if Instant::now() < deadline => {
+                poll([Some((file.as_fd(), PollFlags::OUT))], Some(deadline))?;
             }
             None => return Err(io::ErrorKind::TimedOut.into()),
         }
@@ -153,16 +153,16 @@ fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn held() -> MutexGuard<'static, Option<(File, Termios)>> {
-    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Option<(File, Termios)>> {
+    RAW.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Restores the terminal, once.
+/// Restores the terminal if it is raw.
 fn restore() {
-    let taken = held().take();
+    let taken = lock().take();
     if let Some((file, before)) = taken {
-        let _ = write_all(&file, LEAVE);
-        // Now, not after what was written: a terminal that takes nothing more must not keep the client.
+        let _ = write_all(&file, PASTE_OFF);
+        // `Now`, not after pending output: a stalled terminal must not delay the client's exit.
         let _ = tcsetattr(&file, OptionalActions::Now, &before);
     }
 }

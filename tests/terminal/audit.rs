@@ -1,15 +1,16 @@
-//! What a program writes to a terminal, judged as bytes: which control functions are in it that it has no reason to use.
+//! Checks the bytes that a program wrote to a terminal: which control sequences are in them that the program has no
+//! reason to write.
 
 use vte::{Params, Parser, Perform};
 
-/// Whether it may use colours.
+/// Whether the program may write colours.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Colors {
     Allowed,
     Forbidden,
 }
 
-/// Everything that is neither text nor one of the few functions with which a line is edited.
+/// All control characters and sequences in the bytes that are not needed for editing a line.
 pub(crate) fn audit(written: &[u8], colors: Colors) -> Vec<String> {
     let mut audit = Audit {
         colors,
@@ -19,7 +20,7 @@ pub(crate) fn audit(written: &[u8], colors: Colors) -> Vec<String> {
     audit.found
 }
 
-/// Whether text was given a colour or another rendition (SGR).
+/// Whether the bytes set a colour or another rendition (SGR).
 pub(crate) fn has_colors(written: &[u8]) -> bool {
     let sgr = |found: &String| found.starts_with("CSI") && found.ends_with(" m");
     audit(written, Colors::Forbidden).iter().any(sgr)
@@ -32,8 +33,8 @@ struct Audit {
 
 impl Perform for Audit {
     fn print(&mut self, c: char) {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
+        let is_bidi_or_separator = matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || is_bidi_or_separator {
             self.found.push(format!("{c:?}"));
         }
     }
@@ -46,18 +47,18 @@ impl Perform for Audit {
 
     fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _: bool, last: char) {
         let params: Vec<&[u16]> = params.iter().collect();
-        let used = match (intermediates, last) {
-            // The cursor upwards, to the right, to a column; the rest of a row or of the screen erased.
+        let is_needed = match (intermediates, last) {
+            // Cursor up, right, to a column; erase the rest of a row or of the screen.
             (b"", 'A' | 'C' | 'G') => true,
             (b"", 'K' | 'J') => params == [[0]],
-            // What terminal it is; where the cursor is; pasted text in brackets.
+            // Ask which terminal it is and where the cursor is; bracketed paste on and off.
             (b">", 'c') => params == [[0]],
             (b"", 'n') => params == [[6]],
             (b"?", 'h' | 'l') => params == [[2004]],
             (b"", 'm') => self.colors == Colors::Allowed,
             _ => false,
         };
-        if !used {
+        if !is_needed {
             let intermediates = intermediates.escape_ascii();
             self.found
                 .push(format!("CSI {intermediates}{params:?} {last}"));

@@ -1,4 +1,4 @@
-//! Keys do what they do in a shell, lines that were typed come back, and Tab knows commands and names.
+//! Editing keys as in a shell, recalling typed lines, and Tab completion.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,13 +6,13 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::common::Scratch;
-use crate::host::NAME;
-use crate::model::breaking;
+use crate::fake_server::NAME;
+use crate::model::wrapping;
 use crate::rig::{Rig, Setup};
 
-/// Keys, and what they leave before the cursor and after it.
+/// Keys, and the typed text before the cursor and after it that they result in.
 const KEYS: &[(&str, &str, &str)] = &[
-    // Ctrl-W, Ctrl-U, Ctrl-K cut, Ctrl-Y puts in again.
+    // Ctrl-W, Ctrl-U, Ctrl-K cut, Ctrl-Y pastes what was cut.
     ("one two\x17", "one ", ""),
     ("one two\x02\x02\x02\x15", "", "two"),
     ("one two\x1bb\x0b", "one ", ""),
@@ -27,41 +27,41 @@ const KEYS: &[(&str, &str, &str)] = &[
     // By words: Alt-B, Alt-F, Ctrl and an arrow.
     ("one two\x1bb\x1bbx\x1bfy", "xoney", " two"),
     ("one two\x1b[1;5D\x1b[1;5Dx\x1b[1;5Cy", "xoney", " two"),
-    // By characters: arrows, Delete, Ctrl-D, Backspace; wide and composed ones are one.
+    // By characters: arrows, Delete, Ctrl-D, Backspace. A grapheme cluster is one character.
     ("ac\x1b[Db\x1b[C!", "abc!", ""),
     ("abc\x01\x1b[3~", "", "bc"),
     ("abc\x01\x04", "", "bc"),
     ("한글e\u{301}\x7f\x7f!", "한!", ""),
     ("👩‍👩‍👧!\x02\x02x", "x", "👩‍👩‍👧!"),
-    // Ctrl-T exchanges, Ctrl-L empties the screen of all but this.
+    // Ctrl-T swaps two characters, Ctrl-L clears the screen but for the typed line.
     ("ab\x14", "ba", ""),
     ("half a\x0c line", "half a line", ""),
-    // Keys without a meaning, such as F5 or a mouse that was never asked for, type nothing.
+    // Other keys, such as F5 and mouse reports, type nothing.
     ("a\x1b[15~\x1b[<0;1;1M\x1bOPb", "ab", ""),
 ];
 
 #[test]
-fn keys_do_what_they_do_in_a_shell() {
-    let mut rig = Rig::new(breaking(60, 24));
+fn editing_keys_work_as_in_a_shell() {
+    let mut rig = Rig::new(wrapping(60, 24));
     let mut sent: Vec<String> = Vec::new();
     for (keys, before, after) in KEYS {
         rig.keys(keys);
         rig.until_typed(before, after);
-        // What is sent tells of blanks as well.
+        // The picture leaves out blanks; the line that is sent has them.
         rig.keys("\r");
         sent.push([*before, *after].concat());
         let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
-        rig.until_heard(&sent);
+        rig.until_received(&sent);
     }
 }
 
 #[test]
 fn tab_completes_commands_and_names() {
-    let mut rig = Rig::new(breaking(60, 24));
+    let mut rig = Rig::new(wrapping(60, 24));
     for (keys, typed) in [
         ("/wh\t", "/who "),
         ("/W\t", "/who "),
-        // Who was here before, and was told of.
+        // Members from the answer to `/who`.
         ("ki\t", "kim: "),
         ("hello le\t", "hello lee "),
         ("nobody\t", "nobody"),
@@ -72,10 +72,10 @@ fn tab_completes_commands_and_names() {
         rig.keys("\x15");
         rig.until_typed("", "");
     }
-    // Who spoke, came, or is called otherwise now.
-    rig.say("park: hello");
-    rig.say("* joined: choi (4 here)");
-    rig.say("* renamed: lee -> leonore");
+    // Members who spoke, joined or have a new name.
+    rig.send("park: hello");
+    rig.send("* joined: choi (4 here)");
+    rig.send("* renamed: lee -> leonore");
     rig.until_shown("leonore");
     for (keys, typed) in [
         ("pa\t", "park: "),
@@ -90,9 +90,9 @@ fn tab_completes_commands_and_names() {
 }
 
 #[test]
-fn tab_lists_what_it_can_not_choose_from() {
-    let mut rig = Rig::new(breaking(60, 24));
-    rig.say("kai: hello");
+fn tab_lists_several_matching_names() {
+    let mut rig = Rig::new(wrapping(60, 24));
+    rig.send("kai: hello");
     rig.until_shown("kai: hello");
     rig.keys("k\t");
     rig.until_shown("kai  kim");
@@ -101,13 +101,13 @@ fn tab_lists_what_it_can_not_choose_from() {
     rig.until_typed("kim: ", "");
 }
 
-/// Types lines and leaves.
+/// Types two lines and leaves.
 fn first_run(setup: Setup) {
-    let mut rig = setup.start(breaking(60, 24));
+    let mut rig = setup.start(wrapping(60, 24));
     rig.keys("first\rsecond 둘\r");
-    rig.until_heard(&["first", "second 둘"]);
+    rig.until_received(&["first", "second 둘"]);
     rig.keys("\x04");
-    assert!(rig.until_ended().success());
+    assert!(rig.until_exited().success());
 }
 
 fn assert_private(file: &Path) {
@@ -116,11 +116,11 @@ fn assert_private(file: &Path) {
 }
 
 #[test]
-fn lines_come_back_in_the_next_run() {
+fn typed_lines_are_recalled_in_the_next_run() {
     let home = Rc::new(Scratch::new());
     first_run(Setup::new().home(&home));
     assert_private(&home.path("madang/history"));
-    let mut rig = Setup::new().home(&home).start(breaking(60, 24));
+    let mut rig = Setup::new().home(&home).start(wrapping(60, 24));
     const UP: &str = "\x1b[A";
     const DOWN: &str = "\x1b[B";
     for (key, typed) in [
@@ -139,7 +139,7 @@ fn lines_come_back_in_the_next_run() {
         rig.until_typed(typed, "");
     }
     rig.keys("\r");
-    rig.until_heard(&["second 둘!"]);
+    rig.until_received(&["second 둘!"]);
     rig.until_shown(&format!("{NAME}: second 둘!"));
     rig.keys(UP);
     rig.until_typed("second 둘!", "");
@@ -148,7 +148,7 @@ fn lines_come_back_in_the_next_run() {
 }
 
 #[test]
-fn without_a_folder_for_it_history_is_kept_at_home() {
+fn without_xdg_state_home_history_is_kept_in_home() {
     let home = Rc::new(Scratch::new());
     first_run(Setup::new().home(&home).without("XDG_STATE_HOME"));
     assert_private(&home.path(".local/state/madang/history"));

@@ -1,4 +1,4 @@
-//! Whatever ends the program, the terminal is as it was; and a terminal that is stalled or gone keeps nobody.
+//! However the program ends, it restores the terminal. A stalled or closed terminal does not keep it from ending.
 
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -7,31 +7,34 @@ use madang::join::tty::Tty;
 use rustix::process::Signal;
 
 use crate::common::{Client, resident_bytes, until};
-use crate::host::place;
-use crate::model::breaking;
-use crate::rig::{Rig, Setup, serve};
+use crate::fake_server::unique_address;
+use crate::model::wrapping;
+use crate::rig::{Rig, Setup, start_server};
 
-/// What a person types, and a shell's prompt after it, begin at the start of a row.
+/// The terminal has its old modes, and a shell's prompt would be at the start of an empty row.
 #[track_caller]
 fn assert_restored(rig: &mut Rig) {
     assert!(rig.is_cooked(), "the terminal is still raw");
     assert!(
         !rig.terminal().brackets_pastes(),
-        "pastes still come in brackets"
+        "bracketed paste is still on"
     );
     assert!(rig.written().ends_with(b"\x1b[?2004l"));
-    assert!(rig.picture().typed().is_none(), "the prompt is still there");
+    assert!(
+        rig.picture().typed().is_none(),
+        "the typed line is still shown"
+    );
 }
 
-/// Somebody has typed so much when it ends.
+/// The program ends by `by` while this is typed. Asserts that the terminal is restored.
 fn ends(typed: &str, by: impl FnOnce(&mut Rig)) -> (Rig, ExitStatus) {
-    let mut rig = Rig::new(breaking(60, 24));
-    assert!(!rig.is_cooked(), "it does not edit");
+    let mut rig = Rig::new(wrapping(60, 24));
+    assert!(!rig.is_cooked(), "the terminal is not raw");
     assert!(rig.terminal().brackets_pastes());
     rig.keys(typed);
     rig.until_typed(typed, "");
     by(&mut rig);
-    let status = rig.until_ended();
+    let status = rig.until_exited();
     assert_restored(&mut rig);
     (rig, status)
 }
@@ -43,52 +46,52 @@ fn ctrl_c_leaves() {
 }
 
 #[test]
-fn ctrl_d_on_an_empty_line_leaves_when_all_is_sent() {
+fn ctrl_d_on_an_empty_line_leaves_after_sending_all_lines() {
     let (mut rig, status) = ends("", |rig| rig.keys("one\rtwo\r\x04"));
     assert!(status.success());
-    rig.until("the end of what it says", |rig| !rig.host().has_guest());
-    assert_eq!(rig.host().heard()[..2], ["one", "two"]);
+    rig.until("the connection's end", |rig| !rig.server().has_client());
+    assert_eq!(rig.server().received()[..2], ["one", "two"]);
 }
 
 #[test]
 fn ctrl_d_on_a_line_does_not_leave() {
-    let mut rig = Rig::new(breaking(60, 24));
+    let mut rig = Rig::new(wrapping(60, 24));
     rig.keys("half a line\x04\x04");
     rig.until_typed("half a line", "");
     rig.keys("\x01\x04\x04!\r");
-    rig.until_heard(&["!lf a line"]);
+    rig.until_received(&["!lf a line"]);
 }
 
 #[test]
-fn signals_end_it() {
+fn sigterm_sighup_and_sigint_end_the_program() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         ends("half a line", |rig| rig.signal(signal));
     }
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_it() {
-    let mut rig = Rig::new(breaking(60, 24));
+fn a_closed_terminal_ends_the_program() {
+    let mut rig = Rig::new(wrapping(60, 24));
     rig.keys("half a line");
     rig.until_typed("half a line", "");
     rig.hang_up();
-    rig.until_ended();
+    rig.until_exited();
 }
 
 #[test]
-fn a_server_that_goes_away_ends_it_if_it_shall_not_try_again() {
+fn with_no_reconnect_a_lost_connection_ends_the_program() {
     let mut rig = Setup::new()
         .flags(&["--no-reconnect"])
-        .start(breaking(60, 24));
-    rig.host().go_away();
-    rig.until_ended();
+        .start(wrapping(60, 24));
+    rig.server().stop();
+    rig.until_exited();
     assert!(rig.is_cooked() && !rig.terminal().brackets_pastes());
 }
 
-/// How it took a flood while its terminal took nothing.
+/// A flood of lines while the terminal was stalled.
 struct Flood {
     lines: usize,
-    /// The most by which its memory had grown.
+    /// Largest growth of the program's memory.
     grown_bytes: u64,
 }
 
@@ -97,14 +100,14 @@ fn flood_stalled(rig: &mut Rig, time: Duration) -> Flood {
     let end = Instant::now() + time;
     let (mut lines, mut most) = (0, before);
     while Instant::now() < end {
-        if rig.host().has_said_all() {
+        if rig.server().has_sent_all() {
             let more = lines..lines + 1000;
             let line = |number| format!("flood {number} {}\n", "x".repeat(200));
-            rig.host()
-                .say(more.clone().map(line).collect::<String>().as_bytes());
+            rig.server()
+                .send(more.clone().map(line).collect::<String>().as_bytes());
             lines = more.end;
         }
-        rig.turn_stalled(Duration::from_millis(10));
+        rig.step_stalled(Duration::from_millis(10));
         most = most.max(resident_bytes(rig.id()));
     }
     Flood {
@@ -114,24 +117,24 @@ fn flood_stalled(rig: &mut Rig, time: Duration) -> Flood {
 }
 
 #[test]
-fn a_stalled_terminal_takes_no_memory_and_keeps_nobody() {
-    let mut rig = Rig::new(breaking(60, 24));
+fn a_stalled_terminal_costs_bounded_memory_and_does_not_prevent_the_exit() {
+    let mut rig = Rig::new(wrapping(60, 24));
     let flood = flood_stalled(&mut rig, Duration::from_secs(1));
     assert!(flood.grown_bytes < 16 << 20, "{} bytes", flood.grown_bytes);
     rig.signal(Signal::TERM);
-    let asked = Instant::now();
-    while !rig.has_ended() && asked.elapsed() < Duration::from_secs(4) {
-        rig.turn_stalled(Duration::from_millis(10));
+    let signalled = Instant::now();
+    while !rig.has_exited() && signalled.elapsed() < Duration::from_secs(4) {
+        rig.step_stalled(Duration::from_millis(10));
     }
-    assert!(rig.has_ended(), "it waits for its terminal");
+    assert!(rig.has_exited(), "it still waits for its terminal");
     assert!(rig.is_cooked(), "the terminal is still raw");
 }
 
 #[test]
-fn a_terminal_that_goes_on_after_a_stall_shows_every_line() {
-    let mut rig = Rig::new(breaking(60, 24));
+fn every_line_is_shown_after_a_stall() {
+    let mut rig = Rig::new(wrapping(60, 24));
     let flood = flood_stalled(&mut rig, Duration::from_millis(300));
-    rig.say("kim: goodbye");
+    rig.send("kim: goodbye");
     rig.until("the last line", |rig| {
         let tail = &rig.written()[rig.written().len().saturating_sub(200)..];
         tail.windows(7).any(|bytes| bytes == b"goodbye")
@@ -141,71 +144,71 @@ fn a_terminal_that_goes_on_after_a_stall_shows_every_line() {
     let numbers = written.split("flood ").skip(1);
     let mut numbers = numbers.map(|line| line.split(' ').next().and_then(|n| n.parse().ok()));
     let lost = (0..flood.lines).find(|&number| numbers.next() != Some(Some(number)));
-    assert_eq!(
-        lost, None,
-        "the first line of {} that is not there",
-        flood.lines
-    );
+    assert_eq!(lost, None, "the first missing line of {}", flood.lines);
 }
 
 #[test]
-fn what_comes_in_while_it_leaves_is_not_answered() {
-    let server = serve(&["--listen", &place()]);
-    let mut rig = Setup::at(&server.addr().to_string()).start(breaking(60, 24));
+fn lines_that_come_while_leaving_are_shown_and_not_answered() {
+    let server = start_server(&["--listen", &unique_address()]);
+    let mut rig = Setup::at(&server.addr().to_string()).start(wrapping(60, 24));
     rig.keys("/join garden\r\x04");
-    assert!(rig.until_ended().success());
+    assert!(rig.until_exited().success());
     rig.until_shown("* you are in garden");
 }
 
 #[test]
-fn a_console_whose_terminal_is_stalled_keeps_no_server() {
-    let flags = ["serve", "--console", "--listen", &place(), "--drain", "1"];
-    let mut rig = Setup::program(&flags).start(breaking(60, 24));
+fn a_console_with_a_stalled_terminal_does_not_keep_the_server_running() {
+    let flags = [
+        "serve",
+        "--console",
+        "--listen",
+        &unique_address(),
+        "--drain",
+        "1",
+    ];
+    let mut rig = Setup::program(&flags).start(wrapping(60, 24));
     let written = String::from_utf8_lossy(rig.written());
     let addr = written
         .lines()
         .find_map(|line| line.strip_prefix("listening on "));
     let addr = addr.and_then(|addr| addr.parse().ok());
     let mut guest = Client::connect_named(addr.expect("an address"), "kim");
-    // More than the terminal, the console and what is between it and the server take together.
+    // More than all buffers between the server and the terminal can hold.
     for _ in 0..5000 {
         guest.say(&"x".repeat(500));
     }
     guest.say("/nick lee");
     guest.expect("* you are now lee");
     rig.signal(Signal::TERM);
-    until("its end", || rig.has_ended());
+    until("its end", || rig.has_exited());
     assert!(rig.is_cooked(), "the terminal is still raw");
 }
 
-/// Nothing that a person or a server does makes the client panic, so this file's own program does it, with the client's
-/// terminal: told by this variable, one of its tests.
+/// The client itself cannot be made to panic. So the panic test runs this test program on a terminal, with this variable,
+/// and `panics_on_request` panics there while the client's `Tty` is raw.
 const PANIC: &str = "MADANG_PANIC_ON_A_TERMINAL";
 
 #[test]
-fn panics_if_it_is_told_to() {
+fn panics_on_request() {
     if std::env::var_os(PANIC).is_some() {
         let _tty = Tty::open().expect("a terminal");
-        panic!("as it was told");
+        panic!("as requested");
     }
 }
 
 #[test]
-fn a_panic_finds_the_terminal_as_it_was() {
+fn a_panic_restores_the_terminal_before_its_message() {
     let this = std::env::current_exe().expect("this program");
-    let only = ["--exact", "leaving::panics_if_it_is_told_to", "--nocapture"];
+    let only = ["--exact", "leaving::panics_on_request", "--nocapture"];
     let mut rig = Setup::of(this.as_ref(), &only)
         .env(PANIC, "yes")
-        .spawn(breaking(60, 24));
-    assert!(!rig.until_ended().success());
+        .spawn(wrapping(60, 24));
+    assert!(!rig.until_exited().success());
     assert!(rig.is_cooked(), "the terminal is still raw");
     let written = String::from_utf8_lossy(rig.written()).into_owned();
-    let (held, after) = written.split_once("\x1b[?2004h").expect("it was held");
-    assert!(!held.contains("as it was told"));
-    let (until, message) = after.split_once("\x1b[?2004l").expect("it was restored");
-    assert_eq!(
-        until, "",
-        "the message came before the terminal was restored"
-    );
-    assert!(message.contains("as it was told\r\n"), "{message:?}");
+    let (before, raw) = written.split_once("\x1b[?2004h").expect("made raw");
+    assert!(!before.contains("as requested"));
+    let (raw, message) = raw.split_once("\x1b[?2004l").expect("restored");
+    assert_eq!(raw, "", "written while the terminal was raw");
+    assert!(message.contains("as requested\r\n"), "{message:?}");
 }

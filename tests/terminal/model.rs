@@ -1,5 +1,5 @@
-//! Two terminals, each a library's: bytes in, cells and answers out. They differ in what a narrower window does to a
-//! row, as real terminals do. No pty here, and nothing of the program.
+//! Models of terminals, by two libraries: bytes go in, cells and answers come out. They differ in what a narrower window
+//! does to a row, as real terminals do. No pty here, and nothing of the program.
 
 use std::cell::RefCell;
 use std::num::NonZeroU16;
@@ -12,41 +12,41 @@ use alacritty_terminal::term::cell::Flags;
 use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
 use alacritty_terminal::vte::ansi::Processor;
 
-/// More rows than any test writes.
+/// Rows that are kept: more than any test writes.
 const SCROLLBACK_ROWS: usize = 20_000;
 
-/// What makes a terminal of so many columns and rows.
-pub(crate) type New = fn(u16, u16) -> Box<dyn Model>;
+/// Makes a terminal with this many columns and rows.
+pub(crate) type NewModel = fn(u16, u16) -> Box<dyn Model>;
 
 /// A terminal.
 pub(crate) trait Model {
     /// Columns and rows.
     fn size(&self) -> (u16, u16);
-    /// What the program writes.
+    /// Takes bytes that the program wrote.
     fn feed(&mut self, bytes: &[u8]);
     fn resize(&mut self, cols: u16, rows: u16);
-    /// Scrollback and screen.
+    /// The rows of the scrollback and the screen.
     fn rows(&mut self) -> Vec<Row>;
     /// The cursor's row in `rows()` and its column, which may be one past the margin.
     fn cursor(&mut self) -> (usize, usize);
-    /// Whether pasted text is to come in brackets.
+    /// Whether bracketed paste is switched on.
     fn brackets_pastes(&self) -> bool;
-    /// What it does otherwise than when it was switched on, in its library's own words.
+    /// The terminal's modes, as its library prints them.
     fn modes(&self) -> String;
-    /// What it types by itself, since it was asked something.
+    /// Returns the answers to queries, which a terminal types by itself.
     fn take_answers(&mut self) -> Vec<u8>;
-    /// What it did besides showing text and answering: its title, its bell, the clipboard.
+    /// What the terminal did besides showing text and answering: title, bell, clipboard.
     fn effects(&self) -> Vec<String>;
 }
 
 /// One row of cells.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
-    /// All cells, blanks included; the second halves of wide characters have no text.
+    /// The text of all cells, blanks included. The second half of a wide character has none.
     pub(crate) text: String,
-    /// Of each cell, its first column and where its text ends in `text`.
+    /// Each cell's column and the byte of `text` where the cell ends.
     ends: Vec<(usize, usize)>,
-    /// It goes on in the next row: the terminal itself broke it.
+    /// The terminal wrapped the line: it goes on in the next row.
     pub(crate) wrapped: bool,
 }
 
@@ -56,30 +56,30 @@ impl Row {
         self.ends.push((col, self.text.len()));
     }
 
-    /// What is before a column.
+    /// The text before a column.
     pub(crate) fn before(&self, col: usize) -> &str {
         let before = self.ends.iter().take_while(|(at, _)| *at < col).last();
         &self.text[..before.map_or(0, |&(_, end)| end)]
     }
 }
 
-/// A terminal that breaks rows anew when its window changes, as most do.
-pub(crate) fn breaking(cols: u16, rows: u16) -> Box<dyn Model> {
+/// A terminal that wraps rows again when its window changes, as most do.
+pub(crate) fn wrapping(cols: u16, rows: u16) -> Box<dyn Model> {
     let events = Events::default();
-    // A terminal that lets programs use its clipboard: who wants to see an attack must let it succeed.
+    // Programs may use the clipboard, so that a test can see whether an attack on it succeeds.
     let config = Config {
         scrolling_history: SCROLLBACK_ROWS,
         osc52: Osc52::CopyPaste,
         ..Config::default()
     };
-    Box::new(Breaking {
+    Box::new(Wrapping {
         term: Term::new(config, &Size(cols, rows), events.clone()),
         parser: Processor::new(),
         events,
     })
 }
 
-struct Breaking {
+struct Wrapping {
     term: Term<Events>,
     parser: Processor,
     events: Events,
@@ -108,7 +108,7 @@ impl Dimensions for Size {
     }
 }
 
-impl Model for Breaking {
+impl Model for Wrapping {
     fn size(&self) -> (u16, u16) {
         (self.term.columns() as u16, self.term.screen_lines() as u16)
     }
@@ -181,46 +181,46 @@ impl Model for Breaking {
     }
 }
 
-/// A terminal that cuts rows off when its window becomes narrower, as xterm does.
-pub(crate) fn cutting(cols: u16, rows: u16) -> Box<dyn Model> {
-    cutting_as(b"\x1b[>41;390;0c", cols, rows)
+/// A terminal that truncates rows in a narrower window, as xterm does.
+pub(crate) fn truncating(cols: u16, rows: u16) -> Box<dyn Model> {
+    truncating_as(b"\x1b[>41;390;0c", cols, rows)
 }
 
-/// The same, of a kind that does not tell what it is, as st.
-pub(crate) fn secretive(cols: u16, rows: u16) -> Box<dyn Model> {
-    cutting_as(b"", cols, rows)
+/// A truncating terminal that does not identify itself, as st.
+pub(crate) fn unidentified(cols: u16, rows: u16) -> Box<dyn Model> {
+    truncating_as(b"", cols, rows)
 }
 
-fn cutting_as(identity: &'static [u8], cols: u16, rows: u16) -> Box<dyn Model> {
+fn truncating_as(identity: &'static [u8], cols: u16, rows: u16) -> Box<dyn Model> {
     let (cols, rows) = (nonzero(cols), nonzero(rows));
-    let deeds = Deeds {
+    let recorder = Recorder {
         identity,
-        ..Deeds::default()
+        ..Recorder::default()
     };
-    Box::new(Cutting {
-        parser: vt100::Parser::new_with_callbacks(rows, cols, SCROLLBACK_ROWS, deeds),
+    Box::new(Truncating {
+        parser: vt100::Parser::new_with_callbacks(rows, cols, SCROLLBACK_ROWS, recorder),
     })
 }
 
-struct Cutting {
-    parser: vt100::Parser<Deeds>,
+struct Truncating {
+    parser: vt100::Parser<Recorder>,
 }
 
 fn nonzero(count: u16) -> NonZeroU16 {
     NonZeroU16::new(count).expect("a window has cells")
 }
 
-/// What the terminal did besides showing text.
+/// Records what the terminal did besides showing text, and answers queries.
 #[derive(Default)]
-struct Deeds {
-    /// What it answers to who asks what it is.
+struct Recorder {
+    /// The answer to `CSI > c`.
     identity: &'static [u8],
     answers: Vec<u8>,
     effects: Vec<String>,
 }
 
-impl vt100::Callbacks for Deeds {
-    /// The library answers no questions; the one that the program asks is answered here.
+impl vt100::Callbacks for Recorder {
+    /// The library answers no queries. Those that the program sends are answered here.
     fn unhandled_csi(
         &mut self,
         screen: &mut vt100::Screen,
@@ -241,7 +241,7 @@ impl vt100::Callbacks for Deeds {
         }
     }
 
-    /// U+FFFD is a character like others, but not for the library.
+    /// The library does not show U+FFFD.
     fn unhandled_char(&mut self, _: &mut vt100::Screen, c: char) {
         if c != char::REPLACEMENT_CHARACTER {
             self.effects.push(format!("{c:?}"));
@@ -281,7 +281,7 @@ impl vt100::Callbacks for Deeds {
     }
 }
 
-impl Model for Cutting {
+impl Model for Truncating {
     fn size(&self) -> (u16, u16) {
         let (rows, cols) = self.parser.screen().size();
         (cols.get(), rows.get())
@@ -302,7 +302,7 @@ impl Model for Cutting {
         screen.set_scrollback(usize::MAX);
         let mut above = screen.scrollback();
         let mut rows = Vec::new();
-        // The library shows as many rows as a window has: page by page from the oldest, the screen itself last.
+        // The library gives access to one window of rows: read the scrollback page by page, then the screen.
         while above > 0 {
             let page = above.min(height.into());
             screen.set_scrollback(above);
@@ -356,9 +356,9 @@ fn row_of(screen: &vt100::Screen, number: u16, cols: u16) -> Row {
         let Some(cell) = screen.cell(number, col) else {
             continue;
         };
-        // A wide character that found one column only left it to the next row.
-        let left = row.wrapped && col + 1 == cols && !cell.has_contents();
-        if !cell.is_wide_continuation() && !left {
+        // The last column stays empty when the wide character after it did not fit.
+        let is_skipped = row.wrapped && col + 1 == cols && !cell.has_contents();
+        if !cell.is_wide_continuation() && !is_skipped {
             let blank = if cell.has_contents() {
                 cell.contents()
             } else {

@@ -1,27 +1,27 @@
-//! What a terminal shows at one moment, read as a person does: lines above, below them the line that is typed.
+//! What a terminal shows at one moment, read as a person reads it: lines, and below them the typed line.
 
 use std::fmt;
 
 use crate::model::{Model, Row};
 
-/// What begins the typed line.
+/// The start of the typed line.
 pub(crate) const PROMPT: &str = "> ";
 
 /// What is wrong above the typed line.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// This line is not there, or not in its place.
-    Lost(String),
-    /// Every line is there, and this besides: the typed line was not taken away from where it stood.
-    Remains(String),
+    /// This line is missing, or out of order.
+    Missing(String),
+    /// Every line is there, and so is this: a part of the typed line that was not erased.
+    Leftover(String),
 }
 
 /// A terminal's rows, scrollback included, and its cursor.
 pub(crate) struct Picture {
     rows: Vec<Row>,
-    /// Row in `rows`, column.
+    /// The cursor's row in `rows` and its column.
     cursor: (usize, usize),
-    /// The typed line's first row, `0..=rows.len()`; the end if there is no typed line.
+    /// The typed line's first row, `0..=rows.len()`; `rows.len()` if there is no typed line.
     start: usize,
 }
 
@@ -37,14 +37,14 @@ impl Picture {
         }
     }
 
-    /// All that stands above the typed line, without blanks: not every terminal tells a line that it broke before a wide
+    /// All text above the typed line, without blanks: not every terminal tells a line that it wrapped before a wide
     /// character from two lines.
     pub(crate) fn text_above(&self) -> String {
         let rows = self.rows[..self.start].iter();
-        rows.map(|row| squeeze(&row.text)).collect()
+        rows.map(|row| without_blanks(&row.text)).collect()
     }
 
-    /// The lines above the typed one, joined where the terminal broke them; empty ones don't count.
+    /// The lines above the typed one, joined where the terminal wrapped them, without empty lines.
     pub(crate) fn above(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = String::new();
@@ -60,7 +60,7 @@ impl Picture {
         lines
     }
 
-    /// What is typed before the cursor and after it, without blanks: those at a row's end can't be told from nothing.
+    /// The typed text before the cursor and after it, without blanks: those at a row's end cannot be told from empty cells.
     pub(crate) fn typed(&self) -> Option<(String, String)> {
         let mut before = String::new();
         for row in self.rows.get(self.start..self.cursor.0)? {
@@ -74,47 +74,47 @@ impl Picture {
             after.push_str(&row.text);
         }
         let before = before.strip_prefix(PROMPT)?;
-        Some((squeeze(before), squeeze(&after)))
+        Some((without_blanks(before), without_blanks(&after)))
     }
 
-    /// Whether these lines stand above the typed one in order, each whole or, where the terminal may have cut them, at
-    /// least its first characters; and nothing of the typed line between them.
-    pub(crate) fn judge(&self, lines: &[String], first: Option<usize>) -> Result<(), Fault> {
+    /// Checks that these lines are above the typed one, in order, with no part of the typed line between them. Where the
+    /// terminal may have truncated the lines, only the `first` characters of each are checked.
+    pub(crate) fn check_lines(&self, lines: &[String], first: Option<usize>) -> Result<(), Fault> {
         let above = self.text_above();
         let mut rest = above.as_str();
         let mut between = String::new();
         for line in lines {
-            let line = squeezed_start(line, first);
+            let line = start_without_blanks(line, first);
             let Some(at) = rest.find(&line) else {
-                return Err(Fault::Lost(line));
+                return Err(Fault::Missing(line));
             };
             between.push_str(&rest[..at]);
             rest = &rest[at + line.len()..];
         }
         between.push_str(rest);
-        let remains = match first {
+        let has_leftover = match first {
             None => !between.is_empty(),
             Some(_) => between.contains(PROMPT.trim_end()),
         };
-        if remains {
-            return Err(Fault::Remains(between));
+        if has_leftover {
+            return Err(Fault::Leftover(between));
         }
         Ok(())
     }
 }
 
-/// Without blanks.
-pub(crate) fn squeeze(text: &str) -> String {
+/// The text without blanks.
+pub(crate) fn without_blanks(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-/// The first characters without blanks, or all of them.
-pub(crate) fn squeezed_start(text: &str, first: Option<usize>) -> String {
-    let squeezed = squeeze(text);
-    squeezed.chars().take(first.unwrap_or(usize::MAX)).collect()
+/// The first characters of the text without blanks; `None`: all of them.
+pub(crate) fn start_without_blanks(text: &str, first: Option<usize>) -> String {
+    let text = without_blanks(text);
+    text.chars().take(first.unwrap_or(usize::MAX)).collect()
 }
 
-/// The last rows, with `▌` for the cursor and `\` where the terminal broke a line.
+/// The last rows, with `▌` for the cursor and `\` where the terminal wrapped a line.
 impl fmt::Display for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let from = self.rows.len().saturating_sub(24);

@@ -1,54 +1,54 @@
-//! Terminals and people who want less: no escape sequence where they are not understood, no colour where it is not wanted.
+//! Terminals that do not understand control sequences get none; colours and the bell are used only if they are wanted.
 
 use crate::audit::{Colors, audit, has_colors};
-use crate::host::OPENING;
-use crate::model::breaking;
+use crate::fake_server::OPENING;
+use crate::model::wrapping;
 use crate::rig::{Rig, Setup};
 
-/// Lines go both ways, edited by the terminal's driver; the driver's own end of input ends the program.
-fn talks_plainly(setup: Setup) {
-    let mut rig = setup.spawn(breaking(60, 24));
+/// Lines go both ways and are edited by the terminal driver, whose end of input ends the program.
+fn talks_without_control_sequences(setup: Setup) {
+    let mut rig = setup.spawn(wrapping(60, 24));
     rig.until_shown(OPENING[0]);
-    assert!(rig.is_cooked(), "somebody else edits");
-    rig.say("kim: hello");
+    assert!(rig.is_cooked(), "the terminal is raw");
+    rig.send("kim: hello");
     rig.until_shown("kim: hello");
     rig.keys("helo\x7flo kim\r");
-    rig.until_heard(&["hello kim"]);
-    rig.say("kim: goodbye");
+    rig.until_received(&["hello kim"]);
+    rig.send("kim: goodbye");
     rig.until_shown("kim: goodbye");
     rig.keys("\x04");
-    assert!(rig.until_ended().success());
+    assert!(rig.until_exited().success());
     assert!(rig.is_cooked());
     assert!(!rig.written().contains(&0x1b), "{}", rig.picture());
 }
 
 #[test]
-fn a_dumb_terminal_is_written_no_escape_sequence() {
-    talks_plainly(Setup::new().env("TERM", "dumb"));
+fn a_dumb_terminal_gets_no_control_sequences() {
+    talks_without_control_sequences(Setup::new().env("TERM", "dumb"));
 }
 
 #[test]
-fn an_unknown_terminal_is_written_no_escape_sequence() {
-    talks_plainly(Setup::new().without("TERM"));
-    talks_plainly(Setup::new().env("TERM", ""));
+fn without_term_no_control_sequences_are_written() {
+    talks_without_control_sequences(Setup::new().without("TERM"));
+    talks_without_control_sequences(Setup::new().env("TERM", ""));
 }
 
-/// Says and hears something of each kind.
-fn some_talk(setup: Setup) -> Rig {
-    let mut rig = setup.start(breaking(60, 24));
-    rig.say("kim: hello guest1");
-    rig.say("! name not changed: lee is in use");
-    rig.say("* kim waves");
+/// Sends and receives lines of each kind.
+fn talks(setup: Setup) -> Rig {
+    let mut rig = setup.start(wrapping(60, 24));
+    rig.send("kim: hello guest1");
+    rig.send("! name not changed: lee is in use");
+    rig.send("* kim waves");
     rig.keys("hello\r/who\r");
-    rig.until_heard(&["hello"]);
-    rig.say("kim: goodbye");
+    rig.until_received(&["hello"]);
+    rig.send("kim: goodbye");
     rig.until_shown("kim: goodbye");
     rig
 }
 
 #[test]
-fn colours_are_there_unless_they_are_not_wanted() {
-    let colors = |setup| has_colors(some_talk(setup).written());
+fn colours_follow_the_flag_and_no_color() {
+    let colors = |setup| has_colors(talks(setup).written());
     assert!(colors(Setup::new()));
     assert!(colors(Setup::new().flags(&["--color", "always"])));
     assert!(colors(
@@ -61,15 +61,15 @@ fn colours_are_there_unless_they_are_not_wanted() {
         Setup::new().flags(&["--color", "never"]),
         Setup::new().env("MADANG_COLOR", "never"),
     ] {
-        let rig = some_talk(setup);
+        let rig = talks(setup);
         assert_eq!(audit(rig.written(), Colors::Forbidden), [""; 0]);
     }
 }
 
 #[test]
-fn the_bell_rings_only_where_it_is_wanted() {
+fn the_bell_rings_only_with_the_flag() {
     let bells = |setup| {
-        let written = some_talk(setup).written().to_vec();
+        let written = talks(setup).written().to_vec();
         written.iter().filter(|&&byte| byte == 0x07).count()
     };
     assert_eq!(bells(Setup::new()), 0);

@@ -1,8 +1,8 @@
-//! The picture in README: a server's console and two people, each at a terminal, drawn from what their programs wrote.
-//! Every run of the tests draws it anew, and it must be the one that is committed:
+//! The picture in the README: a server's console and two clients, each on a terminal, drawn from the bytes that the
+//! programs wrote. Each run of the tests draws it and compares it with the committed one:
 //!
 //! ```sh
-//! MADANG_PORTRAIT=new cargo test --test terminal portrait    # puts what is drawn into tests/terminal/portrait.svg
+//! MADANG_PORTRAIT=new cargo test --test terminal portrait    # writes tests/terminal/portrait.svg
 //! ```
 
 use std::fmt::Write;
@@ -11,37 +11,37 @@ use std::num::NonZeroU16;
 use std::path::Path;
 
 use crate::common::Scratch;
-use crate::model::breaking;
+use crate::model::wrapping;
 use crate::rig::{Rig, Setup};
 
 const COLS: u16 = 64;
 const ROWS: u16 = 8;
 
-/// A cell's width and height, a window's title and margins, in pixels.
+/// In pixels: a cell's width and height, the height of a window's title, a window's margin.
 const CELL: (usize, usize) = (8, 18);
 const TITLE: usize = 26;
 const MARGIN: usize = 10;
 
-/// Three windows, in two of which a line is half typed while others come in.
+/// Three windows. In each a line is half typed.
 #[test]
-fn portrait_of_three() {
+fn the_picture_in_the_readme_is_up_to_date() {
     let scratch = Scratch::new();
-    let place = format!("unix:{}", scratch.path("yard").display());
+    let address = format!("unix:{}", scratch.path("socket").display());
     let serve = ["serve", "--console", "--log-level", "warn"];
-    let quiet = ["--announce-limit", "0", "--listen", &place];
-    let terminal = || breaking(COLS, ROWS);
+    let quiet = ["--announce-limit", "0", "--listen", &address];
+    let terminal = || wrapping(COLS, ROWS);
     let mut host = Setup::program(&[&serve[..], &quiet].concat()).spawn(terminal());
     host.until_shown("* here in lobby: host (1)");
-    // The first line tells where it listens, which is another place in each run.
+    // The first line shows the server's address, which differs from run to run.
     host.keys("\x0c");
     host.until("a clear screen", |rig| {
         rig.written().windows(4).any(|bytes| bytes == b"\x1b[2J")
     });
-    let mut kim = Setup::at(&place)
+    let mut kim = Setup::at(&address)
         .flags(&["--nick", "kim"])
         .spawn(terminal());
     kim.until_shown("* here in lobby: host, kim (2)");
-    let mut minsu = Setup::at(&place)
+    let mut minsu = Setup::at(&address)
         .flags(&["--nick", "민수"])
         .spawn(terminal());
     minsu.until_shown("* here in lobby: host, kim, 민수 (3)");
@@ -84,7 +84,7 @@ fn portrait_of_three() {
     ]));
 }
 
-/// One says something, and the others have it above what they type.
+/// One client says something, and the others show it above their typed lines.
 fn say(speaker: &mut Rig, name: &str, line: &str, others: [&mut Rig; 2]) {
     speaker.keys(&format!("{line}\r"));
     speaker.until_shown(&format!("{name}: {line}"));
@@ -93,17 +93,17 @@ fn say(speaker: &mut Rig, name: &str, line: &str, others: [&mut Rig; 2]) {
     }
 }
 
-/// Holds what is drawn against what is committed, or puts it there.
+/// Compares the drawing with the committed one, after replacing that if asked to.
 fn compare(drawn: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/terminal/portrait.svg");
     if std::env::var_os("MADANG_PORTRAIT").is_some() {
         fs::write(&path, drawn).expect("a writable folder");
     }
     let committed = fs::read_to_string(&path).expect("the picture");
-    assert_eq!(drawn, committed, "MADANG_PORTRAIT=new draws it anew");
+    assert_eq!(drawn, committed, "MADANG_PORTRAIT=new redraws it");
 }
 
-/// Windows, one below the other.
+/// The SVG of windows, one below the other.
 fn drawing(windows: &[(&str, &Rig)]) -> String {
     let (width, height) = (CELL.0 * usize::from(COLS), CELL.1 * usize::from(ROWS));
     let (width, height) = (width + 2 * MARGIN, height + TITLE + MARGIN);
@@ -126,7 +126,7 @@ fn drawing(windows: &[(&str, &Rig)]) -> String {
     svg + "</svg>\n"
 }
 
-/// The cells of a window, read from all that the program wrote.
+/// Draws the cells of a window, from all bytes that its program wrote.
 fn window(rig: &Rig, svg: &mut String) {
     let size = |n| NonZeroU16::new(n).expect("it has cells");
     let mut terminal = vt100::Parser::new(size(ROWS), size(COLS), 0);
@@ -150,24 +150,24 @@ fn window(rig: &Rig, svg: &mut String) {
     );
 }
 
-/// Cells of one look, side by side.
+/// Adjacent cells with the same attributes.
 struct Run {
     col: u16,
     cells: u16,
     text: String,
-    look: String,
+    attributes: String,
     inverse: bool,
 }
 
 impl Run {
-    /// Puts a cell behind the others; wide ones stand alone, since no two fonts agree on their width.
+    /// Appends a cell. A wide cell is a run of its own, since fonts differ in its width.
     fn extend(runs: &mut Vec<Run>, col: u16, cell: &vt100::Cell) {
         let cells = if cell.is_wide() { 2 } else { 1 };
-        let (look, inverse) = (look(cell), cell.inverse());
+        let (attributes, inverse) = (attributes(cell), cell.inverse());
         match runs.last_mut() {
             Some(last)
                 if last.col + last.cells == col
-                    && (&last.look, last.inverse) == (&look, inverse)
+                    && (&last.attributes, last.inverse) == (&attributes, inverse)
                     && cells == 1
                     && last.text.is_ascii() =>
             {
@@ -178,7 +178,7 @@ impl Run {
                 col,
                 cells,
                 text: cell.contents().to_owned(),
-                look,
+                attributes,
                 inverse,
             }),
         }
@@ -200,27 +200,27 @@ impl Run {
             svg,
             "<text x=\"{x}\" y=\"{}\" textLength=\"{width}\" xml:space=\"preserve\"{}{ink}>{}</text>",
             y + 13,
-            self.look,
+            self.attributes,
             escaped(&self.text)
         );
     }
 }
 
-fn look(cell: &vt100::Cell) -> String {
-    let mut look = String::new();
+fn attributes(cell: &vt100::Cell) -> String {
+    let mut attributes = String::new();
     if cell.bold() {
-        look.push_str(" font-weight=\"bold\"");
+        attributes.push_str(" font-weight=\"bold\"");
     }
     if cell.dim() {
-        look.push_str(" opacity=\"0.55\"");
+        attributes.push_str(" opacity=\"0.55\"");
     }
     if let vt100::Color::Idx(color @ 16..232) = cell.fgcolor() {
         let level = |n: u8| if n == 0 { 0 } else { 55 + 40 * n };
         let cube = color - 16;
         let [r, g, b] = [cube / 36, cube / 6 % 6, cube % 6].map(level);
-        let _ = write!(look, " fill=\"#{r:02x}{g:02x}{b:02x}\"");
+        let _ = write!(attributes, " fill=\"#{r:02x}{g:02x}{b:02x}\"");
     }
-    look
+    attributes
 }
 
 fn corner(row: u16, col: u16) -> (usize, usize) {

@@ -1,46 +1,32 @@
-//! The server goes away and comes back: what is typed stays, name and room are taken again, nothing entered is lost.
+//! The server stops and is restarted: the typed line stays, name and room are requested again, no entered line is lost.
 
 use std::time::Duration;
 
 use crate::common::{Client, until};
-use crate::host::place;
-use crate::model::breaking;
-use crate::rig::{Rig, Setup, serve};
+use crate::fake_server::unique_address;
+use crate::model::wrapping;
+use crate::rig::{Rig, Setup, start_server};
 
-/// Waits for what the program says of its connection.
-fn until_lost(rig: &mut Rig) {
-    rig.until("-- connection lost …", |rig| {
-        let above = rig.picture().above();
-        let told = |line: &String| line.starts_with("-- connection lost");
-        above.iter().any(told)
-    });
-}
-
-fn until_back(rig: &mut Rig) {
-    rig.until("-- connected again", |rig| {
-        let above = rig.picture().above();
-        let told = |line: &String| line == "-- connected again";
-        above.iter().any(told)
-    });
-}
+const LOST: &str = "-- connection lost: ";
+const CONNECTED: &str = "-- connected again";
 
 #[test]
-fn half_a_line_name_and_room_survive_a_restart() {
-    let server = serve(&["--listen", &place()]);
+fn the_typed_line_name_and_room_survive_a_restart() {
+    let server = start_server(&["--listen", &unique_address()]);
     let addr = server.addr().to_string();
     let setup = Setup::at(&addr).flags(&["--nick", "kim", "--room", "garden"]);
-    let mut rig = setup.start(breaking(60, 24));
+    let mut rig = setup.start(wrapping(60, 24));
     rig.until_shown("* you are now kim");
     rig.until_shown("* you are in garden");
     rig.keys("half ");
     rig.until_typed("half ", "");
     drop(server);
-    until_lost(&mut rig);
+    rig.until_shown(LOST);
     rig.keys("a line");
     rig.until_typed("half a line", "");
 
-    let server = serve(&["--listen", &addr]);
-    until_back(&mut rig);
+    let server = start_server(&["--listen", &addr]);
+    rig.until_shown(CONNECTED);
     rig.until_typed("half a line", "");
     let mut ann = Client::connect_named(server.addr(), "ann");
     until("kim is in the garden", || {
@@ -58,17 +44,17 @@ fn half_a_line_name_and_room_survive_a_restart() {
 }
 
 #[test]
-fn a_name_and_a_room_taken_later_survive_a_restart() {
-    let server = serve(&["--listen", &place()]);
+fn a_later_name_and_room_survive_a_restart() {
+    let server = start_server(&["--listen", &unique_address()]);
     let addr = server.addr().to_string();
-    let mut rig = Setup::at(&addr).start(breaking(60, 24));
+    let mut rig = Setup::at(&addr).start(wrapping(60, 24));
     rig.keys("/nick kim\r/join garden\r");
     rig.until_shown("* you are now kim");
     rig.until_shown("* you are in garden");
     drop(server);
-    until_lost(&mut rig);
-    let server = serve(&["--listen", &addr]);
-    until_back(&mut rig);
+    rig.until_shown(LOST);
+    let server = start_server(&["--listen", &addr]);
+    rig.until_shown(CONNECTED);
     let mut ann = Client::connect_named(server.addr(), "ann");
     until("kim is in the garden", || {
         ann.say("/who garden");
@@ -78,20 +64,19 @@ fn a_name_and_a_room_taken_later_survive_a_restart() {
 
 #[test]
 fn lines_entered_without_a_connection_are_sent_in_order() {
-    let mut rig = Rig::new(breaking(60, 24));
+    let mut rig = Rig::new(wrapping(60, 24));
     rig.keys("before\r");
-    rig.until_heard(&["before"]);
-    rig.host().go_away();
-    until_lost(&mut rig);
+    rig.until_received(&["before"]);
+    rig.server().stop();
+    rig.until_shown(LOST);
     rig.keys("one\rtwo\rthree\rhalf a line");
     rig.until_typed("half a line", "");
-    // A try or two come to nothing.
-    rig.pass(Duration::from_secs(1));
-    rig.host().come_back();
-    until_back(&mut rig);
-    // Rooms are none of this test's.
+    // An attempt or two to connect fail.
+    rig.run_for(Duration::from_secs(1));
+    rig.server().restart();
+    rig.until_shown(CONNECTED);
     let said = |rig: &mut Rig| -> Vec<String> {
-        let heard = rig.host().heard().iter();
+        let heard = rig.server().received().iter();
         heard
             .filter(|line| !line.starts_with("/join "))
             .cloned()
@@ -109,29 +94,29 @@ fn lines_entered_without_a_connection_are_sent_in_order() {
 #[test]
 fn ctrl_c_and_quit_leave_without_a_connection() {
     for keys in ["half a line\x03", "/quit\r"] {
-        let mut rig = Rig::new(breaking(60, 24));
-        rig.host().go_away();
-        until_lost(&mut rig);
+        let mut rig = Rig::new(wrapping(60, 24));
+        rig.server().stop();
+        rig.until_shown(LOST);
         rig.keys(keys);
-        assert!(rig.until_ended().success());
+        assert!(rig.until_exited().success());
         assert!(rig.is_cooked() && !rig.terminal().brackets_pastes());
     }
 }
 
 #[test]
-fn what_was_meant_for_a_room_is_said_in_no_other() {
-    let server = serve(&["--listen", &place()]);
+fn lines_for_a_room_that_is_refused_are_not_sent_elsewhere() {
+    let server = start_server(&["--listen", &unique_address()]);
     let addr = server.addr().to_string();
     let setup = Setup::at(&addr).flags(&["--nick", "kim", "--room", "garden"]);
-    let mut rig = setup.start(breaking(60, 24));
+    let mut rig = setup.start(wrapping(60, 24));
     rig.until_shown("* you are in garden");
     drop(server);
-    until_lost(&mut rig);
+    rig.until_shown(LOST);
     rig.keys("between us\rand this\r");
     rig.until_shown("kim: and this");
-    let server = serve(&["--listen", &addr, "--max-rooms", "1"]);
+    let server = start_server(&["--listen", &addr, "--max-rooms", "1"]);
     let mut ann = Client::connect_named(server.addr(), "ann");
-    rig.until_shown("-- not sent, since they were for another room: 2 of your lines");
+    rig.until_shown("-- 2 of your lines not sent: you are in another room now");
     rig.keys("hello lobby\r");
     rig.until_shown("kim: hello lobby");
     ann.expect("kim: hello lobby");

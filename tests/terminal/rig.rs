@@ -1,5 +1,5 @@
-//! The program on a real pseudo-terminal: a person's keys and window on one side, its server on the other. One thread
-//! turns all of it, so that a test decides what happens between what. The only module here that starts processes.
+//! The rig: the program on a real pty, with a model of a terminal on one side and a server on the other. One thread runs
+//! all of it, so that a test decides in which order things happen. The only module here that starts processes.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -15,44 +15,44 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::common::{DEADLINE, Launch, Scratch, Server};
-use crate::host::Host;
+use crate::fake_server::FakeServer;
 use crate::model::Model;
-use crate::picture::{Picture, squeeze};
+use crate::picture::{Picture, without_blanks};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
 
-/// Facts of which no descriptor tells are asked for so often.
+/// How often to check facts that no descriptor reports.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Settings of whoever runs the tests that are not part of a test, besides the program's own.
+/// Variables that the program reads, besides its own `MADANG_…`. No test may depend on the tester's values.
 const FOREIGN: [&str; 4] = ["NO_COLOR", "COLORTERM", "XTERM_VERSION", "TMUX"];
 
-/// Processes are started one at a time: a pty is kept from other children only a moment after it is opened, and one
-/// that somebody else holds open is never hung up.
-fn alone() -> MutexGuard<'static, ()> {
+/// Lets one test start a process at a time. A pty becomes close-on-exec only a moment after it is opened; a process started
+/// in between would inherit it, and then it would never hang up.
+fn lock_start() -> MutexGuard<'static, ()> {
     static STARTING: Mutex<()> = Mutex::new(());
     STARTING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A real server.
-pub(crate) fn serve(flags: &[&str]) -> Server {
-    let _alone = alone();
+/// Starts a real server.
+pub(crate) fn start_server(flags: &[&str]) -> Server {
+    let _lock = lock_start();
     Launch::new(flags).start()
 }
 
-/// How the program is to be started.
+/// How to start the program.
 pub(crate) struct Setup {
     command: Command,
-    host: Option<Host>,
+    server: Option<FakeServer>,
     home: Rc<Scratch>,
 }
 
 impl Setup {
-    /// `madang join` at a host of its own.
+    /// `madang join` at a fake server of its own.
     pub(crate) fn new() -> Self {
-        let host = Host::new();
-        let mut setup = Self::at(&host.addr().to_string());
-        setup.host = Some(host);
+        let server = FakeServer::new();
+        let mut setup = Self::at(&server.addr().to_string());
+        setup.server = Some(server);
         setup
     }
 
@@ -77,7 +77,7 @@ impl Setup {
         }
         let setup = Self {
             command: command.env("TERM", "xterm-256color"),
-            host: None,
+            server: None,
             home: Rc::new(Scratch::new()),
         };
         let home = Rc::clone(&setup.home);
@@ -99,7 +99,7 @@ impl Setup {
         self
     }
 
-    /// Where its history is kept, for more than one run.
+    /// The folder of its history file, which may be used in more than one run.
     pub(crate) fn home(mut self, home: &Rc<Scratch>) -> Self {
         let path = home.path("");
         self.command = self.command.env("HOME", &path).env("XDG_STATE_HOME", &path);
@@ -107,18 +107,18 @@ impl Setup {
         self
     }
 
-    /// Starts it without waiting for anything.
+    /// Starts the program without waiting for anything.
     pub(crate) fn spawn(self, terminal: Box<dyn Model>) -> Rig {
-        let _alone = alone();
-        let (pty, program_s) = open().expect("a pty");
+        let _lock = lock_start();
+        let (pty, child_side) = open().expect("a pty");
         let (cols, rows) = terminal.size();
         pty.resize(Size::new(rows, cols)).expect("resize");
-        let child = self.command.spawn(program_s).expect(PROGRAM);
+        let child = self.command.spawn(child_side).expect(PROGRAM);
         rustix::io::ioctl_fionbio(&pty, true).expect("non-blocking");
         Rig {
             pty: Some(pty),
             child,
-            host: self.host,
+            server: self.server,
             terminal,
             written: Vec::new(),
             answers: 0,
@@ -127,7 +127,7 @@ impl Setup {
         }
     }
 
-    /// Starts it and waits until it is greeted, knows who is here, and its prompt stands.
+    /// Starts the program and waits until it shows the greeting, the members and its prompt.
     pub(crate) fn start(self, terminal: Box<dyn Model>) -> Rig {
         let mut rig = self.spawn(terminal);
         rig.until_shown("* you are ");
@@ -139,28 +139,28 @@ impl Setup {
 
 /// The program on its terminal.
 pub(crate) struct Rig {
-    /// The terminal's end; `None` once it hung up.
+    /// The terminal's end of the pty; `None` once it hung up.
     pty: Option<Pty>,
     child: Child,
-    host: Option<Host>,
+    server: Option<FakeServer>,
     terminal: Box<dyn Model>,
-    /// All that the program wrote.
+    /// All bytes that the program wrote.
     written: Vec<u8>,
-    /// How often the terminal typed by itself, since the program, or who speaks through it, asked it something.
+    /// How often the terminal answered a query.
     answers: usize,
-    /// What has still to be typed: a terminal does not wait while it types.
+    /// Keys and answers that the pty has not taken yet.
     typing: Vec<u8>,
     _home: Rc<Scratch>,
 }
 
 impl Rig {
-    /// `madang join`, greeted by a host of its own.
+    /// `madang join`, greeted by a fake server of its own.
     pub(crate) fn new(terminal: Box<dyn Model>) -> Self {
         Setup::new().start(terminal)
     }
 
-    pub(crate) fn host(&mut self) -> &mut Host {
-        self.host.as_mut().expect("a host of its own")
+    pub(crate) fn server(&mut self) -> &mut FakeServer {
+        self.server.as_mut().expect("a fake server")
     }
 
     pub(crate) fn terminal(&self) -> &dyn Model {
@@ -171,7 +171,7 @@ impl Rig {
         Picture::of(&mut *self.terminal)
     }
 
-    /// All that the program wrote so far.
+    /// All bytes that the program wrote so far.
     pub(crate) fn written(&self) -> &[u8] {
         &self.written
     }
@@ -184,29 +184,29 @@ impl Rig {
         self.child.id()
     }
 
-    /// The person types so.
+    /// Types keys.
     pub(crate) fn keys(&mut self, keys: &str) {
         self.key_bytes(keys.as_bytes());
     }
 
-    /// As `keys`, wherever they are cut.
+    /// Types bytes, which may end within a character.
     pub(crate) fn key_bytes(&mut self, bytes: &[u8]) {
         self.typing.extend_from_slice(bytes);
     }
 
-    /// The server says this line.
-    pub(crate) fn say(&mut self, line: &str) {
-        self.host().say(format!("{line}\n").as_bytes());
+    /// The server sends a line.
+    pub(crate) fn send(&mut self, line: &str) {
+        self.server().send(format!("{line}\n").as_bytes());
     }
 
-    /// The window changes: the terminal first, then the kernel, as it is with real ones.
+    /// The window changes: first in the terminal, then in the kernel, as with real terminals.
     pub(crate) fn resize(&mut self, cols: u16, rows: u16) {
         self.terminal.resize(cols, rows);
         let pty = self.pty.as_ref().expect("not hung up");
         pty.resize(Size::new(rows, cols)).expect("resize");
     }
 
-    /// The terminal goes away.
+    /// The terminal is closed.
     pub(crate) fn hang_up(&mut self) {
         self.pty = None;
     }
@@ -215,26 +215,26 @@ impl Rig {
         kill_process(Pid::from_child(&self.child), signal).expect("signal");
     }
 
-    /// Whether lines are edited by the terminal's driver, as it is when no program does it.
+    /// Whether the terminal driver edits lines, as it does unless a program switched to raw mode.
     pub(crate) fn is_cooked(&self) -> bool {
         let pty = self.pty.as_ref().expect("not hung up");
         let modes = tcgetattr(pty).expect("a terminal's modes").local_modes;
         modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
-    /// One turn of everything; it lasts until something can be done, but no longer than so.
-    pub(crate) fn turn(&mut self, most: Duration) {
+    /// Waits until something can be done, for `most` at the longest, and does it.
+    pub(crate) fn step(&mut self, most: Duration) {
         self.wait(most, true);
         self.type_and_show();
-        if let Some(host) = &mut self.host {
-            host.turn();
+        if let Some(server) = &mut self.server {
+            server.step();
         }
     }
 
-    /// As `turn`, for a terminal that is stalled: nothing is typed or shown.
-    pub(crate) fn turn_stalled(&mut self, most: Duration) {
+    /// As `step`, with a stalled terminal: nothing is typed or shown.
+    pub(crate) fn step_stalled(&mut self, most: Duration) {
         self.wait(most, false);
-        self.host().turn();
+        self.server().step();
     }
 
     fn wait(&self, most: Duration, pty: bool) {
@@ -242,12 +242,12 @@ impl Rig {
         flags.set(PollFlags::OUT, !self.typing.is_empty());
         let pty = self.pty.as_ref().filter(|_| pty);
         let mut fds: Vec<PollFd<'_>> = pty.map(|pty| PollFd::new(pty, flags)).into_iter().collect();
-        fds.extend(self.host.as_ref().and_then(Host::wishes));
+        fds.extend(self.server.as_ref().and_then(FakeServer::interest));
         let most = Timespec {
             tv_sec: most.as_secs() as i64,
             tv_nsec: most.subsec_nanos().into(),
         };
-        // A failed wait is a short one: what there is to do is asked anyway.
+        // After a failed wait, the step does what is possible all the same.
         let _ = poll(&mut fds, Some(&most));
     }
 
@@ -259,7 +259,7 @@ impl Rig {
             self.typing.drain(..count);
         }
         let mut bytes = [0; 4096];
-        // Its end is an error: no process has the other side open any more.
+        // The read fails when no process has the other side open any more.
         while let Ok(count @ 1..) = pty.read(&mut bytes) {
             self.written.extend_from_slice(&bytes[..count]);
             self.terminal.feed(&bytes[..count]);
@@ -269,61 +269,61 @@ impl Rig {
         self.typing.extend(answers);
     }
 
-    /// Lets so much time go by: not to wait for something, but as people and servers do.
-    pub(crate) fn pass(&mut self, time: Duration) {
+    /// Runs for some time: a pause between keys or lines, not a wait for a result.
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
-            self.turn(left);
+            self.step(left);
         }
     }
 
-    /// Turns until it is so.
+    /// Runs until the fact is true. Panics at the deadline.
     #[track_caller]
     pub(crate) fn until(&mut self, what: &str, mut fact: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !fact(self) {
             let late = Instant::now() > deadline;
-            assert!(!late, "never came true: {what}");
-            self.turn(TICK);
+            assert!(!late, "deadline passed, waiting for: {what}");
+            self.step(TICK);
         }
     }
 
-    /// Turns until this stands above the typed line, wherever it is broken.
+    /// Runs until this text is shown above the typed line, wrapped anywhere.
     #[track_caller]
     pub(crate) fn until_shown(&mut self, line: &str) {
-        let text = squeeze(line);
+        let text = without_blanks(line);
         self.until(&format!("shown: {line:?}"), |rig| {
             rig.picture().text_above().contains(&text)
         });
     }
 
-    /// Turns until this is typed before the cursor, and that after it.
+    /// Runs until the typed line is `before`, the cursor, and `after`.
     #[track_caller]
     pub(crate) fn until_typed(&mut self, before: &str, after: &str) {
-        let typed = Some((squeeze(before), squeeze(after)));
+        let typed = Some((without_blanks(before), without_blanks(after)));
         self.until(&format!("typed: {before:?}, {after:?}"), |rig| {
             rig.picture().typed() == typed
         });
     }
 
-    /// Turns until the host has heard so many lines, which must be these.
+    /// Runs until the fake server has received as many lines as these, and asserts that it received these.
     #[track_caller]
-    pub(crate) fn until_heard(&mut self, lines: &[&str]) {
-        self.until(&format!("heard: {lines:?}"), |rig| {
-            rig.host().heard().len() >= lines.len()
+    pub(crate) fn until_received(&mut self, lines: &[&str]) {
+        self.until(&format!("received: {lines:?}"), |rig| {
+            rig.server().received().len() >= lines.len()
         });
-        assert_eq!(self.host().heard(), lines);
+        assert_eq!(self.server().received(), lines);
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_exited(&mut self) -> bool {
         self.child.try_wait().expect("wait").is_some()
     }
 
-    /// Turns until the program ends by itself.
+    /// Runs until the program exits.
     #[track_caller]
-    pub(crate) fn until_ended(&mut self) -> ExitStatus {
-        self.until("the program's end", Self::has_ended);
-        // What it wrote last is still on its way to the terminal.
+    pub(crate) fn until_exited(&mut self) -> ExitStatus {
+        self.until("the program's exit", Self::has_exited);
+        // The pty may still hold what the program wrote last.
         self.type_and_show();
         self.child.wait().expect("wait")
     }

@@ -1,47 +1,46 @@
-//! The bytes that `madang::join::screen` wants written, on both terminals, without a pty: each seed is a series of lines
-//! that come in, edits and windows, with every turn of the program and of the terminal drawn by lot.
-//!
-//! `MADANG_TERMINAL_SEEDS=n` runs more seeds, `MADANG_TERMINAL_SEED=n` one.
+//! Random events for `madang::join::ui::screen`, without a pty: each seed is a series of received lines, edits and window
+//! changes. The order of the program's and the terminal's steps is random too. What the screen writes goes to the models.
 
 use fastrand::Rng;
-use madang::join::edit::{Edit, Insert};
-use madang::join::keys::{Key, Keys};
-use madang::join::screen::{Screen, View};
+use madang::join::ui::cells::layout;
+use madang::join::ui::keys::{Key, KeyDecoder};
+use madang::join::ui::line_editor::{Insert, LineEditor};
+use madang::join::ui::screen::{Screen, View};
 
-use crate::model::{Model, New, breaking, cutting, secretive};
+use crate::model::{Model, NewModel, truncating, unidentified, wrapping};
 use crate::number_from;
-use crate::picture::{Fault, PROMPT, Picture, squeeze};
+use crate::picture::{Fault, PROMPT, Picture, without_blanks};
 
-/// Of so many series with changing windows, one may leave remains of the typed line: a window that changes twice before
-/// the program looks can put the cursor where nothing explains it.
-const SERIES_A_REMAINS: usize = 300;
+/// With changing windows, one of this many seeds may leave a part of the typed line: a window that changes twice before the
+/// program learns of the first change can put the cursor into a column that nothing explains.
+const SEEDS_PER_LEFTOVER: usize = 300;
 
-/// What is typed is cut to so many columns, so that all of it is visible in the smallest window.
+/// Longest typed line, so that all of it is visible in the smallest window.
 const TYPED_COLUMNS_MAX: usize = 60;
 
-/// Every terminal knows how wide these are.
-const SURE: &[&str] = &["a", "한글", "bcdef", "word ", "마당"];
-/// Terminals disagree on some of these.
+/// All terminals agree on the widths of these.
+const EXACT: &[&str] = &["a", "한글", "bcdef", "word ", "마당"];
+/// Terminals disagree on the widths of some of these.
 const ANY: &[&str] = &["a", "한글", "👩‍👩‍👧", "e\u{301}", "🇰🇷", "word ", "❤\u{fe0f}"];
 
-/// What a series is drawn from.
+/// What may happen in a run.
 #[derive(Clone, Copy)]
-struct Play {
-    terminal: New,
-    /// In a narrower window it cuts its rows.
-    cuts: bool,
-    /// What lines are made of.
+struct Scenario {
+    terminal: NewModel,
+    /// Whether the terminal truncates rows in a narrower window.
+    truncates: bool,
+    /// What lines consist of.
     pieces: &'static [&'static str],
-    /// The window changes.
-    windows: bool,
+    /// Whether the window changes.
+    resizes: bool,
 }
 
-/// Program and terminal, with a queue of bytes each way.
-struct World {
+/// The program and its terminal.
+struct Simulation {
     terminal: Box<dyn Model>,
     screen: Screen,
-    edit: Edit,
-    keys: Keys,
+    line: LineEditor,
+    keys: KeyDecoder,
     printed: Vec<String>,
 }
 
@@ -55,47 +54,48 @@ fn some_text(rng: &mut Rng, pieces: &[&str]) -> String {
     (0..count).map(|_| piece()).collect()
 }
 
-impl World {
-    fn new(play: Play, rng: &mut Rng) -> World {
+impl Simulation {
+    fn new(scenario: Scenario, rng: &mut Rng) -> Simulation {
         let (cols, rows) = window(rng);
-        let mut world = World {
-            terminal: (play.terminal)(cols, rows),
+        let mut simulation = Simulation {
+            terminal: (scenario.terminal)(cols, rows),
             screen: Screen::new(cols.into(), rows.into()),
-            edit: Edit::default(),
-            keys: Keys::default(),
+            line: LineEditor::default(),
+            keys: KeyDecoder::default(),
             printed: Vec::new(),
         };
-        // A full screen: while one is not full, terminals may push the area's start into the scrollback, out of reach.
+        // Fill the screen: before it is full, a terminal may push the start of the typed line into the scrollback, where
+        // the cursor cannot go.
         for number in 0..80 {
-            world.print(format!("first {number:03}"));
+            simulation.print(format!("first {number:03}"));
         }
-        world.show();
-        world
+        simulation.show();
+        simulation
     }
 
-    /// Asked before anything else is done, as the program does.
-    fn ask_size(&mut self) {
+    /// The program does this before anything else.
+    fn update_size(&mut self) {
         let (cols, rows) = self.terminal.size();
         self.screen.resize(cols.into(), rows.into());
     }
 
     fn print(&mut self, line: String) {
-        self.ask_size();
+        self.update_size();
         self.screen.print(&line);
         self.printed.push(line);
     }
 
-    /// The program's turn.
+    /// The program's step.
     fn draw(&mut self) {
-        self.ask_size();
+        self.update_size();
         self.screen.draw(View {
             prompt: PROMPT,
-            text: self.edit.text(),
-            cursor: self.edit.cursor(),
+            text: self.line.text(),
+            cursor: self.line.cursor(),
         });
     }
 
-    /// The terminal's turn: it takes all that was written, and answers.
+    /// The terminal's step: takes all that was written, and answers.
     fn show(&mut self) {
         let bytes = self.screen.output().to_vec();
         self.terminal.feed(&bytes);
@@ -103,31 +103,31 @@ impl World {
         let mut answers = Vec::new();
         let answered = self.terminal.take_answers();
         self.keys.feed(&answered, |key| answers.push(key));
-        self.ask_size();
+        self.update_size();
         for answer in answers {
             match answer {
                 Key::CursorAt(_, column) => self.screen.cursor_at(column),
                 Key::Terminal(model, version) => self.screen.identified(model, version),
-                other => panic!("{other:?} is no answer"),
+                other => panic!("{other:?} is not an answer"),
             }
         }
     }
 
-    fn step(&mut self, play: Play, rng: &mut Rng, number: usize) {
+    fn step(&mut self, scenario: Scenario, rng: &mut Rng, number: usize) {
         match rng.u8(0..10) {
-            0..4 => self.print(format!("{number:03} {}", some_text(rng, play.pieces))),
+            0..4 => self.print(format!("{number:03} {}", some_text(rng, scenario.pieces))),
             4..6 => {
-                let text = some_text(rng, play.pieces);
-                assert_eq!(self.edit.insert(&text), Insert::Done);
-                while columns(self.edit.text()) > TYPED_COLUMNS_MAX {
-                    self.edit.end();
-                    self.edit.backspace();
+                let text = some_text(rng, scenario.pieces);
+                assert_eq!(self.line.insert(&text), Insert::Done);
+                while columns(self.line.text()) > TYPED_COLUMNS_MAX {
+                    self.line.end();
+                    self.line.backspace();
                 }
             }
-            6 => (0..rng.usize(..20)).for_each(|_| self.edit.left()),
-            7 => self.edit.cut_to_end(),
-            8 if play.windows => {
-                // What is written for a window and shown in another can't be foreseen by anybody.
+            6 => (0..rng.usize(..20)).for_each(|_| self.line.left()),
+            7 => self.line.cut_to_end(),
+            8 if scenario.resizes => {
+                // What bytes written for one window do in another is undefined.
                 while !self.screen.output().is_empty() {
                     self.show();
                 }
@@ -140,117 +140,120 @@ impl World {
             self.draw();
         }
         if rng.u8(0..3) == 0 {
-            self.screen.still();
+            self.screen.ask_cursor();
         }
         if rng.bool() {
             self.show();
         }
     }
 
-    /// Both come to rest.
-    fn settle(&mut self) {
+    /// Runs until nothing changes any more.
+    fn finish(&mut self) {
         for _ in 0..4 {
             self.draw();
-            self.screen.still();
+            self.screen.ask_cursor();
             self.show();
         }
-        assert!(!self.screen.is_settling());
+        assert!(!self.screen.is_resizing());
     }
 }
 
-/// The columns that are reserved for a text.
+/// The columns that a text needs.
 fn columns(text: &str) -> usize {
-    let layout = madang::join::cells::layout("", text, 0, usize::MAX);
+    let layout = layout("", text, 0, usize::MAX);
     layout.rows.iter().flatten().map(|cell| cell.width).sum()
 }
 
-/// Plays one seed; whether remains of the typed line were left above it.
-fn series(play: Play, seed: u64) -> bool {
+/// Runs one seed. Returns whether a part of the typed line was left above it.
+fn run_seed(scenario: Scenario, seed: u64) -> bool {
     let mut rng = Rng::with_seed(seed);
-    let mut world = World::new(play, &mut rng);
+    let mut simulation = Simulation::new(scenario, &mut rng);
     for number in 0..rng.usize(5..60) {
-        world.step(play, &mut rng, number);
+        simulation.step(scenario, &mut rng, number);
     }
-    world.settle();
-    let picture = Picture::of(&mut *world.terminal);
-    let (before, after) = world.edit.text().split_at(world.edit.cursor());
-    let typed = Some((squeeze(before), squeeze(after)));
-    let told = format!("MADANG_TERMINAL_SEED={seed}, there is\n{picture}");
-    assert_eq!(picture.typed(), typed, "the typed line: {told}");
-    // What the terminal itself cut still begins as it did.
-    let first = (play.windows && play.cuts).then_some(6);
-    match picture.judge(&world.printed, first) {
+    simulation.finish();
+    let picture = Picture::of(&mut *simulation.terminal);
+    let (before, after) = simulation.line.text().split_at(simulation.line.cursor());
+    let typed = Some((without_blanks(before), without_blanks(after)));
+    let context = format!("MADANG_TERMINAL_SEED={seed}, the terminal shows\n{picture}");
+    assert_eq!(picture.typed(), typed, "the typed line: {context}");
+    // The first characters of a line that the terminal truncated are left.
+    let first = (scenario.resizes && scenario.truncates).then_some(6);
+    match picture.check_lines(&simulation.printed, first) {
         Ok(()) => false,
-        Err(Fault::Remains(what)) => {
-            println!("{what:?} remains: {told}");
+        Err(Fault::Leftover(what)) => {
+            println!("{what:?} is left over: {context}");
             true
         }
-        Err(Fault::Lost(line)) => panic!("{line:?} is lost or broken: {told}"),
+        Err(Fault::Missing(line)) => panic!("{line:?} is missing or damaged: {context}"),
     }
 }
 
-fn play(play: Play) {
+fn run(scenario: Scenario) {
     let seeds = match number_from("MADANG_TERMINAL_SEED") {
         Some(seed) => seed..=seed,
         None => 1..=number_from("MADANG_TERMINAL_SEEDS").unwrap_or(300),
     };
     let count = seeds.clone().count();
-    let allowed = if play.windows {
-        count / SERIES_A_REMAINS
+    let allowed = if scenario.resizes {
+        count / SEEDS_PER_LEFTOVER
     } else {
         0
     };
-    let remains = seeds.filter(|&seed| series(play, seed)).count();
-    assert!(remains <= allowed, "remains in {remains} of {count} series");
+    let leftovers = seeds.filter(|&seed| run_seed(scenario, seed)).count();
+    assert!(
+        leftovers <= allowed,
+        "leftovers with {leftovers} of {count} seeds"
+    );
 }
 
-const BREAKING: Play = Play {
-    terminal: breaking,
-    cuts: false,
+const WRAPPING: Scenario = Scenario {
+    terminal: wrapping,
+    truncates: false,
     pieces: ANY,
-    windows: false,
+    resizes: false,
 };
 
-const CUTTING: Play = Play {
-    terminal: cutting,
-    cuts: true,
-    ..BREAKING
+const TRUNCATING: Scenario = Scenario {
+    terminal: truncating,
+    truncates: true,
+    ..WRAPPING
 };
 
 #[test]
-fn any_lines_and_edits_on_a_terminal_that_breaks() {
-    play(BREAKING);
+fn random_lines_and_edits_on_a_wrapping_terminal() {
+    run(WRAPPING);
 }
 
 #[test]
-fn any_lines_and_edits_on_a_terminal_that_cuts() {
-    play(CUTTING);
+fn random_lines_and_edits_on_a_truncating_terminal() {
+    run(TRUNCATING);
 }
 
 #[test]
-fn any_windows_on_a_terminal_that_breaks() {
-    play(Play {
-        windows: true,
-        ..BREAKING
+fn random_window_sizes_on_a_wrapping_terminal() {
+    run(Scenario {
+        resizes: true,
+        ..WRAPPING
     });
 }
 
 #[test]
-fn any_windows_on_a_terminal_that_cuts() {
-    play(Play {
-        windows: true,
-        pieces: SURE,
-        ..CUTTING
+fn random_window_sizes_on_a_truncating_terminal() {
+    run(Scenario {
+        resizes: true,
+        pieces: EXACT,
+        ..TRUNCATING
     });
 }
 
-/// Nobody knows what it does, so remains of the typed line may stay; but no line is lost.
+/// What this terminal does with rows is not known, but no line may be lost.
 #[test]
-fn any_windows_on_a_terminal_that_does_not_tell() {
-    play(Play {
-        terminal: secretive,
-        windows: true,
-        pieces: SURE,
-        ..CUTTING
+fn random_window_sizes_on_an_unidentified_terminal() {
+    run(Scenario {
+        terminal: unidentified,
+        resizes: true,
+        pieces: EXACT,
+        ..TRUNCATING
     });
 }

@@ -1,24 +1,24 @@
-//! While somebody types, lines come in: each is shown whole and in order, and what is typed stays as it is, in its place.
+//! While a line is typed, others come in: each is shown whole and in order, and the typed line stays whole below them.
 
 use std::time::Duration;
 
-use crate::host::{NAME, OPENING};
-use crate::model::{New, breaking, cutting};
+use crate::fake_server::{NAME, OPENING};
+use crate::model::{NewModel, truncating, wrapping};
 use crate::rig::Rig;
 use crate::seeded;
 
 const LINES: usize = 200;
 
-/// The lines come within a second, more or less.
-const GAP_MAX: Duration = Duration::from_millis(1000 * 2 / LINES as u64);
+/// Longest pause between two lines. With it, all lines come within about a second.
+const PAUSE_MAX: Duration = Duration::from_millis(1000 * 2 / LINES as u64);
 
 const LEFT: &str = "\x1b[D";
 
-/// Somebody types this, then goes back some clusters.
+/// A text to type, and how far to go back then.
 #[derive(Clone, Copy)]
 struct Typist {
     before: &'static str,
-    /// Behind the cursor in the end, with its number of clusters.
+    /// The text after the cursor at last, and its number of clusters.
     after: (&'static str, usize),
 }
 
@@ -34,7 +34,7 @@ impl Typist {
     }
 }
 
-/// Lines of all kinds: short, as long as the window is wide, longer, wide, with marks.
+/// Lines of all kinds: short, as wide as the window, wider, with wide characters and combining marks.
 fn lines() -> Vec<String> {
     let line = |number: usize| match number % 6 {
         0 => format!("kim: {number:03} hello"),
@@ -53,55 +53,55 @@ fn lines() -> Vec<String> {
     (0..LINES).map(line).collect()
 }
 
-/// Half a line is typed while all the others come in, then it is sent.
-fn type_among_lines(terminal: New, cols: u16, typist: Typist) {
+/// A line is typed while all the others come in. Then it is sent.
+fn type_among_lines(terminal: NewModel, cols: u16, typist: Typist) {
     let mut rng = seeded();
     let mut rig = Rig::new(terminal(cols, 12));
     let lines = lines();
     let mut keys = typist.keys().into_iter();
     let steps = keys.len();
     for (number, line) in lines.iter().enumerate() {
-        rig.say(line);
-        // The last quarter comes over what is typed already.
+        rig.send(line);
+        // The typist is done before the last quarter of the lines.
         while (steps - keys.len()) * LINES * 3 < (number + 1) * steps * 4
             && let Some(key) = keys.next()
         {
             rig.keys(&key);
         }
-        rig.pass(GAP_MAX.mul_f64(rng.f64()));
+        rig.run_for(PAUSE_MAX.mul_f64(rng.f64()));
     }
     rig.until_shown(&lines[LINES - 1]);
     rig.until_typed(typist.before, typist.after.0);
     let mut shown = OPENING.map(str::to_owned).to_vec();
     shown.extend(lines);
-    rig.picture().judge(&shown, None).expect("every line");
+    rig.picture().check_lines(&shown, None).expect("every line");
     send(&mut rig, &typist.text());
     shown.push(format!("{NAME}: {}", typist.text()));
-    rig.picture().judge(&shown, None).expect("every line");
+    rig.picture().check_lines(&shown, None).expect("every line");
 }
 
-/// Enter sends what is typed, and shows it above.
+/// Enter sends the typed line and shows it above.
 fn send(rig: &mut Rig, text: &str) {
     rig.keys("\r");
-    rig.until_heard(&[text]);
+    rig.until_received(&[text]);
     rig.until_shown(&format!("{NAME}: {text}"));
     rig.until_typed("", "");
 }
 
 fn on_both(cols: u16, typist: Typist) {
-    type_among_lines(breaking, cols, typist);
-    type_among_lines(cutting, cols, typist);
+    type_among_lines(wrapping, cols, typist);
+    type_among_lines(truncating, cols, typist);
 }
 
 #[test]
-fn half_a_line_stays_whole() {
+fn a_short_line_stays_whole() {
     let (before, after) = ("half a line, ", ("and its end", 11));
     on_both(40, Typist { before, after });
 }
 
 #[test]
 fn hangul_at_the_right_margin_stays_whole() {
-    // Columns 2 to 38 of 40: the next one would stand in the last column, which is never used.
+    // Columns 2 to 38 of 40: another character would reach the last column, which is never used.
     let (before, after) = ("가나다라마바사아자차카타파하거너더러", ("", 0));
     on_both(40, Typist { before, after });
     let (before, after) = ("가나다라마바사아자차카타파하거너더러머버서", ("어저처", 3));
@@ -123,17 +123,17 @@ fn emoji_and_combining_marks_stay_whole() {
 }
 
 #[test]
-fn a_long_line_is_broken_by_the_terminal_which_knows_it_as_one() {
-    let mut rig = Rig::new(breaking(40, 12));
+fn a_long_received_line_is_one_line_to_the_terminal() {
+    let mut rig = Rig::new(wrapping(40, 12));
     let line =
         "kim: long words wrap, long words wrap, and 긴 낱말도 다음 줄로 넘어가지만 한 줄이다.";
     rig.keys("half a line that is itself longer than the window is");
-    rig.say(line);
+    rig.send(line);
     rig.until_shown(line);
     assert_eq!(rig.picture().above(), [OPENING[0], OPENING[1], line]);
-    // So it is one again when there is room.
+    // In a wide window it is on one row.
     rig.resize(100, 12);
-    rig.say("kim: wide");
+    rig.send("kim: wide");
     rig.until_shown("kim: wide");
     assert_eq!(
         rig.picture().above(),

@@ -11,15 +11,15 @@ mod model;
 mod name;
 mod play;
 mod shown;
+mod talk;
 mod telnet;
 mod text;
 
-pub use bytes::Bytes;
 pub use command::command;
 pub use frame::frame;
 pub use hub::hub;
 pub use name::name;
-pub use shown::is_forbidden;
+pub use talk::talk;
 pub use telnet::telnet;
 pub use text::text;
 
@@ -27,11 +27,12 @@ pub use text::text;
 pub type Body = fn(&[u8]);
 
 /// Every target by its name, which is also that of its directory of seeds.
-pub const TARGETS: [(&str, Body); 6] = [
+pub const TARGETS: [(&str, Body); 7] = [
     ("frame", frame),
     ("telnet", telnet),
     ("text", text),
     ("name", name),
     ("command", command),
     ("hub", hub),
+    ("talk", talk),
 ];

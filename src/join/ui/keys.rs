@@ -1,29 +1,30 @@
-//! Bytes from a keyboard → keys, cut anywhere: UTF-8, control characters, CSI and SS3 sequences, bracketed paste. Knows
-//! nothing of lines or screens.
+//! Decodes a terminal's bytes into keys: UTF-8, control characters, CSI and SS3 sequences, bracketed paste. A key may be
+//! cut anywhere between two reads. Knows nothing of lines or screens.
 //!
 //! Sources: ECMA-48 5.4 (control sequences), xterm's ctlseqs ("PC-Style Function Keys", "Bracketed Paste Mode").
 
 use std::time::Duration;
 
-/// Of a control sequence, so many bytes are kept; a longer one is read to its end and means nothing.
+/// Longest control sequence that is decoded. A longer one is skipped.
 const SEQUENCE_BYTES_MAX: usize = 32;
 
-/// What begins and ends a pasted text.
+/// The control sequences around a pasted text: the first without its ESC.
 const PASTE_START: &[u8] = b"[200~";
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// After an ESC, silence of that length tells that it was the key; within a pasted text, that its end was lost.
-const ESCAPE: Duration = Duration::from_millis(50);
-const PASTE: Duration = Duration::from_secs(5);
+/// How long after an ESC it counts as the Escape key.
+const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long after the last byte of a paste its end counts as lost.
+const PASTE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What was pressed, or what the terminal told.
+/// A key, or a terminal's answer to a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// A character to insert; a broken byte is U+FFFD.
+    /// A character to insert. Invalid UTF-8 is U+FFFD.
     Char(char),
-    /// Enter; in a pasted text, the end of a line (CR, LF or CR LF).
+    /// Enter, or the end of a pasted line (CR, LF or CR LF).
     Enter,
-    /// Ctrl and a letter (`b'a'..=b'z'`) or one of `\ ] ^ _ @`; Tab, Enter and Backspace have keys of their own.
+    /// Ctrl and a letter (`b'a'..=b'z'`) or one of `\ ] ^ _ @`. Never Tab, Enter or Backspace.
     Ctrl(u8),
     /// Alt and a character.
     Alt(char),
@@ -49,7 +50,7 @@ pub enum Key {
     Home,
     /// End.
     End,
-    /// Escape alone; only [`Keys::idle`] can tell.
+    /// Escape alone. Only [`KeyDecoder::time_out`] emits it.
     Escape,
     /// The terminal's answer to `CSI 6 n`: the cursor's row and column, from 1.
     CursorAt(u16, u16),
@@ -59,106 +60,107 @@ pub enum Key {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// Between keys.
+    /// Not within a key.
     #[default]
     Ground,
-    /// Within a character: what came of it; 1 to 3 bytes.
+    /// Within a character: its first 1 to 3 bytes.
     Utf8(Vec<u8>),
     /// After ESC.
     Escape,
     /// After ESC O.
     Ss3,
-    /// After ESC [: that bracket and what followed; at most [`SEQUENCE_BYTES_MAX`].
+    /// After `ESC [`: the bracket and what followed, at most [`SEQUENCE_BYTES_MAX`] bytes.
     Csi(Vec<u8>),
 }
 
-/// The reader of keys.
+/// Decodes bytes into keys.
 #[derive(Clone, Debug, Default)]
-pub struct Keys {
+pub struct KeyDecoder {
     state: State,
-    /// Within a pasted text: how much of [`PASTE_END`] was matched (`0..PASTE_END.len()`).
+    /// Within a pasted text: how many bytes of [`PASTE_END`] were matched (`0..PASTE_END.len()`).
     paste: Option<usize>,
-    /// The last byte was CR: an LF now belongs to it.
+    /// The last byte was CR: an LF that follows is part of the same line end.
     after_cr: bool,
 }
 
-impl Keys {
-    /// Reads bytes and gives keys.
-    pub fn feed(&mut self, bytes: &[u8], mut give: impl FnMut(Key)) {
+impl KeyDecoder {
+    /// Decodes more bytes.
+    pub fn feed(&mut self, bytes: &[u8], mut emit: impl FnMut(Key)) {
         for &byte in bytes {
-            self.byte(byte, &mut give);
+            self.byte(byte, &mut emit);
         }
     }
 
-    /// How long silence must be until [`Keys::idle`] is to be called; `None`: it tells nothing.
-    pub fn patience(&self) -> Option<Duration> {
+    /// How long after the last byte to call [`KeyDecoder::time_out`]; `None`: not at all.
+    pub fn timeout(&self) -> Option<Duration> {
         match (&self.state, self.paste) {
-            (_, Some(_)) => Some(PASTE),
-            (State::Escape, None) => Some(ESCAPE),
+            (_, Some(_)) => Some(PASTE_TIMEOUT),
+            (State::Escape, None) => Some(ESCAPE_TIMEOUT),
             _ => None,
         }
     }
 
-    /// Nothing more came for so long: an ESC that waits was the Escape key, and a pasted text without an end has one, or
-    /// Ctrl-C would be text for ever.
-    pub fn idle(&mut self, mut give: impl FnMut(Key)) {
+    /// No byte came within the timeout. A pending ESC becomes the Escape key. A paste whose end was lost ends, since
+    /// otherwise even Ctrl-C would be taken as pasted text from then on.
+    pub fn time_out(&mut self, mut emit: impl FnMut(Key)) {
         if let Some(matched) = self.paste.take() {
             for &byte in &PASTE_END[..matched] {
-                self.literal(byte, &mut give);
+                self.pasted_byte(byte, &mut emit);
             }
-            self.end_character(&mut give);
+            self.end_character(&mut emit);
         } else if self.state == State::Escape {
             self.state = State::Ground;
-            give(Key::Escape);
+            emit(Key::Escape);
         }
     }
 
-    fn byte(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
+    fn byte(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
         let Some(matched) = self.paste else {
-            return self.plain(byte, give);
+            return self.key_byte(byte, emit);
         };
         if byte == PASTE_END[matched] {
             let matched = matched + 1;
             self.paste = (matched < PASTE_END.len()).then_some(matched);
             if self.paste.is_none() {
-                self.end_character(give);
+                self.end_character(emit);
                 self.after_cr = false;
             }
             return;
         }
-        // It was not the end: what looked like it is text. Only its first byte can begin it anew.
+        // The matched bytes were not the paste's end, so they are text. No byte of PASTE_END but its first, ESC, can
+        // begin another match.
         self.paste = Some(0);
         for &byte in &PASTE_END[..matched] {
-            self.literal(byte, give);
+            self.pasted_byte(byte, emit);
         }
         if byte == PASTE_END[0] {
             self.paste = Some(1);
         } else {
-            self.literal(byte, give);
+            self.pasted_byte(byte, emit);
         }
     }
 
-    /// A byte of a pasted text: it has no sequences.
-    fn literal(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
+    /// A byte of a pasted text, where no control sequence has a meaning.
+    fn pasted_byte(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
         match byte {
-            0x80.. => self.utf8(byte, give),
+            0x80.. => self.utf8(byte, emit),
             _ => {
-                self.end_character(give);
+                self.end_character(emit);
                 match byte {
-                    b'\r' | b'\n' => self.newline(byte, give),
+                    b'\r' | b'\n' => self.newline(byte, emit),
                     _ => {
                         self.after_cr = false;
-                        give(Key::Char(char::from(byte)));
+                        emit(Key::Char(char::from(byte)));
                     }
                 }
             }
         }
     }
 
-    fn plain(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
+    fn key_byte(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
         match &mut self.state {
-            State::Ground => self.ground(byte, give),
-            State::Utf8(_) => self.utf8(byte, give),
+            State::Ground => self.first_byte(byte, emit),
+            State::Utf8(_) => self.utf8(byte, emit),
             State::Escape => {
                 self.state = match byte {
                     b'[' => State::Csi(vec![byte]),
@@ -167,41 +169,41 @@ impl Keys {
                     _ => State::Ground,
                 };
                 match byte {
-                    0x7f | 0x08 => give(Key::Ctrl(b'w')),
-                    b' '..=b'~' if self.state == State::Ground => give(Key::Alt(byte.into())),
-                    _ if self.state == State::Ground => self.ground(byte, give),
+                    0x7f | 0x08 => emit(Key::Ctrl(b'w')),
+                    b' '..=b'~' if self.state == State::Ground => emit(Key::Alt(byte.into())),
+                    _ if self.state == State::Ground => self.first_byte(byte, emit),
                     _ => {}
                 }
             }
             State::Ss3 => {
                 self.state = State::Ground;
-                // A sequence cut short, or Alt and O: what follows counts.
+                // The sequence was cut short, or it was Alt and O: this byte begins another key.
                 if !matches!(byte, b' '..=b'~') {
-                    return self.ground(byte, give);
+                    return self.first_byte(byte, emit);
                 }
                 let key = match byte {
-                    // The keypad's. CSI M is a mouse.
+                    // The keypad's Enter. (CSI M is a mouse event.)
                     b'M' => Some(Key::Enter),
                     _ => sequence(&[b'[', byte]),
                 };
                 if let Some(key) = key {
-                    give(key);
+                    emit(key);
                 }
             }
             State::Csi(sequence) => match byte {
                 0x20..=0x3f if sequence.len() < SEQUENCE_BYTES_MAX => sequence.push(byte),
                 0x20..=0x3f => {}
-                0x40..=0x7e => self.csi(byte, give),
-                // A sequence cut short, such as by a break in the line: what follows counts.
+                0x40..=0x7e => self.csi(byte, emit),
+                // The sequence was cut short: this byte begins another key.
                 _ => {
                     self.state = State::Ground;
-                    self.ground(byte, give);
+                    self.first_byte(byte, emit);
                 }
             },
         }
     }
 
-    fn csi(&mut self, last: u8, give: &mut impl FnMut(Key)) {
+    fn csi(&mut self, last: u8, emit: &mut impl FnMut(Key)) {
         let State::Csi(mut bytes) = std::mem::take(&mut self.state) else {
             unreachable!("only called within a control sequence");
         };
@@ -213,35 +215,35 @@ impl Keys {
             self.paste = Some(0);
             self.after_cr = false;
         } else if let Some(key) = sequence(&bytes) {
-            give(key);
+            emit(key);
         }
     }
 
-    fn ground(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
+    fn first_byte(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
         if matches!(byte, b'\r' | b'\n') {
-            return self.newline(byte, give);
+            return self.newline(byte, emit);
         }
         self.after_cr = false;
         match byte {
-            b'\t' => give(Key::Tab),
-            0x08 | 0x7f => give(Key::Backspace),
+            b'\t' => emit(Key::Tab),
+            0x08 | 0x7f => emit(Key::Backspace),
             0x1b => self.state = State::Escape,
-            0x00..=0x1f => give(Key::Ctrl((byte | 0x40).to_ascii_lowercase())),
-            0x20..=0x7e => give(Key::Char(byte.into())),
-            0x80.. => self.utf8(byte, give),
+            0x00..=0x1f => emit(Key::Ctrl((byte | 0x40).to_ascii_lowercase())),
+            0x20..=0x7e => emit(Key::Char(byte.into())),
+            0x80.. => self.utf8(byte, emit),
         }
     }
 
-    fn newline(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
+    fn newline(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
         let second_half = byte == b'\n' && self.after_cr;
         self.after_cr = byte == b'\r';
         if !second_half {
-            give(Key::Enter);
+            emit(Key::Enter);
         }
     }
 
-    /// A byte of a character of several bytes, or one that ends it too early.
-    fn utf8(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
+    /// A byte of a multi-byte character, or one that interrupts it.
+    fn utf8(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
         self.after_cr = false;
         let mut bytes = match std::mem::take(&mut self.state) {
             State::Utf8(bytes) => bytes,
@@ -249,50 +251,47 @@ impl Keys {
         };
         bytes.push(byte);
         match str::from_utf8(&bytes) {
-            Ok(text) => text.chars().for_each(|c| give(Key::Char(c))),
+            Ok(text) => text.chars().for_each(|c| emit(Key::Char(c))),
             Err(error) if error.error_len().is_none() => self.state = State::Utf8(bytes),
             Err(_) => {
-                give(Key::Char(char::REPLACEMENT_CHARACTER));
-                // The byte that broke the character may begin another key.
+                emit(Key::Char(char::REPLACEMENT_CHARACTER));
+                // The byte that interrupted the character may begin another key.
                 if bytes.len() > 1 {
-                    self.byte_again(byte, give);
+                    self.reinterpret(byte, emit);
                 }
             }
         }
     }
 
-    fn byte_again(&mut self, byte: u8, give: &mut impl FnMut(Key)) {
+    fn reinterpret(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
         match self.paste {
-            Some(_) => self.literal(byte, give),
-            None => self.ground(byte, give),
+            Some(_) => self.pasted_byte(byte, emit),
+            None => self.first_byte(byte, emit),
         }
     }
 
-    fn end_character(&mut self, give: &mut impl FnMut(Key)) {
+    fn end_character(&mut self, emit: &mut impl FnMut(Key)) {
         if let State::Utf8(_) = self.state {
             self.state = State::Ground;
-            give(Key::Char(char::REPLACEMENT_CHARACTER));
+            emit(Key::Char(char::REPLACEMENT_CHARACTER));
         }
     }
 }
 
-/// What a whole control sequence (without its ESC) means.
+/// The key that a complete control sequence (without its ESC) stands for.
 fn sequence(bytes: &[u8]) -> Option<Key> {
     let (last, middle) = bytes.split_last()?;
     let middle = str::from_utf8(middle.strip_prefix(b"[")?).ok()?;
-    // The answer to a question that was marked in the same way.
-    let secondary = middle.strip_prefix('>');
-    let mut numbers = secondary
-        .unwrap_or(middle)
-        .split(';')
-        .map(str::parse::<u16>);
+    // The answer to `CSI > c` carries the same mark.
+    let identity = middle.strip_prefix('>');
+    let mut numbers = identity.unwrap_or(middle).split(';').map(str::parse::<u16>);
     let first = numbers.next().and_then(Result::ok);
     let second = numbers.next().and_then(Result::ok);
-    // The second number is 1 + Shift 1 + Alt 2 + Ctrl 4.
+    // The second number is 1, plus 1 for Shift, 2 for Alt, 4 for Ctrl.
     let by_word = second.is_some_and(|modifiers| modifiers.saturating_sub(1) & 6 != 0);
     Some(match (last, first) {
-        (b'c', Some(model)) if secondary.is_some() => Key::Terminal(model, second?),
-        _ if secondary.is_some() => return None,
+        (b'c', Some(model)) if identity.is_some() => Key::Terminal(model, second?),
+        _ if identity.is_some() => return None,
         (b'A', _) => Key::Up,
         (b'B', _) => Key::Down,
         (b'C', _) if by_word => Key::WordRight,
@@ -313,7 +312,7 @@ mod tests {
 
     fn keys(bytes: &[u8]) -> Vec<Key> {
         let mut keys = Vec::new();
-        Keys::default().feed(bytes, |key| keys.push(key));
+        KeyDecoder::default().feed(bytes, |key| keys.push(key));
         keys
     }
 
@@ -327,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_cut_gives_the_same_keys() {
+    fn keys_do_not_depend_on_where_reads_cut() {
         let input = "a한\u{1b}[D\u{1b}[1;5C\u{1b}OH\u{1b}[200~x\r\ny\u{1b}[3~z👩‍👩‍👧\u{1b}[201~\r\u{1b}b\u{3}\u{1b}[12;40R\u{1b}[>41;390;0c";
         let whole = keys(input.as_bytes());
         assert_eq!(whole.last(), Some(&Key::Terminal(41, 390)));
@@ -335,14 +334,14 @@ mod tests {
         for first in 0..input.len() {
             for second in first..input.len() {
                 let mut cut = Vec::new();
-                let mut reader = Keys::default();
+                let mut decoder = KeyDecoder::default();
                 for piece in [
                     &[][..],
                     &input.as_bytes()[..first],
                     &input.as_bytes()[first..second],
                     &input.as_bytes()[second..],
                 ] {
-                    reader.feed(piece, |key| cut.push(key));
+                    decoder.feed(piece, |key| cut.push(key));
                 }
                 assert_eq!(cut, whole, "cut at {first} and {second}");
             }
@@ -350,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_what_terminals_send_for_them() {
+    fn each_sequence_is_its_key() {
         for (bytes, key) in [
             ("\x1b[A", Key::Up),
             ("\x1bOB", Key::Down),
@@ -391,13 +390,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_once_however_it_ends() {
+    fn cr_lf_and_cr_lf_pairs_each_end_one_line() {
         assert_eq!(text(b"a\rb\nc\r\nd\r\re\n\nf"), "a\nb\nc\nd\n\ne\n\nf");
         assert_eq!(text(b"\x1b[200~a\rb\nc\r\nd\x1b[201~"), "a\nb\nc\nd");
     }
 
     #[test]
-    fn in_a_pasted_text_nothing_is_a_key() {
+    fn control_sequences_within_a_paste_are_text() {
         assert_eq!(
             text(b"\x1b[200~\x03\x1b[D\x1b[201x\x1b\x1b[201~"),
             "\u{3}\u{1b}[D\u{1b}[201x\u{1b}"
@@ -405,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_byte_is_a_replacement_and_costs_no_neighbour() {
+    fn invalid_utf8_becomes_u_fffd_without_losing_its_neighbours() {
         assert_eq!(
             text(b"a\xffb\xed\x95c\xf0\x9f\x91\rd"),
             "a\u{fffd}b\u{fffd}c\u{fffd}\nd"
@@ -414,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_without_end_is_no_memory_and_no_text() {
+    fn an_endless_control_sequence_is_skipped() {
         let mut input = b"\x1b[".to_vec();
         input.extend([b'1'; 10_000]);
         input.extend(b"~a");
@@ -422,33 +421,33 @@ mod tests {
     }
 
     #[test]
-    fn a_mouse_enters_nothing() {
-        // A program before this one may have left it switched on: SGR's form, and xterm's focus reports.
+    fn mouse_and_focus_reports_are_ignored() {
+        // A program that ran before may have left mouse reports (SGR) or focus reports (xterm) switched on.
         assert_eq!(text(b"a\x1b[<0;10;5M\x1b[<0;10;5m\x1b[Ib\x1b[O"), "ab");
         assert_eq!(text(b"a\x1bOMb"), "a\nb", "the keypad's Enter");
     }
 
     #[test]
-    fn a_sequence_cut_short_swallows_no_enter() {
+    fn enter_after_an_incomplete_sequence_is_kept() {
         assert_eq!(text(b"a\x1bO\rb\x1b[\rc\x1b\rd"), "a\nb\nc\nd");
     }
 
     #[test]
-    fn escape_alone_is_told_by_silence() {
-        let mut reader = Keys::default();
-        let mut given = Vec::new();
-        reader.feed(b"\x1b", |key| given.push(key));
-        assert_eq!(reader.patience(), Some(ESCAPE));
-        assert_eq!(given, []);
-        reader.idle(|key| given.push(key));
-        assert_eq!(given, [Key::Escape]);
-        assert_eq!(reader.patience(), None);
-        reader.feed(b"\x1b[200~a\x03\x1b[2", |_| {});
-        assert_eq!(reader.patience(), Some(PASTE));
-        given.clear();
-        reader.idle(|key| given.push(key));
-        reader.feed(b"\x03", |key| given.push(key));
+    fn timeouts_end_an_escape_and_a_paste() {
+        let mut decoder = KeyDecoder::default();
+        let mut emitted = Vec::new();
+        decoder.feed(b"\x1b", |key| emitted.push(key));
+        assert_eq!(decoder.timeout(), Some(ESCAPE_TIMEOUT));
+        assert_eq!(emitted, []);
+        decoder.time_out(|key| emitted.push(key));
+        assert_eq!(emitted, [Key::Escape]);
+        assert_eq!(decoder.timeout(), None);
+        decoder.feed(b"\x1b[200~a\x03\x1b[2", |_| {});
+        assert_eq!(decoder.timeout(), Some(PASTE_TIMEOUT));
+        emitted.clear();
+        decoder.time_out(|key| emitted.push(key));
+        decoder.feed(b"\x03", |key| emitted.push(key));
         let cut = "\x1b[2".chars().map(Key::Char);
-        assert!(given.iter().copied().eq(cut.chain([Key::Ctrl(b'c')])));
+        assert!(emitted.iter().copied().eq(cut.chain([Key::Ctrl(b'c')])));
     }
 }

@@ -1,82 +1,82 @@
-//! The line being typed: its text, a cursor that stands between characters as people see them (grapheme clusters), what
-//! was cut. Knows nothing of keys, history or screens.
+//! The line being typed: its text, its cursor, and the text that was cut last. The cursor moves by grapheme clusters, the
+//! characters as people see them. Knows nothing of keys, history or screens.
 
 use crate::hub::Text;
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
-/// A typed line takes so many bytes; what would make it longer is refused.
-pub const EDIT_BYTES_MAX: usize = 64 * 1024;
+/// Longest line that can be typed.
+pub const INPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// A line being typed.
 #[derive(Clone, Debug, Default)]
-pub struct Edit {
-    /// At most [`EDIT_BYTES_MAX`] bytes, nothing that may not be shown on a terminal.
+pub struct LineEditor {
+    /// At most [`INPUT_BYTES_MAX`] bytes, safe to show on a terminal.
     text: String,
     /// `0..=text.len()`, between two grapheme clusters.
     cursor: usize,
-    /// What was cut last.
+    /// The text that was cut last.
     cut: String,
 }
 
-/// Whether there was room.
+/// Whether an insertion fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Insert {
     /// Inserted.
     Done,
-    /// The line would be too long: nothing changed.
+    /// The line would be too long; nothing changed.
     TooLong,
 }
 
-impl Edit {
+impl LineEditor {
     /// The text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The cursor's place in the text, in bytes.
+    /// The cursor's byte offset in the text.
     pub fn cursor(&self) -> usize {
         self.cursor
     }
 
-    /// Puts text in at the cursor. What may not be shown on a terminal is replaced by its stand-in, as the server would.
+    /// Inserts text at the cursor. A character that is not safe to show is replaced by a visible one, as on the server.
     pub fn insert(&mut self, text: &str) -> Insert {
         let inserted = Text::of(text).to_string();
-        if self.text.len() + inserted.len() > EDIT_BYTES_MAX {
+        if self.text.len() + inserted.len() > INPUT_BYTES_MAX {
             return Insert::TooLong;
         }
         self.text.insert_str(self.cursor, &inserted);
-        // What was put in may have joined what follows: a base before a mark, an emoji before a joiner.
-        self.cursor = self.boundary_from(self.cursor + inserted.len());
+        // The insertion may form one cluster with the text after it: a letter before a combining mark.
+        self.cursor = self.boundary_at_or_after(self.cursor + inserted.len());
         self.check();
         Insert::Done
     }
 
-    /// Replaces all by a text, or by as much of it as there is room for; the cursor goes to the end.
+    /// Replaces the line by a text, cut to [`INPUT_BYTES_MAX`]. The cursor goes to the end.
     pub fn set(&mut self, text: &str) {
         let mut shown = Text::of(text).to_string();
-        let end = (0..=shown.len().min(EDIT_BYTES_MAX)).rfind(|&at| shown.is_char_boundary(at));
+        let end = (0..=shown.len().min(INPUT_BYTES_MAX)).rfind(|&at| shown.is_char_boundary(at));
         shown.truncate(end.unwrap_or(0));
         self.cursor = shown.len();
         self.text = shown;
         self.check();
     }
 
-    /// Takes the line out.
+    /// Returns the line and leaves an empty one.
     pub fn take(&mut self) -> String {
         self.cursor = 0;
         std::mem::take(&mut self.text)
     }
 
-    /// Replaces what is between a place before the cursor and the cursor.
-    pub fn replace_back_to(&mut self, start: usize, text: &str) -> Insert {
+    /// Replaces the text from `start` to the cursor.
+    pub fn replace_before_cursor(&mut self, start: usize, text: &str) -> Insert {
         let cut = std::mem::take(&mut self.cut);
         let old = self.text[start..self.cursor].to_string();
         self.remove(start, self.cursor);
         let done = self.insert(text);
         if done == Insert::TooLong {
             let again = self.insert(&old);
-            debug_assert_eq!(again, Insert::Done, "it was there before");
+            debug_assert_eq!(again, Insert::Done, "the old text fitted before");
         }
         self.cut = cut;
         done
@@ -84,12 +84,12 @@ impl Edit {
 
     /// One cluster to the left.
     pub fn left(&mut self) {
-        self.cursor = self.before(self.cursor);
+        self.cursor = self.boundary_before(self.cursor);
     }
 
     /// One cluster to the right.
     pub fn right(&mut self) {
-        self.cursor = self.after(self.cursor);
+        self.cursor = self.boundary_after(self.cursor);
     }
 
     /// To the line's start.
@@ -112,18 +112,18 @@ impl Edit {
         let rest = &self.text[self.cursor..];
         let word = rest.unicode_word_indices().next();
         self.cursor = word.map_or(self.text.len(), |(at, word)| self.cursor + at + word.len());
-        self.cursor = self.boundary_from(self.cursor);
+        self.cursor = self.boundary_at_or_after(self.cursor);
     }
 
     /// Removes the cluster before the cursor.
     pub fn backspace(&mut self) {
-        let start = self.before(self.cursor);
+        let start = self.boundary_before(self.cursor);
         self.remove(start, self.cursor);
     }
 
     /// Removes the cluster after the cursor.
     pub fn delete(&mut self) {
-        self.remove(self.cursor, self.after(self.cursor));
+        self.remove(self.cursor, self.boundary_after(self.cursor));
     }
 
     /// Cuts from the start to the cursor.
@@ -136,31 +136,31 @@ impl Edit {
         self.cut(self.cursor, self.text.len());
     }
 
-    /// Cuts the word before the cursor, as the terminal's own Ctrl-W: back to a blank.
+    /// Cuts back to a blank, as Ctrl-W does in a terminal driver's own line editing.
     pub fn cut_word(&mut self) {
         let before = self.text[..self.cursor].trim_end();
         let start = before.char_indices().rfind(|(_, c)| c.is_whitespace());
         self.cut(start.map_or(0, |(at, c)| at + c.len_utf8()), self.cursor);
     }
 
-    /// Puts in again what was cut last.
+    /// Inserts the text that was cut last.
     pub fn paste_cut(&mut self) -> Insert {
         let cut = self.cut.clone();
         self.insert(&cut)
     }
 
-    /// Exchanges the clusters before and at the cursor.
-    pub fn exchange(&mut self) {
+    /// Swaps the clusters before and at the cursor.
+    pub fn transpose(&mut self) {
         let middle = if self.cursor == self.text.len() {
-            self.before(self.cursor)
+            self.boundary_before(self.cursor)
         } else {
             self.cursor
         };
-        let (start, end) = (self.before(middle), self.after(middle));
+        let (start, end) = (self.boundary_before(middle), self.boundary_after(middle));
         if start < middle && middle < end {
-            let exchanged = [&self.text[middle..end], &self.text[start..middle]].concat();
-            self.text.replace_range(start..end, &exchanged);
-            self.cursor = self.boundary_from(end);
+            let swapped = [&self.text[middle..end], &self.text[start..middle]].concat();
+            self.text.replace_range(start..end, &swapped);
+            self.cursor = self.boundary_at_or_after(end);
         }
         self.check();
     }
@@ -174,7 +174,7 @@ impl Edit {
 
     fn remove(&mut self, start: usize, end: usize) {
         self.text.replace_range(start..end, "");
-        self.cursor = self.boundary_from(start);
+        self.cursor = self.boundary_at_or_after(start);
         self.check();
     }
 
@@ -183,34 +183,36 @@ impl Edit {
         words.next_back().map_or(0, |(at, _)| at)
     }
 
-    fn before(&self, at: usize) -> usize {
+    fn boundary_before(&self, at: usize) -> usize {
         let mut cursor = GraphemeCursor::new(at, self.text.len(), true);
         let found = cursor.prev_boundary(&self.text, 0);
-        found.expect("the text is whole").unwrap_or(0)
+        found.expect("the cursor sees all of the text").unwrap_or(0)
     }
 
-    fn after(&self, at: usize) -> usize {
+    fn boundary_after(&self, at: usize) -> usize {
         let mut cursor = GraphemeCursor::new(at, self.text.len(), true);
         let found = cursor.next_boundary(&self.text, 0);
-        found.expect("the text is whole").unwrap_or(self.text.len())
+        found
+            .expect("the cursor sees all of the text")
+            .unwrap_or(self.text.len())
     }
 
-    /// The place itself, or the next one that is between two clusters.
-    fn boundary_from(&self, at: usize) -> usize {
+    /// The first cluster boundary that is not before `at`.
+    fn boundary_at_or_after(&self, at: usize) -> usize {
         let mut cursor = GraphemeCursor::new(at, self.text.len(), true);
         if cursor
             .is_boundary(&self.text, 0)
-            .expect("the text is whole")
+            .expect("the cursor sees all of the text")
         {
             at
         } else {
-            self.after(at)
+            self.boundary_after(at)
         }
     }
 
     fn check(&self) {
-        debug_assert!(self.text.len() <= EDIT_BYTES_MAX);
-        debug_assert_eq!(self.cursor, self.boundary_from(self.cursor));
+        debug_assert!(self.text.len() <= INPUT_BYTES_MAX);
+        debug_assert_eq!(self.cursor, self.boundary_at_or_after(self.cursor));
     }
 }
 
@@ -218,15 +220,15 @@ impl Edit {
 mod tests {
     use super::*;
 
-    fn edit(text: &str) -> Edit {
-        let mut edit = Edit::default();
-        assert_eq!(edit.insert(text), Insert::Done);
-        edit
+    fn typed(text: &str) -> LineEditor {
+        let mut line = LineEditor::default();
+        assert_eq!(line.insert(text), Insert::Done);
+        line
     }
 
     #[test]
-    fn the_cursor_goes_by_what_people_see() {
-        let mut line = edit("a👩‍👩‍👧e\u{301}\u{1112}\u{1161}\u{11ab}🇰🇷");
+    fn the_cursor_moves_by_grapheme_clusters() {
+        let mut line = typed("a👩‍👩‍👧e\u{301}\u{1112}\u{1161}\u{11ab}🇰🇷");
         let mut places = vec![line.cursor()];
         while line.cursor() > 0 {
             line.left();
@@ -243,8 +245,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_before_a_mark_takes_it() {
-        let mut line = edit("x\u{301}");
+    fn text_inserted_before_a_combining_mark_joins_it() {
+        let mut line = typed("x\u{301}");
         line.home();
         assert_eq!(line.insert("\u{1f469}\u{200d}"), Insert::Done);
         line.delete();
@@ -253,8 +255,8 @@ mod tests {
     }
 
     #[test]
-    fn words_are_cut_and_put_in_again() {
-        let mut line = edit("one two  세 단어");
+    fn cut_words_can_be_pasted() {
+        let mut line = typed("one two  세 단어");
         line.cut_word();
         assert_eq!(line.text(), "one two  세 ");
         line.cut_word();
@@ -274,40 +276,41 @@ mod tests {
         assert_eq!(
             line.text(),
             " two  ",
-            "where there is nothing to cut, nothing is forgotten"
+            "an empty cut keeps the text that was cut before"
         );
     }
 
     #[test]
-    fn two_clusters_change_places() {
-        let mut line = edit("ab");
-        line.exchange();
+    fn transpose_swaps_two_clusters() {
+        let mut line = typed("ab");
+        line.transpose();
         assert_eq!((line.text(), line.cursor()), ("ba", 2));
         line.home();
-        line.exchange();
+        line.transpose();
         assert_eq!(line.text(), "ba");
     }
 
     #[test]
-    fn a_line_has_a_longest_and_no_control_characters() {
-        let mut line = edit("\x1b[2J\x07\ttab");
+    fn long_text_is_refused_and_control_characters_are_replaced() {
+        let mut line = typed("\x1b[2J\x07\ttab");
         assert_eq!(line.text(), "␛[2J␇\ttab");
-        assert_eq!(line.insert(&"x".repeat(EDIT_BYTES_MAX)), Insert::TooLong);
+        assert_eq!(line.insert(&"x".repeat(INPUT_BYTES_MAX)), Insert::TooLong);
         assert_eq!(line.text(), "␛[2J␇\ttab");
-        line.set(&"\x1b".repeat(EDIT_BYTES_MAX));
-        assert!(line.text().len() <= EDIT_BYTES_MAX);
+        line.set(&"\x1b".repeat(INPUT_BYTES_MAX));
+        assert!(line.text().len() <= INPUT_BYTES_MAX);
     }
 
     #[test]
-    fn any_series_of_edits_keeps_the_cursor_between_clusters() {
+    #[allow(clippy::disallowed_methods, reason = "the seed of a failed run")]
+    fn random_edits_keep_the_cursor_between_clusters() {
         let pieces = [
             "a", "한", "\u{301}", "\u{200d}", "👩", "🇰", " ", "\u{1161}", "\t",
         ];
-        let seed =
-            std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-        println!("SEED={seed}");
+        const SEED: &str = "MADANG_TERMINAL_SEED";
+        let seed = std::env::var(SEED).map_or_else(|_| fastrand::u64(..), |n| n.parse().unwrap());
+        println!("{SEED}={seed}");
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut line = Edit::default();
+        let mut line = LineEditor::default();
         for _ in 0..20_000 {
             match random.u8(0..16) {
                 0..6 => assert_eq!(
@@ -321,7 +324,7 @@ mod tests {
                 10 => line.word_left(),
                 11 => line.word_right(),
                 12 => line.cut_word(),
-                13 => line.exchange(),
+                13 => line.transpose(),
                 14 => line.home(),
                 _ => line.end(),
             }

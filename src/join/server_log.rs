@@ -1,33 +1,34 @@
-//! The server's log where its console shows it: bytes of a socket into lines. What they say is none of its business.
+//! The lines of the server's own log, which `madang serve --console` shows above the typed line. Reads them from a socket;
+//! does not look into them.
 
-use super::link::LINE_BYTES_MAX;
+use super::connection::LINE_BYTES_MAX;
 use crate::hub::{Frame, Line};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-/// The end at which a log comes out.
+/// The receiving side of the server's log.
 #[derive(Debug)]
-pub struct Log {
-    from: UnixStream,
+pub struct ServerLog {
+    socket: UnixStream,
     frame: Frame,
 }
 
-impl Log {
-    /// Reads what there is at each turn, and never waits.
+impl ServerLog {
+    /// Makes the socket non-blocking.
     ///
     /// # Errors
-    /// The socket cannot be told not to wait.
-    pub fn new(from: UnixStream) -> io::Result<Log> {
-        from.set_nonblocking(true)?;
+    /// See fcntl(2).
+    pub fn new(socket: UnixStream) -> io::Result<ServerLog> {
+        socket.set_nonblocking(true)?;
         let frame = Frame::default();
-        Ok(Log { from, frame })
+        Ok(ServerLog { socket, frame })
     }
 
-    /// Reads lines; whether there may be more at another time.
+    /// Reads lines, without blocking. Returns whether more may come.
     pub fn read(&mut self, mut take: impl FnMut(&[u8])) -> bool {
         let mut bytes = [0; 4096];
-        match self.from.read(&mut bytes) {
+        match self.socket.read(&mut bytes) {
             Ok(n @ 1..) => {
                 let mut input = &bytes[..n];
                 while let Some(line) = self.frame.next(&mut input, LINE_BYTES_MAX) {
@@ -42,14 +43,14 @@ impl Log {
         }
     }
 
-    /// The start of a line whose end was not read.
+    /// The start of a line whose end has not come.
     pub fn take_partial(&mut self) -> Option<&[u8]> {
         self.frame.take_partial()
     }
 }
 
-impl AsFd for Log {
+impl AsFd for ServerLog {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.from.as_fd()
+        self.socket.as_fd()
     }
 }

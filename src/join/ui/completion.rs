@@ -1,18 +1,18 @@
-//! Tab: which word is being typed, what it may become. Pure; who knows the words gives them.
+//! Tab completion: which word is being typed and what it may become. The caller supplies the words. Pure.
 
-/// What Tab does.
+/// The result of pressing Tab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completion {
-    /// Nothing begins so.
+    /// No word begins with what was typed.
     None,
-    /// Replace the text from this place to the cursor.
+    /// Replace the text from this byte to the cursor.
     Replace(usize, String),
-    /// These begin so and share nothing more.
+    /// Several words begin with what was typed, and they share no further letter.
     Choices(Vec<String>),
 }
 
-/// Completes the word before the cursor: a command at the line's start, else a name; a name that begins the line is
-/// addressed with `: `.
+/// Completes the word before the cursor, in any case: a command at the start of the line, otherwise a name. A name at the
+/// start of the line gets `: ` after it.
 pub fn complete<'a>(
     text: &str,
     cursor: usize,
@@ -41,7 +41,7 @@ pub fn complete<'a>(
         [] => Completion::None,
         [one] => Completion::Replace(start, format!("{one}{after}")),
         _ => {
-            let shared = shared_start(&found);
+            let shared = shared_prefix(&found);
             if shared.to_lowercase().chars().count() > word.chars().count() {
                 return Completion::Replace(start, shared);
             }
@@ -50,8 +50,8 @@ pub fn complete<'a>(
     }
 }
 
-/// What all begin with, case apart; as the first writes it.
-fn shared_start(words: &[&str]) -> String {
+/// The longest prefix of all words, compared in any case and written as in the first word.
+fn shared_prefix(words: &[&str]) -> String {
     let lower = |c: char| c.to_lowercase().next();
     let mut shared: Vec<char> = words[0].chars().collect();
     for word in words {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_at_the_start_and_names_anywhere() {
+    fn commands_complete_at_the_start_and_names_anywhere() {
         let replace = |at, text: &str| Completion::Replace(at, text.to_string());
         assert_eq!(tab("/n"), replace(0, "/nick "));
         assert_eq!(tab("/msg le"), replace(5, "lee "));

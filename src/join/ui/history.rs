@@ -1,35 +1,35 @@
-//! What was typed before: walking through it, its lines in a file's form. Files are somebody else's.
+//! Lines typed before, to be recalled with the arrow keys. Reads and writes no file.
 
 use std::collections::VecDeque;
 
-/// So many lines are kept.
+/// Lines that are kept.
 pub const HISTORY_LINES_MAX: usize = 1000;
 
-/// Lines typed before, and where one is among them.
+/// Lines typed before, and the one that is recalled now.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The oldest first; at most [`HISTORY_LINES_MAX`], none empty, none like the one before it.
+    /// The oldest first; at most [`HISTORY_LINES_MAX`], none empty, none equal to the one before it.
     lines: VecDeque<String>,
-    /// While one walks: the line shown (`0..lines.len()`), and what one had typed before walking.
-    walk: Option<(usize, String)>,
+    /// While a line is recalled: its index (`0..lines.len()`), and the text that was being typed.
+    recalled: Option<(usize, String)>,
 }
 
 impl History {
-    /// From a file's text: one line each.
+    /// Reads the text of a history file: one entry a line.
     pub fn parse(text: &str) -> History {
         let mut history = History::default();
         text.lines().for_each(|line| history.push(line));
         history
     }
 
-    /// In a file's form.
+    /// The text of a history file with these lines.
     pub fn text(&self) -> String {
         self.lines.iter().flat_map(|line| [line, "\n"]).collect()
     }
 
-    /// Takes a line in, and ends a walk.
+    /// Adds a line; no line is recalled any more.
     pub fn push(&mut self, line: &str) {
-        self.walk = None;
+        self.recalled = None;
         if line.trim().is_empty() || self.lines.back().is_some_and(|last| last == line) {
             return;
         }
@@ -39,26 +39,26 @@ impl History {
         self.lines.push_back(line.to_string());
     }
 
-    /// The line before; `typed` is kept for the way back.
+    /// Recalls the line before. `typed` is what [`History::newer`] returns at the end.
     pub fn older(&mut self, typed: &str) -> Option<&str> {
-        let at = match &self.walk {
+        let at = match &self.recalled {
             Some((at, _)) => at.checked_sub(1)?,
             None => self.lines.len().checked_sub(1)?,
         };
         let kept = self
-            .walk
+            .recalled
             .take()
             .map_or_else(|| typed.to_string(), |(_, kept)| kept);
-        self.walk = Some((at, kept));
+        self.recalled = Some((at, kept));
         Some(&self.lines[at])
     }
 
-    /// The line after; after the last, what one had typed.
+    /// Recalls the line after; after the last line, the text that was being typed.
     pub fn newer(&mut self) -> Option<String> {
-        let (at, typed) = self.walk.take()?;
+        let (at, typed) = self.recalled.take()?;
         match self.lines.get(at + 1) {
             Some(line) => {
-                self.walk = Some((at + 1, typed));
+                self.recalled = Some((at + 1, typed));
                 Some(line.clone())
             }
             None => Some(typed),
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn walking_back_and_forth_ends_at_what_was_typed() {
+    fn recalling_back_and_forth_ends_at_the_typed_text() {
         let mut history = History::parse("one\n\ntwo\ntwo\nthree\n");
         assert_eq!(history.text(), "one\ntwo\nthree\n");
         assert_eq!(history.newer(), None);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_lines_go() {
+    fn the_oldest_lines_are_dropped() {
         let mut history = History::default();
         (0..HISTORY_LINES_MAX + 5).for_each(|n| history.push(&n.to_string()));
         assert!(history.text().starts_with("5\n6\n"));

@@ -1,5 +1,5 @@
-//! A server that says what a test wants it to: it greets, tells who is here when asked, and keeps what it hears. It never
-//! waits: whoever owns it gives it its turns.
+//! A server that sends what a test wants: it greets, answers `/who`, and keeps the lines that it receives. It never
+//! blocks and has no thread: its owner calls `step`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,30 +7,30 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags};
 
-/// What the host calls whoever comes.
+/// The name that the server gives to its client.
 pub(crate) const NAME: &str = "guest1";
-/// What is said to whoever comes, and to whoever asks who is here, which the program does at once.
+/// The greeting, and the answer to `/who`, which the program asks at once.
 pub(crate) const OPENING: [&str; 2] = [
     "* you are guest1 in lobby (3 here); /help lists commands",
     "* here in lobby: guest1, kim, lee (3)",
 ];
 
 /// One listener, one connection at a time.
-pub(crate) struct Host {
+pub(crate) struct FakeServer {
     addr: SocketAddr,
-    /// `None` while it is away.
+    /// `None` while the server is stopped.
     listener: Option<TcpListener>,
     stream: Option<TcpStream>,
-    /// What has still to be sent.
-    saying: Vec<u8>,
-    /// What came after the last whole line.
-    begun: Vec<u8>,
-    /// The lines that came, but for the questions who is here.
-    heard: Vec<String>,
+    /// Bytes still to be sent.
+    unsent: Vec<u8>,
+    /// Bytes received after the last whole line.
+    partial: Vec<u8>,
+    /// The lines received, except `/who`.
+    received: Vec<String>,
 }
 
-/// A free port of an address that no other test binds or calls from, so that it stays free while nobody listens.
-pub(crate) fn place() -> String {
+/// An address with port 0 that no other test uses: a port that it was bound to stays free while a server is stopped.
+pub(crate) fn unique_address() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let (id, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let [_, _, high, low] = id.to_be_bytes();
@@ -43,16 +43,16 @@ fn listen(addr: &str) -> TcpListener {
     listener
 }
 
-impl Host {
-    pub(crate) fn new() -> Host {
-        let listener = listen(&place());
-        Host {
+impl FakeServer {
+    pub(crate) fn new() -> FakeServer {
+        let listener = listen(&unique_address());
+        FakeServer {
             addr: listener.local_addr().expect("an address"),
             listener: Some(listener),
             stream: None,
-            saying: Vec::new(),
-            begun: Vec::new(),
-            heard: Vec::new(),
+            unsent: Vec::new(),
+            partial: Vec::new(),
+            received: Vec::new(),
         }
     }
 
@@ -60,53 +60,51 @@ impl Host {
         self.addr
     }
 
-    /// Ends the connection, and takes no other.
-    pub(crate) fn go_away(&mut self) {
+    /// Closes the connection and the listener.
+    pub(crate) fn stop(&mut self) {
         (self.stream, self.listener) = (None, None);
-        self.saying.clear();
+        self.unsent.clear();
     }
 
-    /// Is there again, where it was before.
-    pub(crate) fn come_back(&mut self) {
+    /// Listens again at the same address.
+    pub(crate) fn restart(&mut self) {
         self.listener = Some(listen(&self.addr.to_string()));
     }
 
-    pub(crate) fn say(&mut self, bytes: &[u8]) {
-        self.saying.extend_from_slice(bytes);
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
     }
 
-    /// All that was to be said is on its way.
-    pub(crate) fn has_said_all(&self) -> bool {
-        self.saying.is_empty()
+    pub(crate) fn has_sent_all(&self) -> bool {
+        self.unsent.is_empty()
     }
 
-    pub(crate) fn heard(&self) -> &[String] {
-        &self.heard
+    pub(crate) fn received(&self) -> &[String] {
+        &self.received
     }
 
-    /// What it heard of a line whose end has not come.
-    pub(crate) fn heard_begun(&self) -> &[u8] {
-        &self.begun
+    /// What was received of a line whose end has not come.
+    pub(crate) fn received_partial(&self) -> &[u8] {
+        &self.partial
     }
 
-    /// Somebody is connected.
-    pub(crate) fn has_guest(&self) -> bool {
+    pub(crate) fn has_client(&self) -> bool {
         self.stream.is_some()
     }
 
-    /// What it waits for.
-    pub(crate) fn wishes(&self) -> Option<PollFd<'_>> {
+    /// What to poll for before `step`.
+    pub(crate) fn interest(&self) -> Option<PollFd<'_>> {
         let both = PollFlags::IN | PollFlags::OUT;
         match (&self.stream, &self.listener) {
-            (Some(stream), _) if self.saying.is_empty() => Some(PollFd::new(stream, PollFlags::IN)),
+            (Some(stream), _) if self.unsent.is_empty() => Some(PollFd::new(stream, PollFlags::IN)),
             (Some(stream), _) => Some(PollFd::new(stream, both)),
             (None, Some(listener)) => Some(PollFd::new(listener, PollFlags::IN)),
             (None, None) => None,
         }
     }
 
-    /// Does what can be done at once.
-    pub(crate) fn turn(&mut self) {
+    /// Accepts, reads and writes what is possible without blocking.
+    pub(crate) fn step(&mut self) {
         if self.stream.is_none()
             && let Some(listener) = &self.listener
             && let Ok((stream, _)) = listener.accept()
@@ -114,17 +112,17 @@ impl Host {
             stream.set_nonblocking(true).expect("non-blocking");
             stream.set_nodelay(true).expect("nodelay");
             self.stream = Some(stream);
-            self.say(format!("{}\n", OPENING[0]).as_bytes());
+            self.send(format!("{}\n", OPENING[0]).as_bytes());
         }
-        self.hear();
+        self.receive();
         if let Some(stream) = &mut self.stream
-            && let Ok(count) = stream.write(&self.saying)
+            && let Ok(count) = stream.write(&self.unsent)
         {
-            self.saying.drain(..count);
+            self.unsent.drain(..count);
         }
     }
 
-    fn hear(&mut self) {
+    fn receive(&mut self) {
         let Some(stream) = &mut self.stream else {
             return;
         };
@@ -132,15 +130,15 @@ impl Host {
         match stream.read(&mut bytes) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Ok(0) | Err(_) => self.stream = None,
-            Ok(count) => self.begun.extend_from_slice(&bytes[..count]),
+            Ok(count) => self.partial.extend_from_slice(&bytes[..count]),
         }
-        while let Some(end) = self.begun.iter().position(|&byte| byte == b'\n') {
-            let line: Vec<u8> = self.begun.drain(..=end).collect();
+        while let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.partial.drain(..=end).collect();
             let line = String::from_utf8(line[..end].to_vec()).expect("UTF-8");
             if line == "/who" {
-                self.say(format!("{}\n", OPENING[1]).as_bytes());
+                self.send(format!("{}\n", OPENING[1]).as_bytes());
             } else {
-                self.heard.push(line);
+                self.received.push(line);
             }
         }
     }

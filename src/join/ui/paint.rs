@@ -1,8 +1,8 @@
-//! How a line looks: made safe, whatever the server sent; then its colours, and marks on one's own name. What comes out
-//! has no control character but TAB and these colours (SGR, ECMA-48 8.3.117). Knows no terminal.
+//! How a line looks: colours, and marks where the client's own name is mentioned. Whatever the server sent, the result
+//! has no control characters but TAB and these colours (SGR, ECMA-48 8.3.117). Knows nothing of terminals.
 
-use super::tag::Tag;
 use crate::hub::{self, Text};
+use crate::protocol::Line;
 
 const RESET: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
@@ -10,22 +10,22 @@ const ERROR: &str = "\x1b[31m";
 const MARK: &str = "\x1b[1;7m";
 const END_MARK: &str = "\x1b[22;27m";
 
-/// Of the 240 colours that terminals with 256 agree on, these can be read on black and on white alike: their contrast
-/// (WCAG 2.2, 1.4.3) is at least 4 to both, which no colour has much more of.
+/// Colours for names, of the 240 that are the same on every terminal with 256. Each is readable on black and on white: its
+/// contrast ratio to both (WCAG 2.2, 1.4.3) is at least 4. The highest possible to both is 4.6.
 const NAMES_256: [u8; 12] = [28, 30, 31, 27, 62, 98, 129, 164, 162, 131, 130, 64];
-/// Elsewhere the colours are whatever the terminal's owner has made of them: all but black, white, and the errors' red.
+/// Colours for names where there are eight, which each user may redefine: all but black, white, and the red of errors.
 const NAMES_8: [u8; 5] = [2, 3, 4, 5, 6];
 
-/// What follows a name in Korean without a space, and still leaves it the name.
+/// Korean particles and titles, which follow a name without a space: a name before one of them is a mention.
 const PARTICLES: [&str; 28] = [
     "은", "는", "이", "가", "을", "를", "의", "에", "에게", "한테", "께", "께서", "도", "만", "와",
     "과", "랑", "이랑", "하고", "로", "으로", "아", "야", "이야", "님", "씨", "이는", "이가",
 ];
 
-/// How many colours there are.
+/// The colours that the terminal has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colors {
-    /// None, and no marks either.
+    /// None: no marks are shown either.
     None,
     /// Eight.
     Eight,
@@ -33,62 +33,73 @@ pub enum Colors {
     Palette,
 }
 
-/// A line as it is shown.
+/// How lines are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// The colours.
+    pub colors: Colors,
+    /// Whether the time is shown before each line.
+    pub timestamps: bool,
+    /// Whether the terminal's bell rings for a mention or a private line.
+    pub bell: bool,
+}
+
+/// A line with its colours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct Painted {
     /// What to show.
     pub text: String,
-    /// It is meant for this client.
+    /// It mentions this client, or is a private line to it.
     pub is_mention: bool,
 }
 
-/// Makes a line of the server's safe to show. A server of this kind has done so; another may be hostile.
+/// Makes a line from the server safe to show. A madang server sends safe lines only; another may be hostile.
 pub fn safe(line: &[u8]) -> String {
     Text::of(&String::from_utf8_lossy(line)).to_string()
 }
 
-/// Shows a line of the server's that was made safe. `own` is what the client is called.
-pub fn line(colors: Colors, line: &str, own: Option<&str>) -> Shown {
+/// Colours a line from the server, made [`safe`] before. `own` is the client's own name.
+pub fn line(colors: Colors, line: &str, own: Option<&str>) -> Painted {
     let mut text = String::with_capacity(line.len() + 32);
     let mentions = |base: &str, said: &str, text: &mut String| {
         let spans = own.map_or_else(Vec::new, |own| mentions_of(own, said));
         push_marked(colors, base, said, &spans, text);
         !spans.is_empty()
     };
-    let is_mention = match Tag::of(line) {
-        Tag::Said(who, said) => {
+    let is_mention = match Line::parse(line) {
+        Line::Said(who, said) => {
             push_name(colors, who, "", &mut text);
             text.push_str(": ");
             mentions("", said, &mut text)
         }
-        Tag::Received(who, said) => {
+        Line::Received(who, said) => {
             push_name(colors, who, MARK, &mut text);
             text.push_str(" -> you: ");
             mentions("", said, &mut text);
             true
         }
-        Tag::Confirmed(who, said) => {
+        Line::Confirmed(who, said) => {
             text.push_str("you -> ");
             push_name(colors, who, "", &mut text);
             text.push_str(": ");
             text.push_str(said);
             false
         }
-        Tag::Notice(said) if is_action(said) => mentions(DIM, line, &mut text),
-        Tag::Notice(_) => {
+        Line::Notice(said) if is_action(said) => mentions(DIM, line, &mut text),
+        Line::Notice(_) => {
             text = dim(colors, line);
             false
         }
-        Tag::Refusal(_) => {
+        Line::Refusal(_) => {
             text = error(colors, line);
             false
         }
-        Tag::None(said) => mentions("", said, &mut text),
+        Line::Other(said) => mentions("", said, &mut text),
     };
-    Shown { text, is_mention }
+    Painted { text, is_mention }
 }
 
-/// Shows a line that the client itself sends, as the others will see it; the server does not send it back.
+/// Colours a line that the user typed, as others will see it: the server does not send it back.
 pub fn own_line(colors: Colors, typed: &str, own: Option<&str>) -> String {
     let said = match typed.strip_prefix('/') {
         Some(said) if said.starts_with('/') => said,
@@ -104,17 +115,17 @@ pub fn own_line(colors: Colors, typed: &str, own: Option<&str>) -> String {
     text
 }
 
-/// Shows what is neither said nor a notice of the server's.
+/// Dims a line that no person said.
 pub fn dim(colors: Colors, line: &str) -> String {
     colored(colors, DIM, line)
 }
 
-/// Shows what has failed.
+/// Colours an error.
 pub fn error(colors: Colors, line: &str) -> String {
     colored(colors, ERROR, line)
 }
 
-/// Whether a notice is what somebody does. The server's own begin with words that nobody can be called.
+/// Whether a notice is an action (`/me`). The server's own notices begin with words that cannot be names.
 fn is_action(notice: &str) -> bool {
     hub::is_persons_name(notice.split(' ').next().unwrap_or_default())
 }
@@ -127,11 +138,11 @@ fn colored(colors: Colors, sgr: &str, line: &str) -> String {
 }
 
 fn push_name(colors: Colors, name: &str, sgr: &str, text: &mut String) {
-    // FNV-1a: the same colour on every machine and in every run.
+    // FNV-1a: a name has the same colour on every machine and in every run.
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    // The last byte has hardly been mixed in yet: numbered guests would share a colour.
+    // FNV-1a hardly mixes in the last byte: without another step, `guest1` and `guest2` would share a colour.
     let mixed = (hash ^ (hash >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     let of = |list: &[u8]| list[mixed as usize % list.len()];
     let color = match colors {
@@ -142,7 +153,7 @@ fn push_name(colors: Colors, name: &str, sgr: &str, text: &mut String) {
     text.extend([sgr, &color, name, RESET]);
 }
 
-/// Shows a text with some of its spans marked.
+/// Appends a text with some of its spans marked; `base` is the colour around them.
 fn push_marked(
     colors: Colors,
     base: &str,
@@ -162,7 +173,7 @@ fn push_marked(
     text.extend([&said[at..], RESET]);
 }
 
-/// Where a name stands in a text as a word of its own, in any case: byte ranges, in order.
+/// Where a name occurs in a text as a word, in any case: byte ranges, in order.
 fn mentions_of(name: &str, text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -183,7 +194,7 @@ fn mentions_of(name: &str, text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-/// How many bytes of the text are the name, if it begins with it.
+/// If the text begins with the name, in any case: how many bytes of the text that are.
 fn prefix_in_any_case(name: &str, text: &str) -> Option<usize> {
     let mut rest = text.chars();
     for c in name.chars() {
@@ -195,7 +206,7 @@ fn prefix_in_any_case(name: &str, text: &str) -> Option<usize> {
     Some(text.len() - rest.as_str().len())
 }
 
-/// Whether what follows leaves a name a word of its own.
+/// Whether the text after a name leaves it a word.
 fn ends_as_name(rest: &str) -> bool {
     let word = rest
         .split(|c: char| !c.is_alphanumeric())
@@ -209,13 +220,13 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        let Shown { text, is_mention } = line(Colors::Eight, text, Some("kim"));
+        let Painted { text, is_mention } = line(Colors::Eight, text, Some("kim"));
         let text = text.replace('\x1b', "^");
         if is_mention { format!("!{text}") } else { text }
     }
 
     #[test]
-    fn lines_look_like_what_they_are() {
+    fn each_kind_of_line_has_its_colours() {
         let lee = "^[33mlee^[0m";
         assert_eq!(shown("lee: hello"), format!("{lee}: hello"));
         assert_eq!(
@@ -244,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_types_looks_as_the_others_see_it() {
+    fn a_typed_line_is_shown_as_others_see_it() {
         let own = |typed| own_line(Colors::None, typed, Some("kim"));
         assert_eq!(own("hello"), "kim: hello");
         assert_eq!(own("//usr"), "kim: /usr");
@@ -255,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_as_a_word() {
+    fn a_mention_is_a_word_of_its_own() {
         let count = |name, text| mentions_of(name, text).len();
         assert_eq!(count("kim", "kim"), 1);
         assert_eq!(count("kim", "(KIM)"), 1);
@@ -267,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_colour() {
+    fn names_use_all_colours_and_each_keeps_its_own() {
         let color = |name| {
             let mut text = String::new();
             push_name(Colors::Palette, name, "", &mut text);
@@ -281,11 +292,11 @@ mod tests {
             .collect();
         colors.sort_unstable();
         colors.dedup();
-        assert_eq!(colors.len(), NAMES_256.len(), "all are used");
+        assert_eq!(colors.len(), NAMES_256.len());
     }
 
     #[test]
-    fn the_colours_can_be_read_on_black_and_on_white() {
+    fn name_colours_are_readable_on_black_and_on_white() {
         let level = |n: u8| {
             if n == 0 {
                 0.0

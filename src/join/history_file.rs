@@ -1,34 +1,33 @@
-//! Where the lines that were typed are kept from run to run: a file that only its owner can read. The only file of the
-//! client's on disk.
+//! The file in which typed lines are kept from run to run, readable by its owner only. The client uses no other file.
 
-use super::history::{HISTORY_LINES_MAX, History};
+use super::ui::history::{HISTORY_LINES_MAX, History};
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Of a file, so much is read, from its end: what is older is forgotten.
+/// Bytes read from the end of the file; older lines are dropped.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// The file. Several clients may append to it at the same time, and each may put another in its place.
+/// The history file. Several clients may append to it at the same time, and each may replace it by a shorter one.
 #[derive(Debug)]
-pub struct Store {
+pub struct HistoryFile {
     path: PathBuf,
 }
 
-impl Store {
-    /// The file of the user who runs this, `madang/history` in the XDG state folder (XDG Base Directory Specification 0.8),
-    /// and what is in it.
+impl HistoryFile {
+    /// Opens the user's file, `madang/history` in the XDG state directory (XDG Base Directory Specification 0.8), and reads
+    /// it.
     ///
     /// # Errors
-    /// It cannot be opened; the error names it.
-    pub fn open() -> Result<(Store, History), String> {
+    /// The file cannot be opened or read; the error names it.
+    pub fn open() -> Result<(HistoryFile, History), String> {
         let path = path().ok_or("neither XDG_STATE_HOME nor HOME is set")?;
-        Store::at(&path).map_err(|error| format!("{}: {error}", path.display()))
+        HistoryFile::at(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn at(path: &Path) -> io::Result<(Store, History)> {
+    fn at(path: &Path) -> io::Result<(HistoryFile, History)> {
         if let Some(folder) = path.parent() {
             DirBuilder::new()
                 .recursive(true)
@@ -37,7 +36,7 @@ impl Store {
         }
         let mut file = open(path)?;
         let metadata = file.metadata()?;
-        // Who keeps nothing has put a link to /dev/null there, which is everybody's.
+        // It may be a link to /dev/null, which switches history off: never change the mode of a shared device.
         if metadata.is_file() {
             file.set_permissions(Permissions::from_mode(0o600))?;
         }
@@ -51,10 +50,10 @@ impl Store {
             rewrite(path, &history)?;
         }
         let path = path.to_path_buf();
-        Ok((Store { path }, history))
+        Ok((HistoryFile { path }, history))
     }
 
-    /// Keeps a line.
+    /// Appends a line.
     ///
     /// # Errors
     /// See open(2) and write(2).
@@ -69,7 +68,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Puts another file in the place of one that has grown long: whoever reads it sees the one or the other.
+/// Replaces the file by one with these lines. The replacement is atomic for other clients.
 fn rewrite(path: &Path, history: &History) -> io::Result<()> {
     let new = path.with_extension(format!("{}", std::process::id()));
     let mut options = OpenOptions::new();
@@ -86,7 +85,7 @@ fn rewrite(path: &Path, history: &History) -> io::Result<()> {
 
 fn path() -> Option<PathBuf> {
     let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-    // The specification: a relative path is to be ignored.
+    // The specification says that a relative path must be ignored.
     let state = state.filter(|path| path.is_absolute()).or_else(|| {
         let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
         Some(PathBuf::from(home).join(".local/state"))
@@ -99,20 +98,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_kept_for_their_owner_and_the_oldest_go() {
-        let folder = env::temp_dir().join(format!("madang-store-{}", std::process::id()));
+    fn the_file_is_private_and_long_files_lose_their_oldest_lines() {
+        let folder = env::temp_dir().join(format!("madang-history-{}", std::process::id()));
         let path = folder.join("madang/history");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
 
-        let (mut store, history) = Store::at(&path).unwrap();
+        let (mut file, history) = HistoryFile::at(&path).unwrap();
         assert_eq!((history.text(), mode(&path)), (String::new(), 0o600));
         assert_eq!(mode(path.parent().unwrap()), 0o700);
-        (0..=2 * HISTORY_LINES_MAX).for_each(|n| store.append(&n.to_string()).unwrap());
+        (0..=2 * HISTORY_LINES_MAX).for_each(|n| file.append(&n.to_string()).unwrap());
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
 
-        let (mut other, history) = Store::at(&path).unwrap();
+        let (mut other, history) = HistoryFile::at(&path).unwrap();
         other.append("last").unwrap();
-        store.append("the other's last").unwrap();
+        file.append("the other's last").unwrap();
         assert_eq!(history.text().lines().count(), HISTORY_LINES_MAX);
         let text = fs::read_to_string(&path).unwrap();
         let last = "last\nthe other's last\n";
@@ -121,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn a_device_in_its_place_is_left_as_it_is() {
-        let folder = env::temp_dir().join(format!("madang-store-null-{}", std::process::id()));
+    fn the_mode_of_dev_null_is_not_changed() {
+        let folder = env::temp_dir().join(format!("madang-history-null-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("history");
         std::os::unix::fs::symlink("/dev/null", &path).unwrap();
         let mode = || fs::metadata("/dev/null").unwrap().permissions().mode();
         let before = mode();
-        let opened = Store::at(&path).map(|(mut store, _)| store.append("x"));
+        let opened = HistoryFile::at(&path).map(|(mut file, _)| file.append("x"));
         let after = mode();
         if after != before {
             fs::set_permissions("/dev/null", Permissions::from_mode(before)).unwrap();

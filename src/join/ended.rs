@@ -1,0 +1,16 @@
+//! How the client ended.
+
+/// Why the client ended. Its exit status follows from this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The user left, or the server answered the end of standard input.
+    Left,
+    /// The user left, but this many lines were not sent.
+    Unsent(usize),
+    /// The connection was lost: why.
+    Lost(String),
+    /// Standard output cannot be written: why.
+    Unprinted(String),
+    /// A signal, by its number.
+    Signal(i32),
+}

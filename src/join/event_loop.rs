@@ -1,0 +1,393 @@
+//! The event loop of the client on a terminal: waits for the keyboard, the server, signals and timers, and passes each
+//! event to the part that it concerns. What a key or a line means is decided in the user interface.
+
+use super::clock::time_of_day;
+use super::connection::{Connection, Event, explain, too_long};
+use super::ended::Ended;
+use super::history_file::HistoryFile;
+use super::poll::poll;
+use super::server_log::ServerLog;
+use super::session::Reaction;
+use super::signals::Signals;
+use super::tty::Tty;
+use super::ui::keys::{Key, KeyDecoder};
+use super::ui::{Action, Ui, is_quit};
+use crate::hub::Line;
+use rustix::event::PollFlags;
+use rustix::process::{Signal, getpid, kill_process};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// A window that has not changed for so long has stopped changing: tmux reports a change up to 250 ms late.
+const RESIZE_PAUSE: Duration = Duration::from_millis(300);
+/// How long a terminal may take to report where its cursor is.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long to wait, when the user leaves, for a server that neither takes bytes nor closes the connection.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes waiting for the server at which no more keys are read. Much more than a paste, because Ctrl-C is a key too.
+const UNSENT_BYTES_MAX: usize = 16 << 20;
+/// Bytes waiting for the server at which its lines are not answered any more.
+const UNSENT_BYTES_TO_ANSWER: usize = 1 << 20;
+
+/// Whose terminal it is.
+#[derive(Debug)]
+pub enum Role {
+    /// A client's.
+    Client {
+        /// Whether to reconnect when the connection is lost.
+        reconnect: bool,
+    },
+    /// The server's console. SIGTERM and SIGINT are left to the server.
+    Console {
+        /// The server's log, if the console shows it.
+        log: Option<ServerLog>,
+    },
+}
+
+/// What to do next about a window that is changing.
+#[derive(Clone, Copy, Debug)]
+enum Resize {
+    AskCursor,
+    StopWaiting,
+}
+
+/// The client on a terminal.
+#[derive(Debug)]
+pub struct EventLoop {
+    tty: Tty,
+    ui: Ui,
+    connection: Connection,
+    role: Role,
+    signals: Signals,
+    history_file: Option<HistoryFile>,
+    keys: KeyDecoder,
+    /// When an incomplete key times out.
+    key_timeout: Option<Instant>,
+    resize: Option<(Instant, Resize)>,
+    /// When the connection was made, or when the next attempt begins.
+    connected_at: Instant,
+    /// When to request the wanted name again.
+    name_retry_at: Option<Instant>,
+    /// The user has left: when the client ends at the latest.
+    leave_by: Option<Instant>,
+    /// The connection error that was shown last; `None` while connected.
+    shown_error: Option<String>,
+}
+
+impl EventLoop {
+    /// Registers the signals.
+    ///
+    /// # Errors
+    /// See socketpair(2) and sigaction(2).
+    pub fn new(
+        tty: Tty,
+        ui: Ui,
+        connection: Connection,
+        role: Role,
+        history_file: Option<HistoryFile>,
+    ) -> io::Result<EventLoop> {
+        let signals: &[i32] = match role {
+            Role::Client { .. } => &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
+            Role::Console { .. } => &[SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
+        };
+        Ok(EventLoop {
+            tty,
+            ui,
+            connection,
+            role,
+            signals: Signals::new(signals)?,
+            history_file,
+            keys: KeyDecoder::default(),
+            key_timeout: None,
+            resize: None,
+            connected_at: Instant::now(),
+            name_retry_at: None,
+            leave_by: None,
+            shown_error: None,
+        })
+    }
+
+    /// Runs until the user leaves, the connection is lost for good, or a signal comes. Restores the terminal.
+    pub fn run(mut self) -> Ended {
+        let setup = self.ui.session.connected();
+        self.connection.queue.push_setup(&setup);
+        let ended = loop {
+            match self.run_once() {
+                Ok(None) => {}
+                Ok(Some(ended)) => break ended,
+                // The terminal is gone.
+                Err(_) => break Ended::Signal(SIGHUP),
+            }
+        };
+        if let Role::Console { log: Some(log) } = &mut self.role
+            && let Some(rest) = log.take_partial()
+        {
+            self.ui.server_log(rest);
+        }
+        if let Some(typed) = self.ui.close() {
+            self.save(&typed);
+        }
+        let _ = self.tty.write_all(self.ui.screen.output());
+        match (ended, self.connection.queue.lines()) {
+            (Ended::Left, lines @ 1..) => Ended::Unsent(lines),
+            (ended, _) => ended,
+        }
+    }
+
+    /// Waits once and handles what is ready. Returns how the client ends, if it does. Errors are the terminal's.
+    fn run_once(&mut self) -> io::Result<Option<Ended>> {
+        self.show()?;
+        let [tty, signals, socket, log] = self.wait()?;
+        let now = Instant::now();
+        self.ui.set_time(time_of_day);
+        if !signals.is_empty()
+            && let Some(ended) = self.handle_signals()?
+        {
+            return Ok(Some(ended));
+        }
+        // The size must be known before any other event is handled, and SIGWINCH may come late.
+        self.update_size()?;
+        for key in self.read_keys(now, tty)? {
+            if let Some(action) = self.ui.key(key)
+                && let Some(ended) = self.perform(now, action)?
+            {
+                return Ok(Some(ended));
+            }
+        }
+        if !log.is_empty() {
+            self.read_log();
+        }
+        if self.name_retry_at.is_some_and(|at| at <= now) {
+            self.name_retry_at = None;
+            if let Some(line) = self.ui.session.name_request() {
+                self.connection.queue.push(&line);
+            }
+        }
+        let unsent = self.connection.queue.bytes();
+        if let Some(ended) = self.handle_connection(now, socket) {
+            return Ok(Some(ended));
+        }
+        if let Some(deadline) = &mut self.leave_by {
+            if self.connection.queue.bytes() < unsent {
+                *deadline = now + LEAVE_TIMEOUT;
+            }
+            if *deadline <= now {
+                return Ok(Some(Ended::Left));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes what is to be shown, as much as the terminal takes.
+    fn show(&mut self) -> io::Result<()> {
+        self.update_size()?;
+        match self.resize {
+            _ if !self.ui.screen.is_resizing() => self.resize = None,
+            Some((at, step)) if at <= Instant::now() => match step {
+                Resize::AskCursor => {
+                    self.ui.screen.ask_cursor();
+                    self.resize = Some((Instant::now() + ANSWER_TIMEOUT, Resize::StopWaiting));
+                }
+                Resize::StopWaiting => self.ui.screen.no_answer(),
+            },
+            _ => {}
+        }
+        self.ui.draw();
+        if let Some(n) = self.tty.write(self.ui.screen.output())? {
+            self.ui.screen.written(n);
+        }
+        Ok(())
+    }
+
+    fn update_size(&mut self) -> io::Result<()> {
+        let (cols, rows) = self.tty.size()?;
+        if self.ui.screen.resize(cols, rows) {
+            self.resize = Some((Instant::now() + RESIZE_PAUSE, Resize::AskCursor));
+        }
+        Ok(())
+    }
+
+    /// Waits for an event. Returns what the terminal, the signals, the connection and the log are ready for.
+    fn wait(&self) -> io::Result<[PollFlags; 4]> {
+        let timers = [self.key_timeout, self.name_retry_at, self.leave_by];
+        let others = [self.resize.map(|(at, _)| at), self.connection.deadline()];
+        let deadline = timers.into_iter().chain(others).flatten().min();
+        // Back-pressure both ways: no keys while too much is unsent, no lines while too much is not shown.
+        let may_type = self.connection.queue.bytes() < UNSENT_BYTES_MAX;
+        let may_show = !self.ui.screen.is_full();
+        let mut tty = PollFlags::empty();
+        tty.set(PollFlags::IN, may_type);
+        tty.set(PollFlags::OUT, !self.ui.screen.output().is_empty());
+        let log = match &self.role {
+            Role::Console { log: Some(log) } if may_show => Some((log.as_fd(), PollFlags::IN)),
+            _ => None,
+        };
+        poll(
+            [
+                Some((self.tty.as_fd(), tty)),
+                Some((self.signals.as_fd(), PollFlags::IN)),
+                self.connection.interest(may_show),
+                log,
+            ],
+            deadline,
+        )
+    }
+
+    fn handle_signals(&mut self) -> io::Result<Option<Ended>> {
+        for signal in self.signals.pending() {
+            match signal {
+                SIGWINCH => {}
+                SIGCONT => {
+                    self.tty.make_raw()?;
+                    self.ui.screen.invalidate();
+                }
+                signal => return Ok(Some(Ended::Signal(signal))),
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_keys(&mut self, now: Instant, ready: PollFlags) -> io::Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        let mut bytes = [0; 4096];
+        if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            if let Some(n) = self.tty.read(&mut bytes)? {
+                self.keys.feed(&bytes[..n], |key| keys.push(key));
+            }
+            self.key_timeout = self.keys.timeout().map(|timeout| now + timeout);
+        } else if self.key_timeout.is_some_and(|at| at <= now) {
+            self.keys.time_out(|key| keys.push(key));
+            self.key_timeout = None;
+        }
+        Ok(keys)
+    }
+
+    fn read_log(&mut self) {
+        let ui = &mut self.ui;
+        if let Role::Console { log } = &mut self.role {
+            log.take_if(|log| !log.read(|line| ui.server_log(line)));
+        }
+    }
+
+    /// Reads and writes the connection. Returns how the client ends, if the connection's end is the client's.
+    fn handle_connection(&mut self, now: Instant, ready: PollFlags) -> Option<Ended> {
+        let mut reactions = Vec::new();
+        let ui = &mut self.ui;
+        let event = self.connection.handle(ready, now, |line| match line {
+            Line::Whole(line) => reactions.extend(ui.receive(line)),
+            Line::TooLong => ui.error(&too_long()),
+        });
+        for reaction in reactions {
+            match reaction {
+                // The user has left; or the server asks endlessly and reads no answer.
+                Reaction::Send(_) if self.leave_by.is_some() => {}
+                Reaction::Send(_) if self.connection.queue.bytes() >= UNSENT_BYTES_TO_ANSWER => {}
+                Reaction::Send(line) => self.connection.queue.push(line),
+                Reaction::RetryName(pause) => self.name_retry_at = Some(now + pause),
+                Reaction::RoomRefused => self.room_refused(),
+            }
+        }
+        let mut ended = None;
+        match event {
+            None => {}
+            Some(Event::Connected) => {
+                self.shown_error = None;
+                self.connected_at = now;
+                self.ui.notice("connected again");
+                let setup = self.ui.session.connected();
+                self.connection.queue.push_setup(&setup);
+            }
+            Some(Event::Disconnected(error)) => ended = self.disconnected(now, &error),
+        }
+        self.connection.queue.hold(self.ui.session.must_wait());
+        ended
+    }
+
+    /// Drops unsent lines, which were typed for the room that has refused the client.
+    fn room_refused(&mut self) {
+        let lines = self.connection.queue.discard();
+        if lines > 0 {
+            let reason = "you are in another room now";
+            self.ui
+                .error(&format!("{lines} of your lines not sent: {reason}"));
+        }
+        self.connection.queue.push("/who");
+    }
+
+    fn disconnected(&mut self, now: Instant, error: &io::Error) -> Option<Ended> {
+        if self.leave_by.is_some() || self.ui.session.is_over() {
+            return Some(Ended::Left);
+        }
+        let why = explain(error);
+        match self.role {
+            Role::Console { .. } => return Some(Ended::Left),
+            Role::Client { reconnect: false } => return Some(Ended::Lost(why)),
+            Role::Client { reconnect: true } => {}
+        }
+        let lasted = now.saturating_duration_since(self.connected_at);
+        let pause = self.ui.session.disconnected(lasted, fastrand::f64());
+        self.name_retry_at = None;
+        self.connected_at = now + pause;
+        self.connection.reconnect_at(now + pause);
+        if self.shown_error.as_ref() != Some(&why) {
+            self.ui.error(&match self.shown_error {
+                None => format!("connection lost: {why} (reconnecting; Ctrl-C leaves)"),
+                Some(_) => format!("still reconnecting: {why}"),
+            });
+            self.shown_error = Some(why);
+        }
+        None
+    }
+
+    fn perform(&mut self, now: Instant, action: Action) -> io::Result<Option<Ended>> {
+        match action {
+            // Without a connection there is nobody to send `/quit` to.
+            Action::Send(line) if is_quit(&line) && !self.connection.is_connected() => {
+                return Ok(Some(Ended::Left));
+            }
+            Action::Send(line) => {
+                self.save(&line);
+                self.connection.queue.push(&line);
+            }
+            Action::Leave if self.leave_by.is_some() || !self.connection.is_connected() => {
+                return Ok(Some(Ended::Left));
+            }
+            Action::Leave => {
+                if self.ui.session.is_greeted() {
+                    self.connection.queue.push("/quit");
+                }
+                self.connection.finish();
+                self.leave_by = Some(now + LEAVE_TIMEOUT);
+            }
+            // Suspending the console would suspend the server.
+            Action::Suspend if matches!(self.role, Role::Console { .. }) => {}
+            Action::Suspend => return self.suspend(),
+        }
+        Ok(None)
+    }
+
+    /// Suspends this process until SIGCONT. Where no shell could continue it, the kernel ignores the request.
+    fn suspend(&mut self) -> io::Result<Option<Ended>> {
+        self.ui.screen.remove_area();
+        self.tty.write_all(self.ui.screen.output())?;
+        self.ui.screen.written(self.ui.screen.output().len());
+        self.tty.restore();
+        kill_process(getpid(), Signal::TSTP)?;
+        self.tty.make_raw()?;
+        // Handles SIGCONT before anything is drawn: it makes the screen forget what is drawn.
+        self.handle_signals()
+    }
+
+    /// Saves a typed line for the next run.
+    fn save(&mut self, line: &str) {
+        if let Some(file) = &mut self.history_file
+            && let Err(error) = file.append(line)
+        {
+            self.history_file = None;
+            self.ui
+                .error(&format!("typed lines are no longer saved: {error}"));
+        }
+    }
+}
