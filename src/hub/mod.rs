@@ -18,37 +18,37 @@
 //! An id that is no longer in use is ignored by every input, so a late event can do no harm. Nothing that a peer sends
 //! makes the hub panic: a panic is a fault of the hub or of its caller.
 //!
-//! The loop that drives a hub, here with sockets that are pairs of byte vectors:
+//! The loop that drives a hub, here for two connections whose sockets are byte vectors:
 //!
 //! ```
-//! use madang::hub::{ConnId, Hub, Now, Peer, Resume, Wire, limits::Limits};
-//! use std::{collections::BTreeMap, io::IoSlice};
+//! use madang::hub::{Hub, Now, Peer, Resume, Wire, limits::Limits};
+//! use std::io::IoSlice;
 //!
-//! let mut hub = Hub::new(Limits::default());
+//! let (mut hub, now) = (Hub::new(Limits::default()), Now::default());
 //! let peer = Peer { address: None, wire: Wire::Chat };
-//! let ids = [(); 2].map(|()| hub.connect(Now::default(), peer).unwrap());
-//! let mut received = BTreeMap::from([(ids[0], b"hello\n".to_vec())]);
-//! let mut sent: BTreeMap<ConnId, Vec<u8>> = BTreeMap::new();
+//! let [kim, lee] = [(); 2].map(|()| hub.connect(now, peer).unwrap());
+//! let (mut received, mut written) = (Some(b"hello\n"), [const { Vec::new() }; 2]);
 //!
-//! hub.readable(ids[0]); // the poll says so
+//! hub.readable(kim); // the poll says so
 //! while let Some(id) = hub.next_readable() {
-//!     if hub.resume(Now::default(), id) == Resume::Read {
-//!         let bytes = received.remove(&id).unwrap_or_default(); // read(2)
-//!         hub.receive(Now::default(), id, &bytes);
+//!     if hub.resume(now, id) == Resume::Read
+//!         && let Some(bytes) = received.take() // read(2)
+//!     {
+//!         hub.receive(now, id, bytes);
 //!     }
 //! }
-//! while let Some(id) = hub.next_writable(Now::default()) {
+//! while let Some(id) = hub.next_writable(now) {
 //!     let mut slices = [IoSlice::new(&[]); 16];
 //!     let filled = hub.output(id, &mut slices);
-//!     let bytes = slices[..filled].concat(); // writev(2)
-//!     hub.sent(Now::default(), id, bytes.len());
-//!     sent.entry(id).or_default().extend(bytes);
+//!     let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+//!     written[usize::from(id == lee)].extend_from_slice(&bytes); // writev(2)
+//!     let _has_more = hub.sent(now, id, bytes.len());
 //! }
-//! assert!(sent[&ids[1]].ends_with(b"guest1: hello\n"));
-//! hub.tick(Now::from_micros(1_000_000));
+//! hub.tick(now);
 //! while let Some(id) = hub.next_closed() {
-//!     hub.disconnect(Now::from_micros(1_000_000), id);
+//!     hub.disconnect(now, id); // close(2)
 //! }
+//! assert!(written[1].ends_with(b"guest1: hello\n"));
 //! ```
 //!
 //! # Where to read
@@ -57,14 +57,17 @@
 //! and timers). What acts on several of them takes a view that names them: `handlers` (one function a command),
 //! `membership`, `room::backpressure`. This file composes them.
 
+mod admission;
 pub(crate) mod client;
 mod context;
 pub(crate) mod directory;
 mod handlers;
 pub mod input;
+mod inspect;
 pub mod limits;
 mod membership;
 pub(crate) mod name;
+mod reading;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
@@ -74,15 +77,15 @@ use crate::protocol::{Notice, Refusal};
 use client::{Block, Client, Clients, Gate, Role, State};
 use context::Context;
 use directory::Directory;
+use input::Input;
 pub use input::command::COMMANDS;
 pub use input::frame::{Frame, Line};
 pub use input::text::Text;
-use input::{Input, Item, Options};
-use limits::{Limits, READ_BYTES_MAX, VISIT_LINES_MAX};
+use limits::{Limits, READ_BYTES_MAX};
 use name::Name;
 pub use name::{LOBBY, is_persons_name};
+use reading::Reading;
 use room::backpressure;
-use room::view::RoomView;
 use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use std::io::IoSlice;
@@ -160,8 +163,9 @@ impl Hub {
     /// A connection may have input: bytes, or its peer's end.
     pub fn readable(&mut self, id: ConnId) {
         // One that waits is read when what it waits for has happened.
-        if let Some(slot) = self.slot(id)
-            && !self.waits(slot)
+        if let Some(client) = client::find(&mut self.clients, id)
+            && !client.is_blocked_by(Block::RateLimit)
+            && !client.is_blocked_by(Block::Room)
         {
             self.schedule.want_read(id, Place::Last);
         }
@@ -170,28 +174,10 @@ impl Hub {
     /// Whether a connection may be read. First handles what was deferred of its input.
     #[must_use = "a connection may only be read after `Resume::Read`"]
     pub fn resume(&mut self, now: Now, id: ConnId) -> Resume {
-        let Some(slot) = self.slot(id) else {
-            return Resume::Blocked;
-        };
-        if self.waits_for_room(slot) {
-            return Resume::Wait;
+        match self.slot(id) {
+            Some(slot) => self.reading(now).resume(slot),
+            None => Resume::Blocked,
         }
-        if let Some(room) = self.clients[slot as usize].end_move(now) {
-            handlers::enter_room(&mut self.parts(now).0, slot, &room);
-        }
-        if !matches!(self.clients[slot as usize].state(), State::Open(_)) {
-            return Resume::Blocked;
-        }
-        if let Some(reason) = self.parts(now).0.block_reason(slot) {
-            return self.block(now, slot, reason);
-        }
-        self.clients[slot as usize].unblock(now);
-        if self.inputs[slot as usize].has_deferred() {
-            let bytes = self.inputs[slot as usize].take_deferred();
-            return self.process(now, slot, &bytes, false);
-        }
-        self.arm(slot);
-        Resume::Read
     }
 
     /// Bytes have been received: at most [`READ_BYTES_MAX`] at a time, and only after [`resume`](Hub::resume) has returned
@@ -202,26 +188,22 @@ impl Hub {
         let client = &mut self.clients[slot as usize];
         if client.is_receiving() {
             client.break_silence(now);
-            self.process(now, slot, bytes, false);
+            self.reading(now).process(slot, bytes, false);
         }
     }
 
     /// The peer has finished sending. An unterminated last line counts as a line.
     pub fn finish(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.slot(id) else { return };
-        if !self.clients[slot as usize].is_receiving() {
+        let client = &self.clients[slot as usize];
+        if !client.is_receiving() {
             return;
         }
         let input = &mut self.inputs[slot as usize];
         let is_next = !input.has_deferred_bytes();
         input.finish();
-        if is_next
-            && matches!(
-                self.clients[slot as usize].state(),
-                State::Open(Gate::Ready)
-            )
-        {
-            self.process(now, slot, b"", false);
+        if is_next && matches!(client.state(), State::Open(Gate::Ready)) {
+            self.reading(now).process(slot, b"", false);
         }
     }
 
@@ -233,16 +215,11 @@ impl Hub {
         };
         let number = client.room;
         let room = self.rooms.get_mut(number);
-        let until = client.log_until(room.log.end());
-        client.outbox.sent(&mut room.log, until, n);
-        client.progress_at = now;
-        let has_more = client.outbox.has_output(until);
-        let (waits, has_blocked) = (client.waits_for_progress(), room.gate.has_blocked());
-        if waits || has_blocked {
-            let mut view = self.room(now, number);
-            if waits {
-                view.settle(id.slot());
-            }
+        let has_more = client.sent(now, &mut room.log, n);
+        if client.waits_for_progress() || room.gate.has_blocked() {
+            let mut cx = self.context(now);
+            let mut view = cx.room(number);
+            view.settle(id.slot());
             backpressure::wake_blocked(&mut view);
         }
         has_more
@@ -251,7 +228,7 @@ impl Hub {
     /// A connection is closed, for whatever reason: its slot and its name are free.
     pub fn disconnect(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.slot(id) else { return };
-        membership::leave(&mut self.parts(now).0, slot);
+        membership::leave(&mut self.context(now), slot);
         let client = self.clients.remove(slot as usize);
         if let Some(name) = &client.name {
             self.directory.release(name);
@@ -265,9 +242,10 @@ impl Hub {
     pub fn tick(&mut self, now: Now) {
         while let Some(timer) = self.schedule.next_timeout(now) {
             match timer {
-                Timer::Client(slot) => self.tick_client(now, slot),
+                Timer::Client(slot) => self.reading(now).tick(slot),
                 Timer::Room(number) => {
-                    let mut view = self.room(now, number);
+                    let mut cx = self.context(now);
+                    let mut view = cx.room(number);
                     membership::announce(&mut view);
                     backpressure::tick(&mut view);
                 }
@@ -279,8 +257,8 @@ impl Hub {
     pub fn shutdown(&mut self, now: Now) {
         self.is_shutting_down = true;
         let slots: Vec<u32> = self.clients.iter().map(|(slot, _)| slot as u32).collect();
+        let mut cx = self.context(now);
         for slot in slots {
-            let (mut cx, _, _) = self.parts(now);
             let mut view = cx.room_of(slot);
             view.notify(slot, Notice::ShuttingDown {});
             view.drain(slot);
@@ -292,7 +270,7 @@ impl Hub {
 impl Hub {
     /// The next connection that may have input. After it has been read, and if it may have more,
     /// [`readable`](Hub::readable) is to be called again.
-    #[must_use = "what is taken out must be acted upon"]
+    #[must_use = "a connection that has been taken out is to be read"]
     pub fn next_readable(&mut self) -> Option<ConnId> {
         self.schedule.next_read()
     }
@@ -304,13 +282,30 @@ impl Hub {
 
     /// The next connection to write to. Those with output of their own, and the members of rooms in which something was
     /// said, take turns.
-    #[must_use = "what is taken out must be acted upon"]
+    #[must_use = "a connection that has been taken out is to be written to"]
     pub fn next_writable(&mut self, now: Now) -> Option<ConnId> {
         if self.schedule.is_fan_out_next() {
             self.next_member(now).or_else(|| self.schedule.next_write())
         } else {
             self.schedule.next_write().or_else(|| self.next_member(now))
         }
+    }
+
+    fn next_member(&mut self, now: Now) -> Option<ConnId> {
+        while let Some(number) = self.schedule.next_fan_out() {
+            let room = self.rooms.get_mut(number);
+            let member = room.next_visit();
+            if !room.carousel.is_turning() {
+                self.schedule.end_fan_out();
+            }
+            if room.gate.has_blocked() {
+                backpressure::wake_blocked(&mut self.context(now).room(number));
+            }
+            if let Some(member) = member {
+                return Some(self.clients[member as usize].id(member));
+            }
+        }
+        None
     }
 
     /// Whether [`next_writable`](Hub::next_writable) has a connection.
@@ -320,24 +315,14 @@ impl Hub {
 
     /// Lends what to write next to a connection, and returns how many slices that is; 0: nothing.
     pub fn output<'a>(&'a mut self, id: ConnId, slices: &mut [IoSlice<'a>]) -> usize {
-        let Some(client) = client::find(&mut self.clients, id) else {
-            return 0;
-        };
-        if client.outbox.skipped_lines() > 0 && client.outbox.private_bytes() == 0 {
-            let lines = client.outbox.take_skipped();
-            let skipped = Notice::Skipped { lines };
-            client.outbox.push_private(|out| skipped.write(out));
+        match client::find(&mut self.clients, id) {
+            Some(client) => client.output(&self.rooms.get(client.room).log, slices),
+            None => 0,
         }
-        let log = &self.rooms.get(client.room).log;
-        let until = client.log_until(log.end());
-        if matches!(client.state(), State::Closed) {
-            return 0;
-        }
-        client.outbox.output(log, until, slices)
     }
 
     /// The next connection that is to be closed and [disconnected](Hub::disconnect).
-    #[must_use = "what is taken out must be acted upon"]
+    #[must_use = "a connection that has been taken out is to be closed"]
     pub fn next_closed(&mut self) -> Option<ConnId> {
         self.schedule.next_close()
     }
@@ -345,70 +330,6 @@ impl Hub {
     /// When [`tick`](Hub::tick) is to be called.
     pub fn next_deadline(&self) -> Option<Now> {
         self.schedule.deadline()
-    }
-
-    /// How many connections there are.
-    pub fn clients(&self) -> usize {
-        self.clients.len()
-    }
-
-    /// Whether [`shutdown`](Hub::shutdown) has been called.
-    pub fn is_shutting_down(&self) -> bool {
-        self.is_shutting_down
-    }
-
-    /// Whether there was a console that has left, or is on its way out: the server is to end with it.
-    pub fn console_has_left(&self) -> bool {
-        self.console.is_some_and(|id| {
-            self.slot(id)
-                .is_none_or(|slot| self.clients[slot as usize].is_closing())
-        })
-    }
-
-    /// What is held right now. Looks at everything: for tests and operators, not for every turn.
-    pub fn census(&self) -> Census {
-        let clients = self.clients.iter();
-        let clients = clients.map(|(slot, _)| self.client_memory_bytes(slot as u32));
-        Census {
-            clients: self.clients.len(),
-            rooms: self.rooms.len(),
-            names: self.directory.names(),
-            addresses: self.directory.counted_addresses(),
-            timers: self.schedule.timers(),
-            bytes: clients.sum::<usize>() + self.rooms.memory_bytes(),
-        }
-    }
-
-    /// Bytes that are held for a client besides its fixed record.
-    pub(crate) fn client_memory_bytes(&self, slot: u32) -> usize {
-        self.clients[slot as usize].memory_bytes() + self.inputs[slot as usize].memory_bytes()
-    }
-
-    /// What has happened since the start.
-    pub fn totals(&self) -> Totals {
-        self.totals
-    }
-
-    /// Panics if an invariant of the hub or of one of its parts is broken. For tests: looks at everything.
-    pub fn check(&self) {
-        self.directory.check();
-        self.rooms.check(&self.limits);
-        self.schedule.check();
-        for (slot, client) in &self.clients {
-            let room = self.rooms.get(client.room);
-            assert_eq!(room.members.get(client.seat as usize), Some(&(slot as u32)));
-            let private_bytes_max = self.limits.private_bytes_max();
-            client.outbox.check(&room.log, private_bytes_max);
-            self.inputs[slot].check(self.limits.line_bytes_max);
-        }
-        let members = self.rooms.iter().map(|(_, room)| room.members.len());
-        assert_eq!(members.sum::<usize>(), self.clients.len());
-        for (number, room) in self.rooms.iter() {
-            let is_turning = room.carousel.is_turning();
-            assert_eq!(self.schedule.fans_out(number), is_turning, "room {number}");
-        }
-        let census = self.census();
-        assert!(census.timers <= census.clients + census.rooms);
     }
 }
 
@@ -421,46 +342,34 @@ impl Hub {
             .map(|_| id.slot())
     }
 
-    /// What a request may touch; names; the clients' input.
-    fn parts(&mut self, now: Now) -> (Context<'_>, &mut Directory, &mut [Input]) {
-        let cx = Context {
-            now,
-            limits: &self.limits,
-            clients: &mut self.clients,
-            rooms: &mut self.rooms,
-            schedule: &mut self.schedule,
-            totals: &mut self.totals,
-        };
-        (cx, &mut self.directory, &mut self.inputs)
+    fn context(&mut self, now: Now) -> Context<'_> {
+        self.reading(now).cx
     }
 
-    fn room(&mut self, now: Now, number: u32) -> RoomView<'_> {
-        RoomView {
-            now,
-            limits: &self.limits,
-            number,
-            room: self.rooms.get_mut(number),
-            clients: &mut self.clients,
-            schedule: &mut self.schedule,
-            totals: &mut self.totals,
+    fn reading(&mut self, now: Now) -> Reading<'_> {
+        Reading {
+            cx: Context {
+                now,
+                limits: &self.limits,
+                clients: &mut self.clients,
+                rooms: &mut self.rooms,
+                schedule: &mut self.schedule,
+                totals: &mut self.totals,
+            },
+            directory: &mut self.directory,
+            inputs: &mut self.inputs,
         }
     }
 
-    /// Why a newcomer may not come in, if it may not. Its address is given if connections are counted by address.
     fn admission_refusal(&mut self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
         if self.is_shutting_down {
             return Some(Refusal::ShuttingDown {});
         }
         // The console takes nobody's place.
         let console = self.console.and_then(|id| self.slot(id));
-        let clients_max = self.limits.clients_max;
-        if self.clients.len() - usize::from(console.is_some()) >= clients_max {
-            return Some(Refusal::ServerFull { clients_max });
-        }
-        let clients_max = self.limits.clients_per_ip_max;
-        let is_full =
-            address.is_some_and(|address| self.directory.addresses().count(address) >= clients_max);
-        is_full.then_some(Refusal::AddressFull { clients_max })
+        let clients = self.clients.len() - usize::from(console.is_some());
+        let from_address = address.map(|address| self.directory.addresses().count(address));
+        admission::refusal(&self.limits, clients, from_address)
     }
 
     /// A newcomer takes the vacant slot.
@@ -474,180 +383,11 @@ impl Hub {
             self.inputs.resize_with(slot as usize + 1, Input::default);
         }
         self.inputs[slot as usize] = Input::new(role == Role::Person);
-        let wire = if role == Role::Raw {
-            Wire::Raw
-        } else {
-            Wire::Chat
-        };
-        let (mut cx, _, _) = self.parts(now);
-        membership::enter(&mut cx, slot, Rooms::first(wire));
-        handlers::greet(&mut cx.room_of(slot), slot);
-        self.arm(slot);
+        let mut reading = self.reading(now);
+        membership::enter(&mut reading.cx, slot, Rooms::first(role));
+        handlers::greet(&mut reading.cx.room_of(slot), slot);
+        reading.arm(slot);
         ConnId::new(slot, self.serial)
-    }
-
-    /// Handles a client's input, item by item, as far as the client may go on now. The rest is deferred.
-    fn process(&mut self, now: Now, slot: u32, bytes: &[u8], flush: bool) -> Resume {
-        let (mut cx, directory, inputs) = self.parts(now);
-        let options = Options {
-            raw: cx.clients[slot as usize].role == Role::Raw,
-            line_bytes_max: cx.limits.line_bytes_max,
-            flush,
-        };
-        let mut items = inputs[slot as usize].items(bytes, options);
-        let (mut handled, mut block, mut is_exhausted) = (0, None, true);
-        while let Some(item) = items.next() {
-            let is_charged = !matches!(item, Item::Line([]));
-            handlers::handle(&mut cx, directory, slot, item);
-            handled += 1;
-            if is_charged {
-                cx.clients[slot as usize].charge(now, cx.limits);
-                if !matches!(cx.clients[slot as usize].state(), State::Open(_)) {
-                    is_exhausted = false;
-                    break;
-                }
-                block = cx.block_reason(slot);
-            }
-            if block.is_some() || handled == VISIT_LINES_MAX {
-                is_exhausted = false;
-                break;
-            }
-        }
-        let client = &cx.clients[slot as usize];
-        if !client.is_receiving() {
-            items.discard();
-        }
-        drop(items);
-        let is_open = matches!(client.state(), State::Open(_));
-        let id = client.id(slot);
-        cx.totals.discarded_bytes += u64::from(inputs[slot as usize].take_discarded());
-        match block {
-            _ if !is_open => Resume::Blocked,
-            Some(reason @ (Block::RateLimit | Block::Backlog)) => self.block(now, slot, reason),
-            // It has had its visit. It waits for its room only after those that the room has refused meanwhile.
-            _ if !is_exhausted => {
-                self.schedule.want_read(id, Place::Last);
-                Resume::Wait
-            }
-            _ => {
-                self.arm(slot);
-                Resume::Read
-            }
-        }
-    }
-
-    /// A client's input may not be handled, for this reason, until it is woken.
-    fn block(&mut self, now: Now, slot: u32, reason: Block) -> Resume {
-        if reason == Block::Room {
-            backpressure::block(&mut self.parts(now).0.room_of(slot), slot);
-        } else {
-            self.clients[slot as usize].block(reason);
-        }
-        self.arm(slot);
-        match reason {
-            Block::RateLimit | Block::Room => Resume::Wait,
-            Block::Backlog => Resume::Blocked,
-        }
-    }
-
-    /// Whether time or other clients will have a client read.
-    fn waits(&self, slot: u32) -> bool {
-        let client = &self.clients[slot as usize];
-        client.is_blocked_by(Block::RateLimit) || client.is_blocked_by(Block::Room)
-    }
-
-    fn waits_for_room(&self, slot: u32) -> bool {
-        self.clients[slot as usize].is_blocked_by(Block::Room)
-    }
-
-    /// Arms a client's timer for its next deadline.
-    fn arm(&mut self, slot: u32) {
-        let input = &self.inputs[slot as usize];
-        let has_partial = !input.partial().is_empty() && !input.has_deferred();
-        let client = &self.clients[slot as usize];
-        if let Some(due) = client.deadline(&self.limits, has_partial) {
-            self.schedule.arm(Timer::Client(slot), due);
-        }
-    }
-
-    fn tick_client(&mut self, now: Now, slot: u32) {
-        let client = &mut self.clients[slot as usize];
-        let is_due = |due: Option<Now>| due.is_some_and(|due| due <= now);
-        match *client.state() {
-            State::Draining { since, .. } if since.after(self.limits.drain_us) <= now => {
-                client.close();
-                self.schedule.want_close(client.id(slot));
-            }
-            State::Open(Gate::Blocked(Block::RateLimit))
-                if is_due(client.deadline(&self.limits, false)) =>
-            {
-                self.parts(now).0.room_of(slot).wake(slot, Place::Last);
-            }
-            State::Open(Gate::Ready) if is_due(client.idle_due(&self.limits)) => {
-                let seconds = self.limits.idle_timeout_us / 1_000_000;
-                let (mut cx, _, _) = self.parts(now);
-                let mut view = cx.room_of(slot);
-                view.refuse(slot, Refusal::Idle { seconds });
-                view.drain(slot);
-            }
-            State::Open(Gate::Ready) if is_due(client.partial_due(&self.limits)) => {
-                client.break_silence(now);
-                match self.parts(now).0.block_reason(slot) {
-                    Some(reason) => self.block(now, slot, reason),
-                    None => self.process(now, slot, b"", true),
-                };
-            }
-            _ => {}
-        }
-        self.arm(slot);
-    }
-
-    fn next_member(&mut self, now: Now) -> Option<ConnId> {
-        while let Some(number) = self.schedule.next_fan_out() {
-            let room = self.rooms.get_mut(number);
-            let member = room.next_visit();
-            if !room.carousel.is_turning() {
-                self.schedule.end_fan_out();
-            }
-            if room.gate.has_blocked() {
-                backpressure::wake_blocked(&mut self.room(now, number));
-            }
-            if let Some(member) = member {
-                return Some(self.clients[member as usize].id(member));
-            }
-        }
-        None
-    }
-}
-
-#[cfg(any(test, fuzzing))]
-impl Hub {
-    /// The limits, for tests.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// A client, for tests.
-    pub(crate) fn client(&self, id: ConnId) -> Option<&Client> {
-        self.slot(id).map(|slot| &self.clients[slot as usize])
-    }
-
-    /// A client's input, for tests.
-    pub(crate) fn input(&self, id: ConnId) -> &Input {
-        &self.inputs[id.slot() as usize]
-    }
-
-    /// A room whose gate is up to date, for tests.
-    #[cfg(test)]
-    pub(crate) fn observed_room(&mut self, now: Now, number: u32) -> &room::Room {
-        let room = self.rooms.get_mut(number);
-        room.observe(now, &self.limits);
-        room
-    }
-
-    /// All rooms, for tests.
-    pub(crate) fn rooms(&self) -> &Rooms {
-        &self.rooms
     }
 }
 

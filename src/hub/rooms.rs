@@ -1,9 +1,9 @@
 //! All rooms: found by name, opened, closed, and kept for their history while they are empty. Knows no client.
 
+use super::client::Role;
 use super::limits::Limits;
 use super::name::{LOBBY, room_skeleton};
 use super::room::Room;
-use super::types::Wire;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -38,10 +38,10 @@ impl Rooms {
     }
 
     /// Where a newcomer starts.
-    pub fn first(wire: Wire) -> u32 {
-        match wire {
-            Wire::Chat => LOBBY_ROOM,
-            Wire::Raw => RAW_ROOM,
+    pub fn first(role: Role) -> u32 {
+        match role {
+            Role::Person | Role::Console => LOBBY_ROOM,
+            Role::Raw => RAW_ROOM,
         }
     }
 

@@ -6,11 +6,14 @@ mod rate;
 
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::Name;
+use super::room::log::Log;
 use super::schedule::Schedule;
 use super::types::{ConnId, Now, Wire};
+use crate::protocol::Notice;
 use outbox::Outbox;
 use rate::RateLimiter;
 use slab::Slab;
+use std::io::IoSlice;
 
 /// What a client is to the server: decides which rules hold for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,11 +197,6 @@ impl Client {
         !matches!(self.state, State::Open(Gate::Ready) | State::ReceiveOnly)
     }
 
-    /// Whether anything is to be written to it, now that its room's log ends at `end`.
-    pub fn has_output(&self, end: u64) -> bool {
-        self.outbox.has_output(self.log_until(end))
-    }
-
     /// Why its input may not be handled, as far as that depends on itself alone.
     pub fn block_reason(&self, now: Now, limits: &Limits) -> Option<Block> {
         if self.outbox.private_bytes() > PRIVATE_BYTES_MARK
@@ -247,6 +245,33 @@ impl Client {
 
 /// Output.
 impl Client {
+    /// Whether anything is to be written to it, now that its room's log ends at `end`.
+    pub fn has_output(&self, end: u64) -> bool {
+        self.outbox.has_output(self.log_until(end))
+    }
+
+    /// Lends what to write next, and returns how many slices that is; 0: nothing.
+    pub fn output<'a>(&'a mut self, log: &'a Log, slices: &mut [IoSlice<'a>]) -> usize {
+        if matches!(self.state, State::Closed) {
+            return 0;
+        }
+        if self.outbox.skipped_lines() > 0 && self.outbox.private_bytes() == 0 {
+            let lines = self.outbox.take_skipped();
+            let skipped = Notice::Skipped { lines };
+            self.outbox.push_private(|out| skipped.write(out));
+        }
+        let until = self.log_until(log.end());
+        self.outbox.output(log, until, slices)
+    }
+
+    /// The first `n` bytes that [`output`](Client::output) lent have been written. Returns whether more is to be written.
+    pub fn sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
+        let until = self.log_until(log.end());
+        self.outbox.sent(log, until, n);
+        self.progress_at = now;
+        self.outbox.has_output(until)
+    }
+
     /// Appends a line of the server's, or a private one, to what is written to this client alone. A raw connection
     /// receives none.
     pub fn write_private(

@@ -1,0 +1,42 @@
+//! Whether a newcomer may come in. Decides from numbers alone.
+
+use super::limits::Limits;
+use crate::protocol::Refusal;
+
+/// Why a newcomer is refused, if it is, beside so many `clients`, of which `from_address` come from its own address, if that
+/// is counted.
+pub fn refusal(
+    limits: &Limits,
+    clients: usize,
+    from_address: Option<usize>,
+) -> Option<Refusal<'static>> {
+    if clients >= limits.clients_max {
+        let clients_max = limits.clients_max;
+        return Some(Refusal::ServerFull { clients_max });
+    }
+    let clients_max = limits.clients_per_ip_max;
+    let is_full = from_address.is_some_and(|clients| clients >= clients_max);
+    is_full.then_some(Refusal::AddressFull { clients_max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_names_the_cap_that_is_reached() {
+        let limits = Limits {
+            clients_max: 3,
+            clients_per_ip_max: 2,
+            ..Limits::default()
+        };
+        let [server, address] = [
+            Refusal::ServerFull { clients_max: 3 },
+            Refusal::AddressFull { clients_max: 2 },
+        ];
+        assert_eq!(refusal(&limits, 2, None), None);
+        assert_eq!(refusal(&limits, 2, Some(1)), None);
+        assert_eq!(refusal(&limits, 2, Some(2)), Some(address));
+        assert_eq!(refusal(&limits, 3, Some(2)), Some(server));
+    }
+}

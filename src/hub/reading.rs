@@ -1,0 +1,179 @@
+//! How far a client's input is handled now: the loop over its items, what stops it, and the client's timer.
+
+use super::client::{Block, Gate, Role, State};
+use super::context::Context;
+use super::directory::Directory;
+use super::handlers;
+use super::input::{Input, Item, Options};
+use super::limits::VISIT_LINES_MAX;
+use super::room::backpressure;
+use super::schedule::{Place, Timer};
+use super::types::{Now, Resume};
+use crate::protocol::Refusal;
+
+/// All that reading a client may touch: what its requests may, the directory, and every client's input.
+pub struct Reading<'a> {
+    /// What a request may touch.
+    pub cx: Context<'a>,
+    /// Names and addresses.
+    pub directory: &'a mut Directory,
+    /// By slot. Apart from the clients, so that a line can be borrowed from its client's input while it is handled.
+    pub inputs: &'a mut [Input],
+}
+
+/// Why the loop over a client's items has stopped before their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// The client is closing, receives only, or waits to change rooms.
+    NotOpen,
+    /// The client may not go on.
+    Blocked(Block),
+    /// It has had its visit: others are served first.
+    Yield,
+}
+
+impl Reading<'_> {
+    /// Whether a client may be read. First handles what was deferred of its input.
+    pub fn resume(&mut self, slot: u32) -> Resume {
+        let client = &mut self.cx.clients[slot as usize];
+        if client.is_blocked_by(Block::Room) {
+            // It is among those that the room wakes.
+            return Resume::Wait;
+        }
+        if let Some(room) = client.end_move(self.cx.now) {
+            handlers::enter_room(&mut self.cx, slot, &room);
+        }
+        if !matches!(self.cx.clients[slot as usize].state(), State::Open(_)) {
+            return Resume::Blocked;
+        }
+        if let Some(reason) = self.cx.block_reason(slot) {
+            return self.block(slot, reason);
+        }
+        self.cx.clients[slot as usize].unblock(self.cx.now);
+        if self.inputs[slot as usize].has_deferred() {
+            let bytes = self.inputs[slot as usize].take_deferred();
+            return self.process(slot, &bytes, false);
+        }
+        self.arm(slot);
+        Resume::Read
+    }
+
+    /// Handles `bytes` of a client, item by item, as far as the client may go on now; the rest is deferred. With `flush`,
+    /// its unfinished line counts as a line. Returns whether the client may be read at once.
+    pub fn process(&mut self, slot: u32, bytes: &[u8], flush: bool) -> Resume {
+        let cx = &mut self.cx;
+        let options = Options {
+            raw: cx.clients[slot as usize].role == Role::Raw,
+            line_bytes_max: cx.limits.line_bytes_max,
+            flush,
+        };
+        let mut items = self.inputs[slot as usize].items(bytes, options);
+        let (mut handled, mut stop) = (0, None);
+        while stop.is_none()
+            && let Some(item) = items.next()
+        {
+            let is_charged = item != Item::Line(b"");
+            handlers::handle(cx, self.directory, slot, item);
+            handled += 1;
+            if is_charged {
+                stop = charge(cx, slot);
+            }
+            if handled == VISIT_LINES_MAX {
+                stop = stop.or(Some(Stop::Yield));
+            }
+        }
+        if !cx.clients[slot as usize].is_receiving() {
+            items.discard();
+        }
+        drop(items);
+        cx.totals.discarded_bytes += u64::from(self.inputs[slot as usize].take_discarded());
+        self.stopped(slot, stop)
+    }
+
+    /// What follows when the loop has stopped.
+    fn stopped(&mut self, slot: u32, stop: Option<Stop>) -> Resume {
+        match stop {
+            None => {
+                self.arm(slot);
+                Resume::Read
+            }
+            Some(Stop::NotOpen) => Resume::Blocked,
+            Some(Stop::Blocked(reason @ (Block::RateLimit | Block::Backlog))) => {
+                self.block(slot, reason)
+            }
+            // After its visit it waits for its room behind those that the room has refused meanwhile.
+            Some(Stop::Yield | Stop::Blocked(Block::Room)) => {
+                let id = self.cx.clients[slot as usize].id(slot);
+                self.cx.schedule.want_read(id, Place::Last);
+                Resume::Wait
+            }
+        }
+    }
+
+    /// A client's input may not be handled, for this reason, until the client is woken.
+    fn block(&mut self, slot: u32, reason: Block) -> Resume {
+        if reason == Block::Room {
+            backpressure::block(&mut self.cx.room_of(slot), slot);
+        } else {
+            self.cx.clients[slot as usize].block(reason);
+        }
+        self.arm(slot);
+        match reason {
+            Block::RateLimit | Block::Room => Resume::Wait,
+            Block::Backlog => Resume::Blocked,
+        }
+    }
+
+    /// Arms a client's timer for its next deadline.
+    pub fn arm(&mut self, slot: u32) {
+        let input = &self.inputs[slot as usize];
+        let has_partial = !input.partial().is_empty() && !input.has_deferred();
+        let client = &self.cx.clients[slot as usize];
+        if let Some(due) = client.deadline(self.cx.limits, has_partial) {
+            self.cx.schedule.arm(Timer::Client(slot), due);
+        }
+    }
+
+    /// A client's timer has rung.
+    pub fn tick(&mut self, slot: u32) {
+        let (now, limits) = (self.cx.now, self.cx.limits);
+        let is_due = |due: Option<Now>| due.is_some_and(|due| due <= now);
+        let client = &mut self.cx.clients[slot as usize];
+        match *client.state() {
+            State::Draining { since, .. } if since.after(limits.drain_us) <= now => {
+                client.close();
+                self.cx.schedule.want_close(client.id(slot));
+            }
+            State::Open(Gate::Blocked(Block::RateLimit))
+                if is_due(client.deadline(limits, false)) =>
+            {
+                self.cx.room_of(slot).wake(slot, Place::Last);
+            }
+            State::Open(Gate::Ready) if is_due(client.idle_due(limits)) => {
+                let seconds = limits.idle_timeout_us / 1_000_000;
+                let mut view = self.cx.room_of(slot);
+                view.refuse(slot, Refusal::Idle { seconds });
+                view.drain(slot);
+            }
+            State::Open(Gate::Ready) if is_due(client.partial_due(limits)) => {
+                client.break_silence(now);
+                match self.cx.block_reason(slot) {
+                    Some(reason) => self.block(slot, reason),
+                    None => self.process(slot, b"", true),
+                };
+            }
+            _ => {}
+        }
+        self.arm(slot);
+    }
+}
+
+/// Counts an item against its client's rate limit. Returns why the client may not go on, if it may not.
+fn charge(cx: &mut Context<'_>, slot: u32) -> Option<Stop> {
+    let client = &mut cx.clients[slot as usize];
+    client.charge(cx.now, cx.limits);
+    if !matches!(client.state(), State::Open(_)) {
+        return Some(Stop::NotOpen);
+    }
+    cx.block_reason(slot).map(Stop::Blocked)
+}
