@@ -9,6 +9,8 @@
 //! | `! text` | a [`Refusal`]: what was sent has changed nothing, and why |
 //! | `kim -> you: text`, `you -> kim: text` | a private line, received or confirmed |
 
+#![warn(clippy::disallowed_types, clippy::disallowed_methods)]
+
 use std::fmt;
 
 /// Longest name, in bytes, that is read as one: a server of another kind may begin its lines with anything.

@@ -57,6 +57,8 @@
 //! and timers). What acts on several of them takes a view that names them: `handlers` (one function a command),
 //! `membership`, `room::backpressure`. This file composes them.
 
+#![warn(clippy::disallowed_types, clippy::disallowed_methods)]
+
 mod admission;
 pub(crate) mod client;
 mod context;
