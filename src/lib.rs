@@ -1,27 +1,26 @@
 //! madang: a server for lines of text. Whatever line one connection sends, the others in its room receive.
 //!
-//! One thread, one readiness poll, no locks. This page is the map of the house; the modules are listed in the
-//! order in which they are best read.
+//! One thread, one readiness poll, no locks. The modules, in the order in which they are best read:
 //!
-//! 1. [`hub`] is what the program *is*: bytes and times go in, borrowed slices and wishes come out. It is pure:
-//!    no socket, no clock, no system call. Its own modules follow the data: `telnet → frame → text → command →
-//!    session → log → room → outbox`, and `Hub` composes them.
-//! 2. [`net`] gives the hub its sockets and its clock: `turn` decides the order in which things are done without
-//!    knowing whether its sockets are real, `reactor` is that on mio.
-//! 3. [`join`] is the terminal client, at the other end of a connection: bytes of keys and lines of the server go in, bytes
-//!    for a terminal come out.
-//! 4. [`mod@bench`] is a program of its own on the other side: the clients that measure a server.
-//! 5. [`cli`] is every flag, [`address`] what stands in some of them, [`logging`] the log that never blocks, `main`
-//!    ties them together.
+//! 1. [`hub`] is what the program *is*: bytes and times go in, borrowed slices and connection ids come out. It is pure: no
+//!    socket, no clock, no system call.
+//! 2. [`net`] gives the hub its sockets and its clock: `scheduler` is the order in which things are done, on real sockets
+//!    or simulated ones, `reactor` is that on mio.
+//! 3. [`protocol`] is every line that the server says, written and read back.
+//! 4. [`join`] is the terminal client, at the other end of a connection.
+//! 5. [`mod@bench`] is the load generator: the clients that measure a server.
+//! 6. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`serve`] sets a
+//!    server up.
 //!
-//! Imports run one way: `main → {net, join, bench} → hub` (and to [`address`], of which the hub knows nothing).
-//! `tests/architecture.rs` fails when they do not.
+//! Imports run one way: `serve → {net, join, bench} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!
 //! ```text
-//! socket ─read─▶ scratch ─▶ telnet ─▶ frame ─▶ text ─▶ session ─▶ room log      rendered once, appended once
-//!                                                                   │
-//! socket ◀─writev───────────── outbox: private bytes, then the log from the member's cursor      never copied
+//! socket ─read─▶ telnet ─▶ frame ─▶ text ─▶ command ─▶ handler ─▶ room log        rendered once, appended once
+//!                                                                     │
+//! socket ◀─writev────────── outbox: private bytes, then the log from the member's cursor         never copied
 //! ```
+//!
+//! `docs/internals.md` follows one line through all of it.
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!(

@@ -1,71 +1,71 @@
-//! Every cap of the hub, unit last in its name, and the relations between them. What an operator may choose is a
-//! field of [`Limits`]; what is fixed is a constant. No behaviour lives here.
+//! Every cap of the hub, unit last in its name, and the relations between them. What an operator can choose is a field of
+//! [`Limits`]; what is fixed is a constant. No behaviour lives here.
 
 use std::fmt;
 
-/// How many bytes one read of one connection may bring: the size of the scratch buffer and the cap of the input
-/// that is held back for a client that may not speak right now.
+/// Bytes that one read of one connection may bring: the size of the scratch buffer, and the cap of a client's deferred
+/// input.
 pub const READ_BYTES_MAX: usize = 16 * 1024;
 
-/// How many lines of one client are taken before the others have had their turn.
+/// Items of one client's input that are handled before other clients are served.
 pub const VISIT_LINES_MAX: u32 = 256;
 
-/// How many characters a nickname or the name of a room may have.
+/// Characters of a person's or a room's name.
 pub const NAME_CHARS_MAX: usize = 24;
 
-/// Bytes around a line's text when it is rendered: two names of up to 4 bytes a character, ` -> `, `: `, `\n`.
+/// Bytes around a text in a rendered line: two names of up to 4 bytes a character, ` -> `, `: `, `\n`.
 pub const RENDER_BYTES_EXTRA: usize = 2 * 4 * NAME_CHARS_MAX + 8;
 
-/// Records that a connection has besides its fixed one while they are needed: of its output, its input, its telnet.
+/// Bytes of the records that are allocated for a connection only while they are needed: of its output, its input, its
+/// telnet negotiation.
 const CLIENT_RECORDS_BYTES: usize = 512;
 
-/// The most that one byte of input can become: a control character (1 byte) is shown as one of 3 bytes.
+/// Bytes that one byte of input can become: the stand-in of a control character has 3.
 pub const RENDER_GROWTH_MAX: usize = 3;
 
-/// A client that is owed more private bytes than this is not read, and nobody can send it a private line.
+/// A client with more unread private bytes than this is not read, and nobody can send it a private line.
 pub const PRIVATE_BYTES_MARK: usize = 16 * 1024;
 
-/// The longest reply to one command, and so the furthest that a client's own commands pass the mark.
+/// Bytes of the longest reply to one command: so far can a client's own commands exceed the mark.
 pub const REPLY_BYTES_MAX: usize = 8 * 1024;
 
-/// A client with this many separate stretches of own lines that it has not been led past is not read.
+/// A client with this many separate ranges of its own lines after its cursor is not read.
 pub const OWN_RANGES_MAX: usize = 64;
 
-/// The unit in which a room's log counts its readers and forgets its past.
+/// Bytes of a block: the unit in which a room's log counts its readers and is trimmed.
 pub const LOG_BLOCK_BYTES: usize = 4 * 1024;
 
-/// A log moves its live bytes to the front of its buffer once this much before them is dead (and no less than is
-/// alive, so that a byte is moved at most once on average).
+/// Dead bytes at which a log is compacted, if no fewer than are live: so a byte is moved at most once on average.
 pub const LOG_DEAD_BYTES: usize = 4 * LOG_BLOCK_BYTES;
 
-/// The smallest log that leaves room for the shares of [`Limits`].
+/// Bytes of the smallest log that has space for the shares of [`Limits`].
 pub const ROOM_LOG_BYTES_MIN: usize = 16 * LOG_BLOCK_BYTES;
 
-/// How many of the longest lines a log must be able to hold.
+/// Longest lines that a log must be able to hold.
 pub const ROOM_LOG_LINES_MIN: usize = 32;
 
-/// How much may be said in a room before everybody in it has been offered what was said before. Less than a socket's
-/// send buffer takes, so that one round of the room empties it.
+/// Bytes that may be appended to a room's log before every member has been offered what was there before. Less than a
+/// socket's send buffer, so that one visit to each member can deliver a round.
 pub const ROOM_ROUND_BYTES_MAX: usize = 32 * 1024;
 
-/// How long, in microseconds, those who speak in a room wait for members that are late. Then these are not waited for
-/// before they have caught up: a reader that keeps up sets the pace of a flood, one that does not slows nobody.
+/// Microseconds that senders wait for late members of their room. After that they stop waiting for these until they have
+/// caught up: a reader that keeps up sets the pace of a flood, one that does not slows nobody.
 pub const LATE_TIMEOUT_US: u64 = 20_000;
 
-/// How long, in microseconds, until members that were given up and have been reading since are waited for again: in a
-/// flood they might never catch up by themselves. A tenth of the time is all that they can cost the others.
+/// Microseconds after which senders wait again for late members that have been reading since: in a flood these might
+/// never catch up otherwise. So they cost the others a tenth of the time at most.
 pub const LATE_RETRY_US: u64 = 10 * LATE_TIMEOUT_US;
 
-/// A telnet subnegotiation that is longer than this is taken for text again.
+/// Bytes of a telnet subnegotiation. After more than this, what follows is text again.
 pub const TELNET_SUB_BYTES_MAX: u16 = 512;
 
-/// Who came and who went is told to a room at most once in this time, in microseconds.
+/// Microseconds between two announcements of comings and goings in a room.
 pub const ANNOUNCE_INTERVAL_US: u64 = 1_000_000;
 
-/// How many names `/who` and how many rooms `/rooms` show before they say "and 17,950 more".
+/// Names that `/who` shows, and rooms that `/rooms` shows, before "and 17,950 more".
 pub const LIST_ENTRIES_MAX: usize = 50;
 
-/// How many outgoing slices one visit offers to `writev`.
+/// Slices that one visit offers to `writev`.
 pub const SLICES_MAX: usize = 16;
 
 const _: () = {
@@ -75,30 +75,30 @@ const _: () = {
     assert!(LOG_DEAD_BYTES <= ROOM_LOG_BYTES_MIN / 4);
 };
 
-/// What becomes of a member that reads too slowly: its cursor would be overtaken as the room's log is full.
+/// What happens to a member that reads too slowly, when the room's log is at its cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlowPolicy {
-    /// It is moved forward to newer lines and told how many it lost.
+    /// It skips ahead to newer lines, and is told how many it lost.
     Skip,
-    /// It is told how many it lost, and closed.
+    /// It is told how many lines it lost, and is closed.
     Close,
-    /// Nobody in the room may speak until it has caught up; without progress it is closed after a while.
+    /// Senders wait until it has caught up; if it makes no progress, it is closed after a while.
     Wait,
 }
 
-/// What becomes of a connection whose peer has finished sending.
+/// What happens to a connection whose peer has finished sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HalfClose {
-    /// It is given all that it is owed by then, and closed.
+    /// Pending output is written to it, then it is closed.
     Close,
     /// It goes on receiving.
     Keep,
 }
 
-/// What the operator chose. Times are in microseconds; 0 switches a time or a rate off.
+/// What the operator has chosen. Times are in microseconds; 0 switches a time or a rate off.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at a time; a host is one more.
+    /// Connections at a time; the console is one more.
     pub clients_max: usize,
     /// Connections at a time from one IP address; 0: no limit.
     pub clients_per_ip_max: usize,
@@ -106,29 +106,29 @@ pub struct Limits {
     pub line_bytes_max: usize,
     /// Bytes of memory that one room's log may take.
     pub room_log_bytes_max: usize,
-    /// Lines that a newcomer is shown.
+    /// Lines of history that a newcomer receives.
     pub history_lines: usize,
     /// Rooms at a time, the lobby included.
     pub rooms_max: usize,
-    /// Members up to which a room is told who came and who went.
+    /// Members up to which comings and goings are announced in a room.
     pub announce_members_max: usize,
-    /// Lines a second that a client may say for long; 0: no limit.
+    /// Lines a second that a client may send in the long run; 0: no limit.
     pub rate_lines: u32,
-    /// Lines that a client may say at once when it was silent before.
+    /// Lines that a client may send at once after a silence.
     pub burst_lines: u32,
-    /// What becomes of a slow member.
+    /// What happens to a slow member.
     pub slow: SlowPolicy,
-    /// After how long without progress a member that all others wait for is closed.
+    /// Time without progress after which a member that senders wait for is closed.
     pub slow_timeout_us: u64,
-    /// What becomes of a connection whose peer has finished sending.
+    /// What happens to a connection whose peer has finished sending.
     pub half_close: HalfClose,
-    /// After how much silence an unterminated piece is handed on as a line.
+    /// Silence after which an unterminated piece counts as a line.
     pub partial_after_us: u64,
-    /// After how much silence a client is closed.
+    /// Silence after which a client is closed.
     pub idle_timeout_us: u64,
-    /// How long a closing connection may take to be given its last bytes.
+    /// Time within which the last bytes must be written to a closing connection.
     pub drain_us: u64,
-    /// What a newcomer is greeted with; empty: only with its name.
+    /// Lines that greet a newcomer, before its name; may be empty.
     pub welcome: String,
 }
 
@@ -155,7 +155,7 @@ impl Default for Limits {
     }
 }
 
-/// Two limits that do not go together, in words for the operator.
+/// Two limits that contradict each other, in words for the operator.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Conflict(String);
 
@@ -168,7 +168,7 @@ impl fmt::Display for Conflict {
 impl std::error::Error for Conflict {}
 
 impl Limits {
-    /// Checks the relations that the log relies on.
+    /// Checks the relations between limits.
     ///
     /// # Errors
     /// Names the two limits that conflict, their values, and what would do.
@@ -193,23 +193,23 @@ impl Limits {
         Ok(())
     }
 
-    /// The longest line that can stand in a log.
+    /// Bytes of the longest line that can be in a log.
     pub fn rendered_bytes_max(&self) -> usize {
         RENDER_GROWTH_MAX * self.line_bytes_max + RENDER_BYTES_EXTRA
     }
 
-    /// How much a log may remember. The rest of its buffer is for what compaction has not yet reclaimed, so that
-    /// compaction always gains at least a quarter of the buffer.
+    /// Live bytes of a log. The rest of its buffer may be dead, so that compaction always gains at least a quarter of the
+    /// buffer.
     pub fn log_live_bytes_max(&self) -> usize {
         self.room_log_bytes_max - self.room_log_bytes_max / 4
     }
 
-    /// How much a slow member keeps of what it is owed when it is moved forward.
+    /// Bytes that a slow member still receives when it skips ahead.
     pub fn log_kept_bytes(&self) -> usize {
         self.log_live_bytes_max() / 2
     }
 
-    /// Under `wait`: a log with more than this is full. It can still take what one round and a last line bring.
+    /// Under `wait`: a log with more live bytes than this is full. It still has space for one round and one more line.
     pub fn log_full_bytes(&self) -> usize {
         self.log_live_bytes_max()
             - self.room_round_bytes_max()
@@ -217,29 +217,29 @@ impl Limits {
             - LOG_BLOCK_BYTES
     }
 
-    /// Under `wait`: a full log with no more than this is open again.
+    /// Under `wait`: a full log with no more live bytes than this accepts lines again.
     pub fn log_open_bytes(&self) -> usize {
         self.log_full_bytes() / 2
     }
 
-    /// How much of a log history may keep alive on its own.
+    /// Bytes of a log that history alone may keep live.
     pub fn history_bytes_max(&self) -> usize {
         self.room_log_bytes_max / 16
     }
 
-    /// A member that has this much to read is late. More than a round, so that nobody is late who has only not been
-    /// visited yet.
+    /// A member with so many unread bytes is late. More than a round, so that a member is not late merely because it has not
+    /// been visited yet.
     pub fn late_bytes(&self) -> usize {
         2 * self.room_round_bytes_max() + LOG_BLOCK_BYTES
     }
 
-    /// How much may be said in a room before everybody has been offered what was said before.
+    /// Bytes that may be appended to a room's log before every member has been offered what was there before.
     pub fn room_round_bytes_max(&self) -> usize {
         ROOM_ROUND_BYTES_MAX.min(self.room_log_bytes_max / 8)
     }
 
-    /// The most that is ever owed to one client besides its room's log: what was there at the mark, one reply or
-    /// private line more, the rest of one line in flight, and the last notices.
+    /// Private bytes of one client at most: up to the mark, one more reply or private line, the rest of one line in flight,
+    /// and the last notices.
     pub fn private_bytes_max(&self) -> usize {
         PRIVATE_BYTES_MARK
             + REPLY_BYTES_MAX
@@ -248,15 +248,15 @@ impl Limits {
             + 1024
     }
 
-    /// The most memory that one connection can make the hub hold besides its fixed record.
+    /// Bytes that one connection can make the hub hold besides its fixed record.
     pub fn client_bytes_max(&self) -> usize {
         let growing = self.private_bytes_max() + OWN_RANGES_MAX * 16 + self.line_bytes_max + 1;
         let held = READ_BYTES_MAX + self.line_bytes_max + 1;
-        // What grows does so by doubling.
+        // Buffers grow by doubling.
         2 * growing + held + CLIENT_RECORDS_BYTES
     }
 
-    /// The most memory that the hub can be made to hold: rooms × log cap + connections × connection cap.
+    /// Bytes that the hub can be made to hold: rooms × log cap + connections × connection cap.
     pub fn memory_bytes_max(&self) -> usize {
         self.rooms_max
             .saturating_mul(self.room_log_bytes_max)
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_derived_from_the_limits_is_as_much_as_is_said() {
+    fn derived_limits_have_their_documented_values() {
         let limits = Limits {
             line_bytes_max: 100,
             room_log_bytes_max: 65_536,
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_under_which_nothing_could_be_said_are_refused() {
+    fn limits_that_let_no_line_pass_are_refused() {
         let refused = |limits: Limits, word: &str| {
             let said = limits.check().unwrap_err().to_string();
             assert!(said.contains(word), "{said}");
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shares_of_the_smallest_log_fit_into_each_other() {
+    fn shares_of_the_smallest_log_fit() {
         let limits = Limits {
             room_log_bytes_max: ROOM_LOG_BYTES_MIN,
             line_bytes_max: ROOM_LOG_BYTES_MIN / ROOM_LOG_LINES_MIN,
@@ -385,16 +385,16 @@ mod tests {
         limits.check().unwrap();
         let line = limits.rendered_bytes_max();
         let round = limits.room_round_bytes_max() + line;
-        // Whoever is offered each round is never overtaken: what a skip keeps is more than a round.
+        // A member that is offered each round is never evicted: a skip keeps more than a round.
         assert!(
             limits.log_kept_bytes() > round + LOG_BLOCK_BYTES,
             "{} > {round}",
             limits.log_kept_bytes()
         );
-        // A skip makes room for at least one more line, and so does forgetting history.
+        // A skip makes space for at least one more line, and so does forgetting history.
         assert!(limits.log_live_bytes_max() - limits.log_kept_bytes() > line + 2 * LOG_BLOCK_BYTES);
         assert!(limits.history_bytes_max() + line + 2 * LOG_BLOCK_BYTES < limits.log_kept_bytes());
-        // A full log opens again before it is empty, and what history keeps alive does not hold it shut.
+        // A full log accepts lines again before it is empty, and history alone does not keep it full.
         assert!(
             limits.log_open_bytes() > limits.history_bytes_max() + LOG_BLOCK_BYTES / 2,
             "{}",
