@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_derived_from_the_limits_is_as_much_as_is_said() {
+    fn derived_limits_have_their_documented_values() {
         let limits = Limits {
             line_bytes_max: 100,
             room_log_bytes_max: 65_536,
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_under_which_nothing_could_be_said_are_refused() {
+    fn limits_that_permit_no_lines_are_refused() {
         let refused = |limits: Limits, word: &str| {
             let said = limits.check().unwrap_err().to_string();
             assert!(said.contains(word), "{said}");
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shares_of_the_smallest_log_fit_into_each_other() {
+    fn the_parts_of_the_smallest_log_fit_into_each_other() {
         let limits = Limits {
             room_log_bytes_max: ROOM_LOG_BYTES_MIN,
             line_bytes_max: ROOM_LOG_BYTES_MIN / ROOM_LOG_LINES_MIN,
@@ -385,16 +385,16 @@ mod tests {
         limits.check().unwrap();
         let line = limits.rendered_bytes_max();
         let round = limits.room_round_bytes_max() + line;
-        // Whoever is offered each round is never overtaken: what a skip keeps is more than a round.
+        // A member that reads each round is never evicted: an eviction keeps more than a round.
         assert!(
             limits.log_kept_bytes() > round + LOG_BLOCK_BYTES,
             "{} > {round}",
             limits.log_kept_bytes()
         );
-        // A skip makes room for at least one more line, and so does forgetting history.
+        // An eviction frees space for at least one more line, and so does dropping history.
         assert!(limits.log_live_bytes_max() - limits.log_kept_bytes() > line + 2 * LOG_BLOCK_BYTES);
         assert!(limits.history_bytes_max() + line + 2 * LOG_BLOCK_BYTES < limits.log_kept_bytes());
-        // A full log opens again before it is empty, and what history keeps alive does not hold it shut.
+        // A full room opens before its log is empty, and although the log keeps history.
         assert!(
             limits.log_open_bytes() > limits.history_bytes_max() + LOG_BLOCK_BYTES / 2,
             "{}",

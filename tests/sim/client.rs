@@ -327,8 +327,8 @@ pub fn room_name(room: usize) -> String {
     }
 }
 
-/// A number written in nine letters that do not look alike. A number below 9 is one letter, so no client's name is a prefix
-/// of another's.
+/// A number written in nine letters that do not look alike. A number below 9 is one letter, so no client's name is a
+/// prefix of another's.
 pub fn letters(mut number: usize) -> String {
     let mut out = String::new();
     loop {

@@ -11,8 +11,9 @@ use madang::net::scheduler::Scheduler;
 /// Visits that each phase of a turn makes at least: the scheduler reads the clock once per 16 visits.
 const VISITS_MIN: usize = 16;
 
-/// How often the server may visit all clients until a line is delivered: it must visit the speaker, the room must accept
-/// the line, and it must visit the listener. The room's wait for members that do not read has taken up to 16 turns.
+/// How often the server may visit all clients until a line is delivered: it must visit the speaker, the room must
+/// accept the line, and it must visit the listener. The room's wait for members that do not read has taken up to 16
+/// turns.
 const ROUNDS_MAX: usize = 30;
 
 /// Clients that flood, of which some never read; and two clients that read and do not flood.

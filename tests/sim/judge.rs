@@ -1,5 +1,5 @@
-//! The guarantees that all transcripts together must keep: every line whole, once, in the order of its room, and each lost
-//! line counted. Parses no bytes.
+//! The guarantees that all transcripts together must keep: every line whole, once, in the order of its room, and each
+//! lost line counted. Parses no bytes.
 
 use super::client::{Client, End};
 use super::transcript::{Item, Stay, Transcript, author_of, speaker, tag, transcript};

@@ -1,6 +1,6 @@
 //! Simulation of the whole server: the real hub and scheduler run on simulated sockets, a simulated poll and a
-//! simulated clock. A seed decides how many clients and rooms there are, how the clients behave, which limits hold and how
-//! often each fault happens. The same seed gives the same run.
+//! simulated clock. A seed decides how many clients and rooms there are, how the clients behave, which limits hold and
+//! how often each fault happens. The same seed gives the same run.
 //!
 //! | file | contents |
 //! | --- | --- |
@@ -237,8 +237,8 @@ impl Sim {
     }
 
     fn run_steps(&mut self) {
-        // One room if there is history, since a client that returns to a room would receive its own old lines again. One
-        // room if unfinished lines are flushed, since a cut `/join` would name another room.
+        // One room if there is history, since a client that returns to a room would receive its own old lines again.
+        // One room if unfinished lines are flushed, since a cut `/join` would name another room.
         let one_room = self.limits.history_lines > 0 || self.limits.partial_after_us > 0;
         let rooms = if one_room { 1 } else { self.rng.usize(1..4) };
         let peers = self.rng.usize(1..9);
@@ -318,7 +318,7 @@ impl Sim {
         assert_eq!((clients, names, addresses), (0, 0, 0), "{census:?}");
         assert_eq!(timers, 0, "{census:?}");
         assert_eq!(rooms, 2, "{census:?}");
-        // A log that nobody reads and that has no history keeps less than a block.
+        // A log without readers and history keeps less than a block.
         assert!(self.limits.history_lines > 0 || bytes <= 2 * LOG_BLOCK_BYTES);
         for client in self.clients.iter().chain(&self.observers) {
             assert!(client.pipe.borrow().server_closed, "a socket is open");

@@ -1,5 +1,5 @@
-//! Simulated sockets, poll and clock, with the faults that real ones have, drawn from one seed. Knows nothing of the hub's
-//! state and of what clients say.
+//! Simulated sockets, poll and clock, with the faults that real ones have, drawn from one seed. Knows nothing of the
+//! hub's state and of what clients say.
 
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};

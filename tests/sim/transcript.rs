@@ -118,8 +118,8 @@ impl Transcript {
     }
 }
 
-/// The name of the client that said or did what the line says, joined or was renamed. The server does not send a line to
-/// its own client.
+/// The name of the client that said or did what the line says, joined or was renamed. The server does not send a line
+/// to its own client.
 pub fn speaker(line: &str) -> Option<&str> {
     let words: Vec<&str> = line.splitn(5, ' ').collect();
     match words[..] {
