@@ -152,35 +152,26 @@ impl StayCheck<'_> {
     /// The client has received every line of others once, in order, or has received a notice that counts it.
     fn assert_received(&self, own: &[&str], until: Until) {
         let Some(mut at) = self.first() else { return };
+        let label = self.label();
         let own_at: Vec<usize> = own
             .iter()
             .filter_map(|text| self.places(text).first().copied())
             .collect();
         if let Some(&first_own) = own_at.first() {
-            assert_eq!(
-                self.others(first_own, at),
-                0,
-                "{}: lines are missing after its first own",
-                self.label()
-            );
+            let missing = self.others(first_own, at);
+            assert_eq!(missing, 0, "{label}: missing after its first own line");
         }
         for item in &self.stay.items {
             match item {
                 Item::Line(line) => {
                     let want = self.next(&mut at);
-                    assert!(
-                        want == Some(line),
-                        "{} at {at}: received {line:.60?}, not {want:.60?}",
-                        self.label()
-                    );
+                    let is_next = want == Some(line);
+                    assert!(is_next, "{label} at {at}: {line:.60?}, not {want:.60?}");
                 }
                 Item::Skipped(lines) => {
                     for _ in 0..*lines {
-                        assert!(
-                            self.next(&mut at).is_some(),
-                            "{}: more lines were skipped than were said",
-                            self.label()
-                        );
+                        let lost = self.next(&mut at);
+                        assert!(lost.is_some(), "{label}: more skipped than said");
                     }
                 }
             }
@@ -190,30 +181,16 @@ impl StayCheck<'_> {
             Until::LastOwn => own_at.last().copied().unwrap_or(0),
             Until::Anywhere => 0,
         };
-        assert_eq!(
-            self.others(at, end),
-            0,
-            "{}: lines are missing at the end",
-            self.label()
-        );
+        assert_eq!(self.others(at, end), 0, "{label}: missing at the end");
     }
 
     /// The room contains each of the client's own texts once, in the order in which the client sent them.
     fn assert_said(&self, own: &[&str]) {
-        let mut last = None;
+        let (label, mut last) = (self.label(), None);
         for text in own {
             let places = self.places(text);
-            assert_eq!(
-                places.len(),
-                1,
-                "{}: {text:.60} was not said once",
-                self.label()
-            );
-            assert!(
-                last < places.first(),
-                "{}: {text:.60} was said out of order",
-                self.label()
-            );
+            assert_eq!(places.len(), 1, "{label}: {text:.60} was not said once");
+            assert!(last < places.first(), "{label}: {text:.60} out of order");
             last = places.first();
         }
     }

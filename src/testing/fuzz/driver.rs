@@ -35,6 +35,10 @@ pub struct Peer {
     pub recorder: bool,
 }
 
+/// Input that the hub has not handled: bytes not received, whether any is deferred, whether the end is not received.
+type Unhandled = (usize, bool, bool);
+const NOTHING: Unhandled = (0, false, false);
+
 pub struct Driver {
     pub test: TestHub,
     pub peers: Vec<Peer>,
@@ -110,10 +114,8 @@ impl Driver {
 
     /// The server reads at most `n` bytes of the peer, if the hub allows it.
     pub fn server_reads(&mut self, number: usize, n: usize) {
-        let Some(id) = self.peers[number]
-            .id
-            .filter(|_| self.peers[number].readable)
-        else {
+        let peer = &self.peers[number];
+        let Some(id) = peer.id.filter(|_| peer.readable) else {
             return;
         };
         let open = matches!(self.client(id).state(), State::Open(_));
@@ -249,11 +251,8 @@ impl Driver {
     }
 
     pub fn shutdown(&mut self) {
-        let staying: Vec<usize> = self
-            .present()
-            .into_iter()
-            .filter(|&number| self.is_staying(number))
-            .collect();
+        let mut staying = self.present();
+        staying.retain(|&number| self.is_staying(number));
         self.is_shutting_down = true;
         self.test.hub.shutdown(self.test.now);
         for number in staying {
@@ -313,9 +312,8 @@ impl Driver {
             if busy || self.test.hub.has_writable() || self.test.hub.readables() > 0 {
                 continue;
             }
-            let quiet = self.present().iter().all(|&number| {
-                self.is_staying(number) && self.unhandled(number) == (0, false, false)
-            });
+            let is_quiet = |&number| self.is_staying(number) && self.unhandled(number) == NOTHING;
+            let quiet = self.present().iter().all(is_quiet);
             let due = self.test.hub.next_deadline();
             if quiet || due.is_none() {
                 return self.assert_quiet();
@@ -326,29 +324,22 @@ impl Driver {
         panic!("the hub does not become quiet");
     }
 
-    /// A peer's input that the hub has not handled: bytes not received, whether any is deferred, and whether the end is
-    /// not received.
-    fn unhandled(&self, number: usize) -> (usize, bool, bool) {
+    /// A peer's input that the hub has not handled.
+    fn unhandled(&self, number: usize) -> Unhandled {
         let peer = &self.peers[number];
-        let Some(id) = peer.id else {
-            return (0, false, false);
-        };
-        let client = self.client(id);
-        if client.is_closing() {
-            return (0, false, false);
+        match peer.id.filter(|_| self.is_staying(number)) {
+            Some(id) => {
+                let has_deferred = self.test.hub.input(id).has_deferred();
+                (peer.sent.len(), has_deferred, peer.fin == Fin::Sent)
+            }
+            None => NOTHING,
         }
-        let has_deferred = self.test.hub.input(id).has_deferred();
-        (peer.sent.len(), has_deferred, peer.fin == Fin::Sent)
     }
 
     fn assert_quiet(&self) {
         for number in self.present() {
             assert!(self.is_staying(number), "{number} is never closed");
-            assert_eq!(
-                self.unhandled(number),
-                (0, false, false),
-                "input of {number}"
-            );
+            assert_eq!(self.unhandled(number), NOTHING, "input of {number}");
             self.model.assert_said_all(number);
             self.model.assert_all_received(number);
         }

@@ -107,10 +107,9 @@ impl Registry {
     fn new() -> Registry {
         let mut directory = Directory::default();
         let names = (0..SLOTS as u32).map(|slot| directory.add_guest(slot));
-        let names = names.collect();
         Registry {
+            names: names.collect(),
             directory,
-            names,
             chosen: BTreeMap::new(),
         }
     }
