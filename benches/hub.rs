@@ -1,16 +1,15 @@
-//! What the hub costs without the kernel, part by part, so that a regression has a name.
+//! Times the hub and its parts without the kernel, so that a regression can be attributed to one part.
 //!
 //! ```text
 //! cargo bench --bench hub                    everything, some seconds
-//! cargo bench --bench hub -- framing         what has this in its name
-//! cargo bench --bench hub -- --short         everything, roughly, in a second or two
+//! cargo bench --bench hub -- framing         the benches with `framing` in their name
+//! cargo bench --bench hub -- --short         everything, less precisely, in a second or two
 //! ```
 //!
-//! On a machine that has other things to do the column `fastest` is the one to compare.
+//! On a busy machine compare the column `fastest`.
 //!
-//! Lines pass the framing in a fifth of the time that the whole hub takes for them, so that a regression of the framing
-//! would drown in a measurement of [`Hub::receive`]: it is measured by itself. What more than one part takes part in is
-//! measured through the hub's contract, as the server uses it.
+//! Framing takes a fifth of the time of [`Hub::receive`], too little for its regressions to be seen there, so it has
+//! benches of its own. All work that involves several parts is timed through the hub's contract, as the server uses it.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -21,11 +20,11 @@ use madang::protocol::Append;
 use std::fmt;
 use std::io::IoSlice;
 
-/// So long may a line be in all that is measured here.
+/// The limit of a line in all benches.
 const LINE_BYTES_MAX: usize = 8192;
 
-/// Samples of each figure, unless the command line says otherwise (`--sample-count`). With `--short` there are the 100 of
-/// divan, which can make nothing of that flag and is therefore not shown it.
+/// Samples of each bench, unless `--sample-count` is given. With `--short` divan takes its default of 100. Divan does
+/// not know that flag, so it does not read the arguments then.
 const SAMPLES: u32 = 2000;
 
 fn main() {
@@ -39,7 +38,7 @@ fn main() {
     }
 }
 
-/// A kind of line: what it is called, what it is made of, how long it is with its terminator.
+/// A kind of line: its name, the text that it repeats, its length in bytes with the terminator, and its terminator.
 struct Kind(&'static str, &'static str, usize, &'static str);
 
 impl fmt::Display for Kind {
@@ -55,7 +54,7 @@ impl Kind {
         unit.repeat((bytes - terminator.len()) / unit.len())
     }
 
-    /// As many such lines as one read brings.
+    /// As many such lines as fit in one read.
     fn read(&self) -> Vec<u8> {
         let line = self.line() + self.3;
         line.repeat(READ_BYTES_MAX / line.len()).into_bytes()
@@ -64,7 +63,7 @@ impl Kind {
 
 const ASCII_64: Kind = Kind("ASCII, 64 bytes", "a", 64, "\n");
 
-/// What people, machines and vandals send.
+/// Ordinary lines, and lines that are hard for framing.
 const KINDS: [Kind; 11] = [
     Kind("ASCII, 8 bytes", "a", 8, "\n"),
     ASCII_64,
@@ -79,7 +78,7 @@ const KINDS: [Kind; 11] = [
     Kind("LF alone", "a", 1, "\n"),
 ];
 
-/// Texts of 64 bytes: harmless ones, and ones that need stand-ins.
+/// Texts that are rendered unchanged, and texts of which characters are replaced.
 const TEXTS: [Kind; 6] = [
     Kind("ASCII, 8 bytes", "a", 8, ""),
     Kind("ASCII", "a", 64, ""),
@@ -89,8 +88,8 @@ const TEXTS: [Kind; 6] = [
     Kind("C1 and bidi", "\u{9b}\u{202e}", 64, ""),
 ];
 
-/// Counts the lines in `input`. Each is looked at where it lies: to move one that has just been made is to wait for it,
-/// for longer than a short line takes.
+/// Counts the lines in `input`. Borrows each `Line`: a move would wait for the stores that have just made it, which
+/// takes longer than framing a short line.
 fn frame(frame: &mut Frame, mut input: &[u8]) -> usize {
     let mut lines = 0;
     while let Some(line) = &frame.next(&mut input, LINE_BYTES_MAX) {
@@ -100,7 +99,7 @@ fn frame(frame: &mut Frame, mut input: &[u8]) -> usize {
     lines
 }
 
-/// `frame` alone.
+/// Framing alone.
 #[divan::bench(args = KINDS)]
 fn framing(bencher: Bencher<'_, '_>, kind: &Kind) {
     let (input, mut framing) = (kind.read(), Frame::default());
@@ -109,7 +108,7 @@ fn framing(bencher: Bencher<'_, '_>, kind: &Kind) {
         .bench_local(|| frame(&mut framing, black_box(&input)));
 }
 
-/// The same with input that trickles in.
+/// Framing of input that arrives in small pieces.
 #[divan::bench(args = [1, 7, 1000])]
 fn framing_of_pieces(bencher: Bencher<'_, '_>, piece_bytes: usize) {
     let (input, mut framing) = (ASCII_64.read(), Frame::default());
@@ -123,7 +122,7 @@ fn framing_of_pieces(bencher: Bencher<'_, '_>, piece_bytes: usize) {
         });
 }
 
-/// A line that does not end.
+/// Framing of a line that does not end.
 #[divan::bench(args = [b'a', 0, b'\r'])]
 fn framing_without_end(bencher: Bencher<'_, '_>, byte: u8) {
     let (input, mut framing) = ([byte; READ_BYTES_MAX], Frame::default());
@@ -132,7 +131,7 @@ fn framing_without_end(bencher: Bencher<'_, '_>, byte: u8) {
         .bench_local(|| frame(&mut framing, black_box(&input)));
 }
 
-/// From bytes to text that may be shown: `telnet`, `frame` and `text` together.
+/// From bytes to checked text: `telnet`, `frame` and `text` together.
 #[divan::bench(args = KINDS)]
 fn input(bencher: Bencher<'_, '_>, kind: &Kind) {
     let (bytes, mut input) = (kind.read(), Input::default());
@@ -153,7 +152,7 @@ fn input(bencher: Bencher<'_, '_>, kind: &Kind) {
         });
 }
 
-/// Looking at a line, and rendering it.
+/// Checks a line and renders it.
 #[divan::bench(args = TEXTS)]
 fn text(bencher: Bencher<'_, '_>, kind: &Kind) {
     let (line, mut out) = (kind.line(), Vec::new());
@@ -165,7 +164,7 @@ fn text(bencher: Bencher<'_, '_>, kind: &Kind) {
     });
 }
 
-/// A hub with so many members in its lobby, all of whom have been given all.
+/// A hub with so many members in its lobby. All have read all output.
 struct Room {
     hub: Hub,
     members: Vec<ConnId>,
@@ -183,7 +182,7 @@ impl Room {
             address: None,
             wire: Wire::Chat,
         };
-        let connect = |_| hub.connect(now, peer).expect("there is place");
+        let connect = |_| hub.connect(now, peer).expect("below clients_max");
         let members = (0..members).map(connect).collect();
         let mut room = Room { hub, members, now };
         room.now = room.now.after(10_000_000);
@@ -199,8 +198,8 @@ impl Room {
         self.hub.receive(self.now, speaker, bytes);
     }
 
-    /// Visits everybody who is owed something, as a turn does; whoever is visited takes all. Returns the visits in which
-    /// there was something to give.
+    /// Visits every client in the write queue, as a turn does; each reads everything. Returns the number of visits with
+    /// output.
     fn flush(&mut self) -> usize {
         let mut visits = 0;
         while let Some(id) = self.hub.next_writable(self.now) {
@@ -217,7 +216,7 @@ impl Room {
     }
 }
 
-/// One line to each of so many others: append, then `next_writable`, `output` and `sent` for each.
+/// Delivers one line to so many others: append, then `next_writable`, `output` and `sent` for each.
 #[divan::bench(args = [1, 1000])]
 fn delivery(bencher: Bencher<'_, '_>, others: usize) {
     let (mut room, line) = (Room::new(1 + others), ASCII_64.read()[..64].to_vec());
@@ -227,7 +226,7 @@ fn delivery(bencher: Bencher<'_, '_>, others: usize) {
     });
 }
 
-/// Lines that nobody else is there to hear: all that a line costs before it goes out.
+/// Lines in a room without other members: the cost of a line without its delivery.
 #[divan::bench(args = KINDS)]
 fn monologue(bencher: Bencher<'_, '_>, kind: &Kind) {
     let (mut room, input) = (Room::new(1), kind.read());
@@ -243,7 +242,7 @@ fn monologue(bencher: Bencher<'_, '_>, kind: &Kind) {
         });
 }
 
-/// Somebody comes, is greeted, and goes.
+/// A client connects, reads its greeting, and disconnects.
 #[divan::bench(args = [0, 10_000])]
 fn connection(bencher: Bencher<'_, '_>, others: usize) {
     let mut room = Room::new(others);
@@ -252,7 +251,7 @@ fn connection(bencher: Bencher<'_, '_>, others: usize) {
         wire: Wire::Chat,
     };
     bencher.bench_local(|| {
-        let id = room.hub.connect(room.now, peer).expect("there is place");
+        let id = room.hub.connect(room.now, peer).expect("below clients_max");
         room.flush();
         room.hub.disconnect(room.now, id);
         room.flush();

@@ -1,12 +1,13 @@
-//! What the server itself executes for what it does, counted and not timed: the same on a busy machine.
+//! Counts the instructions that the server executes for an operation. A count, unlike a time, is the same on a busy
+//! machine.
 //!
 //! ```text
 //! cargo bench --bench instructions
 //! ```
 //!
-//! Each deed is done by the real turn and the real hub on sockets that take everything and cost nothing, under
-//! valgrind's callgrind, so many times and then twice as many; the difference is what one costs, and what comes before
-//! and after falls out. Without valgrind it says so and measures nothing.
+//! The real scheduler and hub run on simulated sockets, which take everything and cost nothing, under valgrind's
+//! callgrind. The operation is repeated n times and then 2n times; the difference is the cost of n, without setup and
+//! teardown. Without valgrind nothing is counted.
 
 use std::env;
 use std::error::Error;
@@ -19,65 +20,66 @@ use madang::hub::{ConnId, Hub, Now, Peer, Wire};
 use madang::net::scheduler::Scheduler;
 use madang::net::transport::{Event, Net};
 
-/// The hidden argument that makes this program do a deed. The deed's name and how often follow it.
-const DO: &str = "do";
-/// Members of the room besides the one who speaks.
-const LISTENERS: usize = 1000;
-/// Lines that come in one read where many do.
+/// The hidden argument with which this program runs one operation. The operation's name and a number of times follow
+/// it.
+const RUN: &str = "run";
+/// Members of the room besides the speaker.
+const RECEIVERS: usize = 1000;
+/// Lines in one read of the operation `batch`.
 const BATCH: usize = 64;
-/// Microseconds that a turn takes in this world, and in which everything is announced.
+/// Microseconds that a turn takes, and after which everything has been announced.
 const TURN_US: u64 = 10;
-const QUIET_US: u64 = 2_000_000;
+const ANNOUNCED_US: u64 = 2_000_000;
 
-/// Something the server does.
-struct Deed {
+/// An operation of the server.
+struct Operation {
     name: &'static str,
     what: &'static str,
-    /// How often the whole of it is done for the difference, and how many of what is counted that makes each time.
+    /// How many repetitions the difference consists of, and how many items each repetition handles.
     times: usize,
     counts: usize,
     act: fn(usize),
 }
 
-const DEEDS: &[Deed] = &[
-    Deed {
+const OPERATIONS: &[Operation] = &[
+    Operation {
         name: "delivery",
         what: "a line of 64 bytes to 1,000 members: each delivery",
         times: 50,
-        counts: LISTENERS,
+        counts: RECEIVERS,
         act: |times| say(times, 1),
     },
-    Deed {
+    Operation {
         name: "batch",
         what: "64 such lines in one read to 1,000 members: each delivery",
         times: 50,
-        counts: LISTENERS * BATCH,
+        counts: RECEIVERS * BATCH,
         act: |times| say(times, BATCH),
     },
-    Deed {
+    Operation {
         name: "newcomer",
-        what: "a newcomer in a room of thousands: let in and greeted",
+        what: "a newcomer in a room of thousands: accepted and greeted",
         times: 2000,
         counts: 1,
-        act: |times| drop(gather(LISTENERS + times)),
+        act: |times| drop(connect_members(RECEIVERS + times)),
     },
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if let [word, name, times] = &arguments[..]
-        && word == DO
+        && word == RUN
     {
-        let deed = DEEDS.iter().find(|deed| deed.name == name);
+        let operation = OPERATIONS.iter().find(|operation| operation.name == name);
         let times = times.parse().expect("a number of times");
-        (deed.expect("a deed").act)(times);
+        (operation.expect("an operation").act)(times);
         return ExitCode::SUCCESS;
     }
     if !arguments.iter().any(|argument| argument == "--bench") {
         println!("nothing counted: run `cargo bench --bench instructions`");
         return ExitCode::SUCCESS;
     }
-    match DEEDS.iter().try_for_each(count) {
+    match OPERATIONS.iter().try_for_each(count) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("instructions: {problem}");
@@ -86,74 +88,74 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints how many instructions a deed takes.
-fn count(deed: &Deed) -> Result<(), Box<dyn Error>> {
+/// Prints how many instructions an operation executes for each item.
+fn count(operation: &Operation) -> Result<(), Box<dyn Error>> {
     let (Some(once), Some(twice)) = (
-        executed(deed.name, deed.times)?,
-        executed(deed.name, 2 * deed.times)?,
+        executed(operation.name, operation.times)?,
+        executed(operation.name, 2 * operation.times)?,
     ) else {
-        println!("not counted, valgrind is not installed: {}", deed.what);
+        println!("not counted, valgrind is not installed: {}", operation.what);
         return Ok(());
     };
-    let each = (twice - once) as f64 / (deed.times * deed.counts) as f64;
-    println!("{each:>8.1} instructions  {}", deed.what);
+    let each = (twice - once) as f64 / (operation.times * operation.counts) as f64;
+    println!("{each:>8.1} instructions  {}", operation.what);
     Ok(())
 }
 
-/// How many instructions this program executes to do a deed so many times; `None` without valgrind.
-fn executed(deed: &str, times: usize) -> Result<Option<u64>, Box<dyn Error>> {
+/// How many instructions this program executes for so many repetitions of an operation; `None` without valgrind.
+fn executed(operation: &str, times: usize) -> Result<Option<u64>, Box<dyn Error>> {
     let mut command = Command::new("valgrind");
     command
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env::current_exe()?)
-        .args([DO, deed, &times.to_string()]);
+        .args([RUN, operation, &times.to_string()]);
     let output = match command.output() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    let told = String::from_utf8_lossy(&output.stderr);
-    let collected = told
+    let report = String::from_utf8_lossy(&output.stderr);
+    let collected = report
         .lines()
         .find_map(|line| line.split_once("Collected : "));
-    let (_, count) = collected.ok_or_else(|| format!("valgrind failed:\n{told}"))?;
+    let (_, count) = collected.ok_or_else(|| format!("valgrind failed:\n{report}"))?;
     Ok(Some(count.trim().parse()?))
 }
 
-/// One member says so many lines in one read, and all are given them; so many times.
+/// One member says so many lines in one read, and all others receive them; so many times.
 fn say(times: usize, lines: usize) {
-    let mut scheduler = gather(LISTENERS + 1);
-    let speaker = scheduler.net().first.expect("somebody is there");
+    let mut scheduler = connect_members(RECEIVERS + 1);
+    let speaker = scheduler.net().first.expect("a member");
     scheduler.net().line = [&[b'm'; 63][..], b"\n"].concat().repeat(lines);
     for _ in 0..times {
-        scheduler.net().has_said = false;
+        scheduler.net().has_sent = false;
         scheduler.event(Event::Ready {
             id: speaker,
             readable: true,
             writable: false,
         });
-        settle(&mut scheduler, TURN_US);
+        run_until_quiet(&mut scheduler, TURN_US);
     }
 }
 
 /// A server with so many members in its lobby, all greeted.
-fn gather(members: usize) -> Scheduler<Quiet> {
+fn connect_members(members: usize) -> Scheduler<BenchNet> {
     let limits = Limits {
         clients_max: members,
         ..Limits::default()
     };
-    let net = Quiet {
+    let net = BenchNet {
         newcomers: members,
-        ..Quiet::default()
+        ..BenchNet::default()
     };
     let mut scheduler = Scheduler::new(net, Hub::new(limits), 1);
     scheduler.event(Event::Newcomers(0));
-    settle(&mut scheduler, TURN_US);
-    settle(&mut scheduler, QUIET_US);
+    run_until_quiet(&mut scheduler, TURN_US);
+    run_until_quiet(&mut scheduler, ANNOUNCED_US);
     scheduler
 }
 
-/// Lets the server do all that there is to do.
-fn settle(scheduler: &mut Scheduler<Quiet>, micros: u64) {
+/// Lets time pass, and runs the server until it has nothing to do.
+fn run_until_quiet(scheduler: &mut Scheduler<BenchNet>, micros: u64) {
     scheduler.net().micros += micros;
     scheduler.run();
     while scheduler.timeout() == Some(0) {
@@ -162,24 +164,24 @@ fn settle(scheduler: &mut Scheduler<Quiet>, micros: u64) {
     }
 }
 
-/// A world in which everybody listens, and only the first speaks.
+/// Simulated sockets and a clock. Only the first client sends.
 #[derive(Default)]
-struct Quiet {
+struct BenchNet {
     micros: u64,
-    /// How many are still to come.
+    /// Connections that have not been accepted yet.
     newcomers: usize,
     first: Option<ConnId>,
-    /// What the first says, and whether it has.
+    /// What the first client sends at each read, and whether it has been read this time.
     line: Vec<u8>,
-    has_said: bool,
+    has_sent: bool,
 }
 
-/// A connection that takes all that it is given at once.
+/// A socket that takes everything at once.
 struct Sink {
     is_first: bool,
 }
 
-impl Net for Quiet {
+impl Net for BenchNet {
     type Socket = Sink;
 
     fn now(&self) -> Now {
@@ -200,10 +202,10 @@ impl Net for Quiet {
     }
 
     fn read(&mut self, socket: &mut Sink, into: &mut [u8]) -> io::Result<usize> {
-        if !socket.is_first || self.has_said || self.line.is_empty() {
+        if !socket.is_first || self.has_sent || self.line.is_empty() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        self.has_said = true;
+        self.has_sent = true;
         into[..self.line.len()].copy_from_slice(&self.line);
         Ok(self.line.len())
     }

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_refusal_names_the_cap_that_is_reached() {
+    fn the_refusal_names_the_limit_that_is_reached() {
         let limits = Limits {
             clients_max: 3,
             clients_per_ip_max: 2,

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn guests_are_found_after_others_have_left_and_the_list_stays_short() {
+    fn guests_are_found_after_other_guests_have_left() {
         for seed in 0..100 {
             let mut rng = fastrand::Rng::with_seed(seed);
             let (mut guests, mut here) = (Guests::default(), BTreeMap::new());
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_taken_with_all_that_look_like_it_until_it_is_released() {
+    fn a_name_reserves_all_names_that_look_like_it_until_it_is_released() {
         let mut directory = Directory::default();
         let guest = directory.add_guest(3);
         let kim = directory.rename(3, &guest, "KIM").unwrap();

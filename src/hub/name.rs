@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_every_script_are_welcome() {
+    fn names_of_every_script_are_accepted() {
         for name in [
             "kim",
             "김철수",
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_choose_the_hosts_name() {
+    fn no_client_can_choose_the_name_host() {
         let word = Name::Host.to_string();
         assert!(RESERVED.contains(&(&*word, &*word)));
         for name in ["host", "HOST", "H0st", "\u{4bb}ost"] {
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn written_out_skeletons_are_those_of_the_words() {
+    fn written_skeletons_of_reserved_names_and_digits_are_correct() {
         let skeletons = |word: &str| {
             Skeletons::of(word)
                 .iter()
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn case_width_and_confusables_make_names_alike() {
+    fn names_that_differ_in_case_width_or_confusables_look_alike() {
         let alike = |a: &str, b: &str| {
             Skeletons::of(&nickname(a).unwrap()).shares(&Skeletons::of(&nickname(b).unwrap()))
         };
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn guest_numbers_are_read_as_they_are_written() {
+    fn guest_names_are_parsed_as_they_are_rendered() {
         assert_eq!(guest_number("guest12"), Some(12));
         for name in [
             "guest", "guest0", "guest01", "guest1x", "Guest1", "guest+1", "kim",

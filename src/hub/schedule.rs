@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn each_client_is_queued_once_and_first_place_is_ahead() {
+    fn each_client_is_queued_once_and_place_first_is_ahead_of_last() {
         let mut schedule = Schedule::default();
         for place in [Place::Last, Place::First] {
             schedule.want_read(id(1, 7), place);
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_in_a_slot_does_not_inherit_its_place() {
+    fn a_new_client_in_a_slot_does_not_inherit_the_old_clients_place() {
         let mut schedule = Schedule::default();
         schedule.want_write(id(3, 1));
         schedule.want_read(id(3, 1), Place::Last);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_deadline_replaces_a_later_one_and_leaving_takes_it_out() {
+    fn a_new_deadline_replaces_the_old_one_and_leaving_removes_it() {
         let mut schedule = Schedule::default();
         let at = Now::from_micros;
         for due in [50, 30, 40, 0] {

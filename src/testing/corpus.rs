@@ -1,15 +1,15 @@
-//! Every committed input of the fuzz targets goes through its target's body, on any toolchain.
+//! Corpus tests: run each committed input of `fuzz/seeds` through the body of its fuzz target, on any toolchain.
 
 use super::fuzz::TARGETS;
 use std::fs;
 use std::path::Path;
 
-/// These are the first inputs of a campaign, and inputs that once found a fault are kept among them.
+/// Fuzzing starts from these inputs. They include inputs that once failed.
 #[test]
 fn every_committed_input_passes_its_target() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     for (name, body) in TARGETS {
-        let directory = seeds.join(name);
+        let directory = corpus.join(name);
         let mut inputs: Vec<_> = fs::read_dir(&directory)
             .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
             .map(|entry| entry.expect("an entry").path())
@@ -17,7 +17,7 @@ fn every_committed_input_passes_its_target() {
         inputs.sort();
         assert!(!inputs.is_empty(), "{name} has no inputs");
         for input in inputs {
-            // Shown only when the body fails.
+            // Printed only if the body fails.
             println!("{}", input.display());
             body(&fs::read(&input).expect("a readable input"));
         }

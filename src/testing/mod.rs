@@ -1,5 +1,5 @@
-//! For tests and fuzzing: a hub in memory, and the bodies of the fuzz targets. They are out of the reader's way here, and
-//! see what the parts of the crate keep from one another; nothing of it is in the program.
+//! For tests and fuzzing only: a hub with clients in memory, and the bodies of the fuzz targets. Both may use private
+//! parts of the crate. Never part of the program.
 
 #[cfg(test)]
 mod corpus;

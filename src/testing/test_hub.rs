@@ -1,4 +1,4 @@
-//! For tests: a hub whose clients read and write in memory. After each call the hub's invariants are checked.
+//! The test hub: a hub whose clients read and write in memory. Checks the hub's invariants after each call.
 
 use crate::hub::limits::{ANNOUNCE_INTERVAL_US, LATE_TIMEOUT_US, Limits, SLICES_MAX};
 use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
@@ -21,7 +21,7 @@ impl TestHub {
         }
     }
 
-    /// Connects and reads the greeting.
+    /// Connects a chat client, which reads its greeting.
     pub fn join(&mut self) -> ConnId {
         let id = self.connect(Wire::Chat).unwrap();
         let greeting = self.read(id);
@@ -29,15 +29,15 @@ impl TestHub {
         id
     }
 
-    /// Connects.
+    /// Connects a client from the loopback address.
     pub fn connect(&mut self, wire: Wire) -> Result<ConnId, Refusal<'static>> {
         let address = Some(Ipv4Addr::LOCALHOST.into());
-        let got = self.hub.connect(self.now, Peer { address, wire });
+        let result = self.hub.connect(self.now, Peer { address, wire });
         self.check();
-        got
+        result
     }
 
-    /// Sends bytes if the client may be read.
+    /// The client sends bytes; the hub receives them if the client may be read, and loses them otherwise.
     pub fn send(&mut self, id: ConnId, bytes: &[u8]) -> Resume {
         let resume = self.hub.resume(self.now, id);
         if resume == Resume::Read {
@@ -47,19 +47,19 @@ impl TestHub {
         resume
     }
 
-    /// Sends bytes as soon as the client may be read.
+    /// The client sends bytes; time passes until it may be read.
     pub fn send_later(&mut self, id: ConnId, bytes: &[u8]) {
         for _ in 0..10 {
             if self.send(id, bytes) == Resume::Read {
                 return;
             }
-            self.pass(LATE_TIMEOUT_US);
-            self.run();
+            self.advance(LATE_TIMEOUT_US);
+            self.resume_all();
         }
         panic!("{id:?} is blocked");
     }
 
-    /// Reads at most `n` bytes of what the hub writes next.
+    /// The client reads at most `n` bytes of the hub's next write.
     pub fn read_some(&mut self, id: ConnId, n: usize) -> String {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let filled = self.hub.output(id, &mut slices);
@@ -73,7 +73,7 @@ impl TestHub {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Reads everything that the hub has for a client.
+    /// The client reads all of the hub's output for it.
     pub fn read(&mut self, id: ConnId) -> String {
         let mut all = String::new();
         loop {
@@ -85,30 +85,30 @@ impl TestHub {
         }
     }
 
-    /// Lets time pass, and timers ring.
-    pub fn pass(&mut self, micros: u64) {
+    /// Lets time pass and fires the timers that are due.
+    pub fn advance(&mut self, micros: u64) {
         self.now = self.now.after(micros);
         self.hub.tick(self.now);
         self.check();
     }
 
-    /// Lets everything be announced that is to be announced, and everybody read it.
-    pub fn settle(&mut self) {
+    /// Fires all announcements; every client reads all of its output.
+    pub fn flush_announcements(&mut self) {
         for _ in 0..2 {
-            self.pass(ANNOUNCE_INTERVAL_US);
+            self.advance(ANNOUNCE_INTERVAL_US);
             self.flush();
         }
     }
 
-    /// Resumes every client that the hub wants to be read: handles deferred input.
-    pub fn run(&mut self) {
+    /// Resumes every client in the read queue, so that the hub handles deferred input.
+    pub fn resume_all(&mut self) {
         while let Some(id) = self.hub.next_readable() {
             let _ = self.hub.resume(self.now, id);
             self.check();
         }
     }
 
-    /// Visits everybody the hub wants to be written to, who reads everything: the ids visited.
+    /// Visits every client in the write queue; each reads everything. Returns the ids visited.
     pub fn flush(&mut self) -> Vec<ConnId> {
         let mut visited = Vec::new();
         while let Some(id) = self.hub.next_writable(self.now) {
@@ -118,7 +118,7 @@ impl TestHub {
         visited
     }
 
-    /// Visits everybody the hub wants to be written to. Only `readers` read, everything; the others take nothing.
+    /// Visits every client in the write queue. Those in `readers` read everything; the others read nothing.
     pub fn flush_only(&mut self, readers: &[ConnId], mut each: impl FnMut(ConnId, &str)) {
         while let Some(id) = self.hub.next_writable(self.now) {
             if readers.contains(&id) {
@@ -127,20 +127,20 @@ impl TestHub {
         }
     }
 
-    /// The lobby, its gate up to date.
+    /// The lobby, with its gate brought up to date.
     #[cfg(test)]
     pub fn lobby(&mut self) -> &crate::hub::room::Room {
         self.hub.observed_room(self.now, 1)
     }
 
-    /// Whether something may be said in the lobby.
+    /// Whether the lobby accepts lines.
     #[cfg(test)]
     pub fn lobby_accepts_lines(&mut self) -> bool {
         let limits = self.hub.limits().clone();
         self.lobby().accepts_lines(&limits)
     }
 
-    /// Disconnects the connections that are to be closed: their ids.
+    /// Disconnects the connections that the hub wants closed. Returns their ids.
     pub fn reap(&mut self) -> Vec<ConnId> {
         let mut closed = Vec::new();
         while let Some(id) = self.hub.next_closed() {
@@ -153,7 +153,7 @@ impl TestHub {
         closed
     }
 
-    /// No part's invariant is broken, and no cap is exceeded.
+    /// Checks the hub's invariants and memory limits.
     pub fn check(&self) {
         self.hub.check();
         let (hub, limits) = (&self.hub, self.hub.limits());

@@ -1,6 +1,6 @@
-//! A simulated client: what it says, how unevenly it sends and reads, how it goes. Judges nothing.
+//! A simulated client: what it sends, how unevenly it sends and reads, how it ends. Checks nothing.
 
-use super::world::{Pipe, Shared, World};
+use super::network::{Network, Pipe, Shared};
 use fastrand::Rng;
 use madang::hub::Wire;
 use std::collections::VecDeque;
@@ -8,37 +8,39 @@ use std::collections::VecDeque;
 /// How a client ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Not yet.
+    /// It is still connected.
     None,
-    /// It has finished sending and reads on.
+    /// It has finished sending and continues to read.
     Fin,
-    /// It has gone without a word, and may have lost anything.
+    /// It has reset the connection; anything may be lost.
     Reset,
 }
 
-/// How a client behaves, drawn once.
+/// How a client behaves, drawn once from the seed.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
-    /// Percent of its turns in which it says something, sends, reads, changes between reading and not.
+pub struct Behavior {
+    /// Chances a step, in percent: to compose lines, to send, to read, to start or stop reading.
     says: u8,
     sends: u8,
     reads: u8,
     stalls: u8,
-    /// Lines at a time, bytes a line, bytes a send, bytes a read: at most.
+    /// Maxima: lines composed at once, bytes of a line, bytes of a send, bytes of a read.
     lines: usize,
     line: usize,
     send: usize,
     read: usize,
+    /// Chances a line, in percent: to be a command, to follow invalid input.
     commands: u8,
     junk: u8,
+    /// Chance a step to end the connection, in thousandths.
     ends: u8,
 }
 
-impl Manner {
-    pub fn drawn(rng: &mut Rng) -> Manner {
+impl Behavior {
+    pub fn drawn(rng: &mut Rng) -> Behavior {
         let flood = rng.u8(0..5) == 0;
         let slow = rng.u8(0..3) == 0;
-        Manner {
+        Behavior {
             says: if flood { 100 } else { rng.u8(0..40) },
             sends: rng.u8(30..=100),
             reads: if slow {
@@ -61,33 +63,33 @@ impl Manner {
         }
     }
 
-    /// Says more than can be taken, and reads as fast as it can or never.
-    pub fn flood(reads: bool) -> Manner {
-        Manner {
+    /// Sends more than the server can read. Reads as fast as it can, or never.
+    pub fn flood(reads: bool) -> Behavior {
+        Behavior {
             says: 100,
             lines: 60,
             reads: if reads { 100 } else { 0 },
-            ..Manner::observer()
+            ..Behavior::observer()
         }
     }
 
-    /// The same without commands and without what is no text.
-    pub fn plain(self) -> Manner {
-        Manner {
+    /// The same without commands and invalid input.
+    pub fn plain(self) -> Behavior {
+        Behavior {
             commands: 0,
             junk: 0,
             ..self
         }
     }
 
-    /// The same, but it never goes by itself.
-    pub fn lasting(self) -> Manner {
-        Manner { ends: 0, ..self }
+    /// The same, but never ends its connection.
+    pub fn without_end(self) -> Behavior {
+        Behavior { ends: 0, ..self }
     }
 
-    /// Reads everything, says nothing.
-    pub fn observer() -> Manner {
-        Manner {
+    /// Reads everything and sends nothing.
+    pub fn observer() -> Behavior {
+        Behavior {
             says: 0,
             sends: 100,
             reads: 100,
@@ -108,27 +110,28 @@ pub struct Client {
     pub number: usize,
     pub pipe: Shared,
     pub end: End,
-    /// Everything that it has read.
+    /// All bytes that it has read.
     pub received: Vec<u8>,
-    /// Lines that the server must take as said: its stay when it said them (0 in the first room), and the text.
+    /// Lines that the server must accept: the number of its stay (0 in the first room), and the text.
     pub said: Vec<(usize, String)>,
+    /// How many times it has sent `/join`.
     stays: usize,
     room: usize,
-    manner: Manner,
+    behavior: Behavior,
     stalled: bool,
-    /// What it is about to send.
+    /// Bytes that it is about to send.
     pending: VecDeque<u8>,
-    /// What it has sent ends within a line.
+    /// The last byte sent does not end a line.
     mid_line: bool,
     lines: usize,
     names: usize,
 }
 
-/// How much of what it has not read the kernel takes of a client.
+/// Bytes that the kernel would take from a client before the server reads them.
 const INBOUND_MAX: usize = 65_536;
 
 impl Client {
-    pub fn new(number: usize, pipe: Shared, manner: Manner) -> Client {
+    pub fn new(number: usize, pipe: Shared, behavior: Behavior) -> Client {
         Client {
             number,
             pipe,
@@ -137,7 +140,7 @@ impl Client {
             said: Vec::new(),
             stays: 0,
             room: 0,
-            manner,
+            behavior,
             stalled: false,
             pending: VecDeque::new(),
             mid_line: false,
@@ -150,58 +153,58 @@ impl Client {
         self.pipe.borrow().wire == Wire::Raw
     }
 
-    /// Shows that it is there, if it has nothing to say.
+    /// Sends an empty line if nothing is pending, so that the client is not idle.
     pub fn keep_alive(&mut self) {
         if self.pending.is_empty() {
             self.enqueue("");
         }
     }
 
-    /// Says a line of exactly these bytes.
+    /// Adds a line to what is pending.
     pub fn enqueue(&mut self, line: &str) {
         self.pending.extend(line.bytes());
         self.pending.push_back(b'\n');
     }
 
-    /// Does something, or nothing.
-    pub fn act(&mut self, world: &mut World, rng: &mut Rng, rooms: usize, peers: usize) {
-        let manner = self.manner;
-        let mut often = |percent: u8| rng.u8(0..100) < percent;
+    /// One step: composes, sends, reads or ends, as its behaviour decides.
+    pub fn act(&mut self, network: &mut Network, rng: &mut Rng, rooms: usize, peers: usize) {
+        let behavior = self.behavior;
+        let mut chance = |percent: u8| rng.u8(0..100) < percent;
         let (says, sends, reads, stalls) = (
-            often(manner.says),
-            often(manner.sends),
-            often(manner.reads),
-            often(manner.stalls),
+            chance(behavior.says),
+            chance(behavior.sends),
+            chance(behavior.reads),
+            chance(behavior.stalls),
         );
-        let ends = often(manner.ends) && often(10);
+        let ends = chance(behavior.ends) && chance(10);
         if says && self.pending.len() < INBOUND_MAX && self.end == End::None {
-            for _ in 0..rng.usize(1..=manner.lines) {
-                self.think(rng, rooms, peers);
+            for _ in 0..rng.usize(1..=behavior.lines) {
+                self.compose(rng, rooms, peers);
             }
         }
         if sends {
-            self.send(world, rng.usize(1..=manner.send));
+            self.send(network, rng.usize(1..=behavior.send));
         }
         if stalls {
             self.stalled = !self.stalled;
         }
         if reads && !self.stalled {
-            self.read(world, rng.usize(1..=manner.read));
+            self.read(network, rng.usize(1..=behavior.read));
         }
         if ends && self.end == End::None {
-            // A piece of a raw line would not say whose it is.
+            // A part of a raw line would not contain its author.
             if rng.bool() && !(self.mid_line && self.is_raw()) {
-                self.finish(world);
+                self.finish(network);
             } else {
-                self.reset(world);
+                self.reset(network);
             }
         }
     }
 
-    /// Sends all that is pending and reads all that is there.
-    pub fn catch_up(&mut self, world: &mut World) {
-        self.send(world, usize::MAX);
-        self.read(world, usize::MAX);
+    /// Sends all pending bytes, as far as the kernel takes them, and reads all that has arrived.
+    pub fn send_and_read_all(&mut self, network: &mut Network) {
+        self.send(network, usize::MAX);
+        self.read(network, usize::MAX);
     }
 
     pub fn has_pending(&self) -> bool {
@@ -209,26 +212,26 @@ impl Client {
     }
 
     /// Finishes sending.
-    pub fn finish(&mut self, world: &mut World) {
+    pub fn finish(&mut self, network: &mut Network) {
         if self.end == End::None {
             self.end = End::Fin;
             self.pipe.borrow_mut().fin = true;
-            world.arrived(&self.pipe);
+            network.arrived(&self.pipe);
         }
     }
 
-    pub fn reset(&mut self, world: &mut World) {
+    pub fn reset(&mut self, network: &mut Network) {
         self.end = End::Reset;
         let mut pipe = self.pipe.borrow_mut();
         pipe.reset = true;
-        // Some of what was sent is lost, some of it has arrived.
+        // Half of the bytes in flight are lost.
         let keep = pipe.inbound.len() / 2;
         pipe.inbound.truncate(keep);
         drop(pipe);
-        world.arrived(&self.pipe);
+        network.arrived(&self.pipe);
     }
 
-    fn send(&mut self, world: &mut World, n: usize) {
+    fn send(&mut self, network: &mut Network, n: usize) {
         let mut pipe = self.pipe.borrow_mut();
         if self.end != End::None || pipe.server_closed {
             return;
@@ -240,28 +243,28 @@ impl Client {
             pipe.inbound.extend(self.pending.drain(..n));
             self.mid_line = pipe.inbound.back() != Some(&b'\n');
             drop(pipe);
-            world.arrived(&self.pipe);
+            network.arrived(&self.pipe);
         }
     }
 
-    fn read(&mut self, world: &mut World, n: usize) {
+    fn read(&mut self, network: &mut Network, n: usize) {
         let mut pipe = self.pipe.borrow_mut();
         let Pipe { outbound, .. } = &mut *pipe;
         let n = n.min(outbound.len());
         if n > 0 {
             self.received.extend(outbound.drain(..n));
             drop(pipe);
-            world.drained(&self.pipe);
+            network.drained(&self.pipe);
         }
     }
 
-    /// Makes up a line: text mostly, sometimes a command, sometimes junk.
-    fn think(&mut self, rng: &mut Rng, rooms: usize, peers: usize) {
+    /// Composes a line: mostly text, sometimes a command; sometimes invalid input before it.
+    fn compose(&mut self, rng: &mut Rng, rooms: usize, peers: usize) {
         self.lines += 1;
         let (number, n) = (self.number, self.lines);
         let unique = format!("L{number}.{n}.");
-        let mut text = unique + &"한글 text ~ ".repeat(rng.usize(0..=self.manner.line) / 16);
-        if rng.u8(0..100) < self.manner.junk {
+        let mut text = unique + &"한글 text ~ ".repeat(rng.usize(0..=self.behavior.line) / 16);
+        if rng.u8(0..100) < self.behavior.junk {
             let junk: [&[u8]; 6] = [
                 b"bad \xc3\x28 utf\n",
                 b"\xff\xfd\x01\xff\xfb\x18",
@@ -271,11 +274,11 @@ impl Client {
                 b"\xff\xf6",
             ];
             self.pending.extend(junk[rng.usize(..junk.len())]);
-            // So that what follows is a line of its own.
+            // What follows is a line of its own.
             self.pending.push_back(b'\n');
         }
-        if rng.u8(0..100) < self.manner.commands {
-            return self.think_command(rng, rooms, peers, &text);
+        if rng.u8(0..100) < self.behavior.commands {
+            return self.compose_command(rng, rooms, peers, &text);
         }
         if rng.u8(0..8) == 0 {
             self.enqueue(&format!("{text}\x1b[2J\u{202e}"));
@@ -286,7 +289,7 @@ impl Client {
         self.said.push((self.stays, text));
     }
 
-    fn think_command(&mut self, rng: &mut Rng, rooms: usize, peers: usize, text: &str) {
+    fn compose_command(&mut self, rng: &mut Rng, rooms: usize, peers: usize, text: &str) {
         match rng.u8(0..12) {
             0..=2 if rooms > 1 => {
                 self.room = (self.room + rng.usize(1..rooms)) % rooms;
@@ -315,7 +318,7 @@ impl Client {
     }
 }
 
-/// The name of a room by its number.
+/// The name of the room with this number.
 pub fn room_name(room: usize) -> String {
     if room == 0 {
         "lobby".into()
@@ -324,8 +327,8 @@ pub fn room_name(room: usize) -> String {
     }
 }
 
-/// A number in letters that do not look like one another: numbers below 9 in one, so that no piece of one's name is
-/// another's.
+/// A number written in nine letters that do not look alike. A number below 9 is one letter, so no client's name is a
+/// prefix of another's.
 pub fn letters(mut number: usize) -> String {
     let mut out = String::new();
     loop {

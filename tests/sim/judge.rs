@@ -1,27 +1,30 @@
-//! What must be true of what everybody has received: promise 1 (order, once, whole, counted skips).
+//! The guarantees that all transcripts together must keep: every line whole, once, in the order of its room, and each
+//! lost line counted. Parses no bytes.
 
-use super::account::{Account, Item, Stay, account, mark, marked_by, speaker};
 use super::client::{Client, End};
+use super::transcript::{Item, Stay, Transcript, author_of, speaker, tag, transcript};
 use std::collections::{BTreeMap, HashMap};
 
-/// Judges everybody by what the observers have seen: they sit in each room from the start, always read and never
-/// speak, so theirs is the order that the room has.
+/// Compares each client's transcript with those of the observers. There is an observer in each room from the start; it
+/// always reads and never speaks, so its lines are the room's lines in the room's order.
+///
+/// `requires_own_lines`: every line that a connected client has composed must have been said.
 pub fn judge(
     observers: &[Client],
     clients: &[Client],
-    everything_said: bool,
+    requires_own_lines: bool,
     line_bytes_max: usize,
 ) {
-    let accounts: Vec<Account> = clients.iter().map(account).collect();
-    let names = owners(clients, &accounts);
-    let orders = orders(observers, &names);
-    for (client, account) in clients.iter().zip(&accounts) {
+    let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
+    let owners = name_owners(clients, &transcripts);
+    let rooms = rooms(observers, &owners);
+    for (client, transcript) in clients.iter().zip(&transcripts) {
         let alive = client.end == End::None && !client.pipe.borrow().server_fin;
-        assert!(!account.torn || client.end == End::Reset || client.pipe.borrow().server_closed);
-        for (number, stay) in account.stays.iter().enumerate() {
-            let last = number + 1 == account.stays.len();
-            // Whoever finishes in the middle of `/join` may end up in a room that nobody watches.
-            let Some(order) = orders.get(&stay.room) else {
+        assert!(!transcript.torn || client.end == End::Reset || client.pipe.borrow().server_closed);
+        for (number, stay) in transcript.stays.iter().enumerate() {
+            let last = number + 1 == transcript.stays.len();
+            // A client that finishes in the middle of `/join NAME` may enter a room without an observer.
+            let Some(room) = rooms.get(&stay.room) else {
                 assert_eq!(
                     (client.end, last),
                     (End::Fin, true),
@@ -44,183 +47,160 @@ pub fn judge(
                 (false, _) => Until::LastOwn,
                 (true, false) => Until::Anywhere,
             };
-            let follower = Follower {
-                order,
+            let check = StayCheck {
+                room,
                 stay,
-                me: client.number,
+                client: client.number,
             };
-            follower.follow(&own, until);
-            if everything_said && alive {
-                follower.assert_said(&own);
+            check.assert_received(&own, until);
+            if requires_own_lines && alive {
+                check.assert_said(&own);
             }
         }
     }
 }
 
-/// Which client has had which names: no two have had the same.
-fn owners(clients: &[Client], accounts: &[Account]) -> HashMap<String, usize> {
-    let mut names = HashMap::new();
-    for (client, account) in clients.iter().zip(accounts) {
-        for name in &account.names {
-            let other = names.insert(name.clone(), client.number);
-            // Where pieces are passed on, a piece of a command may ask for a name that it had before.
+/// The client to which each name belonged. No name may have belonged to two clients.
+fn name_owners(clients: &[Client], transcripts: &[Transcript]) -> HashMap<String, usize> {
+    let mut owners = HashMap::new();
+    for (client, transcript) in clients.iter().zip(transcripts) {
+        for name in &transcript.names {
+            let other = owners.insert(name.clone(), client.number);
+            // A client may have a name twice: a flushed part of `/nick` may be an earlier name of the client.
             assert!(
                 other.is_none_or(|other| other == client.number),
-                "{name} was given to two"
+                "two clients had the name {name}"
             );
         }
     }
-    names
+    owners
 }
 
-/// The order of each room, by the room's name.
-fn orders(observers: &[Client], names: &HashMap<String, usize>) -> BTreeMap<String, Order> {
-    let mut orders = BTreeMap::new();
+/// Each room's lines, by the room's name.
+fn rooms(observers: &[Client], owners: &HashMap<String, usize>) -> BTreeMap<String, RoomLines> {
+    let mut rooms = BTreeMap::new();
     for observer in observers {
-        let mut account = account(observer);
-        let Stay { room, items } = account.stays.pop().expect("an observer is in its room");
+        let mut transcript = transcript(observer);
+        let Stay { room, items } = transcript.stays.pop().expect("an observer is in its room");
         let lines = items.into_iter().map(|item| match item {
             Item::Line(line) => line,
             Item::Skipped(lines) => panic!("the observer of {room} lost {lines} lines"),
         });
-        let whose = |line: &str| match observer.is_raw() {
-            true => marked_by(line),
-            false => speaker(line).and_then(|name| names.get(name)).copied(),
+        let author = |line: &str| match observer.is_raw() {
+            true => author_of(line),
+            false => speaker(line).and_then(|name| owners.get(name)).copied(),
         };
-        let order = Order::of(lines.collect(), whose);
-        assert!(orders.insert(room, order).is_none(), "a room of its own");
+        let lines = RoomLines::new(lines.collect(), author);
+        assert!(rooms.insert(room, lines).is_none(), "one observer a room");
     }
-    orders
+    rooms
 }
 
-/// The order that a room has.
-struct Order {
+/// The lines of a room, in order.
+struct RoomLines {
     lines: Vec<String>,
-    /// Which client's own a line is.
-    by: Vec<Option<usize>>,
-    /// Where a line stands, and how often.
+    /// The client to which each line belongs; that client does not receive it.
+    authors: Vec<Option<usize>>,
+    /// The first position of each line, and how often the line occurs.
     places: HashMap<String, (usize, usize)>,
-    /// Where the lines stand that have a mark of their own.
-    marks: HashMap<String, Vec<usize>>,
+    /// The positions of each tag.
+    tags: HashMap<String, Vec<usize>>,
 }
 
-impl Order {
-    fn of(lines: Vec<String>, whose: impl Fn(&str) -> Option<usize>) -> Order {
-        let by = lines.iter().map(|line| whose(line));
-        let (by, mut places, mut marks) = (by.collect(), HashMap::new(), HashMap::new());
+impl RoomLines {
+    fn new(lines: Vec<String>, author: impl Fn(&str) -> Option<usize>) -> RoomLines {
+        let authors = lines.iter().map(|line| author(line)).collect();
+        let (mut places, mut tags) = (HashMap::new(), HashMap::new());
         for (at, line) in lines.iter().enumerate() {
             places
                 .entry(line.clone())
                 .and_modify(|place: &mut (usize, usize)| place.1 += 1)
                 .or_insert((at, 1));
-            if let Some(mark) = line.split(' ').find_map(mark) {
-                marks
-                    .entry(mark.to_string())
+            if let Some(tag) = line.split(' ').find_map(tag) {
+                tags.entry(tag.to_string())
                     .or_insert_with(Vec::new)
                     .push(at);
             }
         }
-        Order {
+        RoomLines {
             lines,
-            by,
+            authors,
             places,
-            marks,
+            tags,
         }
     }
 }
 
-/// Up to where a stay must be complete.
+/// The line up to which a stay must be complete.
 enum Until {
-    /// The end of the room's order: the client is still there.
+    /// The last line of the room: the client is still in the room.
     End,
-    /// The last line that it said there: it went on to another room.
+    /// The client's own last line: the client went on to another room.
     LastOwn,
-    /// Wherever its connection ended.
+    /// None: the client's connection ended.
     Anywhere,
 }
 
-/// Follows one client's stay along the order of its room.
-struct Follower<'a> {
-    order: &'a Order,
+/// Compares one stay of a client with the lines of its room.
+struct StayCheck<'a> {
+    room: &'a RoomLines,
     stay: &'a Stay,
-    me: usize,
+    client: usize,
 }
 
-impl Follower<'_> {
-    /// Every line of others is there once, in order, or was counted as skipped.
-    fn follow(&self, own: &[&str], until: Until) {
-        let Some(mut at) = self.start() else { return };
+impl StayCheck<'_> {
+    /// The client has received every line of others once, in order, or has received a notice that counts it.
+    fn assert_received(&self, own: &[&str], until: Until) {
+        let Some(mut at) = self.first() else { return };
+        let label = self.label();
         let own_at: Vec<usize> = own
             .iter()
             .filter_map(|text| self.places(text).first().copied())
             .collect();
         if let Some(&first_own) = own_at.first() {
-            assert_eq!(
-                self.others(first_own, at),
-                0,
-                "{}: lines are missing after its first own",
-                self.who()
-            );
+            let missing = self.others(first_own, at);
+            assert_eq!(missing, 0, "{label}: missing after its first own line");
         }
         for item in &self.stay.items {
             match item {
                 Item::Line(line) => {
-                    let there = self.next(&mut at);
-                    assert!(
-                        there == Some(line),
-                        "{} at {at}: {line:.60?} came, {there:.60?} is there",
-                        self.who()
-                    );
+                    let want = self.next(&mut at);
+                    let is_next = want == Some(line);
+                    assert!(is_next, "{label} at {at}: {line:.60?}, not {want:.60?}");
                 }
                 Item::Skipped(lines) => {
                     for _ in 0..*lines {
-                        assert!(
-                            self.next(&mut at).is_some(),
-                            "{}: more was skipped than was said",
-                            self.who()
-                        );
+                        let lost = self.next(&mut at);
+                        assert!(lost.is_some(), "{label}: more skipped than said");
                     }
                 }
             }
         }
         let end = match until {
-            Until::End => self.order.lines.len(),
+            Until::End => self.room.lines.len(),
             Until::LastOwn => own_at.last().copied().unwrap_or(0),
             Until::Anywhere => 0,
         };
-        assert_eq!(
-            self.others(at, end),
-            0,
-            "{}: lines are missing at the end",
-            self.who()
-        );
+        assert_eq!(self.others(at, end), 0, "{label}: missing at the end");
     }
 
-    /// Everything that the client has said stands in the order, once, and in the order in which it was said.
+    /// The room contains each of the client's own texts once, in the order in which the client sent them.
     fn assert_said(&self, own: &[&str]) {
-        let mut last = None;
+        let (label, mut last) = (self.label(), None);
         for text in own {
             let places = self.places(text);
-            assert_eq!(
-                places.len(),
-                1,
-                "{}: {text:.60} was not said once",
-                self.who()
-            );
-            assert!(
-                last < places.first(),
-                "{}: {text:.60} was said out of order",
-                self.who()
-            );
+            assert_eq!(places.len(), 1, "{label}: {text:.60} was not said once");
+            assert!(last < places.first(), "{label}: {text:.60} out of order");
             last = places.first();
         }
     }
 
-    /// Where the stay begins: found by the first line that is there only once, and then backwards.
-    fn start(&self) -> Option<usize> {
+    /// The position at which the stay begins: found by the first line that occurs once in the room, and from there
+    /// backwards. `None` if there is no such line.
+    fn first(&self) -> Option<usize> {
         let place = |item: &Item| match item {
             Item::Line(line) => self
-                .order
+                .room
                 .places
                 .get(line)
                 .filter(|place| place.1 == 1)
@@ -235,56 +215,56 @@ impl Follower<'_> {
             .find_map(|(i, item)| place(item).map(|at| (i, at)))?;
         for item in self.stay.items[..anchor].iter().rev() {
             match item {
-                Item::Line(line) => assert_eq!(self.back(&mut at), line, "{}", self.who()),
+                Item::Line(line) => assert_eq!(self.previous(&mut at), line, "{}", self.label()),
                 Item::Skipped(lines) => (0..*lines).for_each(|_| {
-                    self.back(&mut at);
+                    self.previous(&mut at);
                 }),
             }
         }
         Some(at)
     }
 
-    /// The next line of others.
+    /// The next line of another client.
     fn next(&self, at: &mut usize) -> Option<&String> {
-        while self.order.by.get(*at) == Some(&Some(self.me)) {
+        while self.room.authors.get(*at) == Some(&Some(self.client)) {
             *at += 1;
         }
         *at += 1;
-        self.order.lines.get(*at - 1)
+        self.room.lines.get(*at - 1)
     }
 
-    /// The line of others before.
-    fn back(&self, at: &mut usize) -> &str {
+    /// The previous line of another client.
+    fn previous(&self, at: &mut usize) -> &str {
         loop {
             *at = at
                 .checked_sub(1)
-                .unwrap_or_else(|| panic!("{}: begins before the room", self.who()));
-            if self.order.by[*at] != Some(self.me) {
-                return &self.order.lines[*at];
+                .unwrap_or_else(|| panic!("{}: begins before the room", self.label()));
+            if self.room.authors[*at] != Some(self.client) {
+                return &self.room.lines[*at];
             }
         }
     }
 
-    /// How many lines of others stand in a stretch.
+    /// How many lines of other clients there are from one position to another.
     fn others(&self, from: usize, to: usize) -> usize {
-        self.order.by[from.min(to)..to]
+        self.room.authors[from.min(to)..to]
             .iter()
-            .filter(|by| **by != Some(self.me))
+            .filter(|author| **author != Some(self.client))
             .count()
     }
 
-    /// Where a text of the client's own stands.
+    /// The positions of one of the client's own texts.
     fn places(&self, text: &str) -> &[usize] {
-        let places = mark(text).and_then(|mark| self.order.marks.get(mark));
+        let places = tag(text).and_then(|tag| self.room.tags.get(tag));
         let whole = |&at: &usize| {
-            self.order.by[at] == Some(self.me) && self.order.lines[at].ends_with(text)
+            self.room.authors[at] == Some(self.client) && self.room.lines[at].ends_with(text)
         };
         places
             .filter(|places| places.iter().all(whole))
             .map_or(&[], |places| places)
     }
 
-    fn who(&self) -> String {
-        format!("client {} in {}", self.me, self.stay.room)
+    fn label(&self) -> String {
+        format!("client {} in {}", self.client, self.stay.room)
     }
 }

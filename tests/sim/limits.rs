@@ -1,12 +1,12 @@
-//! The limits of a world, drawn from its seed: small ones, so that they are reached. Decides nothing else.
+//! The server's limits, drawn from the seed: small ones, so that runs reach them. Decides nothing else.
 
 use fastrand::Rng;
 use madang::hub::limits::{HalfClose, Limits, SlowPolicy};
 
 pub fn drawn_limits(rng: &mut Rng) -> Limits {
-    let micros = |rng: &mut Rng, most: u64| {
+    let micros = |rng: &mut Rng, max: u64| {
         if rng.u8(0..4) == 0 {
-            rng.u64(1..most)
+            rng.u64(1..max)
         } else {
             0
         }
@@ -14,7 +14,7 @@ pub fn drawn_limits(rng: &mut Rng) -> Limits {
     let line_bytes_max = rng.usize(64..2048);
     Limits {
         clients_max: if rng.u8(0..8) == 0 { 8 } else { 1000 },
-        // Nobody meets it, but all are counted.
+        // Never reached, but connections are counted by address.
         clients_per_ip_max: 1000,
         line_bytes_max,
         room_log_bytes_max: [65_536, 70_000, 262_144][rng.usize(..3)].max(32 * line_bytes_max),
@@ -39,7 +39,7 @@ pub fn drawn_limits(rng: &mut Rng) -> Limits {
             HalfClose::Close
         },
         partial_after_us: micros(rng, 200_000),
-        // Longer than anything else takes.
+        // Longer than every other timer.
         idle_timeout_us: if rng.u8(0..5) == 0 {
             rng.u64(120_000_000..400_000_000)
         } else {

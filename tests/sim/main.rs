@@ -1,49 +1,64 @@
-//! The whole server, hub and turn, on simulated sockets and a simulated clock. Each seed is a world of its own: how
-//! many clients and rooms there are, how they behave, which limits hold, how often each fault happens.
+//! Simulation of the whole server: the real hub and scheduler run on simulated sockets, a simulated poll and a
+//! simulated clock. A seed decides how many clients and rooms there are, how the clients behave, which limits hold and
+//! how often each fault happens. The same seed gives the same run.
 //!
-//! `MADANG_SIM_SEEDS=n` runs more seeds, `MADANG_SIM_SEED=n` one, with its trace.
+//! | file | contents |
+//! | --- | --- |
+//! | `main.rs` | one run: clients connect, act, read everything and disconnect; the tests over many seeds |
+//! | `network.rs` | the simulated sockets, poll and clock, and their faults |
+//! | `limits.rs` | the server's limits, drawn from the seed |
+//! | `client.rs` | a simulated client: what it sends, when it reads, how it ends |
+//! | `transcript.rs` | the bytes that a client has received, parsed into rooms and lines |
+//! | `judge.rs` | checks the transcripts: order, completeness, counted losses |
+//! | `fair.rs` | a simulation of its own: one quiet client during a flood |
+//!
+//! ```sh
+//! MADANG_SIM_SEED=7 cargo test --test sim -- --nocapture                     # one seed, with its trace
+//! MADANG_SIM_SEEDS=10000 cargo test --release --test sim -- --nocapture      # 10,000 seeds instead of 300
+//! MADANG_SIM_FIRST=301 cargo test --test sim                                 # starts at seed 301 instead of 1
+//! ```
 
-mod account;
 mod client;
 mod fair;
 mod judge;
 mod limits;
-mod world;
+mod network;
+mod transcript;
 
-use client::{Client, End, Manner, room_name};
+use client::{Behavior, Client, End, room_name};
 use fastrand::Rng;
 use limits::drawn_limits;
 use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits};
 use madang::hub::{Census, Hub, Totals, Wire};
 use madang::net::scheduler::Scheduler;
+use network::{Faults, Network, Pipe, Socket};
 use std::time::Instant;
-use world::{Faults, Pipe, Socket, World};
 
-/// Turns within which a calm world must have come to rest.
-const TURNS_TO_REST: usize = 200_000;
+/// Turns within which a network without faults must become quiet.
+const QUIET_TURNS_MAX: usize = 200_000;
 
-/// Longer than any timer but that of who is idle: twice the longest `slow_timeout_us`.
-const LAST_TIMER_US: u64 = 80_000_000;
+/// Longer than any timer except the idle timeout: twice the longest `slow_timeout_us`.
+const TIMER_US_MAX: u64 = 80_000_000;
 
 struct Sim {
-    scheduler: Scheduler<World>,
+    scheduler: Scheduler<Network>,
     rng: Rng,
     limits: Limits,
     observers: Vec<Client>,
     clients: Vec<Client>,
     faults: Faults,
     verbose: bool,
-    /// When whoever must not be taken for gone was last heard.
+    /// When clients last sent something in order not to be closed as idle, in microseconds.
     kept_alive_at: u64,
-    /// The first client is the host.
-    hosted: bool,
-    /// Everybody is kept alive, not just the observers.
-    resting: bool,
-    /// Until then the poll waits, unless something is reported.
+    /// The first client is the console.
+    has_console: bool,
+    /// All clients are kept alive, not only the observers.
+    keeps_clients_alive: bool,
+    /// Until this time the poll waits, unless an event is due. Microseconds.
     wakes_at: u64,
 }
 
-/// What one seed has come to.
+/// The result of one seed.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     trace: u64,
@@ -55,63 +70,62 @@ impl Sim {
     fn new(seed: u64, verbose: bool) -> Sim {
         let mut rng = Rng::with_seed(seed);
         let limits = drawn_limits(&mut rng);
-        limits.check().expect("sound limits are drawn");
+        limits.check().expect("valid limits");
         let mut faults = Faults::drawn(&mut rng);
         if rng.u8(0..8) == 0 {
             faults = Faults::default();
         }
-        let mut world = World::new(rng.u64(..), Faults::default());
-        world.verbose = verbose;
-        let scheduler = Scheduler::new(world, Hub::new(limits.clone()), 1);
-        let (observers, clients) = (Vec::new(), Vec::new());
+        let mut network = Network::new(rng.u64(..), Faults::default());
+        network.verbose = verbose;
+        let scheduler = Scheduler::new(network, Hub::new(limits.clone()), 1);
         Sim {
             scheduler,
             rng,
             limits,
-            observers,
-            clients,
+            observers: Vec::new(),
+            clients: Vec::new(),
             faults,
             verbose,
             kept_alive_at: 0,
-            hosted: false,
-            resting: false,
+            has_console: false,
+            keeps_clients_alive: false,
             wakes_at: 0,
         }
     }
 
-    /// An observer in each room, there before anybody else.
-    fn seat_observers(&mut self, rooms: usize) {
+    /// Connects an observer in each room, before all other clients.
+    fn connect_observers(&mut self, rooms: usize) {
         let raw = self.scheduler.net().connect(Wire::Raw, usize::MAX);
         self.observers
-            .push(Client::new(usize::MAX, raw, Manner::observer()));
+            .push(Client::new(usize::MAX, raw, Behavior::observer()));
         for room in 0..rooms {
             let pipe = self.scheduler.net().connect(Wire::Chat, usize::MAX);
-            let mut observer = Client::new(usize::MAX - 1 - room, pipe, Manner::observer());
+            let mut observer = Client::new(usize::MAX - 1 - room, pipe, Behavior::observer());
             if room > 0 {
                 observer.enqueue(&format!("/join {}", room_name(room)));
             }
             self.observers.push(observer);
-            self.rest();
+            self.run_until_quiet();
         }
     }
 
-    /// A host that stays to the end, however slow it is: what others are closed for, it is not.
-    fn seat_host(&mut self) {
+    /// Connects the console, which stays to the end: the server never closes it for reading slowly.
+    fn connect_console_client(&mut self) {
         let pipe = Pipe::shared(Wire::Chat, self.drawn_capacity());
-        let manner = Manner::drawn(&mut self.rng).lasting();
+        let behavior = Behavior::drawn(&mut self.rng).without_end();
         let socket = Socket(pipe.clone());
         self.scheduler
             .connect_console(socket)
-            .expect("a calm world");
-        self.clients.push(Client::new(0, pipe, manner));
-        self.hosted = true;
+            .expect("no faults yet");
+        self.clients.push(Client::new(0, pipe, behavior));
+        self.has_console = true;
     }
 
     fn drawn_capacity(&mut self) -> usize {
         [50, 1000, 20_000, 150_000][self.rng.usize(..4)]
     }
 
-    /// One turn, if the poll would not go on waiting.
+    /// Runs one turn of the event loop, unless its poll would still wait.
     fn turn_once(&mut self) {
         self.keep_alive();
         let events = self.scheduler.net().poll();
@@ -122,10 +136,10 @@ impl Sim {
             self.scheduler.event(event);
         }
         self.scheduler.run();
-        let patience = self.scheduler.timeout().unwrap_or(u64::MAX);
-        self.wakes_at = self.scheduler.net().micros().saturating_add(patience);
+        let timeout = self.scheduler.timeout().unwrap_or(u64::MAX);
+        self.wakes_at = self.scheduler.net().micros().saturating_add(timeout);
         for observer in &mut self.observers {
-            observer.catch_up(self.scheduler.net());
+            observer.send_and_read_all(self.scheduler.net());
         }
         self.scheduler.hub().check();
         let census = self.scheduler.hub().census();
@@ -139,103 +153,97 @@ impl Sim {
             return;
         }
         self.kept_alive_at = now;
-        let clients = if self.resting {
-            // The host need not show that it is there.
-            &mut self.clients[usize::from(self.hosted)..]
+        let clients = if self.keeps_clients_alive {
+            // The console has no idle timeout.
+            &mut self.clients[usize::from(self.has_console)..]
         } else {
             &mut []
         };
         for client in self.observers.iter_mut().chain(clients) {
             client.keep_alive();
-            client.catch_up(self.scheduler.net());
+            client.send_and_read_all(self.scheduler.net());
         }
     }
 
-    /// Lets time pass as the poll would: until the next deadline at the latest.
+    /// Advances the clock: usually at most to the next deadline, as a poll does; sometimes far beyond it.
     fn wait(&mut self) {
-        let most = self.scheduler.timeout().unwrap_or(2_000_000);
-        if most > 0 {
+        let timeout = self.scheduler.timeout().unwrap_or(2_000_000);
+        if timeout > 0 {
             let micros = if self.rng.bool() {
-                most
+                timeout
             } else {
-                self.rng.u64(0..=most)
+                self.rng.u64(0..=timeout)
             };
             let jump = if self.rng.u8(0..50) == 0 {
                 self.rng.u64(0..20_000_000)
             } else {
                 0
             };
-            self.scheduler.net().pass(micros.min(2_000_000) + jump);
+            self.scheduler.net().advance(micros.min(2_000_000) + jump);
         }
     }
 
-    /// A calm world comes to rest: nothing is to be done, and nothing will be until somebody does something.
-    fn rest(&mut self) {
-        self.resting = true;
+    /// Runs turns without faults until the server has nothing to do and waits for no timer except idle timeouts.
+    fn run_until_quiet(&mut self) {
+        self.keeps_clients_alive = true;
         let (mut quiet, mut changed_at) = (0, self.scheduler.net().micros());
         let mut last_seen = (self.scheduler.hub().totals(), 0);
-        for _ in 0..TURNS_TO_REST {
+        for _ in 0..QUIET_TURNS_MAX {
             for client in &mut self.clients {
-                client.catch_up(self.scheduler.net());
+                client.send_and_read_all(self.scheduler.net());
             }
             self.turn_once();
-            let patience = self.scheduler.timeout();
+            let timeout = self.scheduler.timeout();
             let events = self.scheduler.net().has_events();
             let pending = self.clients.iter().any(Client::has_pending);
             let now = self.scheduler.net().micros();
-            let seen = (
-                self.scheduler.hub().totals(),
-                self.scheduler.net().deliveries,
-            );
+            let deliveries = self.scheduler.net().deliveries;
+            let seen = (self.scheduler.hub().totals(), deliveries);
             if seen != last_seen {
                 (last_seen, changed_at) = (seen, now);
             }
-            // The timers of who is idle ring for ever; every other has rung by then.
-            let only_idle = self.limits.idle_timeout_us > 0 && now > changed_at + LAST_TIMER_US;
-            let done = patience.is_none() || only_idle && patience != Some(0);
+            // Idle timers fire for ever; every other timer has fired by then.
+            let only_idle = self.limits.idle_timeout_us > 0 && now > changed_at + TIMER_US_MAX;
+            let done = timeout.is_none() || only_idle && timeout != Some(0);
             let at_rest = done && !events && !pending;
-            let wait = patience.filter(|_| !events && !at_rest).unwrap_or(0);
-            self.scheduler.net().pass(wait.max(1));
+            let wait = timeout.filter(|_| !events && !at_rest).unwrap_or(0);
+            self.scheduler.net().advance(wait.max(1));
             quiet = if at_rest { quiet + 1 } else { 0 };
             if quiet > 3 {
-                self.resting = false;
+                self.keeps_clients_alive = false;
                 return;
             }
         }
-        let unread: Vec<_> = self
-            .clients
-            .iter()
-            .map(|client| {
-                (
-                    client.number,
-                    client.end,
-                    client.pipe.borrow().inbound.len(),
-                    client.has_pending(),
-                )
-            })
-            .collect();
-        let (patience, census) = (self.scheduler.timeout(), self.scheduler.hub().census());
+        let unread = |client: &Client| {
+            (
+                client.end,
+                client.pipe.borrow().inbound.len(),
+                client.has_pending(),
+            )
+        };
+        let unread: Vec<_> = self.clients.iter().map(unread).collect();
+        let (timeout, census) = (self.scheduler.timeout(), self.scheduler.hub().census());
         panic!(
-            "no rest after {TURNS_TO_REST} turns: {patience:?} {census:?} {unread:?} {:?}",
+            "not quiet after {QUIET_TURNS_MAX} turns: {timeout:?} {census:?} {unread:?} {:?}",
             self.limits
         );
     }
 
-    fn live(&mut self) {
-        // History shows whoever comes back its own lines too, which the judge could not tell from new ones; where
-        // pieces are passed on, half a command is one.
+    fn run_steps(&mut self) {
+        // One room if there is history, since a client that returns to a room would receive its own old lines again.
+        // One room if unfinished lines are flushed, since a cut `/join` would name another room.
         let one_room = self.limits.history_lines > 0 || self.limits.partial_after_us > 0;
         let rooms = if one_room { 1 } else { self.rng.usize(1..4) };
         let peers = self.rng.usize(1..9);
         let steps = self.rng.usize(20..300);
-        self.seat_observers(rooms);
+        self.connect_observers(rooms);
         if self.rng.u8(0..3) == 0 {
-            self.seat_host();
+            self.connect_console_client();
         }
         self.scheduler.net().faults = self.faults;
         for _ in 0..steps {
             if self.clients.len() < peers && self.rng.u8(0..4) == 0 {
-                self.arrive();
+                self.connect_client();
             }
             for client in &mut self.clients {
                 client.act(self.scheduler.net(), &mut self.rng, rooms, peers + rooms);
@@ -246,28 +254,28 @@ impl Sim {
             self.wait();
         }
         self.scheduler.net().faults = Faults::default();
-        self.rest();
+        self.run_until_quiet();
     }
 
-    fn arrive(&mut self) {
+    fn connect_client(&mut self) {
         let capacity = self.drawn_capacity();
-        let manner = Manner::drawn(&mut self.rng);
-        // A piece of a raw line does not say whose it is.
+        let behavior = Behavior::drawn(&mut self.rng);
+        // A flushed part of a raw line does not contain its author.
         let raw = self.rng.u8(0..6) == 0 && self.limits.partial_after_us == 0;
-        let (wire, manner) = if raw {
-            (Wire::Raw, manner.plain())
+        let (wire, behavior) = if raw {
+            (Wire::Raw, behavior.plain())
         } else {
-            (Wire::Chat, manner)
+            (Wire::Chat, behavior)
         };
         let pipe = self.scheduler.net().connect(wire, capacity);
         self.clients
-            .push(Client::new(self.clients.len(), pipe, manner));
+            .push(Client::new(self.clients.len(), pipe, behavior));
     }
 
-    /// All go, some politely; then there is nothing left of them.
-    fn leave(&mut self) {
+    /// Disconnects all clients, some of them by a reset; then the hub must hold nothing.
+    fn disconnect_all(&mut self) {
         let has_left = |sim: &Sim| sim.scheduler.hub().console_has_left();
-        assert!(!has_left(self), "the host has been sent away");
+        assert!(!has_left(self), "the server has closed the console");
         for client in self.clients.iter_mut().chain(&mut self.observers) {
             if client.end == End::Fin || self.rng.bool() {
                 client.reset(self.scheduler.net());
@@ -285,50 +293,48 @@ impl Sim {
                 stopped = true;
                 self.scheduler.stop();
             }
-            self.scheduler.net().pass(20_000);
+            self.scheduler.net().advance(20_000);
             for client in &mut self.clients {
-                client.catch_up(self.scheduler.net());
+                client.send_and_read_all(self.scheduler.net());
             }
         }
-        assert_eq!(has_left(self), self.hosted);
+        assert_eq!(has_left(self), self.has_console);
         let census = self.scheduler.hub().census();
-        let Census {
-            clients,
-            names,
-            addresses,
-            rooms,
-            timers,
-            bytes,
-        } = census;
-        assert_eq!((clients, names, addresses), (0, 0, 0), "{census:?}");
-        assert_eq!(timers, 0, "{census:?}");
-        assert_eq!(rooms, 2, "{census:?}");
-        // A log that nobody reads and that has no history keeps less than a block.
-        assert!(self.limits.history_lines > 0 || bytes <= 2 * LOG_BLOCK_BYTES);
+        // A log without readers and history keeps less than a block.
+        assert!(self.limits.history_lines > 0 || census.bytes <= 2 * LOG_BLOCK_BYTES);
+        let nothing = Census {
+            clients: 0,
+            names: 0,
+            addresses: 0,
+            rooms: 2,
+            timers: 0,
+            bytes: census.bytes,
+        };
+        assert_eq!(census, nothing);
         for client in self.clients.iter().chain(&self.observers) {
-            assert!(client.pipe.borrow().server_closed, "a socket is still open");
+            assert!(client.pipe.borrow().server_closed, "a socket is open");
         }
     }
 
     fn run(seed: u64, verbose: bool) -> Outcome {
         let mut sim = Sim::new(seed, verbose);
-        sim.live();
+        sim.run_steps();
         if sim.verbose {
             println!("{:?}\n{:?}", sim.limits, sim.scheduler.hub().totals());
         }
-        let everything_said = sim.limits.partial_after_us == 0 && sim.limits.line_bytes_max > 64;
+        let requires_own_lines = sim.limits.partial_after_us == 0 && sim.limits.line_bytes_max > 64;
         judge::judge(
             &sim.observers,
             &sim.clients,
-            everything_said,
+            requires_own_lines,
             sim.limits.line_bytes_max,
         );
-        sim.leave();
+        sim.disconnect_all();
         let totals = sim.scheduler.hub().totals();
-        let world = sim.scheduler.net();
+        let network = sim.scheduler.net();
         Outcome {
-            trace: world.trace,
-            deliveries: world.deliveries,
+            trace: network.trace,
+            deliveries: network.deliveries,
             totals,
         }
     }
@@ -337,12 +343,12 @@ impl Sim {
 fn number_from(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| {
         text.parse()
-            .unwrap_or_else(|_| panic!("{variable}={text} is no number"))
+            .unwrap_or_else(|_| panic!("{variable}={text} is not a number"))
     })
 }
 
 #[test]
-fn every_seed_keeps_the_promises() {
+fn every_seed_keeps_the_guarantees() {
     if let Some(seed) = number_from("MADANG_SIM_SEED") {
         println!("{:?}", Sim::run(seed, true));
         return;
@@ -368,12 +374,12 @@ fn every_seed_keeps_the_promises() {
     );
     assert!(
         seeds < 100 || (skipped > 0 && slow_closed > 0),
-        "the seeds do not reach slow members"
+        "no seed has slow members"
     );
 }
 
 #[test]
-fn the_same_seed_is_the_same_world() {
+fn the_same_seed_gives_the_same_run() {
     for seed in 1..20 {
         assert_eq!(Sim::run(seed, false), Sim::run(seed, false), "seed {seed}");
     }

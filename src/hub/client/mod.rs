@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_line_is_due_only_where_that_is_configured() {
+    fn an_unfinished_line_has_a_deadline_only_if_configured() {
         let mut limits = Limits {
             partial_after_us: 1000,
             ..Limits::default()
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_client_is_not_silent() {
+    fn a_blocked_client_has_no_idle_deadline() {
         let limits = Limits {
             idle_timeout_us: 1000,
             ..Limits::default()
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn draining_keeps_its_first_time_and_its_smallest_position() {
+    fn draining_keeps_its_first_start_and_its_smallest_position() {
         let limits = Limits::default();
         let mut client = client();
         assert!(client.drain(Now::from_micros(10), 500));

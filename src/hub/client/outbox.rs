@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn own_lines_are_left_out_at_every_write_size() {
+    fn own_lines_are_omitted_at_every_write_size() {
         for n in 1..30 {
             let (mut log, mut outbox) = (log(), Outbox::default());
             outbox.enter(&mut log, 0);
@@ -387,7 +387,7 @@ mod tests {
                 let mine = say(&mut log, text);
                 outbox.leave_out(&mut log, mine);
             }
-            assert_eq!(outbox.own_ranges(), 1, "neighbours are one stretch");
+            assert_eq!(outbox.own_ranges(), 1, "adjacent ranges are merged");
             say(&mut log, "two");
             let mine = say(&mut log, "mine 3");
             outbox.leave_out(&mut log, mine);
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn private_bytes_go_out_between_lines_before_the_room() {
+    fn private_bytes_are_written_between_lines_and_before_the_rooms_next_line() {
         for cut in 0..9 {
             let (mut log, mut outbox) = (log(), Outbox::default());
             outbox.enter(&mut log, 0);
@@ -430,14 +430,14 @@ mod tests {
             "{held}"
         );
         assert_eq!(write(&mut outbox, &mut log, 4), "1234");
-        // The memory is given back when all of it is written.
+        // The memory is freed when all private bytes are written.
         assert_eq!((outbox.private_bytes(), outbox.memory_bytes()), (2, held));
         drain(&mut outbox, &mut log, 100);
         assert_eq!((outbox.private_bytes(), outbox.memory_bytes()), (0, 0));
     }
 
     #[test]
-    fn memory_is_bounded_for_a_client_that_always_leaves_a_rest() {
+    fn memory_is_bounded_for_a_client_that_never_reads_all() {
         let (mut log, mut outbox) = (log(), Outbox::default());
         outbox.enter(&mut log, 0);
         outbox.push_private(|out| out.extend_from_slice(b"x"));

@@ -56,7 +56,7 @@ mod tests {
         rate.charge(later, &limits);
         assert!(
             rate.free_at(&limits) <= later,
-            "a pause earns one burst, and no more"
+            "a pause permits one burst at most"
         );
         rate.charge(later, &limits);
         assert!(rate.free_at(&limits) > later);

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_request_is_read_as_it_is_written() {
+    fn every_request_is_parsed_as_it_is_rendered() {
         for (line, request) in [
             ("hello", Request::Say("hello")),
             ("//who", Request::Say("/who")),

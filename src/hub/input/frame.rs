@@ -261,7 +261,7 @@ mod tests {
         Unfinished(Vec<u8>),
     }
 
-    /// The lines of `pieces`, and that no byte was lost: in = lines + terminators + discards.
+    /// Splits `pieces` into lines.
     fn frame<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, max: usize) -> Vec<Got> {
         let (mut frame, mut got) = (Frame::default(), Vec::new());
         for piece in pieces {
@@ -326,7 +326,7 @@ mod tests {
         }
     }
 
-    /// Short inputs cut at every set of places, longer ones at every pair of places; and each byte by byte.
+    /// Cuts a short input at every set of positions, a longer one at every pair of positions, and each byte by byte.
     fn cuts(input: &[u8]) -> Vec<Vec<&[u8]>> {
         let mut all = vec![input.chunks(1).collect()];
         for first in 0..=input.len() {

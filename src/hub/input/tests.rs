@@ -7,7 +7,7 @@ const OPTIONS: Options = Options {
     flush: false,
 };
 
-/// All lines in `bytes`; other items are unexpected.
+/// All lines in `bytes`. Panics at any other item.
 fn lines(input: &mut Input, bytes: &[u8], options: Options) -> Vec<Vec<u8>> {
     let mut items = input.items(bytes, options);
     let mut got = Vec::new();
@@ -21,7 +21,7 @@ fn lines(input: &mut Input, bytes: &[u8], options: Options) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn deferred_input_goes_on_where_it_stopped() {
+fn deferred_input_continues_where_it_stopped() {
     let text = b"one\r\ntwo\xff\xf1\nthree\nfour";
     let flush = Options {
         flush: true,
@@ -62,7 +62,7 @@ fn end_is_the_last_item_even_after_deferred_bytes() {
     let mut items = input.items(&deferred, OPTIONS);
     assert_eq!(items.next(), Some(Item::Line(b"two")));
     assert_eq!(items.next(), Some(Item::Line(b"last")));
-    // It may stop here: the end is still to come.
+    // Stopped before the end, which is therefore deferred.
     drop(items);
     assert!(input.has_deferred() && !input.has_deferred_bytes());
     let mut items = input.items(b"", OPTIONS);
@@ -73,7 +73,7 @@ fn end_is_the_last_item_even_after_deferred_bytes() {
 }
 
 #[test]
-fn discarded_input_leaves_nothing() {
+fn discarded_input_is_not_kept() {
     let mut input = Input::new(true);
     input.finish();
     let mut items = input.items(b"/quit\nnot\nheard\xff\xfd", OPTIONS);
@@ -110,7 +110,7 @@ fn only_unfinished_input_is_kept() {
 }
 
 #[test]
-fn browsers_and_tls_are_told_apart_from_people() {
+fn http_and_tls_are_recognized_and_text_is_not() {
     for (bytes, want) in [
         (&b"GET / HTTP/1.1\r\nHost: x\r\n"[..], Some(Protocol::Http)),
         (b"POST /x?y HTTP/1.0\n", Some(Protocol::Http)),
@@ -140,7 +140,7 @@ fn browsers_and_tls_are_told_apart_from_people() {
 }
 
 #[test]
-fn request_line_after_a_flushed_piece_is_text() {
+fn an_http_request_line_after_a_flushed_part_is_text() {
     let mut input = Input::new(true);
     let flush = Options {
         flush: true,
@@ -152,7 +152,7 @@ fn request_line_after_a_flushed_piece_is_text() {
 }
 
 #[test]
-fn memory_of_collected_lines_is_given_back() {
+fn memory_of_an_unfinished_line_is_freed_at_its_end() {
     let options = Options {
         line_bytes_max: 1000,
         ..OPTIONS
@@ -164,14 +164,14 @@ fn memory_of_collected_lines_is_given_back() {
         drop(items);
         input.memory_bytes()
     };
-    // A negotiation, so that there is something to be remembered.
+    // A negotiation, which is remembered for the whole connection.
     let negotiated = take(b"\xff\xfb\x01");
     assert!(take(&[b'x'; 900]) >= negotiated + 900);
     assert_eq!(take(b"\n"), negotiated);
 }
 
 #[test]
-fn empty_lines_can_be_taken_a_few_at_a_time() {
+fn a_visit_takes_a_bounded_number_of_lines() {
     let mut input = Input::new(false);
     let bytes = b"\n".repeat(1000);
     let mut items = input.items(&bytes, OPTIONS);

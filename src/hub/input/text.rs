@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn terminal_controls_become_stand_ins() {
+    fn terminal_controls_are_replaced() {
         assert_eq!(shown(b"\x1b[2Jgone"), "␛[2Jgone");
         assert_eq!(shown(b"a\rb\0c\x7f\x07"), "a␍b␀c␡␇");
         assert_eq!(shown("\u{9b}2J".as_bytes()), "\u{fffd}2J");

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn actions_are_those_of_the_table() {
+    fn actions_match_the_documented_table() {
         use SlowPolicy::{Close, Skip, Wait};
         for policy in [Skip, Close, Wait] {
             assert_eq!(action(Role::Raw, policy, true, 0), TooSlow::Continue);

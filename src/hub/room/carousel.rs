@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn offered_position_advances_though_the_carousel_never_rests() {
+    fn the_offered_position_advances_while_the_carousel_never_stops() {
         let seats = [0, 1, 2, 3];
         let mut carousel = Carousel::default();
         let (mut end, mut seen) = (0, [0; 4]);

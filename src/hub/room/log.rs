@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_read_by_all_are_forgotten_and_memory_stays_small() {
+    fn lines_that_all_have_read_are_dropped_and_memory_stays_small() {
         let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES);
         let mut at = 0;
         log.enter(at);
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_reader_and_history_hold_the_log() {
+    fn the_log_keeps_lines_for_the_slowest_reader_and_for_history() {
         let mut log = Log::new(3, 1 << 20, 16 * LOG_BLOCK_BYTES);
         log.enter(0);
         let first = say(&mut log, "first");
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_reader_is_awaited_until_stopped_and_again_once_it_has_caught_up() {
+    fn a_late_reader_counts_until_stop_waiting_and_again_after_it_has_caught_up() {
         let mut log = Log::new(0, MEMORY, 2 * LOG_BLOCK_BYTES);
         log.enter(0);
         log.enter(0);
@@ -427,7 +427,7 @@ mod tests {
         let end = log.end();
         assert!(log.advance(behind, end, true));
         assert_eq!(log.late(), 0);
-        assert!(log.advance(behind, end, false), "it has caught up");
+        assert!(log.advance(behind, end, false), "the reader has caught up");
         while log.end() < end + 4 * BLOCK {
             say(&mut log, &"y".repeat(98));
         }
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn the_buffer_never_outgrows_its_cap() {
+    fn the_buffer_never_exceeds_its_limit() {
         let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES);
         let mut at = 0;
         log.enter(at);

@@ -1,4 +1,4 @@
-//! Slow readers, and who waits for whom.
+//! Back-pressure: slow readers under each policy, and which senders wait for them.
 
 use crate::hub::limits::{LATE_RETRY_US, Limits, ROOM_LOG_BYTES_MIN, SlowPolicy};
 use crate::hub::{ConnId, Now, Resume, Wire};
@@ -13,17 +13,17 @@ fn small(slow: SlowPolicy) -> Limits {
     }
 }
 
-/// A lobby with so many members, in which nothing more will be announced.
+/// A test hub with so many members in the lobby, after all announcements.
 fn settled(limits: Limits, members: usize) -> (TestHub, Vec<ConnId>) {
     let mut test = TestHub::new(limits);
     let ids: Vec<ConnId> = (0..members).map(|_| test.join()).collect();
-    test.settle();
+    test.flush_announcements();
     (test, ids)
 }
 
-/// (lines of others received, lines reported as skipped)
-fn tally(given: &str) -> (u64, u64) {
-    given.lines().fold((0, 0), |(received, skipped), line| {
+/// Counts in a client's output: lines said by others, and lines reported as skipped.
+fn received_and_skipped(output: &str) -> (u64, u64) {
+    output.lines().fold((0, 0), |(received, skipped), line| {
         match line
             .strip_prefix("* ")
             .and_then(|rest| rest.split_once(" lines skipped"))
@@ -55,14 +55,14 @@ fn skipped_lines_are_reported_and_others_lose_none() {
             if slow.len() < stop_after {
                 slow += &test.read_some(ids[2], 13);
             }
-            // It speaks too, and its own lines do not count.
+            // The slow member speaks too. Its own lines are not counted as skipped.
             if i % 100 == 0 {
                 test.send_later(ids[2], b"mine\n");
             }
         }
         slow += &test.read(ids[2]);
-        assert_eq!(tally(&healthy), (2020, 0));
-        let (received, skipped) = tally(&slow);
+        assert_eq!(received_and_skipped(&healthy), (2020, 0));
+        let (received, skipped) = received_and_skipped(&slow);
         assert_eq!(received + skipped, 2000, "{stop_after}");
         assert!(skipped > 0 && slow.ends_with("199\n") || slow.contains("line 1999"));
     }
@@ -87,7 +87,7 @@ fn close_policy_reports_the_loss_and_closes() {
 }
 
 #[test]
-fn a_closed_member_that_received_everything_loses_nothing() {
+fn lines_after_a_members_end_are_not_counted_as_skipped() {
     let (mut test, ids) = settled(small(SlowPolicy::Skip), 2);
     test.hub.finish(test.now, ids[1]);
     for i in 0..1000 {
@@ -100,26 +100,25 @@ fn a_closed_member_that_received_everything_loses_nothing() {
 
 #[test]
 fn a_finished_raw_member_receives_lines_up_to_the_first_lost_one() {
-    // Overtaken beyond what it was to be given, and within that.
-    for (owed, more) in [(100, 900), (380, 100)] {
+    // The member loses all lines that it must still receive; then only some of them.
+    for (before, after) in [(100, 900), (380, 100)] {
         let mut test = TestHub::new(small(SlowPolicy::Skip));
-        let knock = |test: &mut TestHub| test.connect(Wire::Raw).unwrap();
-        let (speaker, slow) = (knock(&mut test), knock(&mut test));
+        let [speaker, slow] = [(); 2].map(|()| test.connect(Wire::Raw).unwrap());
         let say = |test: &mut TestHub, i: usize| {
             test.send_later(speaker, format!("{i} {}\n", "x".repeat(100)).as_bytes());
             test.flush_only(&[speaker], |_, _| {});
         };
-        (0..owed).for_each(|i| say(&mut test, i));
+        (0..before).for_each(|i| say(&mut test, i));
         test.hub.finish(test.now, slow);
-        let mut given = test.read_some(slow, 150);
-        (owed..owed + more).for_each(|i| say(&mut test, i));
-        given += &test.read(slow);
-        let numbers = given.lines().map(|line| line.split_once(' ').unwrap().0);
+        let mut output = test.read_some(slow, 150);
+        (before..before + after).for_each(|i| say(&mut test, i));
+        output += &test.read(slow);
+        let numbers = output.lines().map(|line| line.split_once(' ').unwrap().0);
         assert_eq!(numbers.collect::<Vec<_>>(), ["0", "1"]);
         assert_eq!(test.reap(), [slow]);
         let totals = test.hub.totals();
         assert_eq!(totals.slow_closed, 1);
-        assert!((1..=owed as u64 - 2).contains(&totals.skipped_lines));
+        assert!((1..=before as u64 - 2).contains(&totals.skipped_lines));
     }
 }
 
@@ -133,25 +132,25 @@ fn wait_policy_loses_nothing_and_closes_the_stuck_member() {
             said += 1;
         }
         test.flush_only(&[ids[0], ids[1]], |_, _| {});
-        test.pass(1000);
+        test.advance(1000);
         if round % 8 == 0 {
             slow += &test.read_some(ids[2], 300);
         }
-        test.run();
+        test.resume_all();
     }
-    assert!(said < 15_000, "the sender was made to wait");
+    assert!(said < 15_000, "the sender never waited");
     slow += &test.read(ids[2]);
-    test.run();
+    test.resume_all();
     slow += &test.read(ids[2]);
-    assert_eq!(tally(&slow), (said, 0));
+    assert_eq!(received_and_skipped(&slow), (said, 0));
     while !test.lobby().gate.is_full() {
         test.send_later(ids[0], &[&[b'y'; 200][..], b"\n"].concat());
         test.flush_only(&[ids[0], ids[1]], |_, _| {});
     }
     assert_eq!(test.send(ids[0], b"not yet\n"), Resume::Wait);
     assert!(test.reap().is_empty());
-    test.pass(test.hub.limits().slow_timeout_us);
-    test.run();
+    test.advance(test.hub.limits().slow_timeout_us);
+    test.resume_all();
     assert_eq!(test.send(ids[0], b"at last\n"), Resume::Read);
     assert!(
         test.read(ids[2])
@@ -167,7 +166,7 @@ fn a_flood_waits_only_for_readers_that_keep_up() {
     let mut paused = 0;
     for _ in 0..1000 {
         paused += u32::from(test.send(ids[0], &flood) == Resume::Wait);
-        test.run();
+        test.resume_all();
         test.flush_only(&[ids[0]], |_, _| {});
         let late_bytes = test.hub.limits().late_bytes();
         assert!(test.lobby().log.live_bytes() < late_bytes + 2 * 32 * 1024);
@@ -176,11 +175,11 @@ fn a_flood_waits_only_for_readers_that_keep_up() {
         }
     }
     assert!(paused > 100);
-    // Now it reads no more.
+    // From here on the reader reads nothing.
     let before = test.hub.totals().lines;
     for _ in 0..1000 {
         test.send_later(ids[0], &flood[..200]);
-        test.run();
+        test.resume_all();
         test.flush_only(&[ids[0]], |_, _| {});
     }
     assert!(test.hub.totals().lines >= before + 100_000);
@@ -191,20 +190,23 @@ fn senders_wait_again_for_a_laggard_that_is_reading() {
     let (mut test, ids) = settled(Limits::default(), 2);
     let (speaker, listener) = (ids[0], ids[1]);
     let awaited = |test: &TestHub| test.hub.client(listener).unwrap().outbox.is_awaited();
-    // `send_later` lets time pass until the room accepts lines: then nobody waits for the listener any more.
+    // `send_later` lets time pass until the room accepts lines: then the room no longer waits for the listener.
     while awaited(&test) {
         test.send_later(speaker, &b"a\n".repeat(200));
-        test.run();
+        test.resume_all();
         test.flush_only(&[speaker], |_, _| {});
     }
-    test.pass(LATE_RETRY_US);
-    assert!(!awaited(&test), "it has read nothing");
+    test.advance(LATE_RETRY_US);
+    assert!(!awaited(&test), "the listener has read nothing");
     for _ in 0..4 {
         test.read_some(listener, 100);
-        assert!(!awaited(&test), "it has not caught up");
-        test.pass(LATE_RETRY_US / 4);
+        assert!(!awaited(&test), "the listener has not caught up");
+        test.advance(LATE_RETRY_US / 4);
     }
-    assert!(awaited(&test), "it reads");
+    assert!(awaited(&test), "the listener has read since the last try");
     let ever = Now::from_micros(u64::MAX);
-    assert!(!test.lobby().gate.is_retry_due(ever), "nobody is left out");
+    assert!(
+        !test.lobby().gate.is_retry_due(ever),
+        "the room waits for all members"
+    );
 }

@@ -1,21 +1,22 @@
-//! What each line and command does, and what is refused.
+//! What each line and each command does, and each refusal.
 
 use crate::hub::limits::Limits;
 use crate::hub::{ConnId, Wire, name};
 use crate::protocol::Notice;
 use crate::testing::test_hub::TestHub;
 
-/// Two clients, and what each receives when the first says something.
+/// A test hub with two clients in the lobby.
 struct Two(TestHub, ConnId, ConnId);
 
 impl Two {
     fn new() -> Two {
         let mut test = TestHub::new(Limits::default());
         let (a, b) = (test.join(), test.join());
-        test.settle();
+        test.flush_announcements();
         Two(test, a, b)
     }
 
+    /// The first client sends a line. Returns what each of the two receives then.
     fn say(&mut self, line: &str) -> (String, String) {
         self.0.send(self.1, format!("{line}\n").as_bytes());
         (self.0.read(self.1), self.0.read(self.2))
@@ -54,7 +55,7 @@ fn every_command_does_what_its_help_says() {
     two.expect("/rooms", "* rooms: Garden (1), lobby (1)\n", "");
     two.expect("/who LOBBY", "* here in lobby: guest2 (1)\n", "");
     two.expect("alone", "", "");
-    two.0.pass(2_000_000);
+    two.0.advance(2_000_000);
     two.expect(
         "/join lobby",
         "* you are in lobby (2 here)\n",
@@ -66,14 +67,14 @@ fn every_command_does_what_its_help_says() {
         "kim: good night\n",
     );
     assert_eq!(two.0.reap(), [two.1]);
-    // Three lines, an action, a last word.
+    // Three lines, an action, and the text of `/quit`.
     assert_eq!(two.0.hub.totals().lines, 5);
 }
 
 #[test]
 fn the_longest_rendered_lines_fit() {
     let mut two = Two::new();
-    // As long as a name may be.
+    // The longest name.
     let name = "\u{d55c}".repeat(24);
     two.expect(
         &format!("/nick {name}"),
@@ -154,7 +155,7 @@ fn refusals_say_why_and_change_nothing() {
 }
 
 #[test]
-fn private_lines_find_a_name_in_any_case() {
+fn private_lines_find_a_name_in_any_letter_case() {
     let mut two = Two::new();
     two.0.send(two.2, b"/nick Lee\n");
     two.0.flush();
@@ -162,7 +163,7 @@ fn private_lines_find_a_name_in_any_case() {
 }
 
 #[test]
-fn no_name_can_forge_a_notice_with_me() {
+fn no_name_can_forge_a_notice_by_an_action() {
     let mut two = Two::new();
     let mut notices = String::new();
     for line in [
@@ -176,20 +177,20 @@ fn no_name_can_forge_a_notice_with_me() {
         let (own, others) = two.say(line);
         notices += &own;
         notices += &others;
-        two.0.pass(2_000_000);
+        two.0.advance(2_000_000);
         notices += &two.0.read(two.2);
     }
     for _ in 0..3 {
         two.0.join();
     }
-    two.0.pass(2_000_000);
+    two.0.advance(2_000_000);
     notices += &two.0.read(two.2);
     two.0.hub.shutdown(two.0.now);
     notices += &two.say("/quit").0;
     notices += &format!("* {}\n", Notice::Skipped { lines: 132 });
     assert!(notices.lines().count() > 20, "{notices}");
     for notice in notices.lines() {
-        // A client of that name could forge this with /me.
+        // A client with this name could send the same line by `/me`.
         let first = notice
             .strip_prefix("* ")
             .unwrap()
@@ -208,7 +209,7 @@ fn join_waits_until_the_old_rooms_log_is_written() {
     two.0.send(two.2, b"two\n");
     assert_eq!(two.0.read_some(two.1, 5), "guest");
     assert_eq!(two.0.read(two.1), "2: one\n");
-    two.0.run();
+    two.0.resume_all();
     assert_eq!(two.0.read(two.1), "* you are in garden (1 here)\n");
     assert_eq!(two.0.read(two.2), "* left: guest1 (1 here)\n");
 }

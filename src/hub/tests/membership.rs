@@ -1,11 +1,11 @@
-//! Coming, going, rooms, and what is left when all have gone.
+//! Joining and leaving: announcements, history, the limit of rooms, and what the hub holds after all clients have left.
 
 use crate::hub::limits::Limits;
 use crate::hub::{ConnId, Peer, Wire};
 use crate::testing::test_hub::TestHub;
 
 #[test]
-fn ten_thousand_arrivals_make_one_notice_a_second() {
+fn ten_thousand_arrivals_are_announced_once_a_second() {
     let limits = Limits {
         clients_max: 20_000,
         announce_members_max: 20_000,
@@ -13,27 +13,20 @@ fn ten_thousand_arrivals_make_one_notice_a_second() {
     };
     let mut test = TestHub::new(limits);
     let first = test.connect(Wire::Chat).unwrap();
-    let mut heard = test.read(first).len();
-    let mut others = Vec::new();
+    let mut received_bytes = test.read(first).len();
+    let peer = Peer {
+        address: None,
+        wire: Wire::Chat,
+    };
     for i in 0..10_000 {
-        others.push(
-            test.hub
-                .connect(
-                    test.now,
-                    super::super::Peer {
-                        address: None,
-                        wire: Wire::Chat,
-                    },
-                )
-                .unwrap(),
-        );
+        test.hub.connect(test.now, peer).unwrap();
         test.now = test.now.after(1000);
         if i % 100 == 0 {
-            test.pass(0);
-            heard += test.read(first).len();
+            test.advance(0);
+            received_bytes += test.read(first).len();
         }
     }
-    assert!((200..1024).contains(&heard), "{heard}");
+    assert!((200..1024).contains(&received_bytes), "{received_bytes}");
 }
 
 #[test]
@@ -42,20 +35,20 @@ fn nothing_is_announced_above_the_member_limit() {
         announce_members_max: 2,
         ..Limits::default()
     });
-    let told = |test: &mut TestHub, id| {
-        test.pass(2_000_000);
+    let announced = |test: &mut TestHub, id| {
+        test.advance(2_000_000);
         test.read(id)
     };
     let first = test.join();
-    assert_eq!(told(&mut test, first), "", "nobody else is there");
+    assert_eq!(announced(&mut test, first), "", "its own arrival");
     let second = test.join();
-    assert_eq!(told(&mut test, first), "* joined: guest2 (2 here)\n");
+    assert_eq!(announced(&mut test, first), "* joined: guest2 (2 here)\n");
     let third = test.join();
-    assert_eq!(told(&mut test, first), "", "three are too many");
+    assert_eq!(announced(&mut test, first), "", "over the limit");
     test.hub.disconnect(test.now, third);
-    assert_eq!(told(&mut test, first), "* left: guest3 (2 here)\n");
+    assert_eq!(announced(&mut test, first), "* left: guest3 (2 here)\n");
     test.hub.disconnect(test.now, second);
-    assert_eq!(told(&mut test, first), "* left: guest2 (1 here)\n");
+    assert_eq!(announced(&mut test, first), "* left: guest2 (1 here)\n");
 }
 
 #[test]
@@ -66,15 +59,15 @@ fn history_survives_an_empty_room() {
         ..Limits::default()
     });
     let a = test.join();
-    test.pass(2_000_000);
+    test.advance(2_000_000);
     test.send(a, b"/join garden\n");
     for i in 0..9 {
         test.send(a, format!("{i}\n").as_bytes());
     }
-    test.pass(1_000_000);
+    test.advance(1_000_000);
     test.send(a, b"/join lobby\n");
     test.read(a);
-    test.run();
+    test.resume_all();
     test.send(a, b"/join garden\n");
     assert_eq!(
         test.read(a),
@@ -83,7 +76,7 @@ fn history_survives_an_empty_room() {
     test.send(a, b"/join lobby\n/join pond\n/join lobby\n");
     for _ in 0..4 {
         test.read(a);
-        test.run();
+        test.resume_all();
     }
     assert_eq!(
         test.hub.rooms().len(),
@@ -93,7 +86,7 @@ fn history_survives_an_empty_room() {
     test.send(a, b"/join well\n");
     assert!(
         test.hub.rooms().find("garden").is_none(),
-        "the oldest empty room makes place"
+        "the oldest empty room is closed"
     );
     assert!(test.hub.rooms().find("pond").is_some());
     test.hub.disconnect(test.now, a);
@@ -102,19 +95,19 @@ fn history_survives_an_empty_room() {
 
 #[test]
 fn addresses_are_counted_only_with_a_limit() {
-    for (clients_per_ip_max, noted) in [(0, 0), (2, 1)] {
+    for (clients_per_ip_max, counted) in [(0, 0), (2, 1)] {
         let mut test = TestHub::new(Limits {
             clients_per_ip_max,
             ..Limits::default()
         });
         test.join();
         test.join();
-        assert_eq!(test.hub.census().addresses, noted);
+        assert_eq!(test.hub.census().addresses, counted);
     }
 }
 
 #[test]
-fn nothing_is_left_when_all_have_left() {
+fn nothing_is_held_after_all_clients_have_left() {
     let mut test = TestHub::new(Limits {
         history_lines: 0,
         clients_per_ip_max: 20,
@@ -128,12 +121,12 @@ fn nothing_is_left_when_all_have_left() {
                 format!("/nick kim{round}{i}\n/join room{}\nhello\n", i % 4).as_bytes(),
             );
             test.flush();
-            test.run();
+            test.resume_all();
         }
         for id in ids {
             test.hub.disconnect(test.now, id);
         }
-        test.settle();
+        test.flush_announcements();
         let census = test.hub.census();
         assert_eq!((census.rooms, census.names, census.addresses), (2, 0, 0));
         assert_eq!((census.clients, census.timers), (0, 0));
@@ -144,12 +137,12 @@ fn nothing_is_left_when_all_have_left() {
     let answer = test.read(next);
     assert!(
         answer.contains("guest61"),
-        "no number is given twice: {answer}"
+        "a guest's number is used once: {answer}"
     );
 }
 
 #[test]
-fn timers_do_not_grow_with_connections_that_have_gone() {
+fn ended_connections_leave_no_timers() {
     let mut test = TestHub::new(Limits {
         idle_timeout_us: 3_600_000_000,
         rate_lines: 10,
@@ -163,7 +156,7 @@ fn timers_do_not_grow_with_connections_that_have_gone() {
         };
         let id = test.hub.connect(test.now, peer).unwrap();
         test.hub.receive(test.now, id, b"one\ntwo\nthree\n");
-        assert!(test.hub.census().timers <= 3, "one a client and one a room");
+        assert!(test.hub.census().timers <= 3, "one client, two rooms");
         test.hub.disconnect(test.now, id);
         test.now = test.now.after(10);
     }

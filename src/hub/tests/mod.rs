@@ -1,4 +1,4 @@
-//! The hub as a whole, by its contract.
+//! Tests of the hub through its contract: delivery, input, closing, counters. The other files test one part each.
 
 mod backpressure;
 mod console;
@@ -9,10 +9,10 @@ use super::*;
 use crate::testing::test_hub::TestHub;
 
 #[test]
-fn a_line_reaches_the_others_and_not_its_author() {
+fn a_line_reaches_all_members_except_its_author() {
     let mut test = TestHub::new(Limits::default());
     let (a, b, c) = (test.join(), test.join(), test.join());
-    test.settle();
+    test.flush_announcements();
     test.send(a, b"one\ntw");
     test.send(b, b"1\n");
     test.send(a, b"o\n");
@@ -22,26 +22,26 @@ fn a_line_reaches_the_others_and_not_its_author() {
 }
 
 #[test]
-fn every_held_byte_is_counted() {
+fn memory_of_clients_and_rooms_is_counted() {
     let mut test = TestHub::new(Limits {
         rate_lines: 1,
         burst_lines: 1,
         ..Limits::default()
     });
     let a = test.connect(Wire::Chat).unwrap();
-    // What is counted is what is taken for it: a record, and buffers that have place for more.
+    // Counted are a record and whole buffers, which are larger than their contents.
     let greeting = test.hub.census().bytes;
     assert!((test.read(a).len()..500).contains(&greeting));
     assert_eq!(test.hub.census().bytes, 0);
     test.send(a, b"12345");
     let partial = test.hub.census().bytes;
     assert!((5..300).contains(&partial));
-    // The room remembers the line; what it may not say yet is held.
+    // The room's log holds the first line. The rate limit defers the rest.
     test.send(a, b"67\nheld\nand more");
     let log = test.lobby().log.memory_bytes();
     assert!(log >= "guest1: 1234567\n".len());
-    let held = test.hub.census().bytes - log;
-    assert!(("held\nand more".len()..300).contains(&held));
+    let deferred = test.hub.census().bytes - log;
+    assert!(("held\nand more".len()..300).contains(&deferred));
     test.hub.disconnect(test.now, a);
     assert_eq!(test.hub.census().bytes, "guest1: 1234567\n".len());
 }
@@ -63,7 +63,7 @@ fn connections_and_refusals_are_counted() {
 fn room_members_and_private_output_take_turns() {
     let mut test = TestHub::new(Limits::default());
     let ids: Vec<ConnId> = (0..6).map(|_| test.join()).collect();
-    test.settle();
+    test.flush_announcements();
     test.send(ids[0], b"news\n");
     test.send(ids[4], b"/help\n");
     test.send(ids[5], b"/help\n");
@@ -79,7 +79,7 @@ fn room_members_and_private_output_take_turns() {
     test.flush();
     assert!(!test.hub.has_writable());
     test.send(ids[4], b"/help\n");
-    assert!(test.hub.has_writable(), "something of its own is enough");
+    assert!(test.hub.has_writable(), "private output is enough");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn discarded_bytes_are_counted() {
 fn blocked_senders_are_read_first_in_the_order_they_were_blocked() {
     let mut test = TestHub::new(Limits::default());
     let ids: Vec<ConnId> = (0..4).map(|_| test.join()).collect();
-    test.settle();
+    test.flush_announcements();
     let flood = b"a\n".repeat(250);
     while test.lobby_accepts_lines() {
         let _ = test.send(ids[0], &flood);
@@ -111,7 +111,7 @@ fn blocked_senders_are_read_first_in_the_order_they_were_blocked() {
     for &id in &ids[1..] {
         assert_eq!(test.send(id, b"me too\n"), Resume::Wait);
     }
-    // It has been served and asks again: it comes after those that have not been served.
+    // The first client has been read before, so it is woken after those that have not.
     assert_eq!(test.hub.resume(test.now, ids[0]), Resume::Wait);
     while !test.lobby_accepts_lines() {
         let id = test.hub.next_writable(test.now).unwrap();
@@ -123,37 +123,37 @@ fn blocked_senders_are_read_first_in_the_order_they_were_blocked() {
 }
 
 #[test]
-fn a_room_left_within_a_round_accepts_lines() {
+fn a_room_accepts_lines_after_its_last_member_left_within_a_round() {
     let mut test = TestHub::new(Limits::default());
-    let gone = test.join();
+    let first = test.join();
     test.flush();
     let long = [&[b'x'; 8000][..], b"\n"].concat();
-    while test.send(gone, &long) == Resume::Read {}
-    test.hub.disconnect(test.now, gone);
+    while test.send(first, &long) == Resume::Read {}
+    test.hub.disconnect(test.now, first);
     let next = test.join();
     assert_eq!(test.send(next, b"anybody here?\n"), Resume::Read);
 }
 
 #[test]
-fn a_join_with_an_exhausted_rate_limit_is_carried_out() {
+fn a_join_is_carried_out_although_the_rate_limit_is_exhausted() {
     let mut test = TestHub::new(Limits {
         rate_lines: 1,
         burst_lines: 1,
         ..Limits::default()
     });
     let (a, b) = (test.join(), test.join());
-    test.settle();
+    test.flush_announcements();
     test.send(b, b"hello\n");
     test.send(a, b"/join pond\nhello pond\n");
-    // It does not move before the old room's log has been written to it.
+    // The client enters the new room after the old room's log has been written to it.
     assert_eq!(test.hub.resume(test.now, a), Resume::Blocked);
     assert!(test.read(a).ends_with("guest2: hello\n"));
-    test.run();
+    test.resume_all();
     assert_eq!(test.read(a), "* you are in pond (1 here)\n");
-    // The line after it waits for the rate limit.
+    // The next line waits for the rate limit.
     assert_eq!(test.hub.totals().lines, 1);
-    test.pass(1_000_000);
-    test.run();
+    test.advance(1_000_000);
+    test.resume_all();
     assert_eq!(test.hub.totals().lines, 2);
 }
 
@@ -161,12 +161,12 @@ fn a_join_with_an_exhausted_rate_limit_is_carried_out() {
 fn an_unfinished_join_at_eof_is_carried_out() {
     let mut test = TestHub::new(Limits::default());
     let (a, b) = (test.join(), test.join());
-    test.settle();
+    test.flush_announcements();
     test.send(b, b"hello\n");
     test.send(a, b"/join pond");
     test.hub.finish(test.now, a);
     assert_eq!(test.read(a), "guest2: hello\n");
-    test.run();
+    test.resume_all();
     assert_eq!(test.read(a), "* you are in pond (1 here)\n");
     assert_eq!(test.reap(), [a]);
 }
@@ -209,7 +209,7 @@ fn rate_limited_lines_are_deferred_not_lost() {
     };
     let mut test = TestHub::new(limits);
     let (a, b) = (test.join(), test.join());
-    test.settle();
+    test.flush_announcements();
     test.send(a, b"1\n2\n3\n4\n");
     assert_eq!(test.read(b), "guest1: 1\nguest1: 2\n");
     assert_eq!(test.send(a, b"x\n"), Resume::Wait);
@@ -220,8 +220,8 @@ fn rate_limited_lines_are_deferred_not_lost() {
                 .next_deadline()
                 .is_some_and(|due| due <= test.now.after(100_000))
         );
-        test.pass(100_000);
-        test.run();
+        test.advance(100_000);
+        test.resume_all();
         assert_eq!(test.read(b), line);
     }
 }
@@ -230,17 +230,17 @@ fn rate_limited_lines_are_deferred_not_lost() {
 fn unread_replies_pause_input() {
     let mut test = TestHub::new(Limits::default());
     let (a, b) = (test.join(), test.join());
-    test.settle();
+    test.flush_announcements();
     let mut asked = 0;
     while test.send(a, &b"/help\n".repeat(20)) == Resume::Read {
         asked += 1;
-        assert!(asked < 100, "replies without end");
+        assert!(asked < 100, "unread replies do not pause input");
     }
     assert_eq!(test.send(a, b"/help\n"), Resume::Blocked);
     test.send(b, b"/msg guest1 hello\n");
     assert_eq!(test.read(b), "! line not sent: guest1 is not reading\n");
     test.read(a);
-    test.run();
+    test.resume_all();
     test.read(a);
     test.send(b, b"/msg guest1 hello\n");
     assert!(test.read(a).ends_with("guest2 -> you: hello\n"));
@@ -257,32 +257,32 @@ fn at_eof_a_client_receives_everything_and_is_closed() {
             ..Limits::default()
         });
         let (a, b) = (test.join(), test.join());
-        test.settle();
+        test.flush_announcements();
         test.send(b, b"before\n");
         test.send(a, b"last wor");
         test.send(a, b"ds");
         test.hub.finish(test.now, a);
         test.send(b, b"after\n");
         assert_eq!(test.read(b), "guest1: last words\n");
-        assert!(test.reap().is_empty(), "not before it has been given all");
-        let given = test.read(a);
-        assert!(given.starts_with("guest2: before\n"));
-        assert_eq!(given.ends_with("guest2: after\n"), !closed);
+        assert!(test.reap().is_empty(), "closed too early");
+        let output = test.read(a);
+        assert!(output.starts_with("guest2: before\n"));
+        assert_eq!(output.ends_with("guest2: after\n"), !closed);
         assert_eq!(test.reap() == [a], closed);
     }
 }
 
 #[test]
-fn an_idle_client_is_told_and_closed() {
+fn an_idle_client_receives_a_refusal_and_is_closed() {
     let mut test = TestHub::new(Limits {
         idle_timeout_us: 3_000_000,
         ..Limits::default()
     });
     let (a, b) = (test.join(), test.join());
-    test.settle();
-    test.pass(2_000_000);
+    test.flush_announcements();
+    test.advance(2_000_000);
     test.send(b, b"here\n");
-    test.pass(1_500_000);
+    test.advance(1_500_000);
     assert!(
         test.read(a)
             .ends_with("! closed: nothing received for 3 s\n")
@@ -297,16 +297,16 @@ fn a_blocked_client_is_not_idle() {
         ..Limits::default()
     });
     let a = test.join();
-    test.settle();
+    test.flush_announcements();
     while test.send(a, &b"/help\n".repeat(20)) == Resume::Read {}
-    test.pass(3_000_000);
+    test.advance(3_000_000);
     assert!(test.reap().is_empty());
     test.read(a);
-    test.run();
+    test.resume_all();
     test.read(a);
-    test.pass(2_000_000);
+    test.advance(2_000_000);
     assert!(test.reap().is_empty());
-    test.pass(1_000_000);
+    test.advance(1_000_000);
     assert_eq!(test.read(a), "! closed: nothing received for 3 s\n");
     assert_eq!(test.reap(), [a]);
 }
@@ -318,33 +318,33 @@ fn partial_lines_are_flushed_after_a_silence() {
         ..Limits::default()
     });
     let (a, b) = (test.join(), test.join());
-    test.settle();
+    test.flush_announcements();
     test.send(a, b"I am ");
-    test.pass(30_000);
+    test.advance(30_000);
     test.send(a, b"a client");
-    test.pass(30_000);
+    test.advance(30_000);
     assert_eq!(test.read(b), "");
-    test.pass(30_000);
+    test.advance(30_000);
     assert_eq!(test.read(b), "guest1: I am a client\n");
 }
 
 #[test]
-fn shutdown_tells_and_closes_everybody() {
+fn shutdown_notifies_and_closes_all_clients() {
     let mut test = TestHub::new(Limits::default());
     let (a, b) = (test.join(), test.join());
-    test.settle();
+    test.flush_announcements();
     test.hub.shutdown(test.now);
     assert_eq!(test.read(a), "* server is shutting down\n");
     assert_eq!(test.reap(), [a]);
     assert_eq!(test.connect(Wire::Chat), Err(Refusal::ShuttingDown {}));
-    test.pass(4_999_999);
+    test.advance(4_999_999);
     assert!(test.reap().is_empty());
-    test.pass(1);
-    assert_eq!(test.reap(), [b], "who does not read is not waited for");
+    test.advance(1);
+    assert_eq!(test.reap(), [b], "drain timeout");
 }
 
 #[test]
-fn newcomers_over_a_cap_are_told_which_cap() {
+fn a_refusal_names_the_limit_that_is_reached() {
     let limits = Limits {
         clients_max: 3,
         clients_per_ip_max: 2,
@@ -357,31 +357,21 @@ fn newcomers_over_a_cap_are_told_which_cap() {
         test.connect(Wire::Chat),
         Err(Refusal::AddressFull { clients_max: 2 })
     );
-    let mapped = "::ffff:127.0.0.1".parse().unwrap();
-    let peer = Peer {
-        address: Some(mapped),
-        wire: Wire::Chat,
-    };
+    let mapped = Some("::ffff:127.0.0.1".parse().unwrap());
+    let wire = Wire::Chat;
+    let mut connect = |address| test.hub.connect(test.now, Peer { address, wire });
     assert_eq!(
-        test.hub.connect(test.now, peer),
+        connect(mapped),
         Err(Refusal::AddressFull { clients_max: 2 })
     );
-    test.hub
-        .connect(
-            test.now,
-            Peer {
-                address: None,
-                wire: Wire::Chat,
-            },
-        )
-        .unwrap();
+    connect(None).unwrap();
     assert_eq!(
         test.connect(Wire::Chat),
         Err(Refusal::ServerFull { clients_max: 3 })
     );
     test.hub.disconnect(test.now, a);
     assert!(test.connect(Wire::Chat).is_ok());
-    for (refusal, told) in [
+    for (refusal, text) in [
         (
             Refusal::ServerFull { clients_max: 3 },
             "server is full: 3 connections",
@@ -392,6 +382,6 @@ fn newcomers_over_a_cap_are_told_which_cap() {
         ),
         (Refusal::ShuttingDown {}, "server is shutting down"),
     ] {
-        assert!(refusal.to_string().contains(told), "{refusal}");
+        assert!(refusal.to_string().contains(text), "{refusal}");
     }
 }

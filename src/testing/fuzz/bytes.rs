@@ -1,6 +1,6 @@
-//! Structured input out of arbitrary bytes: a cursor that never fails. Knows nothing of what is fuzzed.
+//! Draws structured input from arbitrary bytes, and never fails. Knows no fuzz target.
 
-/// What is left of the input. At its end it gives zeros, so that every input means something.
+/// The rest of the input. After its end come zeros, so that every input is valid.
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -22,7 +22,7 @@ impl<'a> Bytes<'a> {
         choices[self.below(choices.len())]
     }
 
-    /// The next `n` bytes, or what there is.
+    /// The next `n` bytes, or all if there are fewer.
     pub fn take(&mut self, n: usize) -> &'a [u8] {
         let (front, rest) = self.0.split_at(n.min(self.0.len()));
         self.0 = rest;
@@ -36,8 +36,8 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Cuts `input` into pieces of these sizes, over and over; a size of 0 is an empty piece. In one piece if there are
-/// none that would get anywhere.
+/// Cuts `input` into pieces, cycling through `sizes`; each piece comes with its entry of `sizes`. A size of 0 is an
+/// empty piece. If all sizes are 0, the whole input is one piece.
 pub fn cut<'a>(mut input: &'a [u8], sizes: &[u8]) -> Vec<(&'a [u8], u8)> {
     let mut pieces = Vec::new();
     if sizes.iter().all(|&size| size & SIZE == 0) {
@@ -54,5 +54,5 @@ pub fn cut<'a>(mut input: &'a [u8], sizes: &[u8]) -> Vec<(&'a [u8], u8)> {
     pieces
 }
 
-/// The bits of a size that are the size; the others are the target's.
+/// The bits of an entry that are the size of a piece; the top bit has a meaning of the target's own.
 pub const SIZE: u8 = 0x7f;

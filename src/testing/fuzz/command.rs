@@ -1,9 +1,10 @@
-//! Commands: what is read is rendered and read back, and what is rendered is read back.
+//! The body of the fuzz target `command`: a parsed line, rendered and parsed again, is the same request; and so is any
+//! request.
 
 use super::bytes::Bytes;
 use crate::hub::input::command::{COMMANDS, Invalid, Request, parse};
 
-/// A line as it is; and a request made of the same bytes.
+/// Parses `data` as a line; then makes a request of the same bytes.
 pub fn command(data: &[u8]) {
     let line = String::from_utf8_lossy(data);
     let got = parse(&line);
@@ -15,7 +16,7 @@ pub fn command(data: &[u8]) {
         }
         Err(Invalid::Usage(usage)) => {
             assert!(COMMANDS.iter().any(|(known, _)| known == usage));
-            // It would do with what the usage names.
+            // With the arguments that the usage names, the command is valid.
             assert!(parse(usage).is_ok());
         }
     }
@@ -31,10 +32,10 @@ pub fn command(data: &[u8]) {
     if word.starts_with('/') && !word.starts_with("//") && got.is_ok() {
         assert_eq!(parse(&(word.to_ascii_uppercase() + rest)), got);
     }
-    render_and_read(data);
+    round_trip(data);
 }
 
-fn render_and_read(data: &[u8]) {
+fn round_trip(data: &[u8]) {
     let mut data = Bytes(data);
     let kind = data.below(12);
     let text = String::from_utf8_lossy(data.0);

@@ -1,22 +1,23 @@
-//! The whole hub, driven by a list of operations. What they mean is here; what must hold after each is in `play` and
-//! `model`.
+//! The body of the fuzz target `hub`: draws limits and a list of operations. `driver` carries the operations out;
+//! `driver` and
+//! `model` check what must hold after each.
 
 use super::bytes::Bytes;
-use super::model::Schooling;
-use super::play::{Fin, Play};
+use super::driver::{Driver, Fin};
+use super::model::Expectation::{self, Exact, Harmless};
 use crate::hub::Wire;
 use crate::hub::limits::{
     HalfClose, Limits, READ_BYTES_MAX, ROOM_LOG_BYTES_MIN, SlowPolicy, VISIT_LINES_MAX,
 };
 
-/// How many operations are taken of one input, and how many of these are floods.
+/// How many operations one input may have, and how many of these may be floods.
 const OPERATIONS_MAX: usize = 256;
 const FLOODS_MAX: usize = 3;
 
-/// How much of what a peer sent may wait to be received: what a socket's buffers would hold.
+/// Bytes that a peer may have sent before the hub receives them: what a socket's buffers would hold.
 const SENT_BYTES_MAX: usize = 64 * 1024;
 
-/// What else a line may hold, and how that is shown.
+/// Text that a line may contain, and the same as rendered.
 const FILLERS: [(&str, &str); 8] = [
     ("", ""),
     (" hello", " hello"),
@@ -28,8 +29,8 @@ const FILLERS: [(&str, &str); 8] = [
     (" * 9 lines skipped", " * 9 lines skipped"),
 ];
 
-/// What is answered, refused or ignored, and said to nobody.
-const NUISANCES: [&[u8]; 13] = [
+/// Input that is answered, refused or ignored, and that adds no line to a room.
+const UNSAID: [&[u8]; 13] = [
     b"/help\n",
     b"/who\n",
     b"/rooms\n",
@@ -45,7 +46,7 @@ const NUISANCES: [&[u8]; 13] = [
     b"/msg nobody hello\n",
 ];
 
-/// What changes names, rooms and phases.
+/// Input that changes names, rooms and states.
 const COMMANDS: [&[u8]; 12] = [
     b"/nick kim\n",
     b"/nick K\xc4\xb1m\n",
@@ -61,29 +62,29 @@ const COMMANDS: [&[u8]; 12] = [
     b"GET / HTTP/1.1\r\n",
 ];
 
-/// Limits, and operations.
+/// Input: limits and operations.
 pub fn hub(data: &[u8]) {
     let mut data = Bytes(data);
-    let schooling = data.pick(&[Schooling::Exact, Schooling::Exact, Schooling::Harmless]);
-    let limits = limits(&mut data, schooling);
-    let mut play = Play::new(limits, schooling);
+    let expectation = data.pick(&[Exact, Exact, Harmless]);
+    let limits = limits(&mut data, expectation);
+    let mut driver = Driver::new(limits, expectation);
     let mut floods = 0;
     for _ in 0..OPERATIONS_MAX {
         if data.is_empty() {
             break;
         }
-        operate(&mut play, schooling, &mut data, &mut floods);
+        operate(&mut driver, &mut data, &mut floods);
     }
-    play.rest();
-    play.leave();
+    driver.run_until_quiet();
+    driver.disconnect_all();
 }
 
-/// Small ones, so that they are reached.
-fn limits(data: &mut Bytes<'_>, schooling: Schooling) -> Limits {
+/// Small limits, so that the operations reach them.
+fn limits(data: &mut Bytes<'_>, expectation: Expectation) -> Limits {
     let policies = [SlowPolicy::Skip, SlowPolicy::Close, SlowPolicy::Wait];
     let exact = Limits {
         clients_max: 3 + data.below(6),
-        // Nobody meets it, but all are counted.
+        // Never reached, but connections are counted by address.
         clients_per_ip_max: 9,
         line_bytes_max: 64 + 8 * data.below(128),
         room_log_bytes_max: ROOM_LOG_BYTES_MIN + 512 * data.below(64),
@@ -100,7 +101,7 @@ fn limits(data: &mut Bytes<'_>, schooling: Schooling) -> Limits {
         drain_us: data.pick(&[1_000_000, 30_000_000, 0]),
         welcome: String::new(),
     };
-    if schooling == Schooling::Exact {
+    if expectation == Exact {
         return exact;
     }
     Limits {
@@ -113,137 +114,137 @@ fn limits(data: &mut Bytes<'_>, schooling: Schooling) -> Limits {
     }
 }
 
-fn operate(play: &mut Play, schooling: Schooling, data: &mut Bytes<'_>, floods: &mut usize) {
+fn operate(driver: &mut Driver, data: &mut Bytes<'_>, floods: &mut usize) {
     let operation = data.below(16);
-    // A witness only listens.
-    let mut present = play.present();
-    present.retain(|&number| !play.peers[number].witness);
+    // A recorder never sends.
+    let mut present = driver.present();
+    present.retain(|&number| !driver.peers[number].recorder);
     if operation == 0 || present.is_empty() {
         return match data.pick(&[Some(Wire::Chat), Some(Wire::Chat), Some(Wire::Raw), None]) {
-            Some(wire) => play.connect(wire, false),
-            None => play.connect_console(),
+            Some(wire) => driver.connect(wire, false),
+            None => driver.connect_console(),
         };
     }
     let number = data.pick(&present);
     match operation {
-        1 | 2 => say(play, number, data, 1),
+        1 | 2 => say(driver, number, data, 1),
         3 => {
             let count = data.below(64);
-            say(play, number, data, count);
+            say(driver, number, data, count);
         }
-        4 => send(play, number, data.pick(&NUISANCES)),
-        5 if schooling == Schooling::Harmless => {
+        4 => send(driver, number, data.pick(&UNSAID)),
+        5 if !driver.model.is_exact() => {
             let n = data.below(32);
             let bytes = match n {
                 0..12 => COMMANDS[n],
                 _ => data.take(n),
             };
-            send(play, number, bytes);
+            send(driver, number, bytes);
         }
-        5 => too_long(play, number),
+        5 => too_long(driver, number),
         6 | 7 => {
             let n = data.pick(&[1, 7, 100, 1000, READ_BYTES_MAX]);
-            play.offer(number, n);
+            driver.server_reads(number, n);
         }
-        8 => drop(play.read(number, usize::from(data.byte()) * 4)),
-        9 => drop(play.read_all(number)),
+        8 => drop(driver.peer_reads(number, usize::from(data.byte()) * 4)),
+        9 => drop(driver.peer_reads_all(number)),
         10 => {
             let n = data.pick(&[0, 1, 100, usize::MAX]);
             for _ in 0..1 + data.below(8) {
-                play.visit(n);
+                driver.visit(n);
             }
         }
-        11 => drop(play.wake()),
-        12 => play.pass(data.pick(&[0, 1, 1_000, 10_000, 100_000, 1_000_000, 40_000_000])),
-        13 => finish(play, number, data),
-        14 => end(play, number, data),
+        11 => drop(driver.mark_readable()),
+        12 => driver.advance(data.pick(&[0, 1, 1_000, 10_000, 100_000, 1_000_000, 40_000_000])),
+        13 => finish(driver, number, data),
+        14 => end(driver, number, data),
         _ => {
             *floods += 1;
             if *floods <= FLOODS_MAX {
-                flood(play, number, data);
+                flood(driver, number, data);
             }
         }
     }
 }
 
-/// A peer sends something that nobody is to hear, or of which nothing exact is expected.
-fn send(play: &mut Play, number: usize, bytes: &[u8]) {
-    let peer = &mut play.peers[number];
-    let verbatim = play.model.is_raw(number) && !bytes.contains(&0xc3);
-    let exact = play.model.is_exact();
+/// A peer sends bytes that need not add a line to its room.
+fn send(driver: &mut Driver, number: usize, bytes: &[u8]) {
+    let peer = &mut driver.peers[number];
+    let verbatim = driver.model.is_raw(number) && !bytes.contains(&0xc3);
+    let exact = driver.model.is_exact();
     let fits = peer.sent.len() + bytes.len() <= SENT_BYTES_MAX && peer.fin == Fin::No;
     if fits && !(verbatim && exact) {
         peer.sent.extend_from_slice(bytes);
     }
 }
 
-/// A peer sends lines that the others are to hear.
-fn say(play: &mut Play, number: usize, data: &mut Bytes<'_>, count: usize) {
+/// A peer sends lines that the others must receive.
+fn say(driver: &mut Driver, number: usize, data: &mut Bytes<'_>, count: usize) {
     let (filler, shown) = data.pick(&FILLERS);
     let repeated = data.below(4);
     let terminator = data.pick(&["\n", "\n", "\r\n", "\r\0"]);
     for _ in 0..count {
-        let peer = &mut play.peers[number];
+        let peer = &mut driver.peers[number];
         if peer.fin != Fin::No || peer.sent.len() > SENT_BYTES_MAX {
             return;
         }
-        let line = play
+        let line = driver
             .model
             .compose(number, &filler.repeat(repeated), &shown.repeat(repeated));
-        assert!(line.len() <= play.test.hub.limits().line_bytes_max.max(96));
+        assert!(line.len() <= driver.test.hub.limits().line_bytes_max.max(96));
         peer.sent.extend_from_slice((line + terminator).as_bytes());
     }
 }
 
-fn too_long(play: &mut Play, number: usize) {
-    let line = vec![b'z'; play.test.hub.limits().line_bytes_max + 1];
-    send(play, number, &[&line[..], b"\n\xc3\n"].concat());
+fn too_long(driver: &mut Driver, number: usize) {
+    let line = vec![b'z'; driver.test.hub.limits().line_bytes_max + 1];
+    send(driver, number, &[&line[..], b"\n\xc3\n"].concat());
 }
 
 /// A peer finishes, perhaps in the middle of its last line.
-fn finish(play: &mut Play, number: usize, data: &mut Bytes<'_>) {
-    if play.peers[number].fin != Fin::No {
+fn finish(driver: &mut Driver, number: usize, data: &mut Bytes<'_>) {
+    if driver.peers[number].fin != Fin::No {
         return;
     }
     if data.below(2) > 0 {
-        let line = play.model.compose(number, " and", " and");
-        play.peers[number].sent.extend_from_slice(line.as_bytes());
+        let line = driver.model.compose(number, " and", " and");
+        driver.peers[number].sent.extend_from_slice(line.as_bytes());
     }
-    play.peers[number].fin = Fin::Sent;
+    driver.peers[number].fin = Fin::Sent;
 }
 
-fn end(play: &mut Play, number: usize, data: &mut Bytes<'_>) {
+fn end(driver: &mut Driver, number: usize, data: &mut Bytes<'_>) {
     match data.below(16) {
-        0 => play.shutdown(),
-        1..6 => drop(play.reap()),
-        6 | 7 => play.late_events(),
-        _ => play.disconnect(number),
+        0 => driver.shutdown(),
+        1..6 => drop(driver.reap()),
+        6 | 7 => driver.late_events(),
+        _ => driver.disconnect(number),
     }
 }
 
-/// A peer says much while hardly anybody reads: others fall behind.
-fn flood(play: &mut Play, number: usize, data: &mut Bytes<'_>) {
+/// A peer says many lines while the others read little, and so fall behind.
+fn flood(driver: &mut Driver, number: usize, data: &mut Bytes<'_>) {
     let (take, wait) = (data.pick(&[0, 0, 50, 4000]), data.pick(&[0, 1000, 10_000]));
-    let fill = play.test.hub.limits().line_bytes_max.saturating_sub(24);
+    let fill = driver.test.hub.limits().line_bytes_max.saturating_sub(24);
     let fill = fill.min(data.pick(&[900, 400, 100]));
     let filler = "y".repeat(fill);
-    // More than the largest log remembers.
+    // More than the largest log can hold.
     for _ in 0..24 {
         for _ in 0..(4000 / (fill + 1)).min(VISIT_LINES_MAX as usize) {
-            let peer = &mut play.peers[number];
+            let peer = &mut driver.peers[number];
             if peer.fin != Fin::No || peer.sent.len() > SENT_BYTES_MAX {
                 break;
             }
-            let line = play.model.compose(number, &filler, &filler);
+            let line = driver.model.compose(number, &filler, &filler);
             peer.sent.extend_from_slice((line + "\n").as_bytes());
         }
-        play.wake();
-        play.offer(number, READ_BYTES_MAX);
-        for _ in 0..2 * play.peers.len() {
-            if !play.visit(take) {
+        driver.mark_readable();
+        driver.server_reads(number, READ_BYTES_MAX);
+        for _ in 0..2 * driver.peers.len() {
+            if !driver.visit(take) {
                 break;
             }
         }
-        play.pass(wait);
+        driver.advance(wait);
     }
 }

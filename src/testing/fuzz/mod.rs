@@ -1,15 +1,13 @@
-//! The bodies of the fuzz targets: each takes arbitrary bytes and compares the code with a second opinion. Only tests and
-//! cargo-fuzz compile them.
-//!
-//! None asserts merely that nothing panics: what goes in must come out or be counted, however it is cut into pieces.
+//! The bodies of the fuzz targets. Each takes arbitrary bytes and compares the code with a naive reference, or checks
+//! that all input comes out or is counted, however it is cut into pieces. None checks merely that nothing panics.
 
 mod bytes;
 mod command;
+mod driver;
 mod frame;
 mod hub;
 mod model;
 mod name;
-mod play;
 mod shown;
 mod talk;
 mod telnet;
@@ -23,10 +21,10 @@ pub use talk::talk;
 pub use telnet::telnet;
 pub use text::text;
 
-/// What is done with one input.
+/// The body of a target: handles one input.
 pub type Body = fn(&[u8]);
 
-/// Every target by its name, which is also that of its directory of seeds.
+/// Every target with its name, which is also the name of its directory in `fuzz/seeds`.
 pub const TARGETS: [(&str, Body); 7] = [
     ("frame", frame),
     ("telnet", telnet),

@@ -1,95 +1,98 @@
-//! What a naive person expects the peers to hear. Two rooms, that of chat and that of raw connections, in each of
-//! which a witness that reads at once tells in which order lines were said. Knows no hub.
+//! The reference model of the fuzz target `hub`: which lines each peer must receive. It has two rooms, of chat clients
+//! and of raw connections. A recorder in each room reads at once, and so records the order of the room's lines. Knows
+//! no hub.
 
 use super::shown::assert_harmless;
 use crate::hub::Wire;
 use crate::hub::name;
 use std::collections::BTreeMap;
 
-/// How much is expected.
+/// How much the model checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schooling {
-    /// Every line, for everybody: nobody changes its name or its room, nothing is announced, there is no history.
+pub enum Expectation {
+    /// That each peer receives every line. No peer changes its name or its room, and there are no announcements and no
+    /// history.
     Exact,
-    /// That every line is harmless and says who said it: peers send what they like.
+    /// That every line is harmless and begins with its author's name. Peers send arbitrary commands.
     Harmless,
 }
 
-/// A line that was said: (speaker, index among its lines).
+/// A line that was said: its author, and its index among the author's lines.
 type Said = (usize, usize);
 
 #[derive(Debug)]
-struct Listener {
+struct PeerModel {
     wire: Wire,
     name: String,
-    /// What it sends that is to be said, as it is to be shown.
+    /// All lines that the peer has sent for its room, as rendered.
     lines: Vec<String>,
-    /// How many of these were said.
+    /// How many of `lines` have been said.
     said: usize,
-    /// How much of what was said in its room it was given or told that it lost.
+    /// Index in the room: the peer has received all lines before it, or a notice that they were skipped.
     at: usize,
-    /// The start of a line that it was given.
+    /// The unfinished line that the peer has received last.
     partial: Vec<u8>,
-    /// What was said before this is to be given to it before it is closed.
-    promised: usize,
-    /// Lines that it was told it lost.
+    /// Index in the room: the server must not close the peer before the peer has received all lines before it.
+    required: usize,
+    /// Lines that the peer has lost, by the notices that it has received.
     skipped: u64,
 }
 
 #[derive(Debug)]
 pub struct Model {
-    schooling: Schooling,
-    listeners: Vec<Listener>,
+    expectation: Expectation,
+    peers: Vec<PeerModel>,
+    /// The lines said in the room of raw connections (`true`) and in that of chat clients.
     rooms: BTreeMap<bool, Vec<Said>>,
 }
 
 impl Model {
-    pub fn new(schooling: Schooling) -> Model {
+    pub fn new(expectation: Expectation) -> Model {
         Model {
-            schooling,
-            listeners: Vec::new(),
+            expectation,
+            peers: Vec::new(),
             rooms: BTreeMap::from([(false, Vec::new()), (true, Vec::new())]),
         }
     }
 
-    /// The first that arrives for a wire is its witness.
-    pub fn arrive(&mut self, wire: Wire, name: String) {
+    /// Adds a peer. With [`Expectation::Exact`] the first of each wire is a recorder: peer 0 for chat, peer 1 for raw.
+    pub fn add(&mut self, wire: Wire, name: String) {
         let at = self.rooms[&(wire == Wire::Raw)].len();
-        self.listeners.push(Listener {
+        self.peers.push(PeerModel {
             wire,
             name,
             lines: Vec::new(),
             said: 0,
             at,
             partial: Vec::new(),
-            promised: 0,
+            required: 0,
             skipped: 0,
         });
     }
 
     pub fn is_exact(&self) -> bool {
-        self.schooling == Schooling::Exact
+        self.expectation == Expectation::Exact
     }
 
     pub fn is_raw(&self, number: usize) -> bool {
-        self.listeners[number].wire == Wire::Raw
+        self.peers[number].wire == Wire::Raw
     }
 
-    /// The next line that a peer sends: what to send, without the terminator.
+    /// The next line that a peer sends, without its terminator. `shown` is `filler` as rendered.
     pub fn compose(&mut self, number: usize, filler: &str, shown: &str) -> String {
-        let lines = &mut self.listeners[number].lines;
+        let lines = &mut self.peers[number].lines;
         let tag = format!("L{number}.{}.", lines.len());
         lines.push(format!("{tag}{shown}"));
         format!("{tag}{filler}")
     }
 
-    /// A peer is given these bytes.
-    pub fn hear(&mut self, number: usize, bytes: &[u8]) {
-        let mut partial = std::mem::take(&mut self.listeners[number].partial);
+    /// A peer receives these bytes.
+    pub fn receive(&mut self, number: usize, bytes: &[u8]) {
+        let mut partial = std::mem::take(&mut self.peers[number].partial);
         partial.extend_from_slice(bytes);
         let mut rest = &partial[..];
         loop {
-            // Answers to telnet's negotiations come between lines.
+            // Answers to telnet negotiations come between lines.
             if let [255, verb, _, after @ ..] = rest {
                 assert!(matches!(verb, 252 | 254) && !self.is_raw(number));
                 rest = after;
@@ -98,24 +101,24 @@ impl Model {
             let Some(end) = memchr::memchr(b'\n', rest) else {
                 break;
             };
-            self.line(number, &rest[..end]);
+            self.receive_line(number, &rest[..end]);
             rest = &rest[end + 1..];
         }
-        self.listeners[number].partial = rest.to_vec();
+        self.peers[number].partial = rest.to_vec();
     }
 
-    fn line(&mut self, number: usize, line: &[u8]) {
-        let line = str::from_utf8(line).expect("what is given is UTF-8");
+    fn receive_line(&mut self, number: usize, line: &[u8]) {
+        let line = str::from_utf8(line).expect("lines are UTF-8");
         let raw = self.is_raw(number);
-        let own_word = !raw && is_own_word(line);
+        let server_line = !raw && is_server_line(line);
         let private = !raw && line.contains(" -> you: ");
-        // What is the very line that its witness was given need not be looked at again.
-        if own_word || private || !self.is_exact() || number == usize::from(raw) {
+        // Lines equal to a recorder's are not checked again.
+        if server_line || private || !self.is_exact() || number == usize::from(raw) {
             assert_harmless(line.as_bytes());
         }
-        if own_word {
+        if server_line {
             if let Some(count) = skipped(line) {
-                self.skip(number, count);
+                self.receive_skipped(number, count);
             }
             return;
         }
@@ -123,52 +126,52 @@ impl Model {
             Some((speaker, text)) if !raw => (Some(speaker), text),
             _ => (None, line),
         };
-        assert_eq!(speaker.is_none(), raw, "{line:?} does not say who said it");
+        assert_eq!(speaker.is_none(), raw, "{line:?} has no author");
         if let Some(speaker) = speaker {
             assert_is_name(speaker.strip_suffix(" -> you").unwrap_or(speaker));
         }
         if self.is_exact() && !speaker.is_some_and(|it| it.ends_with(" -> you")) {
-            self.said(number, speaker, text);
+            self.receive_said(number, speaker, text);
         }
     }
 
-    /// A line of the room's: whose it is and which, it says itself.
-    fn said(&mut self, number: usize, speaker: Option<&str>, text: &str) {
+    /// A line of the room. Its text contains its author's number and its index.
+    fn receive_said(&mut self, number: usize, speaker: Option<&str>, text: &str) {
         let mut tag = text.strip_prefix('L').unwrap_or("").split('.');
         let mut part = || tag.next().and_then(|part| part.parse::<usize>().ok());
-        let (Some(who), Some(which)) = (part(), part()) else {
-            panic!("nobody said {text:?}");
+        let (Some(author), Some(index)) = (part(), part()) else {
+            panic!("no peer said {text:?}");
         };
-        assert_eq!(self.listeners[who].lines[which], text);
+        assert_eq!(self.peers[author].lines[index], text);
         let raw = self.is_raw(number);
-        assert_eq!(self.is_raw(who), raw);
-        assert!(speaker.is_none_or(|speaker| speaker == self.listeners[who].name));
-        let is_witness = number == usize::from(raw);
-        if is_witness {
-            assert_eq!(self.listeners[who].said, which, "once each, in order");
-            self.listeners[who].said += 1;
-            self.rooms.entry(raw).or_default().push((who, which));
+        assert_eq!(self.is_raw(author), raw);
+        assert!(speaker.is_none_or(|speaker| speaker == self.peers[author].name));
+        let is_recorder = number == usize::from(raw);
+        if is_recorder {
+            assert_eq!(self.peers[author].said, index, "once each, in order");
+            self.peers[author].said += 1;
+            self.rooms.entry(raw).or_default().push((author, index));
         }
-        assert_eq!(self.next_of_others(number), Some((who, which)));
+        assert_eq!(self.next_of_others(number), Some((author, index)));
     }
 
-    fn skip(&mut self, number: usize, count: u64) {
-        self.listeners[number].skipped += count;
+    fn receive_skipped(&mut self, number: usize, count: u64) {
+        self.peers[number].skipped += count;
         if self.is_exact() {
-            assert!(number > 0, "the witness reads at once");
+            assert!(number > 0, "a recorder loses nothing");
             for _ in 0..count {
                 let lost = self.next_of_others(number);
-                assert!(lost.is_some(), "told of more than was said");
+                assert!(lost.is_some(), "more lines were skipped than were said");
             }
         }
     }
 
-    /// The next line that a peer has not heard and did not say itself: it counts as heard from now on.
+    /// Takes the next line of others that a peer has neither received nor lost.
     fn next_of_others(&mut self, number: usize) -> Option<Said> {
         let room = &self.rooms[&self.is_raw(number)];
-        let listener = &mut self.listeners[number];
-        while let Some(&said) = room.get(listener.at) {
-            listener.at += 1;
+        let peer = &mut self.peers[number];
+        while let Some(&said) = room.get(peer.at) {
+            peer.at += 1;
             if said.0 != number {
                 return Some(said);
             }
@@ -176,39 +179,39 @@ impl Model {
         None
     }
 
-    /// All that has been said by now is to be given to this peer before it is closed.
-    pub fn promise(&mut self, number: usize) {
-        self.listeners[number].promised = self.rooms[&self.is_raw(number)].len();
+    /// From now on this peer must receive all lines said so far before it is closed.
+    pub fn require_delivery(&mut self, number: usize) {
+        self.peers[number].required = self.rooms[&self.is_raw(number)].len();
     }
 
-    /// It is closed, and not because it took too long: it has been given what it was promised.
-    pub fn assert_kept(&self, number: usize) {
-        self.assert_heard(number, self.listeners[number].promised);
+    /// Asserts that a peer which is closed after its last read has received what it [must](Model::require_delivery).
+    pub fn assert_required_received(&self, number: usize) {
+        self.assert_received(number, self.peers[number].required);
     }
 
-    pub fn assert_heard_all(&self, number: usize) {
-        assert_eq!(self.listeners[number].partial, b"");
-        self.assert_heard(number, usize::MAX);
+    pub fn assert_all_received(&self, number: usize) {
+        assert_eq!(self.peers[number].partial, b"");
+        self.assert_received(number, usize::MAX);
     }
 
-    fn assert_heard(&self, number: usize, end: usize) {
+    fn assert_received(&self, number: usize, end: usize) {
         let room = &self.rooms[&self.is_raw(number)];
-        let missed = room.iter().take(end).skip(self.listeners[number].at);
+        let missed = room.iter().take(end).skip(self.peers[number].at);
         let missed: Vec<&Said> = missed.filter(|said| said.0 != number).collect();
-        assert_eq!(missed, [&(0, 0); 0], "neither given nor told of");
+        assert_eq!(missed, [&(0, 0); 0], "lost without a notice");
     }
 
     pub fn assert_said_all(&self, number: usize) {
         if self.is_exact() {
-            let listener = &self.listeners[number];
-            assert_eq!(listener.said, listener.lines.len(), "{}", listener.name);
+            let peer = &self.peers[number];
+            assert_eq!(peer.said, peer.lines.len(), "{}", peer.name);
         }
     }
 
-    /// What the hub counts agrees with what was heard.
+    /// Asserts that the hub's counters agree with what peers have received.
     pub fn assert_totals(&self, lines: u64, skipped: u64) {
-        let told: u64 = self.listeners.iter().map(|listener| listener.skipped).sum();
-        assert!(told <= skipped);
+        let reported: u64 = self.peers.iter().map(|peer| peer.skipped).sum();
+        assert!(reported <= skipped);
         if self.is_exact() {
             let said: usize = self.rooms.values().map(Vec::len).sum();
             assert_eq!(said as u64, lines);
@@ -216,8 +219,8 @@ impl Model {
     }
 }
 
-/// Whether a line to a chat client is the server's own, or confirms one of the client's own.
-fn is_own_word(line: &str) -> bool {
+/// Whether a line to a chat client is a notice, a refusal, or the confirmation of a private line.
+fn is_server_line(line: &str) -> bool {
     let own = line.starts_with("* ") || line.starts_with("! ");
     own || line.strip_prefix("you -> ").is_some_and(|rest| {
         let name = rest.split_once(": ").map_or(rest, |(name, _)| name);
@@ -230,7 +233,7 @@ fn assert_is_name(name: &str) {
     let known = name::guest_number(name).is_some()
         || name::nickname(name).as_deref() == Ok(name)
         || name == "host";
-    assert!(known, "{name:?} is no name");
+    assert!(known, "{name:?} is not a name");
 }
 
 fn skipped(line: &str) -> Option<u64> {

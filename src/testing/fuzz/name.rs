@@ -1,4 +1,5 @@
-//! Names: what is accepted is normal and fits the rules, and no two that are in use at a time look alike.
+//! The body of the fuzz target `name`: every accepted name is normalized and obeys the rules, and no two names in use
+//! look alike.
 
 use super::shown::assert_harmless;
 use crate::hub::directory::Directory;
@@ -8,18 +9,18 @@ use crate::hub::name::{Name, Skeletons, guest_number, nickname, room_name, room_
 use crate::protocol::Append;
 use std::collections::BTreeMap;
 
-/// What stands for the server or for somebody in particular: written down once more, not taken from the code.
-const WORDS: [&str; 10] = [
+/// Reserved names. A second copy, independent of the code under test.
+const RESERVED: [&str; 10] = [
     "server", "you", "here", "host", "madang", "system", "everyone", "all", "lines", "rooms",
 ];
 
-/// How many names of an input are tried.
+/// How many names of an input are used.
 const NAMES_MAX: usize = 12;
 
-/// How many bear names at a time.
-const BEARERS: usize = 4;
+/// How many clients have a name at a time.
+const SLOTS: usize = 4;
 
-/// A number, and names of which each is tried on the next bearer.
+/// Input: a guest's number, and names, one a line. The clients take turns to choose the names.
 pub fn name(data: &[u8]) {
     let (number, names) = data.split_at(data.len().min(8));
     let number = number
@@ -27,12 +28,12 @@ pub fn name(data: &[u8]) {
         .fold(0, |number: u64, &byte| number << 8 | u64::from(byte));
     guest_round_trip(number.max(1));
     let names = String::from_utf8_lossy(names);
-    let words: Vec<String> = WORDS.into_iter().flat_map(forms).collect();
-    let mut register = Register::new();
+    let reserved: Vec<String> = RESERVED.into_iter().flat_map(skeletons).collect();
+    let mut registry = Registry::new();
     for (at, raw) in names.split('\n').take(NAMES_MAX).enumerate() {
         if let Some(number) = guest_number(raw) {
             assert_eq!(raw, format!("guest{number}"));
-            assert!(nickname(raw).is_err(), "nobody can take a guest's name");
+            assert!(nickname(raw).is_err(), "a client chose a guest's name");
         }
         if let Ok(room) = room_name(raw) {
             check_fit(&room);
@@ -40,11 +41,11 @@ pub fn name(data: &[u8]) {
             assert_eq!(room_skeleton(&room), room_skeleton(&room.to_lowercase()));
         }
         if let Ok(name) = nickname(raw) {
-            check_nickname(&name, &words);
-            register.rename(at % BEARERS, &name);
+            check_nickname(&name, &reserved);
+            registry.rename(at % SLOTS, &name);
         }
     }
-    register.close();
+    registry.close();
 }
 
 fn guest_round_trip(number: u64) {
@@ -56,7 +57,7 @@ fn guest_round_trip(number: u64) {
     assert!(nickname(&name.to_string()).is_err());
 }
 
-/// What holds of every name, a room's too: it can stand before a colon in a line and be told from what follows.
+/// Holds for every name, also a room's: a reader of a line can find the end of the name.
 fn check_fit(name: &str) {
     assert!((1..=NAME_CHARS_MAX).contains(&name.chars().count()));
     assert!(name.starts_with(char::is_alphanumeric), "{name:?}");
@@ -65,91 +66,96 @@ fn check_fit(name: &str) {
     assert_harmless(name.as_bytes());
     let mut shown = Vec::new();
     Text::of(name).append_to(&mut shown);
-    assert_eq!(shown, name.as_bytes(), "it is shown as it is");
+    assert_eq!(shown, name.as_bytes(), "a name is rendered unchanged");
 }
 
-fn check_nickname(name: &str, words: &[String]) {
+fn check_nickname(name: &str, reserved: &[String]) {
     check_fit(name);
     assert_eq!(nickname(name).as_deref(), Ok(name));
     assert!(name.contains(char::is_alphabetic), "{name:?}");
     assert_eq!(guest_number(name), None);
-    for form in forms(name) {
-        assert!(!words.contains(&form), "{name:?} looks like {form}");
+    for skeleton in skeletons(name) {
+        assert!(
+            !reserved.contains(&skeleton),
+            "{name:?} looks like {skeleton}"
+        );
     }
     if let Ok(lower) = nickname(&name.to_lowercase()) {
         assert!(alike(name, &lower), "{name:?} and {lower:?}");
     }
 }
 
-fn forms(name: &str) -> Vec<String> {
+fn skeletons(name: &str) -> Vec<String> {
     Skeletons::of(name).iter().map(str::to_owned).collect()
 }
 
 fn alike(one: &str, other: &str) -> bool {
-    let others = forms(other);
-    forms(one).iter().any(|form| others.contains(form))
+    let others = skeletons(other);
+    skeletons(one)
+        .iter()
+        .any(|skeleton| others.contains(skeleton))
 }
 
-/// The names in use, kept twice: by the code, and as a list of who has what.
-struct Register {
+/// The names in use: in the directory under test, and in plain lists.
+struct Registry {
     directory: Directory,
-    bearers: Vec<Name>,
+    names: Vec<Name>,
     chosen: BTreeMap<usize, String>,
 }
 
-impl Register {
-    fn new() -> Register {
+impl Registry {
+    fn new() -> Registry {
         let mut directory = Directory::default();
-        let bearers = (0..BEARERS as u32).map(|slot| directory.add_guest(slot));
-        let bearers = bearers.collect();
-        Register {
+        let names = (0..SLOTS as u32).map(|slot| directory.add_guest(slot));
+        Registry {
+            names: names.collect(),
             directory,
-            bearers,
             chosen: BTreeMap::new(),
         }
     }
 
-    fn rename(&mut self, bearer: usize, name: &str) {
-        let in_the_way: Vec<usize> = self
+    fn rename(&mut self, slot: usize, name: &str) {
+        let conflicts: Vec<usize> = self
             .chosen
             .iter()
-            .filter(|&(&other, chosen)| other != bearer && alike(chosen, name))
+            .filter(|&(&other, chosen)| other != slot && alike(chosen, name))
             .map(|(&other, _)| other)
             .collect();
-        match self
-            .directory
-            .rename(bearer as u32, &self.bearers[bearer], name)
-        {
-            Err(other) => assert!(in_the_way.contains(&(other as usize)), "{name:?}"),
+        match self.directory.rename(slot as u32, &self.names[slot], name) {
+            Err(other) => assert!(conflicts.contains(&(other as usize)), "{name:?}"),
             Ok(new) => {
-                assert!(in_the_way.is_empty(), "{name:?}");
+                assert!(conflicts.is_empty(), "{name:?}");
                 assert_eq!(new, Name::Chosen(name.into()));
-                self.bearers[bearer] = new;
-                self.chosen.insert(bearer, name.to_owned());
+                self.names[slot] = new;
+                self.chosen.insert(slot, name.to_owned());
             }
         }
         self.check();
     }
 
-    /// Everybody is found by its name, and each form is one bearer's.
+    /// The directory finds each client by its name, and no two clients share a skeleton.
     fn check(&self) {
-        let mut taken = Vec::new();
-        for (slot, name) in self.bearers.iter().enumerate() {
+        let mut in_use = Vec::new();
+        for (slot, name) in self.names.iter().enumerate() {
             assert_eq!(self.directory.find(&name.to_string()), Some(slot as u32));
             match name {
-                Name::Guest(_) => taken.push(name.to_string()),
-                Name::Chosen(_) | Name::Host => taken.extend(forms(&name.to_string())),
+                Name::Guest(_) => in_use.push(name.to_string()),
+                Name::Chosen(_) | Name::Host => in_use.extend(skeletons(&name.to_string())),
             }
         }
-        let count = taken.len();
+        let count = in_use.len();
         assert_eq!(self.directory.names(), count);
-        taken.sort_unstable();
-        taken.dedup();
-        assert_eq!(taken.len(), count, "a form is shared: {taken:?}");
+        in_use.sort_unstable();
+        in_use.dedup();
+        assert_eq!(
+            in_use.len(),
+            count,
+            "two clients share a skeleton: {in_use:?}"
+        );
     }
 
     fn close(mut self) {
-        for name in &self.bearers {
+        for name in &self.names {
             self.directory.release(name);
         }
         assert_eq!(self.directory.names(), 0);

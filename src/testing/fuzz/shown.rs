@@ -1,15 +1,15 @@
-//! What a terminal would make of some bytes, by a terminal emulator's own parser (`vte`), and what promise 3 forbids.
+//! Whether text is safe on a terminal, judged by a terminal emulator's parser (`vte`) and by Unicode's lists.
 
 use vte::{Params, Parser, Perform};
 
-/// Asserts that these bytes are one line that a terminal prints and does not obey.
+/// Asserts that a terminal prints these bytes and executes none of them.
 pub fn assert_harmless(line: &[u8]) {
-    let text = str::from_utf8(line).expect("what is shown is UTF-8");
+    let text = str::from_utf8(line).expect("rendered text is UTF-8");
     Parser::new().advance(&mut Terminal, line);
     assert!(!text.chars().any(is_forbidden), "{text:?}");
 }
 
-/// Whether a character must not be shown: written down from Unicode's lists, not taken from the code.
+/// Whether a character must not be shown. Copied from Unicode's lists, independent of the code under test.
 pub fn is_forbidden(c: char) -> bool {
     // `Bidi_Control`, as in PropList.txt.
     let bidi = [
@@ -27,7 +27,7 @@ pub fn is_forbidden(c: char) -> bool {
         || annotation.contains(&c)
 }
 
-/// Obeys nothing but TAB.
+/// A terminal that panics at every control except TAB.
 struct Terminal;
 
 impl Perform for Terminal {

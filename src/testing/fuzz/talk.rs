@@ -1,6 +1,6 @@
-//! The body of the fuzz target `talk`: a hostile server, a random keyboard and a changing window at the same time. Asserts
-//! that a terminal's parser (`vte`) finds only text and the client's own control sequences in the output, and that typed
-//! text is sent as whole lines.
+//! The body of the fuzz target `talk`: a hostile server, a random keyboard and a changing window at the same time.
+//! Asserts that a terminal's parser (`vte`) finds only text and the client's own control sequences in the output, and
+//! that typed text is sent as whole lines.
 
 use super::bytes::Bytes;
 use super::shown::is_forbidden;
@@ -58,7 +58,7 @@ pub fn talk(data: &[u8]) {
     }
     let rest = ui.screen.output().len();
     show(&mut ui, &mut parser, &mut terminal, rest);
-    assert_eq!(terminal.sgr_open, 0, "a colour goes on after its line");
+    assert_eq!(terminal.sgr_open, 0, "a colour is still on at the end");
 }
 
 /// Presses keys. Asserts that bytes cut in two are decoded into the same keys.
@@ -116,7 +116,7 @@ impl Perform for Terminal {
     fn csi_dispatch(&mut self, params: &Params, marks: &[u8], _: bool, action: char) {
         let params: Vec<u16> = params.iter().flatten().copied().collect();
         match (action, &params[..]) {
-            // Asks which terminal it is.
+            // Asks the terminal for its type.
             ('c', [0]) if marks == b">" => {}
             _ if !marks.is_empty() => panic!("a control sequence: {marks:?} {action}"),
             // Up, to a column, right by one, home; erase the row, the rows below, or all; ask where the cursor is.

@@ -1,4 +1,5 @@
-//! Telnet commands out of the bytes, against a decoder that has the whole input before it and looks ahead.
+//! The body of the fuzz target `telnet`: decodes bytes in pieces and compares the result with a reference that sees the
+//! whole input at once.
 
 use super::bytes::{Bytes, cut};
 use crate::hub::input::telnet::{Event, Telnet};
@@ -6,19 +7,19 @@ use crate::hub::limits::TELNET_SUB_BYTES_MAX;
 
 const IAC: u8 = 255;
 
-/// The text, and each answer with the length of the text before it.
+/// The text without telnet commands, and each answer with the length of the text before it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Decoded {
     text: Vec<u8>,
     answers: Vec<(usize, [u8; 3])>,
 }
 
-/// Sizes of pieces, and bytes.
+/// Input: sizes of pieces, and bytes.
 pub fn telnet(data: &[u8]) {
     let mut data = Bytes(data);
     let sizes = data.sizes();
     let input = data.0;
-    let want = second_opinion(input);
+    let want = reference(input);
     for sizes in [sizes, &[], &[1]] {
         let (mut telnet, mut got) = (Telnet::default(), Decoded::default());
         for (piece, _) in cut(input, sizes) {
@@ -38,7 +39,7 @@ fn feed(telnet: &mut Telnet, mut piece: &[u8], decoded: &mut Decoded) {
     while let Some(event) = telnet.next(&mut piece) {
         match event {
             Event::Text(text) => {
-                assert!(!text.is_empty(), "nothing is no event");
+                assert!(!text.is_empty(), "an event has text");
                 decoded.text.extend_from_slice(text);
             }
             Event::Answer(answer) => decoded.answers.push((decoded.text.len(), answer)),
@@ -47,7 +48,7 @@ fn feed(telnet: &mut Telnet, mut piece: &[u8], decoded: &mut Decoded) {
     assert!(piece.is_empty());
 }
 
-/// Each answer is a refusal of something that was offered or asked for, and is given once.
+/// Each answer refuses an option that the input offers or asks for, and occurs once.
 fn check_answers(input: &[u8], answers: &[(usize, [u8; 3])]) {
     for (at, (_, answer)) in answers.iter().enumerate() {
         let [iac, refusal, option] = *answer;
@@ -56,7 +57,7 @@ fn check_answers(input: &[u8], answers: &[(usize, [u8; 3])]) {
         let refused = match refusal {
             254 => 251,
             252 => 253,
-            other => panic!("{other} is no refusal"),
+            other => panic!("{other} is not a refusal"),
         };
         let asked = [IAC, refused, option];
         assert!(input.windows(3).any(|window| window == asked));
@@ -64,9 +65,9 @@ fn check_answers(input: &[u8], answers: &[(usize, [u8; 3])]) {
     }
 }
 
-/// What RFC 854 and 855 make of the whole input: with lookahead in place of states. What is cut off at the end has
-/// no meaning yet.
-fn second_opinion(input: &[u8]) -> Decoded {
+/// Decodes the whole input as RFC 854 and RFC 855 say, with lookahead in place of states. A command that is cut off at
+/// the end has no effect.
+fn reference(input: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
     let mut at = 0;
     while let Some(&byte) = input.get(at) {
@@ -83,7 +84,7 @@ fn second_opinion(input: &[u8]) -> Decoded {
                 decoded.text.push(IAC);
                 at + 2
             }
-            // No command: the IAC was a byte of somebody's text.
+            // Not a command: the IAC was a byte of text.
             0..=239 => {
                 decoded.text.push(IAC);
                 at + 1
@@ -103,7 +104,10 @@ fn second_opinion(input: &[u8]) -> Decoded {
                     _ => None,
                 };
                 if let Some(answer) = answer
-                    && !decoded.answers.iter().any(|(_, given)| *given == answer)
+                    && !decoded
+                        .answers
+                        .iter()
+                        .any(|(_, earlier)| *earlier == answer)
                 {
                     decoded.answers.push((decoded.text.len(), answer));
                 }
@@ -114,7 +118,7 @@ fn second_opinion(input: &[u8]) -> Decoded {
     decoded
 }
 
-/// Where text goes on after a subnegotiation whose parameters begin at `start`; `None` if it is not over.
+/// The position after a subnegotiation whose parameters begin at `start`; `None` if it has not ended.
 fn after_subnegotiation(input: &[u8], start: usize) -> Option<usize> {
     let cap = start + usize::from(TELNET_SUB_BYTES_MAX);
     let mut at = start;
@@ -128,6 +132,6 @@ fn after_subnegotiation(input: &[u8], start: usize) -> Option<usize> {
             _ => at += 1,
         }
     }
-    // A pair of IACs across the cap: its second half is outside. Nothing is decided before there is a byte there.
+    // Of a pair of IACs across the cap, the second is outside. The decoder waits for a byte at the cap.
     input.get(cap).map(|_| cap)
 }

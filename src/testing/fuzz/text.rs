@@ -1,10 +1,11 @@
-//! What may be shown: against a terminal emulator's parser and Unicode's own lists.
+//! The body of the fuzz target `text`: renders a line and compares it with a terminal emulator's parser and Unicode's
+//! lists.
 
 use super::shown::{assert_harmless, is_forbidden};
 use crate::hub::input::text::{NotUtf8, Text};
 use crate::protocol::Append;
 
-/// One line.
+/// Input: one line.
 pub fn text(data: &[u8]) {
     let mut chunks = data.utf8_chunks();
     let first = chunks.next();
@@ -16,7 +17,7 @@ pub fn text(data: &[u8]) {
         }
         (Some(chunk), got) => assert_eq!(got.map(|text| text.as_sent()), Ok(chunk.valid())),
     }
-    // What is no UTF-8 is refused; as a text it is worth trying all the same.
+    // Input that is not UTF-8 is rendered after replacement of its invalid bytes.
     let sent = String::from_utf8_lossy(data);
     let shown = show(&sent);
     assert_harmless(shown.as_bytes());
@@ -40,7 +41,7 @@ fn show(sent: &str) -> String {
     let text = Text::of(sent);
     let mut shown = Vec::new();
     text.append_to(&mut shown);
-    let shown = String::from_utf8(shown).expect("what is shown is UTF-8");
+    let shown = String::from_utf8(shown).expect("rendered text is UTF-8");
     assert_eq!(text.to_string(), shown, "both ways of rendering agree");
     shown
 }

@@ -1,4 +1,5 @@
-//! Sockets, a clock and a poll that exist in memory only, and every fault that real ones have, drawn from one seed.
+//! Simulated sockets, poll and clock, with the faults that real ones have, drawn from one seed. Knows nothing of the
+//! hub's state and of what clients say.
 
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
@@ -9,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
-/// How often each fault happens, in percent; all zero when the world is calm.
+/// How often each fault happens, in percent. The default is no fault.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     pub short_read: u8,
@@ -21,13 +22,13 @@ pub struct Faults {
     pub event_spurious: u8,
     pub accept_error: u8,
     pub register_error: u8,
-    /// Microseconds that may pass between two looks at the clock.
-    pub look_us: u64,
+    /// The most by which the clock advances each time it is read, in microseconds.
+    pub clock_step_us: u64,
 }
 
 impl Faults {
     pub fn drawn(rng: &mut Rng) -> Faults {
-        let mut percent = |most: u8| if rng.bool() { rng.u8(0..=most) } else { 0 };
+        let mut percent = |max: u8| if rng.bool() { rng.u8(0..=max) } else { 0 };
         Faults {
             short_read: percent(90),
             short_write: percent(90),
@@ -38,7 +39,7 @@ impl Faults {
             event_spurious: percent(30),
             accept_error: percent(30),
             register_error: percent(5),
-            look_us: rng.u64(0..1500),
+            clock_step_us: rng.u64(0..1500),
         }
     }
 }
@@ -46,22 +47,22 @@ impl Faults {
 /// The two directions between one simulated client and the server.
 #[derive(Debug)]
 pub struct Pipe {
-    /// What the client has sent and the server has not read.
+    /// Bytes that the client has sent and the server has not read.
     pub inbound: VecDeque<u8>,
     /// The client has finished sending.
     pub fin: bool,
     /// The client has reset the connection.
     pub reset: bool,
-    /// What the server has written and the client has not read.
+    /// Bytes that the server has written and the client has not read: at most `capacity`.
     pub outbound: VecDeque<u8>,
-    /// How much of that fits. A pipe that takes everything is an observer's: no fault touches it.
+    /// `usize::MAX` marks the pipe of an observer, which has no faults.
     pub capacity: usize,
     pub wire: Wire,
     /// The server has finished sending, or has closed.
     pub server_fin: bool,
     pub server_closed: bool,
     id: Option<ConnId>,
-    /// The server has been told `WouldBlock` since it was last reported readable, or writable.
+    /// A read, or a write, has returned `WouldBlock` since the last event for it.
     wants_read: bool,
     wants_write: bool,
 }
@@ -83,14 +84,14 @@ impl Pipe {
         }))
     }
 
-    fn is_observed(&self) -> bool {
+    fn is_without_faults(&self) -> bool {
         self.capacity == usize::MAX
     }
 }
 
 pub type Shared = Rc<RefCell<Pipe>>;
 
-/// The server's end; dropping it closes it.
+/// The server's end of a pipe. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Socket(pub Shared);
 
@@ -101,26 +102,26 @@ impl Drop for Socket {
     }
 }
 
-/// The world around a turn.
+/// All that the scheduler sees of the system.
 #[derive(Debug)]
-pub struct World {
+pub struct Network {
     pub faults: Faults,
     rng: RefCell<Rng>,
     now_us: Cell<u64>,
     newcomers: VecDeque<Shared>,
-    /// What the poll will report, with the number of polls until then.
+    /// Events to report, each with the number of polls until then.
     events: Vec<(u32, Event)>,
-    /// Ids that were in use once: a late event may still name them.
+    /// All ids that were ever registered: a spurious event may name any of them.
     ids: Vec<ConnId>,
-    /// Everything that happened, folded into one number.
+    /// A hash of everything that has happened.
     pub trace: u64,
     pub deliveries: u64,
     pub verbose: bool,
 }
 
-impl World {
-    pub fn new(seed: u64, faults: Faults) -> World {
-        World {
+impl Network {
+    pub fn new(seed: u64, faults: Faults) -> Network {
+        Network {
             faults,
             rng: RefCell::new(Rng::with_seed(seed)),
             now_us: Cell::new(1),
@@ -137,7 +138,7 @@ impl World {
         self.now_us.get()
     }
 
-    pub fn pass(&self, micros: u64) {
+    pub fn advance(&self, micros: u64) {
         self.now_us.set(self.now_us.get() + micros);
     }
 
@@ -149,28 +150,24 @@ impl World {
         pipe
     }
 
-    /// What goes wrong with this pipe.
+    /// The faults that apply to a pipe.
     fn faults_of(&self, pipe: &Pipe) -> Faults {
-        if pipe.is_observed() {
+        if pipe.is_without_faults() {
             Faults::default()
         } else {
             self.faults
         }
     }
 
-    /// A client has sent, finished or reset: an edge, if the server waits for one.
+    /// A client has sent, finished or reset. Reports an edge if the server waits for one.
     pub fn arrived(&mut self, pipe: &Shared) {
         let mut it = pipe.borrow_mut();
         if let Some(id) = it.id
             && (it.wants_read || it.reset)
         {
             it.wants_read = false;
-            let event = Event::Ready {
-                id,
-                readable: true,
-                writable: false,
-            };
-            if it.is_observed() {
+            let event = ready(id, true, false);
+            if it.is_without_faults() {
                 self.events.push((1, event));
             } else {
                 drop(it);
@@ -179,7 +176,7 @@ impl World {
         }
     }
 
-    /// A client has read: an edge, if the server waits for one.
+    /// A client has read. Reports an edge if the server waits for one.
     pub fn drained(&mut self, pipe: &Shared) {
         let mut it = pipe.borrow_mut();
         if let Some(id) = it.id
@@ -188,15 +185,11 @@ impl World {
         {
             it.wants_write = false;
             drop(it);
-            self.report(Event::Ready {
-                id,
-                readable: false,
-                writable: true,
-            });
+            self.report(ready(id, false, true));
         }
     }
 
-    /// What the poll reports now: what is due, in any order.
+    /// The events that are due, in any order.
     pub fn poll(&mut self) -> Vec<Event> {
         let mut due = Vec::new();
         self.events.retain_mut(|(polls, event)| {
@@ -206,31 +199,26 @@ impl World {
             }
             *polls > 0
         });
-        let calm = self.faults.event_late == 0;
         let rng = self.rng.get_mut();
-        if !calm {
+        if self.faults.event_late > 0 {
             rng.shuffle(&mut due);
         }
         if !self.ids.is_empty() && rng.u8(0..100) < self.faults.event_spurious {
             let id = self.ids[rng.usize(..self.ids.len())];
-            due.push(Event::Ready {
-                id,
-                readable: rng.bool(),
-                writable: rng.bool(),
-            });
+            due.push(ready(id, rng.bool(), rng.bool()));
         }
         for event in &due {
-            self.note(&format!("event {event:?}"));
+            self.record(&format!("event {event:?}"));
         }
         due
     }
 
-    /// Whether the poll has anything to report, now or later.
+    /// Whether any event will be reported, now or later.
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
 
-    pub fn note(&mut self, what: &str) {
+    pub fn record(&mut self, what: &str) {
         for byte in what.bytes() {
             self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
@@ -256,18 +244,14 @@ impl World {
         }
     }
 
-    /// A fault said `WouldBlock` or cut a call short though there was more: the edge comes again by itself.
-    fn again(&mut self, pipe: &Shared, readable: bool) {
+    /// A fault returned `WouldBlock` although the pipe was ready, so the poll must report the edge again.
+    fn report_again(&mut self, pipe: &Shared, readable: bool) {
         if let Some(id) = pipe.borrow().id {
-            self.report(Event::Ready {
-                id,
-                readable,
-                writable: !readable,
-            });
+            self.report(ready(id, readable, !readable));
         }
     }
 
-    fn some_of(&self, n: usize, fault: u8) -> usize {
+    fn cut_short(&self, n: usize, fault: u8) -> usize {
         if n > 1 && self.chance(fault) {
             self.rng.borrow_mut().usize(1..n)
         } else {
@@ -276,12 +260,20 @@ impl World {
     }
 }
 
-impl Net for World {
+fn ready(id: ConnId, readable: bool, writable: bool) -> Event {
+    Event::Ready {
+        id,
+        readable,
+        writable,
+    }
+}
+
+impl Net for Network {
     type Socket = Socket;
 
     fn now(&self) -> Now {
-        if self.faults.look_us > 0 {
-            self.pass(self.rng.borrow_mut().u64(0..=self.faults.look_us));
+        if self.faults.clock_step_us > 0 {
+            self.advance(self.rng.borrow_mut().u64(0..=self.faults.clock_step_us));
         }
         Now::from_micros(self.now_us.get())
     }
@@ -293,10 +285,10 @@ impl Net for World {
         if self.chance(self.faults.accept_error) {
             // ECONNABORTED, EPROTO, EPERM, EINTR; EMFILE, ENFILE, ENOBUFS, ENOMEM.
             let errno = [103, 71, 1, 4, 24, 23, 105, 12][self.rng.get_mut().usize(..8)];
-            self.note(&format!("accept error {errno}"));
+            self.record(&format!("accept error {errno}"));
             return Err(io::Error::from_raw_os_error(errno));
         }
-        let pipe = self.newcomers.pop_front().expect("looked before");
+        let pipe = self.newcomers.pop_front().expect("not empty");
         let peer = Peer {
             address: Some(Ipv4Addr::LOCALHOST.into()),
             wire: pipe.borrow().wire,
@@ -311,15 +303,11 @@ impl Net for World {
         self.ids.push(id);
         let mut pipe = socket.0.borrow_mut();
         pipe.id = Some(id);
-        // As epoll does: what is ready at registration is reported.
+        // epoll also reports what is ready at registration.
         let readable = !pipe.inbound.is_empty() || pipe.fin || pipe.reset;
         pipe.wants_read = !readable;
         drop(pipe);
-        self.report(Event::Ready {
-            id,
-            readable,
-            writable: true,
-        });
+        self.report(ready(id, readable, true));
         Ok(())
     }
 
@@ -342,16 +330,16 @@ impl Net for World {
         }
         if self.chance(faults.would_block) {
             drop(pipe);
-            self.again(&socket.0, true);
+            self.report_again(&socket.0, true);
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = self.some_of(n, faults.short_read);
+        let n = self.cut_short(n, faults.short_read);
         for (to, from) in into.iter_mut().zip(pipe.inbound.drain(..n)) {
             *to = from;
         }
         let id = pipe.id;
         drop(pipe);
-        self.note(&format!("read {id:?} {n}"));
+        self.record(&format!("read {id:?} {n}"));
         Ok(n)
     }
 
@@ -364,7 +352,7 @@ impl Net for World {
         if pipe.reset {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        assert!(!pipe.server_fin, "written after the end");
+        assert!(!pipe.server_fin, "written after close_write");
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         assert!(total > 0, "an empty write");
         let n = total.min(pipe.capacity.saturating_sub(pipe.outbound.len()));
@@ -374,10 +362,10 @@ impl Net for World {
         }
         if self.chance(faults.would_block) {
             drop(pipe);
-            self.again(&socket.0, false);
+            self.report_again(&socket.0, false);
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let n = self.some_of(n, faults.short_write);
+        let n = self.cut_short(n, faults.short_write);
         let bytes: Vec<u8> = slices
             .iter()
             .flat_map(|slice| slice.iter().copied())
@@ -387,7 +375,7 @@ impl Net for World {
         let id = pipe.id;
         drop(pipe);
         self.deliveries += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        self.note(&format!("write {id:?} {}", bytes.escape_ascii()));
+        self.record(&format!("write {id:?} {}", bytes.escape_ascii()));
         Ok(n)
     }
 

@@ -1,7 +1,8 @@
-//! A hub and its peers, driven by its contract: a peer is read only after the hub has allowed it, and written to only after
-//! the hub has asked for it. After each call all invariants are checked. Decides nothing about what happens.
+//! Drives a hub and its peers by the hub's contract: reads a peer only after the hub has allowed it, and writes to a
+//! peer only after the hub has asked for it. Checks all invariants after each call. Does not decide which operation
+//! comes next.
 
-use super::model::{Model, Schooling};
+use super::model::{Expectation, Model};
 use crate::hub::client::{Client, Role, State};
 use crate::hub::limits::{LOG_BLOCK_BYTES, Limits, READ_BYTES_MAX, SLICES_MAX};
 use crate::hub::{ConnId, Resume, Wire};
@@ -12,55 +13,60 @@ use std::io::IoSlice;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fin {
     No,
-    /// As soon as all that it sent before has been received.
+    /// It has; the hub does not know it yet.
     Sent,
+    /// It has, and the hub knows it.
     Received,
 }
 
-/// The other side of one connection. Peers are never forgotten, so a peer's number stays its own.
+/// The other side of one connection. Peers are never removed, so that each keeps its number.
 #[derive(Debug)]
 pub struct Peer {
-    /// `None` once it is disconnected.
+    /// `None` after it is disconnected.
     pub id: Option<ConnId>,
-    /// What it has sent and nobody has received.
+    /// Bytes that the peer has sent and the hub has not received.
     pub sent: Vec<u8>,
     pub fin: Fin,
-    /// It may be asked whether it may be read; if not, it must come out of the queue first.
+    /// The driver may call `resume` for it. If not, `next_readable` must return it first.
     readable: bool,
-    /// It did not take all that it was given: it need not come out of the queue again.
+    /// It has not read all output, so the driver may write to it before `next_writable` returns it again.
     blocked: bool,
-    /// Reads everything at once, so that it never loses a line.
-    pub witness: bool,
+    /// Reads everything at once, and so never loses a line.
+    pub recorder: bool,
 }
 
-pub struct Play {
+/// Input that the hub has not handled: bytes not received, whether any is deferred, whether the end is not received.
+type Unhandled = (usize, bool, bool);
+const NOTHING: Unhandled = (0, false, false);
+
+pub struct Driver {
     pub test: TestHub,
     pub peers: Vec<Peer>,
     pub model: Model,
-    /// Ids that are in use no more.
-    pub stale: Vec<ConnId>,
-    pub over: bool,
-    /// The console's id, if it has connected.
+    /// Ids of connections that have ended.
+    pub old_ids: Vec<ConnId>,
+    pub is_shutting_down: bool,
+    /// The console's id, if it has ever connected.
     console: Option<ConnId>,
 }
 
-/// What the peers do.
-impl Play {
-    pub fn new(limits: Limits, schooling: Schooling) -> Play {
-        let mut play = Play {
+/// Operations.
+impl Driver {
+    pub fn new(limits: Limits, expectation: Expectation) -> Driver {
+        let mut driver = Driver {
             test: TestHub::new(limits),
             peers: Vec::new(),
-            model: Model::new(schooling),
-            stale: Vec::new(),
-            over: false,
+            model: Model::new(expectation),
+            old_ids: Vec::new(),
+            is_shutting_down: false,
             console: None,
         };
-        if schooling == Schooling::Exact {
+        if expectation == Expectation::Exact {
             for wire in [Wire::Chat, Wire::Raw] {
-                play.connect(wire, true);
+                driver.connect(wire, true);
             }
         }
-        play
+        driver
     }
 
     /// The peers that are connected.
@@ -69,54 +75,52 @@ impl Play {
         (0..self.peers.len()).filter(present).collect()
     }
 
-    pub fn connect(&mut self, wire: Wire, witness: bool) {
+    pub fn connect(&mut self, wire: Wire, recorder: bool) {
         let hub = &self.test.hub;
         let console = self.console.is_some_and(|id| hub.client(id).is_some());
         let others = hub.clients() - usize::from(console);
-        let full = others >= hub.limits().clients_max || self.over;
+        let full = others >= hub.limits().clients_max || self.is_shutting_down;
         let got = self.test.connect(wire);
         assert_eq!(got.is_err(), full);
         if let Ok(id) = got {
-            self.arrive(id, wire, witness);
+            self.add_peer(id, wire, recorder);
         }
     }
 
-    /// The console connects, if it has not before. Though a server would end with it, the others stay when it leaves.
+    /// Connects the console, if it has never connected. When it leaves, the hub continues, though a server would end.
     pub fn connect_console(&mut self) {
-        if self.console.is_none() && !self.over {
+        if self.console.is_none() && !self.is_shutting_down {
             let id = self.test.hub.connect_console(self.test.now);
             self.console = Some(id);
-            self.arrive(id, Wire::Chat, false);
+            self.add_peer(id, Wire::Chat, false);
         }
     }
 
-    fn arrive(&mut self, id: ConnId, wire: Wire, witness: bool) {
-        assert!(!self.stale.contains(&id), "an id is never given again");
+    fn add_peer(&mut self, id: ConnId, wire: Wire, recorder: bool) {
+        assert!(!self.old_ids.contains(&id), "an id is used twice");
         self.peers.push(Peer {
             id: Some(id),
             sent: Vec::new(),
             fin: Fin::No,
             readable: true,
             blocked: false,
-            witness,
+            recorder,
         });
         let name = self.client(id).name.as_ref();
         let name = name.map(ToString::to_string).unwrap_or_default();
-        self.model.arrive(wire, name);
+        self.model.add(wire, name);
         self.check();
     }
 
-    /// The server reads at most `n` bytes of the peer, if it may.
-    pub fn offer(&mut self, number: usize, n: usize) {
-        let Some(id) = self.peers[number]
-            .id
-            .filter(|_| self.peers[number].readable)
-        else {
+    /// The server reads at most `n` bytes of the peer, if the hub allows it.
+    pub fn server_reads(&mut self, number: usize, n: usize) {
+        let peer = &self.peers[number];
+        let Some(id) = peer.id.filter(|_| peer.readable) else {
             return;
         };
         let open = matches!(self.client(id).state(), State::Open(_));
         let resume = self.test.hub.resume(self.test.now, id);
-        self.finished(number, open);
+        self.check_end(number, open);
         self.peers[number].readable = resume == Resume::Read;
         if resume != Resume::Read {
             return;
@@ -126,17 +130,18 @@ impl Play {
             let n = n.clamp(1, READ_BYTES_MAX).min(peer.sent.len());
             let bytes: Vec<u8> = peer.sent.drain(..n).collect();
             self.test.hub.receive(self.test.now, id, &bytes);
-            self.finished(number, false);
+            self.check_end(number, false);
         } else if peer.fin == Fin::Sent {
             peer.fin = Fin::Received;
             // It may be read, so it is open.
             self.test.hub.finish(self.test.now, id);
-            self.finished(number, true);
+            self.check_end(number, true);
         }
     }
 
-    /// After a call about this peer alone: if its end was acted upon, all that it is to be given is there.
-    fn finished(&mut self, number: usize, was_open: bool) {
+    /// After a call for this peer alone: if the hub has handled the peer's end, the peer's lines have all been said,
+    /// and all lines that the peer must still receive are in its room.
+    fn check_end(&mut self, number: usize, was_open: bool) {
         self.check();
         let peer = &self.peers[number];
         let client = peer.id.map(|id| self.client(id));
@@ -145,63 +150,63 @@ impl Play {
         if was_open && acted && peer.fin == Fin::Received {
             self.model.assert_said_all(number);
             if closing {
-                self.model.promise(number);
+                self.model.require_delivery(number);
             }
         }
     }
 
-    /// The server writes to the peer, which takes at most `n` bytes. Whether it took any.
-    pub fn read(&mut self, number: usize, n: usize) -> bool {
+    /// The server writes to the peer, which reads at most `n` bytes. Returns whether it has read any.
+    pub fn peer_reads(&mut self, number: usize, n: usize) -> bool {
         let Some(id) = self.peers[number].id else {
             return false;
         };
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let filled = self.test.hub.output(id, &mut slices);
-        // Not byte by byte: each comparison is traced while fuzzing.
-        let mut given = Vec::new();
+        // Whole slices, not byte by byte: libFuzzer traces each comparison.
+        let mut output = Vec::new();
         for slice in &slices[..filled] {
-            given.extend_from_slice(slice);
+            output.extend_from_slice(slice);
         }
-        let n = n.min(given.len());
-        self.peers[number].blocked = n < given.len();
+        let n = n.min(output.len());
+        self.peers[number].blocked = n < output.len();
         if n == 0 {
             return false;
         }
         assert!(!self.is_closed(id), "a closed client is not written to");
         let more = self.test.hub.sent(self.test.now, id, n);
-        assert!(more || n == given.len(), "the rest is forgotten");
+        assert!(more || n == output.len(), "the hub forgets the rest");
         self.peers[number].blocked = more;
-        self.model.hear(number, &given[..n]);
+        self.model.receive(number, &output[..n]);
         if self.is_closed(id) {
-            self.model.assert_kept(number);
+            self.model.assert_required_received(number);
         }
         self.test.check();
         true
     }
 
-    pub fn read_all(&mut self, number: usize) -> bool {
+    pub fn peer_reads_all(&mut self, number: usize) -> bool {
         let mut any = false;
-        while self.read(number, usize::MAX) {
+        while self.peer_reads(number, usize::MAX) {
             any = true;
         }
         any
     }
 
-    /// The next that is to be written to, of which it takes at most `n` bytes. Whether there was any.
+    /// The next peer in the write queue reads at most `n` bytes. Returns whether there was one.
     pub fn visit(&mut self, n: usize) -> bool {
         let Some(id) = self.test.hub.next_writable(self.test.now) else {
             return false;
         };
         let number = self.number(id).expect("a connected peer");
-        // A peer whose socket is full is not written to: it is again when it reads.
+        // A peer whose socket is full is not written to until it reads.
         if n > 0 || !self.peers[number].blocked {
-            self.read(number, n);
+            self.peer_reads(number, n);
         }
         true
     }
 
-    /// The peers that may have input may be read. Whether there was any.
-    pub fn wake(&mut self) -> bool {
+    /// Takes all peers out of the read queue. Returns whether any peer has become readable.
+    pub fn mark_readable(&mut self) -> bool {
         let mut any = false;
         while let Some(id) = self.test.hub.next_readable() {
             if let Some(number) = self.number(id) {
@@ -212,21 +217,24 @@ impl Play {
         any
     }
 
-    pub fn pass(&mut self, micros: u64) {
+    pub fn advance(&mut self, micros: u64) {
         self.test.now = self.test.now.after(micros);
         self.test.hub.tick(self.test.now);
         self.check();
     }
 
-    /// Closes those that are to be closed. Whether there was any.
+    /// Disconnects all peers that the hub wants closed. Returns whether there was any.
     pub fn reap(&mut self) -> bool {
         let mut any = false;
         while let Some(id) = self.test.hub.next_closed() {
             if let Some(number) = self.number(id) {
                 assert!(self.is_closed(id));
-                // Where nobody sends `/quit`, the console leaves only when it has finished or the server ends.
-                let goes = self.over || self.peers[number].fin == Fin::Received;
-                assert!(goes || !self.model.is_exact() || self.client(id).role != Role::Console);
+                // With exact expectations no peer sends `/quit`: the console leaves only when it finishes or at
+                // shutdown.
+                let may_leave = self.is_shutting_down || self.peers[number].fin == Fin::Received;
+                assert!(
+                    may_leave || !self.model.is_exact() || self.client(id).role != Role::Console
+                );
                 self.disconnect(number);
                 any = true;
             }
@@ -237,29 +245,26 @@ impl Play {
     pub fn disconnect(&mut self, number: usize) {
         if let Some(id) = self.peers[number].id.take() {
             self.test.hub.disconnect(self.test.now, id);
-            self.stale.push(id);
+            self.old_ids.push(id);
             self.check();
         }
     }
 
     pub fn shutdown(&mut self) {
-        let speaking: Vec<usize> = self
-            .present()
-            .into_iter()
-            .filter(|&number| self.is_staying(number))
-            .collect();
-        self.over = true;
+        let mut staying = self.present();
+        staying.retain(|&number| self.is_staying(number));
+        self.is_shutting_down = true;
         self.test.hub.shutdown(self.test.now);
-        for number in speaking {
-            self.model.promise(number);
+        for number in staying {
+            self.model.require_delivery(number);
         }
         self.check();
     }
 
-    /// Whatever comes late for those that are gone changes nothing.
+    /// Asserts that calls with the ids of ended connections change nothing.
     pub fn late_events(&mut self) {
         let before = (self.test.hub.census(), self.test.hub.totals());
-        for &id in &self.stale {
+        for &id in &self.old_ids {
             let (hub, now) = (&mut self.test.hub, self.test.now);
             assert_eq!(hub.resume(now, id), Resume::Blocked);
             hub.receive(now, id, b"boo\n/quit\n");
@@ -272,13 +277,13 @@ impl Play {
     }
 }
 
-/// What must hold.
-impl Play {
-    /// After each call: witnesses read, then everything is looked at.
+/// Checks.
+impl Driver {
+    /// After each call: the recorders read, then all invariants are checked.
     fn check(&mut self) {
         for number in 0..self.peers.len().min(2) {
-            if self.peers[number].witness {
-                self.read_all(number);
+            if self.peers[number].recorder {
+                self.peer_reads_all(number);
             }
         }
         self.test.check();
@@ -286,70 +291,66 @@ impl Play {
         self.model.assert_totals(totals.lines, totals.skipped_lines);
     }
 
-    /// Everybody reads and sends all that it can, and time passes, until there is nothing to wait for. Whoever could
-    /// go on and is not woken is found here.
-    pub fn rest(&mut self) {
+    /// All peers read and send all that they can, and time passes, until no deadline is left. Finds a peer that could
+    /// continue and that the hub does not wake.
+    pub fn run_until_quiet(&mut self) {
         for _ in 0..100_000 {
             let mut busy = false;
             while self.visit(usize::MAX) {
                 busy = true;
             }
             for number in self.present() {
-                busy |= self.peers[number].blocked && self.read_all(number);
+                busy |= self.peers[number].blocked && self.peer_reads_all(number);
             }
-            busy |= self.wake();
+            busy |= self.mark_readable();
             for number in self.present() {
-                let before = self.waits(number);
-                self.offer(number, READ_BYTES_MAX);
-                busy |= self.waits(number) != before;
+                let before = self.unhandled(number);
+                self.server_reads(number, READ_BYTES_MAX);
+                busy |= self.unhandled(number) != before;
             }
             busy |= self.reap();
             if busy || self.test.hub.has_writable() || self.test.hub.readables() > 0 {
                 continue;
             }
-            let resting = self
-                .present()
-                .iter()
-                .all(|&number| self.is_staying(number) && self.waits(number) == (0, false, false));
+            let is_quiet = |&number| self.is_staying(number) && self.unhandled(number) == NOTHING;
+            let quiet = self.present().iter().all(is_quiet);
             let due = self.test.hub.next_deadline();
-            if resting || due.is_none() {
-                return self.assert_at_rest();
+            if quiet || due.is_none() {
+                return self.assert_quiet();
             }
             let wait = due.map_or(0, |due| due.as_micros());
-            self.pass(wait.saturating_sub(self.test.now.as_micros()));
+            self.advance(wait.saturating_sub(self.test.now.as_micros()));
         }
-        panic!("the hub does not come to rest");
+        panic!("the hub does not become quiet");
     }
 
-    /// What of a peer's waits to be taken: bytes, whether some are held, and its end.
-    fn waits(&self, number: usize) -> (usize, bool, bool) {
+    /// A peer's input that the hub has not handled.
+    fn unhandled(&self, number: usize) -> Unhandled {
         let peer = &self.peers[number];
-        let Some(id) = peer.id else {
-            return (0, false, false);
-        };
-        let client = self.client(id);
-        if client.is_closing() {
-            return (0, false, false);
+        match peer.id.filter(|_| self.is_staying(number)) {
+            Some(id) => {
+                let has_deferred = self.test.hub.input(id).has_deferred();
+                (peer.sent.len(), has_deferred, peer.fin == Fin::Sent)
+            }
+            None => NOTHING,
         }
-        let has_deferred = self.test.hub.input(id).has_deferred();
-        (peer.sent.len(), has_deferred, peer.fin == Fin::Sent)
     }
 
-    fn assert_at_rest(&self) {
+    fn assert_quiet(&self) {
         for number in self.present() {
             assert!(self.is_staying(number), "{number} is never closed");
-            assert_eq!(self.waits(number), (0, false, false), "{number} waits");
+            assert_eq!(self.unhandled(number), NOTHING, "input of {number}");
             self.model.assert_said_all(number);
-            self.model.assert_heard_all(number);
+            self.model.assert_all_received(number);
         }
     }
 
-    /// All leave, and nothing is left.
-    pub fn leave(&mut self) {
+    /// Disconnects all peers; then the hub must hold nothing.
+    pub fn disconnect_all(&mut self) {
         for number in self.present() {
             self.disconnect(number);
         }
-        self.wake();
+        self.mark_readable();
         self.reap();
         self.late_events();
         let hub = &mut self.test.hub;
@@ -359,7 +360,7 @@ impl Play {
         assert_eq!(census.timers, 0);
         if hub.limits().history_lines == 0 {
             assert_eq!(census.rooms, 2);
-            // A log that nobody reads and that has no history keeps less than a block.
+            // A log without readers and history keeps less than a block.
             assert!(census.bytes <= 2 * LOG_BLOCK_BYTES);
         }
     }
@@ -368,7 +369,7 @@ impl Play {
         self.peers.iter().position(|peer| peer.id == Some(id))
     }
 
-    /// Whether a peer is connected and is not on its way out.
+    /// Whether a peer is connected and not closing.
     fn is_staying(&self, number: usize) -> bool {
         let id = self.peers[number].id;
         id.is_some_and(|id| !self.client(id).is_closing())

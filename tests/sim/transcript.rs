@@ -1,0 +1,146 @@
+//! A client's received bytes, parsed into its names, the rooms in which it was, and the lines of each. Checks that each
+//! line is safe on a terminal. Compares no clients with one another.
+
+use super::client::Client;
+
+/// Stands for the name of the room of raw connections.
+pub const RAW_ROOM: &str = "(raw)";
+
+/// An item that a client has received in a room.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A line of the room.
+    Line(String),
+    /// A notice that this many lines were skipped.
+    Skipped(usize),
+}
+
+/// What a client has received between entering a room and leaving it.
+#[derive(Debug)]
+pub struct Stay {
+    pub room: String,
+    pub items: Vec<Item>,
+}
+
+/// All that a client has received.
+pub struct Transcript {
+    pub stays: Vec<Stay>,
+    /// Every name that the client has had.
+    pub names: Vec<String>,
+    /// The last line is unfinished.
+    pub torn: bool,
+}
+
+/// Parses what a client has received, and checks that it is safe on a terminal.
+pub fn transcript(client: &Client) -> Transcript {
+    let mut transcript = Transcript {
+        stays: Vec::new(),
+        names: Vec::new(),
+        torn: false,
+    };
+    if client.is_raw() {
+        transcript.enter(RAW_ROOM);
+    }
+    let mut bytes = Vec::with_capacity(client.received.len());
+    let mut rest = &client.received[..];
+    while let Some((&byte, tail)) = rest.split_first() {
+        // Answers to telnet negotiations are the only bytes that are not UTF-8.
+        rest = if byte == 255 {
+            tail.get(2..).unwrap_or(&[])
+        } else {
+            tail
+        };
+        if byte != 255 {
+            bytes.push(byte);
+        }
+    }
+    let whole = bytes
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |at| at + 1);
+    transcript.torn = whole < bytes.len();
+    let text = str::from_utf8(&bytes[..whole])
+        .unwrap_or_else(|error| panic!("client {}: {error}", client.number));
+    assert!(!text.chars().any(
+        |c| c.is_control() && c != '\n' && c != '\t' || ('\u{202a}'..='\u{202e}').contains(&c)
+    ));
+    for line in text.lines() {
+        if client.is_raw() {
+            assert!(tag(line).is_some(), "no client said {line}");
+            transcript.push(Item::Line(line.into()));
+        } else {
+            transcript.read_line(line, client.number);
+        }
+    }
+    transcript
+}
+
+impl Transcript {
+    fn enter(&mut self, room: &str) {
+        self.stays.push(Stay {
+            room: room.into(),
+            items: Vec::new(),
+        });
+    }
+
+    fn push(&mut self, item: Item) {
+        let stay = self.stays.last_mut().expect("a room");
+        stay.items.push(item);
+    }
+
+    fn read_line(&mut self, line: &str, number: usize) {
+        let notice = line.strip_prefix("* ");
+        let words: Vec<&str> = notice.unwrap_or(line).split(' ').collect();
+        match (notice, &words[..]) {
+            (Some(_), ["you", "are", "now", name]) => self.names.push((*name).into()),
+            (Some(_), ["you", "are", "in", room, ..]) => self.enter(room),
+            (Some(_), ["you", "are", name, "in", room, ..]) => {
+                self.names.push((*name).into());
+                self.enter(room);
+            }
+            (Some(_), [lines, "lines", "skipped:", ..]) => {
+                let lines = lines.replace(',', "").parse().expect("a count");
+                assert!(lines > 0);
+                self.push(Item::Skipped(lines));
+            }
+            (Some(_), ["you" | "here" | "rooms:" | "server", ..]) => {}
+            (Some(_), [word, ..]) if word.starts_with('/') => {}
+            (None, ["!", ..]) => {}
+            (None, [_, "->", ..]) => {}
+            _ => {
+                assert!(
+                    notice.is_some() || speaker(line).is_some(),
+                    "client {number}: a line without an author: {line}"
+                );
+                self.push(Item::Line(line.into()));
+            }
+        }
+    }
+}
+
+/// The name of the client that said or did what the line says, joined or was renamed. The server does not send a line
+/// to its own client.
+pub fn speaker(line: &str) -> Option<&str> {
+    let words: Vec<&str> = line.splitn(5, ' ').collect();
+    match words[..] {
+        ["*", "joined:", name, ..] => Some(name),
+        ["*", "renamed:", _, "->", name] => Some(name),
+        ["*", name, ..] => Some(name),
+        [name, ..] => name.strip_suffix(':'),
+        [] => None,
+    }
+}
+
+/// The tag that makes each text unique: `L`, its client's number, its own number, each followed by `.`.
+pub fn tag(text: &str) -> Option<&str> {
+    let (client, rest) = text.strip_prefix('L')?.split_once('.')?;
+    let (line, _) = rest.split_once('.')?;
+    (client.parse::<u32>().is_ok() && line.parse::<u32>().is_ok())
+        .then(|| &text[..client.len() + line.len() + 3])
+}
+
+/// The number of the client that composed a text.
+pub fn author_of(text: &str) -> Option<usize> {
+    let (client, _) = tag(text)?.strip_prefix('L')?.split_once('.')?;
+    client.parse().ok()
+}
