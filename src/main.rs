@@ -1,8 +1,11 @@
 //! The command line into one subcommand.
 
 use clap::Parser;
+#[cfg(feature = "bench")]
 use madang::bench;
-use madang::cli::{Bench, Cli, Command, Join, Serve};
+#[cfg(feature = "bench")]
+use madang::cli::Bench;
+use madang::cli::{Cli, Command, Join, Serve};
 use madang::hub::Wire;
 use madang::hub::limits::Limits;
 use madang::join::{self, Show};
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => self::serve(&serve),
         Command::Join(join) => talk(&join),
+        #[cfg(feature = "bench")]
         Command::Bench(bench) => measure(&bench),
     };
     done.unwrap_or_else(|error| {
@@ -58,6 +62,7 @@ fn unprinted(why: &str) -> String {
     format!("what comes cannot be printed: {why}")
 }
 
+#[cfg(feature = "bench")]
 fn measure(bench: &Bench) -> Result<ExitCode, Box<dyn Error>> {
     let adds_up = bench::run(&bench.plan(), descriptors(), &mut std::io::stdout().lock())?;
     Ok(if adds_up {

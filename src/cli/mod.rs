@@ -1,9 +1,11 @@
 //! Every flag: its help, its unit, its default, its environment variable. Nothing is done here but reading them.
 
+#[cfg(feature = "bench")]
 mod bench;
 mod join;
 mod serve;
 
+#[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
 use clap::{Parser, Subcommand};
 pub use join::{Color, Join, Look};
@@ -28,6 +30,7 @@ pub enum Command {
     #[command(max_term_width = 80)]
     Join(Box<Join>),
     /// Measure a running server: connect, send, and see what arrives and when
+    #[cfg(feature = "bench")]
     #[command(max_term_width = 80)]
     Bench(Box<Bench>),
 }
