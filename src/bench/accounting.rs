@@ -343,7 +343,8 @@ impl Accounting {
             .find(|(_, totals)| !totals.adds_up())
     }
 
-    fn totals_of(&self, listener_id: usize) -> Totals {
+    /// The account of one listener.
+    pub fn totals_of(&self, listener_id: usize) -> Totals {
         let listener = &self.listeners[listener_id];
         let remaining = self.remaining(listener_id);
         Totals {

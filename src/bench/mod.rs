@@ -4,9 +4,10 @@
 //! One thread, one poll. `plan` is what to measure; `engine` has all connections, made by `socket`; `setup` makes them and
 //! sends them to their rooms; `run` sends; `recorder` receives, counts in `accounting` and takes times; `line` is how lines
 //! are written and read; `process` is what the server costs, `figure` what is computed, `report` and `progress` what is
-//! shown. Nothing here uses the server's code but `protocol`.
+//! shown. Nothing here uses the server's code but `protocol`. The benches use the same parts, which are therefore public.
 
-mod accounting;
+#[doc(hidden)]
+pub mod accounting;
 #[doc(hidden)]
 pub mod engine;
 #[doc(hidden)]
@@ -15,11 +16,14 @@ pub mod line;
 pub mod plan;
 #[doc(hidden)]
 pub mod process;
-mod progress;
-mod recorder;
+#[doc(hidden)]
+pub mod progress;
+#[doc(hidden)]
+pub mod recorder;
 mod report;
 mod run;
-mod setup;
+#[doc(hidden)]
+pub mod setup;
 mod socket;
 
 use engine::Engine;
@@ -44,12 +48,9 @@ const RUNS: u64 = 1 << 24;
 /// The server could not be measured: the error says why, and what to do.
 pub fn run(plan: &Plan, descriptors: u64, out: &mut impl Write) -> Result<bool, String> {
     plan.check(descriptors)?;
-    let process = plan
-        .pid
-        .map(|pid| Process::new(pid).map_err(|error| format!("--pid {pid}: {error}")))
-        .transpose()?;
+    let process = plan.pid.map(process).transpose()?;
     let number = run_number();
-    let mut progress = Progress::new();
+    let mut progress = Progress::new(true);
     let format = Format::new(plan.protocol, plan.line_bytes, number);
     let mut recorder = Recorder::new(plan, format);
     let mut engine = Engine::new(&plan.target, plan.connections(), number)?;
@@ -86,6 +87,15 @@ pub fn run(plan: &Plan, descriptors: u64, out: &mut impl Write) -> Result<bool, 
         .and_then(|()| out.flush())
         .map_err(|error: io::Error| format!("cannot write the result: {error}"))?;
     Ok(totals.adds_up())
+}
+
+/// The server's process, if the system reports what it uses.
+fn process(pid: u32) -> Result<Process, String> {
+    let process = Process::new(pid);
+    let known = process.memory_bytes().and(process.cpu_ns());
+    known
+        .map(|_| process)
+        .map_err(|error| format!("--pid {pid}: {error}"))
 }
 
 /// A number that distinguishes this run, its rooms and its lines, from others that are going on.

@@ -15,14 +15,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process of this number.
-    ///
-    /// # Errors
-    /// The system knows no such process, or does not report what it uses.
-    pub fn new(pid: u32) -> Result<Process, String> {
-        let process = Process { pid };
-        process.memory_bytes().and(process.cpu_ns())?;
-        Ok(process)
+    /// The process of this number; it need not exist.
+    pub fn new(pid: u32) -> Process {
+        Process { pid }
     }
 
     /// Processor time used so far by all threads that are running now, in nanoseconds.

@@ -9,14 +9,16 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// The bar of the current phase.
 #[derive(Debug)]
 pub struct Progress {
+    visible: bool,
     bar: ProgressBar,
     drawn_at: Instant,
 }
 
 impl Progress {
-    /// Shows nothing yet.
-    pub fn new() -> Progress {
+    /// A bar without a phase; one that is not visible stays hidden.
+    pub fn new(visible: bool) -> Progress {
         Progress {
+            visible,
             bar: ProgressBar::hidden(),
             drawn_at: Instant::now(),
         }
@@ -25,6 +27,9 @@ impl Progress {
     /// Starts a phase of so many steps.
     pub fn begin(&mut self, what: &'static str, steps: u64) {
         self.end();
+        if !self.visible {
+            return;
+        }
         let style = ProgressStyle::with_template("{msg:20} [{bar:40}] {percent:>3} %");
         self.bar = ProgressBar::new(steps)
             .with_style(style.expect("the template is valid").progress_chars("=> "))
