@@ -2,17 +2,16 @@
 //!
 //! ```text
 //! cargo bench --bench hub                    everything, some seconds
-//! cargo bench --bench hub -- framing         what has this in its name
+//! cargo bench --bench hub -- framing         benches with this in their name
 //! cargo bench --bench hub -- --short         everything, roughly, in a second or two
 //! ```
 //!
-//! On a machine that has other things to do the column `fastest` is the one to compare.
+//! On a machine that runs other programs, compare the column `fastest`.
 //!
-//! Lines pass the framing in a fifth of the time that the whole hub takes for them, so that a regression of the framing
-//! would drown in a measurement of [`Hub::receive`]. Its module is private and is to stay so. But a leaf knows of no
-//! other part of the hub than its limits: it is compiled here once more, from the same file with the same flags, and
-//! nothing of the library has to be opened for that. What more than a leaf takes part in is measured through the
-//! hub's contract, as the server uses it.
+//! Framing takes a fifth of the time that the whole hub takes for a line: a regression of the framing would hardly show
+//! in a measurement of [`Hub::receive`]. Its module is private, but imports nothing of the hub except the limits. So it is
+//! compiled here once more, from the same file with the same flags, and the library need not make it public. Everything
+//! larger is measured through the hub's contract, as the server uses it.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -35,11 +34,11 @@ mod leaves {
     pub mod text;
 }
 
-/// So long may a line be in all that is measured here.
+/// The longest line, in all that is measured here.
 const LINE_BYTES_MAX: usize = 8192;
 
-/// Samples of each figure, unless the command line says otherwise (`--sample-count`). With `--short` there are the 100 of
-/// divan, which can make nothing of that flag and is therefore not shown it.
+/// Samples of each figure, unless the command line sets another number (`--sample-count`). With `--short` divan takes its
+/// default of 100; it does not know that flag, and therefore does not get the arguments.
 const SAMPLES: u32 = 2000;
 
 fn main() {
@@ -53,7 +52,7 @@ fn main() {
     }
 }
 
-/// A kind of line: what it is called, what it is made of, how long it is with its terminator.
+/// A kind of line: its name, the text that it repeats, its length with its terminator, and the terminator.
 struct Kind(&'static str, &'static str, usize, &'static str);
 
 impl fmt::Display for Kind {
@@ -69,7 +68,7 @@ impl Kind {
         unit.repeat((bytes - terminator.len()) / unit.len())
     }
 
-    /// As many such lines as one read brings.
+    /// As many such lines as one read has.
     fn read(&self) -> Vec<u8> {
         let line = self.line() + self.3;
         line.repeat(READ_BYTES_MAX / line.len()).into_bytes()
@@ -78,7 +77,7 @@ impl Kind {
 
 const ASCII_64: Kind = Kind("ASCII, 64 bytes", "a", 64, "\n");
 
-/// What people, machines and vandals send.
+/// What people, programs and attackers send.
 const KINDS: [Kind; 11] = [
     Kind("ASCII, 8 bytes", "a", 8, "\n"),
     ASCII_64,
@@ -93,7 +92,7 @@ const KINDS: [Kind; 11] = [
     Kind("LF alone", "a", 1, "\n"),
 ];
 
-/// Texts of 64 bytes: harmless ones, and ones that need stand-ins.
+/// Texts of 64 bytes: safe ones, and ones in which characters must be replaced.
 const TEXTS: [Kind; 6] = [
     Kind("ASCII, 8 bytes", "a", 8, ""),
     Kind("ASCII", "a", 64, ""),
@@ -103,8 +102,8 @@ const TEXTS: [Kind; 6] = [
     Kind("C1 and bidi", "\u{9b}\u{202e}", 64, ""),
 ];
 
-/// Counts the lines in `input`. Each is looked at where it lies: to move one that has just been made is to wait for it,
-/// for longer than a short line takes.
+/// Counts the lines in `input`. Each is used by reference: moving a line that was just written would take longer than
+/// framing a short one.
 fn frame(frame: &mut Frame, mut input: &[u8]) -> usize {
     let mut lines = 0;
     while let Some(line) = &frame.next(&mut input, LINE_BYTES_MAX) {
@@ -123,7 +122,7 @@ fn framing(bencher: Bencher<'_, '_>, kind: &Kind) {
         .bench_local(|| frame(&mut framing, black_box(&input)));
 }
 
-/// The same with input that trickles in.
+/// The same with input that arrives in small pieces.
 #[divan::bench(args = [1, 7, 1000])]
 fn framing_of_pieces(bencher: Bencher<'_, '_>, piece_bytes: usize) {
     let (input, mut framing) = (ASCII_64.read(), Frame::default());
@@ -146,7 +145,7 @@ fn framing_without_end(bencher: Bencher<'_, '_>, byte: u8) {
         .bench_local(|| frame(&mut framing, black_box(&input)));
 }
 
-/// From bytes to text that may be shown: `telnet`, `frame` and `text` together.
+/// From bytes to text that is safe to show: `telnet`, `frame` and `text` together.
 #[divan::bench(args = KINDS)]
 fn intake(bencher: Bencher<'_, '_>, kind: &Kind) {
     let (input, mut intake) = (kind.read(), Intake::default());
@@ -168,7 +167,7 @@ fn intake(bencher: Bencher<'_, '_>, kind: &Kind) {
         });
 }
 
-/// Looking at a line, and rendering it.
+/// Checking a line, and rendering it.
 #[divan::bench(args = TEXTS)]
 fn text(bencher: Bencher<'_, '_>, kind: &Kind) {
     let (line, mut out) = (kind.line(), Vec::new());
@@ -180,7 +179,7 @@ fn text(bencher: Bencher<'_, '_>, kind: &Kind) {
     });
 }
 
-/// A hub with so many members in its lobby, all of whom have been given all.
+/// A hub with so many members in its lobby, all of which have received everything.
 struct Room {
     hub: Hub,
     members: Vec<ConnId>,
@@ -198,7 +197,7 @@ impl Room {
             address: None,
             wire: Wire::Chat,
         };
-        let connect = |_| hub.connect(now, peer).expect("there is place");
+        let connect = |_| hub.connect(now, peer).expect("the hub is not full");
         let members = (0..members).map(connect).collect();
         let mut room = Room { hub, members, now };
         room.now = room.now.after(10_000_000);
@@ -214,8 +213,8 @@ impl Room {
         self.hub.receive(self.now, speaker, bytes);
     }
 
-    /// Visits everybody who is owed something, as a turn does; whoever is visited takes all. Returns the visits in which
-    /// there was something to give.
+    /// Writes to every client that has output pending, as a turn does; each takes all of it. Returns how many writes there
+    /// were.
     fn flush(&mut self) -> usize {
         let mut visits = 0;
         while let Some(id) = self.hub.next_owed(self.now) {
@@ -242,7 +241,7 @@ fn delivery(bencher: Bencher<'_, '_>, others: usize) {
     });
 }
 
-/// Lines that nobody else is there to hear: all that a line costs before it goes out.
+/// Lines in a room of one: all that a line costs before it is written to others.
 #[divan::bench(args = KINDS)]
 fn monologue(bencher: Bencher<'_, '_>, kind: &Kind) {
     let (mut room, input) = (Room::new(1), kind.read());
@@ -258,7 +257,7 @@ fn monologue(bencher: Bencher<'_, '_>, kind: &Kind) {
         });
 }
 
-/// Somebody comes, is greeted, and goes.
+/// A client connects, is greeted, and leaves.
 #[divan::bench(args = [0, 10_000])]
 fn connection(bencher: Bencher<'_, '_>, others: usize) {
     let mut room = Room::new(others);
@@ -267,7 +266,10 @@ fn connection(bencher: Bencher<'_, '_>, others: usize) {
         wire: Wire::Chat,
     };
     bencher.bench_local(|| {
-        let id = room.hub.connect(room.now, peer).expect("there is place");
+        let id = room
+            .hub
+            .connect(room.now, peer)
+            .expect("the hub is not full");
         room.flush();
         room.hub.disconnect(room.now, id);
         room.flush();

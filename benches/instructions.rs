@@ -1,12 +1,12 @@
-//! What the server itself executes for what it does, counted and not timed: the same on a busy machine.
+//! The instructions that the server itself executes, counted and not timed: they are the same on a busy machine.
 //!
 //! ```text
 //! cargo bench --bench instructions
 //! ```
 //!
-//! Each deed is done by the real turn and the real hub on sockets that take everything and cost nothing, under
-//! valgrind's callgrind, so many times and then twice as many; the difference is what one costs, and what comes before
-//! and after falls out. Without valgrind it says so and measures nothing.
+//! The real scheduler and the real hub do each task on sockets that take everything and cost nothing, under valgrind's
+//! callgrind: so many times, and then twice as many. The difference is the cost of the task, without what comes before and
+//! after it. Without valgrind nothing is measured.
 
 use std::env;
 use std::error::Error;
@@ -19,44 +19,45 @@ use madang::hub::{ConnId, Hub, Now, Peer, Wire};
 use madang::net::turn::Turn;
 use madang::net::world::{Event, Net};
 
-/// The hidden argument that makes this program do a deed. The deed's name and how often follow it.
+/// The hidden argument that makes this program do a task. The task's name and a number of times follow it.
 const DO: &str = "do";
-/// Members of the room besides the one who speaks.
+/// Members of the room beside the sender.
 const LISTENERS: usize = 1000;
-/// Lines that come in one read where many do.
+/// Lines of one read in the task `batch`.
 const BATCH: usize = 64;
-/// Microseconds that a turn takes in this world, and in which everything is announced.
+/// Microseconds that a turn takes here, and after which all who joined are announced.
 const TURN_US: u64 = 10;
 const QUIET_US: u64 = 2_000_000;
 
-/// Something the server does.
-struct Deed {
+/// Something that the server does.
+struct Task {
     name: &'static str,
     what: &'static str,
-    /// How often the whole of it is done for the difference, and how many of what is counted that makes each time.
+    /// How many times it is done for the difference.
     times: usize,
+    /// How many of what is counted it does each time.
     counts: usize,
     act: fn(usize),
 }
 
-const DEEDS: &[Deed] = &[
-    Deed {
+const TASKS: &[Task] = &[
+    Task {
         name: "delivery",
         what: "a line of 64 bytes to 1,000 members: each delivery",
         times: 50,
         counts: LISTENERS,
         act: |times| say(times, 1),
     },
-    Deed {
+    Task {
         name: "batch",
         what: "64 such lines in one read to 1,000 members: each delivery",
         times: 50,
         counts: LISTENERS * BATCH,
         act: |times| say(times, BATCH),
     },
-    Deed {
+    Task {
         name: "newcomer",
-        what: "a newcomer in a room of thousands: let in and greeted",
+        what: "a connection in a room of thousands: accepted and greeted",
         times: 2000,
         counts: 1,
         act: |times| drop(gather(LISTENERS + times)),
@@ -68,16 +69,16 @@ fn main() -> ExitCode {
     if let [word, name, times] = &arguments[..]
         && word == DO
     {
-        let deed = DEEDS.iter().find(|deed| deed.name == name);
+        let task = TASKS.iter().find(|task| task.name == name);
         let times = times.parse().expect("a number of times");
-        (deed.expect("a deed").act)(times);
+        (task.expect("a task").act)(times);
         return ExitCode::SUCCESS;
     }
     if !arguments.iter().any(|argument| argument == "--bench") {
         println!("nothing counted: run `cargo bench --bench instructions`");
         return ExitCode::SUCCESS;
     }
-    match DEEDS.iter().try_for_each(count) {
+    match TASKS.iter().try_for_each(count) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("instructions: {problem}");
@@ -86,48 +87,51 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints how many instructions a deed takes.
-fn count(deed: &Deed) -> Result<(), Box<dyn Error>> {
+/// Prints how many instructions a task takes.
+fn count(task: &Task) -> Result<(), Box<dyn Error>> {
     let (Some(once), Some(twice)) = (
-        executed(deed.name, deed.times)?,
-        executed(deed.name, 2 * deed.times)?,
+        executed(task.name, task.times)?,
+        executed(task.name, 2 * task.times)?,
     ) else {
-        println!("not counted, valgrind is not installed: {}", deed.what);
+        println!("not counted, valgrind is not installed: {}", task.what);
         return Ok(());
     };
-    let each = (twice - once) as f64 / (deed.times * deed.counts) as f64;
-    println!("{each:>8.1} instructions  {}", deed.what);
+    let difference = twice
+        .checked_sub(once)
+        .ok_or("a task took fewer instructions when it was done twice as often")?;
+    let each = difference as f64 / (task.times * task.counts) as f64;
+    println!("{each:>8.1} instructions  {}", task.what);
     Ok(())
 }
 
-/// How many instructions this program executes to do a deed so many times; `None` without valgrind.
-fn executed(deed: &str, times: usize) -> Result<Option<u64>, Box<dyn Error>> {
+/// How many instructions this program executes to do a task so many times; `None` without valgrind.
+fn executed(task: &str, times: usize) -> Result<Option<u64>, Box<dyn Error>> {
     let mut command = Command::new("valgrind");
     command
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env::current_exe()?)
-        .args([DO, deed, &times.to_string()]);
+        .args([DO, task, &times.to_string()]);
     let output = match command.output() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    let told = String::from_utf8_lossy(&output.stderr);
-    let collected = told
+    let messages = String::from_utf8_lossy(&output.stderr);
+    let collected = messages
         .lines()
         .find_map(|line| line.split_once("Collected : "));
-    let (_, count) = collected.ok_or_else(|| format!("valgrind failed:\n{told}"))?;
+    let (_, count) = collected.ok_or_else(|| format!("valgrind failed:\n{messages}"))?;
     Ok(Some(count.trim().parse()?))
 }
 
-/// One member says so many lines in one read, and all are given them; so many times.
+/// One member sends so many lines in one read, and all others get them; so many times.
 fn say(times: usize, lines: usize) {
     let mut turn = gather(LISTENERS + 1);
-    let speaker = turn.net().first.expect("somebody is there");
+    let sender = turn.net().first.expect("there are members");
     turn.net().line = [&[b'm'; 63][..], b"\n"].concat().repeat(lines);
     for _ in 0..times {
         turn.net().has_said = false;
         turn.event(Event::Ready {
-            id: speaker,
+            id: sender,
             readable: true,
             writable: false,
         });
@@ -135,7 +139,7 @@ fn say(times: usize, lines: usize) {
     }
 }
 
-/// A server with so many members in its lobby, all greeted.
+/// A server with so many members in its lobby, all of them greeted.
 fn gather(members: usize) -> Turn<Quiet> {
     let limits = Limits {
         clients_max: members,
@@ -152,7 +156,7 @@ fn gather(members: usize) -> Turn<Quiet> {
     turn
 }
 
-/// Lets the server do all that there is to do.
+/// Runs the server until it has nothing left to do.
 fn settle(turn: &mut Turn<Quiet>, micros: u64) {
     turn.net().micros += micros;
     turn.run();
@@ -162,19 +166,19 @@ fn settle(turn: &mut Turn<Quiet>, micros: u64) {
     }
 }
 
-/// A world in which everybody listens, and only the first speaks.
+/// Sockets of which only the first sends.
 #[derive(Default)]
 struct Quiet {
     micros: u64,
-    /// How many are still to come.
+    /// How many connections have not been accepted yet.
     newcomers: usize,
     first: Option<ConnId>,
-    /// What the first says, and whether it has.
+    /// What the first sends, and whether it has.
     line: Vec<u8>,
     has_said: bool,
 }
 
-/// A connection that takes all that it is given at once.
+/// A socket that takes all bytes at once.
 struct Sink {
     is_first: bool,
 }

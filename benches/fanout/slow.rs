@@ -7,7 +7,7 @@ use madang::bench::figure::difference;
 use crate::Context;
 use crate::audience::TimedAudience;
 use crate::harness::Outcome;
-use crate::harness::decoder::MARK;
+use crate::harness::decoder::{MARK, Stamps};
 use crate::harness::report::{Goal, LINES, MEBIBYTE, MEBIBYTES, MILLISECONDS, milliseconds};
 use crate::table::{Row, known};
 
@@ -81,8 +81,10 @@ impl TimedAudience {
             let taken = self.load.offer(SENDER, &pending);
             pending.drain(..taken);
             self.load.poll(Duration::ZERO)?;
-            if self.load.received() != received {
-                (received, progress) = (self.load.received(), Instant::now());
+            let now_received = self.readers().map(|reader| reader.received.len() as u64);
+            let now_received = now_received.sum();
+            if now_received != received {
+                (received, progress) = (now_received, Instant::now());
             }
             if measured_at.elapsed() >= MEASURE_EVERY {
                 measured_at = Instant::now();
@@ -93,7 +95,9 @@ impl TimedAudience {
             return Err(format!("no line has arrived in {STUCK:?}").into());
         }
         // A server may deliver fewer lines than were sent, but never more.
-        let missing = difference("lines lost", owed, received)?;
+        let lost =
+            |reader: &Stamps| difference("lines lost", lines.into(), reader.received.len() as u64);
+        let missing = self.readers().map(lost).sum::<Result<u64, String>>()?;
         peak = peak.max(self.server.resident_bytes()?);
         let all_wait = sent < lines;
         let silence = self.longest_silence();
@@ -110,11 +114,16 @@ impl TimedAudience {
         })
     }
 
+    /// The receivers that read. The sender is none: a server may return a text to it that could not be delivered.
+    fn readers(&self) -> impl Iterator<Item = &Stamps> {
+        let decoders = self.load.decoders().enumerate();
+        let readers = decoders.filter(|(id, _)| ![SENDER, SLOW].contains(id));
+        readers.map(|(_, decoder)| decoder)
+    }
+
     /// The longest time between two lines to a receiver that reads.
     fn longest_silence(&self) -> Duration {
-        let readers = self.load.decoders().enumerate();
-        let readers = readers.filter(|(id, _)| ![SENDER, SLOW].contains(id));
-        let gaps = readers.flat_map(|(_, decoder)| decoder.received.windows(2));
+        let gaps = self.readers().flat_map(|reader| reader.received.windows(2));
         let longest_ns = gaps.map(|pair| pair[1].1 - pair[0].1).max();
         Duration::from_nanos(longest_ns.unwrap_or_default())
     }
