@@ -43,12 +43,12 @@ impl Barrier {
     fn poll(
         &mut self,
         engine: &mut Engine<LineBuffer>,
-        mut is_sign: impl FnMut(usize, Option<&[u8]>) -> bool,
+        mut is_sign: impl FnMut(usize, Option<Kind<'_>>) -> bool,
     ) -> Result<(), String> {
         let (mut refusal, mut closed) = (None, None);
         let before = self.count;
-        let mut check = |number: usize, line: Option<&[u8]>| {
-            if let Some(Kind::Refusal(text)) = line.map(Kind::of) {
+        let mut check = |number: usize, line: Option<Kind<'_>>| {
+            if let Some(Kind::Refusal(text)) = line {
                 refusal.get_or_insert_with(|| text.escape_debug().to_string());
             }
             if is_sign(number, line) && !self.passed[number] {
@@ -59,7 +59,7 @@ impl Barrier {
         engine.poll(POLL_TIMEOUT, |number, lines, event| match event {
             Event::Connected => check(number, None),
             Event::Received { bytes, .. } => {
-                lines.complete(bytes, |line| check(number, Some(line)));
+                lines.complete(bytes, |line| check(number, Some(Kind::of(line))));
             }
             Event::Closed => closed = Some(number),
         })?;
@@ -110,10 +110,7 @@ pub fn connect(
         {}
         barrier.poll(engine, |_, line| match plan.protocol {
             Protocol::Raw => line.is_none(),
-            Protocol::Madang => {
-                let greeting = line.map(Kind::of);
-                matches!(greeting, Some(Kind::Notice(Notice::Greeting { .. })))
-            }
+            Protocol::Madang => matches!(line, Some(Kind::Notice(Notice::Greeting { .. }))),
         })?;
         progress.show(barrier.count as u64);
     }
@@ -130,8 +127,8 @@ struct Rooms<'a> {
 
 impl Rooms<'_> {
     /// Reads a line from the server; whether it is the reply to `/join`.
-    fn read(&mut self, number: usize, line: &[u8]) -> bool {
-        let Kind::Notice(notice) = Kind::of(line) else {
+    fn read(&mut self, number: usize, line: Kind<'_>) -> bool {
+        let Kind::Notice(notice) = line else {
             return false;
         };
         let room = self.plan.room(number);
@@ -183,7 +180,7 @@ pub fn join(
         engine.poll(POLL_TIMEOUT, |number, lines, event| {
             if let Event::Received { bytes, .. } = event {
                 lines.complete(bytes, |line| {
-                    rooms.read(number, line);
+                    rooms.read(number, Kind::of(line));
                 });
             }
         })?;
@@ -220,8 +217,11 @@ pub fn probe(
             interval_ns *= 2;
         }
         barrier.poll(engine, |number, line| {
-            let line = line.map(|line| format.read(line));
-            number != sender && matches!(line, Some(Line::Said(said)) if said.number == PROBE)
+            let line = match line {
+                Some(Kind::Said(line)) => format.read(line),
+                _ => Line::Foreign,
+            };
+            number != sender && matches!(line, Line::Said(said) if said.number == PROBE)
         })?;
         progress.show(barrier.count as u64);
     }
