@@ -25,7 +25,7 @@ const DO: &str = "do";
 const LISTENERS: usize = 1000;
 /// Lines of one read in the task `batch`.
 const BATCH: usize = 64;
-/// Microseconds that a turn takes here, and after which all who joined are announced.
+/// Microseconds that a turn takes here, and after which all members that joined are announced.
 const TURN_US: u64 = 10;
 const QUIET_US: u64 = 2_000_000;
 

@@ -142,26 +142,26 @@ fn the_broker_of_ncat_is_measured() {
 
 #[test]
 fn an_impossible_run_is_explained_in_one_line() {
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let nobody = nobody.expect("an address").to_string();
-    assert_refused(&nobody, "", &[&nobody, "connection refused"]);
+    let unused = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let unused = unused.expect("an address").to_string();
+    assert_refused(&unused, "", &[&unused, "connection refused"]);
     assert_refused(
         "unix:/no/such",
         "",
         &["unix:/no/such", "is the server running"],
     );
     assert_refused(
-        &nobody,
+        &unused,
         "--protocol raw --rooms 2 --senders 2",
         &["--rooms 2", "raw"],
     );
-    assert_refused(&nobody, "--rooms 2", &["--senders 2 or more"]);
+    assert_refused(&unused, "--rooms 2", &["--senders 2 or more"]);
     assert_refused(
-        &nobody,
+        &unused,
         "--clients 1 --slow-readers 2",
         &["--slow-readers 2"],
     );
-    assert_refused(&nobody, "--pid 4194999", &["--pid 4194999"]);
+    assert_refused(&unused, "--pid 4194999", &["--pid 4194999"]);
 }
 
 #[test]

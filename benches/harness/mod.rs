@@ -27,10 +27,10 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 /// How long anything is waited for before the wait becomes an error.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(50);
 
-/// After this time a server has announced all who joined or left: announcements are gathered for up to 1 s.
+/// After this time a server has announced all members that joined or left: announcements are gathered for up to 1 s.
 pub(crate) const ANNOUNCED_AFTER: Duration = Duration::from_millis(1_200);
 
-/// Flags of a server that announces nobody, so that no announcement has to be waited for.
+/// Flags of a server that makes no announcements, so that no announcement has to be waited for.
 pub(crate) const UNANNOUNCED: &[&str] = &["--announce-limit", "0"];
 
 /// Descriptors that a process needs beside its connections: standard streams, poll, listener, `/proc` files.

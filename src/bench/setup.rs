@@ -12,7 +12,7 @@ use std::time::Duration;
 const CONNECTING_MAX: usize = 64;
 /// How long one poll waits for events.
 const POLL_TIMEOUT: Duration = Duration::from_millis(10);
-/// After this time a room has announced all who joined: madang announces at most once a second.
+/// After this time a room has announced all members that joined: madang announces at most once a second.
 const ANNOUNCED_NS: u64 = 1_250_000_000;
 /// Time before the probe is repeated; doubled each time.
 const PROBE_INTERVAL_NS: u64 = 100_000_000;
