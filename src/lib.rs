@@ -32,6 +32,7 @@ pub mod net;
 pub mod protocol;
 
 pub mod address;
+#[cfg(feature = "bench")]
 pub mod bench;
 pub mod cli;
 pub mod join;

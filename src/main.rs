@@ -1,9 +1,13 @@
 //! The `madang` program: parses the command line, runs the subcommand, and turns its result into an exit status.
 
 use clap::Parser;
-use madang::cli::{Bench, Cli, Command, Join, Serve};
+#[cfg(feature = "bench")]
+use madang::bench;
+#[cfg(feature = "bench")]
+use madang::cli::Bench;
+use madang::cli::{Cli, Command, Join, Serve};
 use madang::net::reactor;
-use madang::{bench, join, serve};
+use madang::{join, serve};
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
@@ -14,6 +18,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(flags) => run_serve(&flags),
         Command::Join(flags) => run_join(&flags),
+        #[cfg(feature = "bench")]
         Command::Bench(flags) => run_bench(&flags),
     };
     outcome.unwrap_or_else(|error| {
@@ -44,6 +49,7 @@ fn run_join(flags: &Join) -> Outcome {
     }
 }
 
+#[cfg(feature = "bench")]
 fn run_bench(flags: &Bench) -> Outcome {
     let descriptors = serve::raise_descriptor_limit();
     let adds_up = bench::run(&flags.plan(), descriptors, &mut std::io::stdout().lock())?;

@@ -1,4 +1,4 @@
-//! `madang bench` as its users run it: against madang and against other servers that do as they should.
+//! `madang bench` as its users run it: against madang and against other servers that work correctly.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use common::{Program, Scratch, Server, assert_refused, bench, count, figure, sound};
 
-/// A log and buffers so small that who does not read loses lines soon.
+/// A log and buffers so small that a client that does not read soon loses lines.
 const SMALL: [&str; 6] = [
     "--room-log",
     "65536",
@@ -18,7 +18,7 @@ const SMALL: [&str; 6] = [
 ];
 
 #[test]
-fn a_small_run_adds_up_and_its_figures_are_sane() {
+fn a_small_run_adds_up_and_its_figures_are_plausible() {
     let server = Server::start(&[]);
     let target = server.addr().to_string();
     let flags = format!("--clients 20 --lines 50 --size 100 --pid {}", server.id());
@@ -42,7 +42,7 @@ fn a_small_run_adds_up_and_its_figures_are_sane() {
 }
 
 #[test]
-fn people_are_told_in_words() {
+fn the_result_for_people_names_every_figure() {
     let server = Server::start(&[]);
     let output = bench(&server.addr().to_string(), "--clients 5 --lines 30");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -56,14 +56,14 @@ fn people_are_told_in_words() {
         "sent        30 lines in ",
         "delivered   150 in ",
         "latency     p50 ",
-        "account     150 owed = 150 received + 0 told as skipped + 0 lost",
+        "account     150 owed = 150 received + 0 reported as skipped + 0 lost",
     ] {
         assert!(text.contains(words), "no {words:?} in:\n{text}");
     }
 }
 
 #[test]
-fn senders_hear_one_another_and_rooms_are_apart() {
+fn senders_receive_one_another_and_only_their_own_room() {
     let server = Server::start(&[]);
     let flags = "--clients 30 --senders 6 --rooms 3 --lines 600 --window 20";
     let value = sound(&server.addr().to_string(), flags);
@@ -73,7 +73,7 @@ fn senders_hear_one_another_and_rooms_are_apart() {
 }
 
 #[test]
-fn people_in_the_lobby_are_not_disturbed() {
+fn a_run_sends_nothing_to_the_lobby() {
     let server = Server::start(&["--announce-limit", "0"]);
     let mut kim = common::Client::connect_named(server.addr(), "kim");
     sound(&server.addr().to_string(), "--clients 3 --lines 10");
@@ -81,25 +81,25 @@ fn people_in_the_lobby_are_not_disturbed() {
 }
 
 #[test]
-fn what_slow_readers_are_told_as_skipped_adds_up() {
+fn lines_reported_as_skipped_to_slow_readers_add_up() {
     let server = Server::start(&SMALL);
     let flags = "--clients 8 --senders 2 --slow-readers 2 --lines 20000 --window 100 --size 100";
     let value = sound(&server.addr().to_string(), flags);
     let owed = 20_000 * 9;
-    let (received, told) = (
+    let (received, skipped) = (
         count(&value, "/account/received"),
         count(&value, "/account/told_skipped"),
     );
-    assert_eq!(received + told, owed);
+    assert_eq!(received + skipped, owed);
     assert!(
-        told > 20_000,
-        "only {told} were skipped: this has shown little"
+        skipped > 20_000,
+        "only {skipped} lines were skipped, too few for this test"
     );
     assert_eq!(count(&value, "/delivered/lines"), 20_000 * 7);
 }
 
 #[test]
-fn a_reader_that_is_closed_has_lost_lines() {
+fn a_reader_that_the_server_closes_has_lost_lines() {
     let server = Server::start(&[&SMALL[..], &["--slow", "close"]].concat());
     let flags = "--clients 4 --slow-readers 1 --lines 10000 --window 100 --size 100";
     let output = bench(&server.addr().to_string(), flags);
@@ -107,7 +107,7 @@ fn a_reader_that_is_closed_has_lost_lines() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     for words in [
         "DOES NOT ADD UP: connection 0 was owed 10000",
-        "1 connections were ended by the server",
+        "1 connections were closed by the server",
         "closed: you are reading too slowly",
     ] {
         assert!(text.contains(words), "no {words:?} in:\n{text}");
@@ -115,7 +115,7 @@ fn a_reader_that_is_closed_has_lost_lines() {
 }
 
 #[test]
-fn raw_listeners_and_paths_are_measured_as_well() {
+fn raw_listeners_and_unix_sockets_are_measured() {
     let scratch = Scratch::new();
     let place = format!("unix:{}", scratch.path("bench.sock").display());
     let server = Server::start(&["--listen-raw", "127.0.0.1:0", "--listen", &place]);
@@ -129,8 +129,8 @@ fn raw_listeners_and_paths_are_measured_as_well() {
 
 #[test]
 #[ignore = "needs ncat"]
-fn the_broker_of_ncat_is_measured_as_well() {
-    // It cannot choose a port by itself, nor say that it listens.
+fn the_broker_of_ncat_is_measured() {
+    // ncat cannot choose a free port, and does not report when it listens.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let port = port.expect("a port").port().to_string();
     let _broker = Program::start("ncat", &["--broker", "-l", "127.0.0.1", &port]);
@@ -141,31 +141,31 @@ fn the_broker_of_ncat_is_measured_as_well() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_explained_in_one_line() {
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let nobody = nobody.expect("an address").to_string();
-    assert_refused(&nobody, "", &[&nobody, "nobody listens there"]);
+fn an_impossible_run_is_explained_in_one_line() {
+    let unused = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let unused = unused.expect("an address").to_string();
+    assert_refused(&unused, "", &[&unused, "connection refused"]);
     assert_refused(
         "unix:/no/such",
         "",
         &["unix:/no/such", "is the server running"],
     );
     assert_refused(
-        &nobody,
+        &unused,
         "--protocol raw --rooms 2 --senders 2",
         &["--rooms 2", "raw"],
     );
-    assert_refused(&nobody, "--rooms 2", &["--senders 2 or more"]);
+    assert_refused(&unused, "--rooms 2", &["--senders 2 or more"]);
     assert_refused(
-        &nobody,
+        &unused,
         "--clients 1 --slow-readers 2",
         &["--slow-readers 2"],
     );
-    assert_refused(&nobody, "--pid 4194999", &["--pid 4194999"]);
+    assert_refused(&unused, "--pid 4194999", &["--pid 4194999"]);
 }
 
 #[test]
-fn the_descriptor_limit_is_raised_as_far_as_it_goes_and_then_explained() {
+fn the_descriptor_limit_is_raised_to_the_hard_limit_and_explained_beyond_it() {
     let server = Server::start(&[]);
     let run = |limits: &str, clients: &str| {
         let program = env!("CARGO_BIN_EXE_madang");
@@ -187,19 +187,19 @@ fn the_descriptor_limit_is_raised_as_far_as_it_goes_and_then_explained() {
 }
 
 #[test]
-fn what_the_server_says_against_it_is_passed_on() {
+fn a_refusal_of_the_server_is_shown() {
     let full = Server::start(&["--max-clients", "5"]);
     assert_refused(
         &full.addr().to_string(),
         "--clients 10",
-        // How many were greeted by then is chance: a refusal is sent at once, a greeting at the end of the turn.
+        // How many connections were greeted before is chance: a refusal is sent at once, a greeting later.
         &[" of 11 connections were greeted", "server is full"],
     );
     let short = Server::start(&["--max-line", "50"]);
     assert_refused(
         &short.addr().to_string(),
         "--clients 2 --lines 5 --size 64",
-        &["told a sender", "longer than 50 bytes"],
+        &["refused what a sender sent", "longer than 50 bytes"],
     );
     let server = Server::start(&["--listen-raw", "127.0.0.1:0"]);
     assert_refused(

@@ -1,4 +1,4 @@
-//! `madang bench` against servers that do wrong: they lose lines, repeat or damage them, stall, end.
+//! `madang bench` against faulty servers: they lose, repeat or damage lines, stall, or end.
 
 mod common;
 
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{assert_refused, bench, count, figure, measure, sound};
 
-/// A server of raw lines in a thread: `serve` is given the connections once there are so many, and each line that the
-/// last of them sends.
+/// A server of raw lines in a thread. It accepts so many connections; then it calls `serve` for each line of the sender,
+/// with the connections of the receivers.
 fn raw_server(
     connections: usize,
     mut serve: impl FnMut(&mut [TcpStream], &[u8]) + Send + 'static,
@@ -20,20 +20,20 @@ fn raw_server(
     thread::spawn(move || {
         let accept = |_| listener.accept().expect("accept").0;
         let mut all: Vec<TcpStream> = (0..connections).map(accept).collect();
-        // Which of them is the sender shows in who speaks first.
-        let speaker = loop {
-            let speaks = |stream: &TcpStream| {
+        // The first connection that sends is the sender's.
+        let sender = loop {
+            let sends = |stream: &TcpStream| {
                 stream.set_nonblocking(true).expect("nonblocking");
                 let peeked = stream.peek(&mut [0]);
                 stream.set_nonblocking(false).expect("blocking");
                 peeked.is_ok_and(|bytes| bytes > 0)
             };
-            if let Some(at) = all.iter().position(speaks) {
+            if let Some(at) = all.iter().position(sends) {
                 break all.remove(at);
             }
             thread::yield_now();
         };
-        let mut lines = BufReader::new(speaker);
+        let mut lines = BufReader::new(sender);
         let mut line = Vec::new();
         while lines
             .read_until(b'\n', &mut line)
@@ -46,25 +46,25 @@ fn raw_server(
     address
 }
 
-/// Sends a line to all; that one of them is gone is no matter.
+/// Sends a line to all connections that are still open.
 fn pass_on(all: &mut [TcpStream], line: &[u8]) {
     for stream in all {
         let _ = stream.write_all(line);
     }
 }
 
-/// Leaves out the lines that only ask who is there: all but those that the account is about.
+/// Whether a line is counted: probes are not.
 fn is_counted(line: &[u8]) -> bool {
-    // The number of a line is its ninth to fourteenth byte; that of a question is the largest there is.
+    // The number of a line is its ninth to fourteenth byte; a probe has the largest number.
     &line[8..14] != b"3_____"
 }
 
 #[test]
-fn a_line_that_is_lost_within_the_run_is_missed() {
+fn a_line_lost_within_the_run_is_noticed() {
     let mut counted = 0;
     let address = raw_server(4, move |all, line| {
         counted += u32::from(is_counted(line));
-        // The second receiver is not given the 40th.
+        // The second receiver does not get line 40.
         match all {
             [one, _, rest @ ..] if counted == 40 && is_counted(line) => {
                 pass_on(std::slice::from_mut(one), line);
@@ -78,14 +78,14 @@ fn a_line_that_is_lost_within_the_run_is_missed() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
-        text.contains("300 owed = 299 received + 0 told as skipped + 1 lost"),
+        text.contains("300 owed = 299 received + 0 reported as skipped + 1 lost"),
         "{text}"
     );
     assert!(text.contains("DOES NOT ADD UP: connection "), "{text}");
 }
 
 #[test]
-fn a_line_that_everybody_waits_for_in_vain_ends_the_run() {
+fn a_run_stops_after_the_timeout_when_a_line_reaches_nobody() {
     let mut counted = 0;
     let address = raw_server(3, move |all, line| {
         counted += u32::from(is_counted(line));
@@ -93,7 +93,7 @@ fn a_line_that_everybody_waits_for_in_vain_ends_the_run() {
             pass_on(all, line);
         }
     });
-    let flags = "--protocol raw --clients 2 --lines 100 --patience 1";
+    let flags = "--protocol raw --clients 2 --lines 100 --timeout 1";
     let (value, adds_up) = measure(&address.to_string(), flags);
     assert!(!adds_up);
     assert_eq!(value["account"]["gave_up"], true, "{value:#}");
@@ -102,7 +102,7 @@ fn a_line_that_everybody_waits_for_in_vain_ends_the_run() {
 }
 
 #[test]
-fn lines_that_come_twice_or_damaged_are_no_deliveries() {
+fn repeated_and_damaged_lines_are_not_deliveries() {
     let mut counted = 0;
     let address = raw_server(2, move |all, line| {
         counted += u32::from(is_counted(line));
@@ -121,7 +121,7 @@ fn lines_that_come_twice_or_damaged_are_no_deliveries() {
 }
 
 #[test]
-fn a_stall_is_counted_for_every_line_that_should_have_been_sent_meanwhile() {
+fn a_stall_counts_for_every_line_that_was_due_during_it() {
     const STALL: Duration = Duration::from_millis(200);
     let mut counted = 0;
     let address = raw_server(3, move |all, line| {
@@ -136,13 +136,13 @@ fn a_stall_is_counted_for_every_line_that_should_have_been_sent_meanwhile() {
     assert_eq!(count(&value, "/sent/lines"), 500);
     let latency = |name: &str| figure(&value["latency_us"], &format!("/{name}"));
     assert!(latency("max") >= 199_000.0, "{value:#}");
-    // A fifth of all lines were due in the stall, half of them in its first half.
+    // A fifth of all lines were due during the stall, half of them in its first half.
     assert!(latency("p99") >= 150_000.0, "{value:#}");
     assert!(latency("p90") >= 80_000.0, "{value:#}");
 }
 
 #[test]
-fn a_server_that_ends_within_the_run_is_no_silence() {
+fn a_server_that_ends_within_the_run_is_noticed_before_the_timeout() {
     let mut counted = 0;
     let address = raw_server(2, move |all, line| {
         counted += u32::from(is_counted(line));
@@ -155,7 +155,7 @@ fn a_server_that_ends_within_the_run_is_no_silence() {
     assert_refused(
         &address.to_string(),
         "--protocol raw --clients 1 --lines 1000",
-        &["ended a sender's connection"],
+        &["closed a sender's connection"],
     );
     assert!(begun.elapsed() < Duration::from_secs(5));
 }

@@ -1,5 +1,5 @@
-//! The table as a picture: a panel a row, in it a bar a server from the floor's line to the server's ratio, to the left
-//! what is cheaper than the floor, to the right what is dearer. The scale is logarithmic, and the same for all panels.
+//! The table as a picture: a panel for each row, with a bar for each server from the floor's line to the server's ratio; to
+//! the left if it is cheaper than the floor, to the right if it is dearer. All panels have the same logarithmic scale.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::lab::Outcome;
+use crate::harness::Outcome;
 use crate::table::{FLOOR, MADANG, Row, Table, digits};
 
 /// Pixels.
@@ -17,7 +17,7 @@ const TITLE_HEIGHT: i32 = 24;
 const BAR_HEIGHT: i32 = 12;
 const BAR_STEP: i32 = 18;
 const PANEL_GAP: i32 = 16;
-/// Where bars may be; left of it are the names, and right of it the longest bar's figure.
+/// The range of the bars; the names are left of it, and the longest bar's figure is right of it.
 const BARS_FROM: i32 = 170;
 const BARS_TO: i32 = WIDTH - 80;
 /// Between a bar and its figure.
@@ -30,7 +30,7 @@ const LINE: RGBColor = RGBColor(0x66, 0x66, 0x66);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws all rows in which it is the ratio to the floor that counts.
+/// Draws all rows in which the ratio to the floor counts.
 pub(crate) fn draw(table: &Table, file: &Path) -> Outcome<()> {
     let rows: Vec<&Row> = table.rows.iter().filter(|row| row.beside_floor).collect();
     let scale = Scale::over(&rows);
@@ -96,7 +96,7 @@ fn write(area: &Area<'_>, text: &str, at: (i32, i32), side: HPos, size: i32) -> 
 
 /// From ratios to pixels.
 struct Scale {
-    /// Logarithms of the least and the greatest ratio; the floor's, 0, is between them.
+    /// Logarithms of the least and the greatest ratio; that of the floor, 0, is between them.
     least: f64,
     greatest: f64,
 }

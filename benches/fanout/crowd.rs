@@ -1,31 +1,33 @@
-//! 18,000 at once. One server after the other has them, since the clients' process could not hold more; that is a round.
+//! 18,000 receivers at once. In a round each server has them in turn, because the clients' process cannot have more.
 
 use std::time::{Duration, Instant};
 
-use crate::Course;
+use madang::bench::figure::difference;
+
+use crate::Context;
+use crate::audience::{Audience, one_sender};
 use crate::floor::Piece;
-use crate::hall::{Hall, solo};
-use crate::lab::load::Arrival;
-use crate::lab::report::{BYTES, Goal, NANOSECONDS, SECONDS, number};
-use crate::lab::{Lab, Outcome};
+use crate::harness::load::Arrival;
+use crate::harness::report::{BYTES, Goal, NANOSECONDS, SECONDS, number};
+use crate::harness::{Harness, Outcome};
 use crate::servers::{Crowd, Kind};
 use crate::table::{Row, known};
 
-/// What is in use with so many counts as the server's own.
+/// The memory with so many receivers is not counted: it is the server's own.
 const FEW: usize = 1000;
 
-/// What a crowd showed of a server.
-struct Seen {
+/// What was measured of one server.
+struct Measured {
     connect_seconds: f64,
     idle_bytes: f64,
     delivery_ns: Outcome<f64>,
 }
 
-/// How fast they get in, what they cost while nothing is said, and what a line to all of them costs.
-pub(crate) fn crowd(course: &mut Course<'_>) -> Outcome<()> {
-    let many = course.lab.size(18_000, 4_000);
-    course.lab.require_connections(many + 1)?;
-    let servers = course.kinds.len();
+/// Measures how fast receivers connect, what memory they cost while idle, and what a line to all of them costs.
+pub(crate) fn crowd(context: &mut Context<'_>) -> Outcome<()> {
+    let many = context.harness.size(18_000, 4_000);
+    context.harness.require_connections(many + 1)?;
+    let servers = context.kinds.len();
     let count = number(many as f64, 0);
     let connect = format!("{count} connect and are greeted");
     let deliver = format!("{count} receivers, a line at a time");
@@ -34,64 +36,66 @@ pub(crate) fn crowd(course: &mut Course<'_>) -> Outcome<()> {
         Row::new("memory of an idle connection", BYTES, false, servers),
         Row::new(&deliver, NANOSECONDS, true, servers),
     ];
-    for round in 0..course.lab.size(3, 1) {
+    for round in 0..context.harness.size(3, 1) {
         for nth in 0..servers {
             let server = (round + nth) % servers;
             if !rows[0].cells[server].is_alive() {
                 continue;
             }
-            let seen = look(course, course.kinds[server], many);
-            if let Some(seen) = known(seen, &mut rows, server) {
+            let measured = measure(context, context.kinds[server], many);
+            if let Some(measured) = known(measured, &mut rows, server) {
                 let [connect, idle, deliver] = &mut rows;
-                connect.cells[server].add(Ok(seen.connect_seconds));
-                idle.cells[server].add(Ok(seen.idle_bytes));
-                deliver.cells[server].add(seen.delivery_ns);
+                connect.cells[server].add(Ok(measured.connect_seconds));
+                idle.cells[server].add(Ok(measured.idle_bytes));
+                deliver.cells[server].add(measured.delivery_ns);
             }
         }
     }
-    course
+    context
         .report
-        .note("the floor greets nobody: what it needs to connect is the kernel's handshake");
+        .note("the floor greets nobody: its time to connect is that of the kernel's handshakes");
     let goals = [1.0, 200.0, 1.1].map(Goal::AtMost);
     for (row, goal) in rows.into_iter().zip(goals) {
-        course.table.add(row, goal, course.report);
+        context.table.add(row, goal, context.report);
     }
     Ok(())
 }
 
-fn look(course: &mut Course<'_>, kind: &'static Kind, many: usize) -> Outcome<Seen> {
-    let lab = course.lab;
+fn measure(context: &mut Context<'_>, kind: &'static Kind, many: usize) -> Outcome<Measured> {
+    let harness = context.harness;
     let (arrival, refusal) = match kind.crowd {
-        Crowd::Serves => (kind.listener, None),
+        Crowd::Serves => (kind.receiver, None),
         Crowd::Holds(arrival, reason) => (arrival, Some(reason)),
         Crowd::Refuses(reason) => return Err(reason.into()),
     };
-    let mut hall = Hall::open(lab, kind, solo(Piece::Line, many), 1)?;
-    let (early, with_few) = let_in(lab, &mut hall, arrival, FEW)?;
-    let (late, with_many) = let_in(lab, &mut hall, arrival, many - FEW)?;
+    let workload = one_sender(Piece::Line, many);
+    let mut audience = Audience::open(harness, kind, workload, 1)?;
+    let (early, with_few) = admit(harness, &mut audience, arrival, FEW)?;
+    let (late, with_many) = admit(harness, &mut audience, arrival, many - FEW)?;
     let delivery_ns = match refusal {
         Some(reason) => Err(reason.into()),
-        None => hall.round(Duration::from_millis(lab.size(500, 50))),
+        None => audience.round(Duration::from_millis(harness.size(500, 50))),
     };
-    course.note_company(kind, &hall.server)?;
-    Ok(Seen {
+    context.note_contention(kind, &audience.server)?;
+    Ok(Measured {
         connect_seconds: (early + late).as_secs_f64(),
-        idle_bytes: (with_many - with_few) / (many - FEW) as f64,
+        idle_bytes: difference("the server's memory", with_many, with_few)? as f64
+            / (many - FEW) as f64,
         delivery_ns,
     })
 }
 
-/// Lets so many more in: the time until the last has arrived, and the server's memory in bytes when all is quiet.
-fn let_in(
-    lab: &Lab,
-    hall: &mut Hall,
+/// Connects so many more receivers; returns the time until the last has arrived, and then the server's memory in bytes.
+fn admit(
+    harness: &Harness,
+    audience: &mut Audience,
     arrival: Arrival,
     newcomers: usize,
-) -> Outcome<(Duration, f64)> {
-    hall.load.let_arrive(arrival);
+) -> Outcome<(Duration, u64)> {
+    audience.load.set_arrival(arrival);
     let start = Instant::now();
-    hall.load.admit(newcomers, hall.kind.backlog)?;
+    audience.load.admit(newcomers, audience.kind.backlog)?;
     let time = start.elapsed();
-    hall.settle(lab)?;
-    Ok((time, hall.server.resident_bytes()? as f64))
+    audience.settle(harness)?;
+    Ok((time, audience.server.resident_bytes()?))
 }

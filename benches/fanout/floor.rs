@@ -1,9 +1,9 @@
-//! The floor: the least that handing a line to N receivers can cost.
+//! The floor: the least that it can cost to deliver a line to N receivers.
 //!
-//! It is what a C programmer would write in ten minutes for a friendly world: blocking sockets, the first connections
-//! speak, and what they say goes to all the others with one `send` each. No limits, no names, no queues; one reader
-//! that stops stops it, and it polls only when there is more than one to be read. Sockets are set up as madang sets up
-//! its own, so that the kernel's share of the work is the same, and the server's share is what lies above.
+//! It is what a C programmer would write in ten minutes, trusting every client: blocking sockets; the first connections
+//! send, and each line goes to all other connections with one `send` each. No limits, no names, no queues; one receiver
+//! that stops reading stops the floor, and it polls only when there are several senders. The sockets have madang's
+//! options, so that the kernel does the same work, and the difference is the server's own.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,23 +14,23 @@ use memchr::{memchr, memrchr};
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::lab::Outcome;
-use crate::lab::server::LISTENING_ON;
+use crate::harness::Outcome;
+use crate::harness::server::LISTENING_ON;
 
-/// The hidden argument that makes this program the floor. What a [`Stage`] is follows it.
+/// The hidden argument that makes this program the floor. The fields of a [`Workload`] follow it.
 pub(crate) const ARGUMENT: &str = "floor";
 
-/// What goes out with one `send`.
+/// What the floor passes to one `send`.
 #[derive(Clone, Copy)]
 pub(crate) enum Piece {
-    /// A line, however many were read together.
+    /// One line.
     Line,
-    /// All whole lines that were read together: while several are in flight, a harder floor to reach.
+    /// All whole lines of one read: with several lines in flight, this is cheaper.
     Read,
 }
 
 impl Piece {
-    /// The first piece of `read`, if it holds a whole one.
+    /// The length of the first piece of `read`, if that has a whole one.
     fn length(self, read: &[u8]) -> Option<usize> {
         let newline = match self {
             Self::Line => memchr(b'\n', read),
@@ -40,17 +40,17 @@ impl Piece {
     }
 }
 
-/// Who is there, and what they get at once.
+/// How many clients there are, and how the floor sends to them.
 #[derive(Clone, Copy)]
-pub(crate) struct Stage {
+pub(crate) struct Workload {
     pub(crate) piece: Piece,
-    /// The first to connect. They speak and are sent nothing.
-    pub(crate) speakers: usize,
+    /// The first to connect. The floor sends nothing to them.
+    pub(crate) senders: usize,
     pub(crate) receivers: usize,
 }
 
-impl Stage {
-    /// As it stands on the command line.
+impl Workload {
+    /// The workload as arguments of the command line.
     pub(crate) fn arguments(self) -> [String; 3] {
         let piece = match self.piece {
             Piece::Line => "line",
@@ -58,14 +58,14 @@ impl Stage {
         };
         [
             piece.to_owned(),
-            self.speakers.to_string(),
+            self.senders.to_string(),
             self.receivers.to_string(),
         ]
     }
 
-    /// From the command line, if that is what stands there.
+    /// The workload of a command line that makes this program the floor.
     pub(crate) fn parse(arguments: &[String]) -> Option<Self> {
-        let [word, piece, speakers, receivers] = arguments else {
+        let [word, piece, senders, receivers] = arguments else {
             return None;
         };
         Some(Self {
@@ -74,25 +74,25 @@ impl Stage {
                 "read" => Piece::Read,
                 _ => return None,
             },
-            speakers: usize::from_str(speakers).ok()?,
+            senders: usize::from_str(senders).ok()?,
             receivers: usize::from_str(receivers).ok()?,
         })
         .filter(|_| word == ARGUMENT)
     }
 }
 
-/// How madang sets up its sockets when nothing else is asked (`net/listener.rs` has the reasons).
+/// The options of madang's sockets by default (`net/listener.rs` has the reasons).
 const BACKLOG: i32 = 4096;
 const SEND_BUFFER_BYTES: usize = 65_536;
 const RECV_BUFFER_BYTES: usize = 65_536;
 const SEGMENT_BYTES_MAX: u32 = 16 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// What is read from a speaker at once. A longer line would be cut; nobody sends one.
+/// Bytes that are read from a sender at once. No line is longer.
 const READ_BYTES: usize = 65_536;
 
-/// Serves the speakers and their receivers until a speaker leaves.
-pub(crate) fn serve(stage: Stage) -> Outcome<()> {
+/// Serves until a sender leaves.
+pub(crate) fn serve(workload: Workload) -> Outcome<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     // Accepted sockets inherit all of it.
     let socket = SockRef::from(&listener);
@@ -104,51 +104,50 @@ pub(crate) fn serve(stage: Stage) -> Outcome<()> {
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     println!("{LISTENING_ON}{}", listener.local_addr()?);
 
-    let mut speakers = Vec::new();
-    for _ in 0..stage.speakers {
-        speakers.push(Speaker::new(listener.accept()?.0));
+    let mut senders = Vec::new();
+    for _ in 0..workload.senders {
+        senders.push(Sender::new(listener.accept()?.0));
     }
-    let mut audience = Vec::new();
-    for _ in 0..stage.receivers {
-        audience.push(listener.accept()?.0);
+    let mut receivers = Vec::new();
+    for _ in 0..workload.receivers {
+        receivers.push(listener.accept()?.0);
     }
-    match repeat(stage.piece, &mut speakers, &mut audience) {
-        // A speaker has left: the clients have seen enough.
+    match serve_all(workload.piece, &mut senders, &mut receivers) {
+        // A sender has left: the measurement is over.
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
         other => Ok(other?),
     }
 }
 
 /// The loop that is measured.
-fn repeat(piece: Piece, speakers: &mut [Speaker], audience: &mut [TcpStream]) -> io::Result<()> {
+fn serve_all(piece: Piece, senders: &mut [Sender], receivers: &mut [TcpStream]) -> io::Result<()> {
     loop {
-        if let [only] = speakers {
-            only.pass_on(piece, audience)?;
+        if let [only] = senders {
+            only.pass_on(piece, receivers)?;
             continue;
         }
-        let mut ready: Vec<PollFd<'_>> = speakers
+        let mut ready: Vec<PollFd<'_>> = senders
             .iter()
-            .map(|speaker| PollFd::new(&speaker.stream, PollFlags::IN))
+            .map(|sender| PollFd::new(&sender.stream, PollFlags::IN))
             .collect();
         poll(&mut ready, None)?;
         let ready: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
-        for (speaker, ready) in speakers.iter_mut().zip(ready) {
+        for (sender, ready) in senders.iter_mut().zip(ready) {
             if ready {
-                speaker.pass_on(piece, audience)?;
+                sender.pass_on(piece, receivers)?;
             }
         }
     }
 }
 
-/// One who speaks.
-struct Speaker {
+struct Sender {
     stream: TcpStream,
     buffer: Box<[u8]>,
-    /// `buffer[..filled]` has been read and not yet sent on; 0 <= filled < READ_BYTES.
+    /// `buffer[..filled]` has been read and not yet sent; 0 <= filled < READ_BYTES.
     filled: usize,
 }
 
-impl Speaker {
+impl Sender {
     fn new(stream: TcpStream) -> Self {
         Self {
             stream,
@@ -157,8 +156,8 @@ impl Speaker {
         }
     }
 
-    /// Reads once, waiting if there is nothing, and sends on what is whole.
-    fn pass_on(&mut self, piece: Piece, audience: &mut [TcpStream]) -> io::Result<()> {
+    /// Reads once, waiting if there is nothing, and sends the whole lines to the receivers.
+    fn pass_on(&mut self, piece: Piece, receivers: &mut [TcpStream]) -> io::Result<()> {
         match self.stream.read(&mut self.buffer[self.filled..])? {
             0 => return Err(ErrorKind::UnexpectedEof.into()),
             bytes => self.filled += bytes,
@@ -166,7 +165,7 @@ impl Speaker {
         let mut start = 0;
         while let Some(length) = piece.length(&self.buffer[start..self.filled]) {
             let end = start + length;
-            for receiver in &mut *audience {
+            for receiver in &mut *receivers {
                 receiver.write_all(&self.buffer[start..end])?;
             }
             start = end;

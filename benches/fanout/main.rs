@@ -1,4 +1,4 @@
-//! What handing a line to many costs: madang beside the floor and beside whatever peers this machine has.
+//! What it costs to deliver a line to many: madang beside the floor, and beside the peers that are installed.
 //!
 //! ```text
 //! cargo bench --bench fanout                      every scenario at full size, eleven minutes
@@ -8,20 +8,20 @@
 //! cargo bench --bench fanout -- --chart FILE.svg  draws what was measured as well
 //! ```
 //!
-//! Each server does the same work for the same clients, round by round by turns, on one core; the clients are played
-//! from one thread on another. What counts are the ratios to the floor within a round, shown as least / median / most.
-//! Peers that are not installed are named. A missed goal is a result; the exit status is 1 only if the floor or madang
-//! could not be measured.
+//! All servers do the same work for the same clients, and take turns round by round, on one core; the clients run in one
+//! thread on another. What counts are the ratios to the floor within a round, shown as least / median / most. Peers that
+//! are not installed are named. A missed goal is a result; the exit status is 1 only if the floor or madang could not be
+//! measured.
 //!
-//! To read it, begin with `floor.rs` (what everything is held against) and `servers.rs` (who takes part), then a
-//! scenario. The clients and the child processes are those of the lab, which the other benches share.
+//! Read `floor.rs` (with which all are compared) and `servers.rs` (the servers) first, then a scenario. The clients and
+//! the child processes are those of the harness, which `guarantees` shares.
 
+mod audience;
 mod chart;
 mod crowd;
 mod floor;
-mod hall;
-#[path = "../lab/mod.rs"]
-mod lab;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod paced;
 mod rounds;
 mod servers;
@@ -32,44 +32,39 @@ use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use floor::Stage;
-use lab::report::Report;
-use lab::server::Server;
-use lab::{Lab, Outcome};
+use floor::Workload;
+use harness::report::Report;
+use harness::server::Server;
+use harness::{Harness, Outcome, Request, Scenario};
 use servers::{KINDS, Kind};
 use table::{MADANG, Table};
 
-/// What a scenario needs.
-pub(crate) struct Course<'a> {
-    pub(crate) lab: &'a Lab,
-    /// The servers that there are; the first is the floor.
+/// What a scenario measures with.
+pub(crate) struct Context<'a> {
+    pub(crate) harness: &'a Harness,
+    /// The servers to compare; the first is the floor.
     pub(crate) kinds: &'a [&'static Kind],
     pub(crate) report: &'a mut Report,
     pub(crate) table: &'a mut Table,
 }
 
-impl Course<'_> {
-    /// Says so when this server did not have its core to itself.
-    pub(crate) fn note_company(&mut self, kind: &Kind, server: &Server) -> Outcome<()> {
-        let company = server.company()?;
+impl Context<'_> {
+    /// Adds a remark to the report if other programs used this server's core.
+    pub(crate) fn note_contention(&mut self, kind: &Kind, server: &Server) -> Outcome<()> {
+        let contention = server.contention()?;
         self.report
-            .note_if(company.map(|text| format!("{}: {text}", kind.name)));
+            .note_if(contention.map(|text| format!("{}: {text}", kind.name)));
         Ok(())
     }
 }
 
-/// A thing to measure: its name on the command line, its headline, and the code that does it.
-struct Scenario {
-    name: &'static str,
-    headline: &'static str,
-    run: fn(&mut Course<'_>) -> Outcome<()>,
-}
+type Run = fn(&mut Context<'_>) -> Outcome<()>;
 
-/// All that can be measured, in the order in which it is.
-const SCENARIOS: &[Scenario] = &[
+/// In the order in which they are measured.
+const SCENARIOS: &[Scenario<Run>] = &[
     Scenario {
         name: "unbatched",
-        headline: "one speaks, 1,000 listen, each line awaited by all: CPU a delivery",
+        headline: "one sender, 1,000 receivers, each line awaited by all: CPU a delivery",
         run: rounds::unbatched,
     },
     Scenario {
@@ -79,149 +74,67 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "senders",
-        headline: "64 speak at once, 936 listen (the floor sends line by line): CPU a delivery",
+        headline: "64 senders at once, 936 receivers (the floor sends line by line): CPU a delivery",
         run: rounds::senders,
     },
     Scenario {
         name: "crowd",
-        headline: "18,000 listen (4,000 in a short run): time to connect, memory of an idle connection, CPU a delivery",
+        headline: "18,000 receivers (4,000 in a short run): time to connect, memory of an idle connection, CPU a delivery",
         run: crowd::crowd,
     },
     Scenario {
         name: "slow",
-        headline: "one of twenty who listen never reads: how long the others wait for a line",
+        headline: "one of twenty receivers never reads: how long the others wait for a line",
         run: slow::slow,
     },
     Scenario {
         name: "paced",
-        headline: "lines at half the pace that the floor can keep, 1,000 listen: how late they come",
+        headline: "lines at half the pace that the floor can keep, 1,000 receivers: how late they arrive",
         run: paced::paced,
     },
 ];
 
-/// What the command line asked for.
-enum Wish {
-    /// Be the bare loop that all are compared with.
-    Floor(Stage),
-    /// Measure these.
-    Measure {
-        chosen: Vec<&'static Scenario>,
-        kinds: Vec<&'static Kind>,
-        short: bool,
-        chart: Option<PathBuf>,
-    },
-    /// `cargo test --all-targets` starts benches as well, without `--bench`: nothing to do.
-    Nothing,
-}
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let finished = match understand(&arguments) {
-        // It ends when its clients do.
-        Ok(Wish::Floor(stage)) => floor::serve(stage).map(|()| true),
-        Ok(Wish::Measure {
-            chosen,
-            kinds,
-            short,
-            chart,
-        }) => measure(&chosen, &kinds, short, chart),
-        Ok(Wish::Nothing) => {
-            println!("nothing measured: run `cargo bench --bench fanout`");
-            Ok(true)
-        }
-        Err(problem) => Err(problem),
+    let Some(workload) = Workload::parse(&arguments) else {
+        return harness::run("fanout", SCENARIOS, measure);
     };
-    match finished {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    // This process is the floor, until its clients leave.
+    match floor::serve(workload) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("fanout: {problem}");
+            eprintln!("floor: {problem}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn understand(arguments: &[String]) -> Outcome<Wish> {
-    if let Some(stage) = Stage::parse(arguments) {
-        return Ok(Wish::Floor(stage));
-    }
-    if !arguments.iter().any(|argument| argument == "--bench") {
-        return Ok(Wish::Nothing);
-    }
-    let mut chosen: Vec<&Scenario> = Vec::new();
-    let mut peers: Vec<&str> = Vec::new();
-    let mut short = false;
-    let mut chart = None;
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--bench" => {}
-            "--short" => short = true,
-            "--chart" => {
-                let file = arguments.next().ok_or("--chart needs the name of a file")?;
-                chart = Some(PathBuf::from(file));
-            }
-            name if KINDS.iter().any(|kind| kind.name == name) => peers.push(name),
-            name => chosen.push(scenario(name)?),
+/// Runs the scenarios one after the other; true when the floor and madang could be measured in all of them.
+fn measure(request: Request<Run>) -> Outcome<bool> {
+    let (peers, chart) = peers_and_chart(&request.rest)?;
+    let harness = Harness::new(request.short)?;
+    let mut report = Report::begin(&harness.describe());
+    let mut kinds = Vec::new();
+    for (nth, kind) in KINDS.iter().enumerate() {
+        // The floor and madang always take part: all are compared with the floor, and the goals are madang's.
+        if !peers.is_empty() && nth > MADANG && !peers.contains(&kind.name) {
+            continue;
+        }
+        match kind.missing() {
+            None => kinds.push(kind),
+            Some(program) => report.note(&format!("NOT INSTALLED: {program}")),
         }
     }
-    if chosen.is_empty() {
-        chosen.extend(SCENARIOS);
-    }
-    // The floor and madang are always there: all is held against the one, and all goals are the other's.
-    let is_there = |(nth, kind): &(usize, &Kind)| {
-        peers.is_empty() || *nth <= MADANG || peers.contains(&kind.name)
-    };
-    let kinds = KINDS.iter().enumerate().filter(is_there);
-    Ok(Wish::Measure {
-        chosen,
-        kinds: kinds.map(|(_, kind)| kind).collect(),
-        short,
-        chart,
-    })
-}
-
-fn scenario(name: &str) -> Outcome<&'static Scenario> {
-    SCENARIOS
-        .iter()
-        .find(|scenario| scenario.name == name)
-        .ok_or_else(|| {
-            let scenarios: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-            let servers: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-            format!(
-                "neither a scenario nor a server is called {name:?}; there are: {}; {}; and the options --short and --chart",
-                scenarios.join(", "),
-                servers.join(", ")
-            )
-            .into()
-        })
-}
-
-/// Runs the scenarios one after the other; true when the floor and madang could be measured in all of them.
-fn measure(
-    chosen: &[&Scenario],
-    kinds: &[&'static Kind],
-    short: bool,
-    chart: Option<PathBuf>,
-) -> Outcome<bool> {
-    let lab = Lab::open(short)?;
-    let mut report = Report::open(&lab.describe());
-    let mut kinds = kinds.to_vec();
-    kinds.retain(|kind| {
-        let missing = kind.missing();
-        report.note_if(missing.map(|program| format!("NOT THERE: {program} is not installed")));
-        missing.is_none()
-    });
     let mut table = Table::of(&kinds);
-    for scenario in chosen {
+    for scenario in request.scenarios {
         report.scenario(scenario.name, scenario.headline);
-        let mut course = Course {
-            lab: &lab,
+        let mut context = Context {
+            harness: &harness,
             kinds: &kinds,
             report: &mut report,
             table: &mut table,
         };
-        if let Err(problem) = (scenario.run)(&mut course) {
+        if let Err(problem) = (scenario.run)(&mut context) {
             report.failure(&problem.to_string());
         }
     }
@@ -229,5 +142,24 @@ fn measure(
     if let Some(file) = chart {
         chart::draw(&table, &file)?;
     }
-    Ok(report.close())
+    Ok(report.end())
+}
+
+/// The peers that the command line names, and the file for the chart.
+fn peers_and_chart(arguments: &[String]) -> Outcome<(Vec<&str>, Option<PathBuf>)> {
+    let (mut peers, mut chart) = (Vec::new(), None);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--chart" {
+            let file = arguments.next().ok_or("--chart needs the name of a file")?;
+            chart = Some(PathBuf::from(file));
+        } else if KINDS.iter().any(|kind| kind.name == argument) {
+            peers.push(argument.as_str());
+        } else {
+            let servers = KINDS.iter().map(|kind| kind.name);
+            let others: Vec<&str> = servers.chain(["--short", "--chart"]).collect();
+            return Err(harness::unknown(argument, SCENARIOS, &others));
+        }
+    }
+    Ok((peers, chart))
 }

@@ -1,51 +1,52 @@
-//! Lateness at a pace: lines are said when they are due, whether the last has arrived or not, and a line that a stall
-//! held up counts from when it was due.
+//! Lateness at a pace: lines are sent when they are due, whether earlier ones have arrived or not, and the lateness of each
+//! counts from when it was due.
 
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use madang::bench::figure::difference;
 
-use crate::Course;
+use crate::Context;
+use crate::audience::{Audience, TimedAudience, one_sender};
 use crate::floor::Piece;
-use crate::hall::{Hall, Stand, solo};
-use crate::lab::Outcome;
-use crate::lab::ear::MARK;
-use crate::lab::report::{Goal, MICROSECONDS};
+use crate::harness::Outcome;
+use crate::harness::decoder::MARK;
+use crate::harness::report::{Goal, MICROSECONDS};
 use crate::table::{Row, known};
 
 const RECEIVERS: usize = 1000;
-const SPEAKER: usize = 0;
+const SENDER: usize = 0;
 /// Digits of a stamp, and bytes of the text that it begins.
 const STAMP_DIGITS: usize = 15;
 const TEXT_BYTES: usize = 64;
 
-/// How late lines come: the median, the 99th percentile and the latest.
-pub(crate) fn paced(course: &mut Course<'_>) -> Outcome<()> {
-    let pace = floor_pace(course)? / 2.0;
-    course.report.note(&format!("{pace:.0} lines a second"));
+/// Measures how late lines arrive: the median, the 99th percentile and the latest.
+pub(crate) fn paced(context: &mut Context<'_>) -> Outcome<()> {
+    let pace = floor_pace(context)? / 2.0;
+    context.report.note(&format!("{pace:.0} lines a second"));
     let every = Duration::from_secs_f64(1.0 / pace);
-    let servers = course.kinds.len();
+    let servers = context.kinds.len();
     let row = |name, beside_floor| Row::new(name, MICROSECONDS, beside_floor, servers);
     let mut rows = [
         row("half the floor's pace: median lateness", false),
         row("half the floor's pace: 99th percentile", true),
         row("half the floor's pace: latest", false),
     ];
-    let mut stands = Vec::new();
-    for (server, kind) in course.kinds.iter().enumerate() {
-        let stand = Stand::gather(course.lab, kind, RECEIVERS);
-        stands.push(known(stand, &mut rows, server));
+    let mut audiences = Vec::new();
+    for (server, kind) in context.kinds.iter().enumerate() {
+        let audience = TimedAudience::gather(context.harness, kind, RECEIVERS);
+        audiences.push(known(audience, &mut rows, server));
     }
-    let lines = (pace * course.lab.size(3.0, 0.7)) as u64;
-    for round in 0..course.lab.size(5, 1) {
+    let lines = (pace * context.harness.size(3.0, 0.7)) as u64;
+    for round in 0..context.harness.size(5, 1) {
         for nth in 0..servers {
             let server = (round + nth) % servers;
-            let Some(stand) = &mut stands[server] else {
+            let Some(audience) = &mut audiences[server] else {
                 continue;
             };
-            let late = stand.round(every, lines);
+            let late = audience.round(every, lines);
             let Some(late) = known(late, &mut rows, server) else {
-                stands[server] = None;
+                audiences[server] = None;
                 continue;
             };
             for (row, share) in rows.iter_mut().zip([0.5, 0.99, 1.0]) {
@@ -58,54 +59,53 @@ pub(crate) fn paced(course: &mut Course<'_>) -> Outcome<()> {
         .into_iter()
         .zip([Goal::None, Goal::AtMost(1.1), Goal::None])
     {
-        course.table.add(row, goal, course.report);
+        context.table.add(row, goal, context.report);
     }
-    for stand in stands.iter().flatten() {
-        course.note_company(stand.kind, &stand.server)?;
+    for audience in audiences.iter().flatten() {
+        context.note_contention(audience.kind, &audience.server)?;
     }
     Ok(())
 }
 
-/// How many lines a second the floor hands on when each is awaited by all.
-fn floor_pace(course: &Course<'_>) -> Outcome<f64> {
-    let stage = solo(Piece::Line, RECEIVERS);
-    let mut floor = Hall::gather(course.lab, course.kinds[0], stage, 1)?;
-    let windows = course.lab.size(500, 100);
-    floor.speak(1, 1, windows / 5)?;
+/// How many lines a second the floor delivers when each is awaited by all receivers.
+fn floor_pace(context: &Context<'_>) -> Outcome<f64> {
+    let workload = one_sender(Piece::Line, RECEIVERS);
+    let mut floor = Audience::gather(context.harness, context.kinds[0], workload, 1)?;
+    let windows = context.harness.size(500, 100);
+    floor.send(1, 1, windows / 5)?;
     let start = Instant::now();
-    floor.speak(1, 1, windows)?;
+    floor.send(1, 1, windows)?;
     Ok(windows as f64 / start.elapsed().as_secs_f64())
 }
 
-impl Stand {
-    /// Says lines at this pace; how late each came to each, in nanoseconds.
+impl TimedAudience {
+    /// Sends lines at this pace; returns how late each arrived at each receiver, in nanoseconds.
     fn round(&mut self, every: Duration, lines: u64) -> Outcome<Histogram<u64>> {
-        for ear in self.load.ears_mut() {
-            ear.heard.clear();
+        for decoder in self.load.decoders_mut() {
+            decoder.received.clear();
         }
-        let expected = self.load.heard() + lines * RECEIVERS as u64;
-        let start = Instant::now();
+        let expected = self.load.received() + lines * RECEIVERS as u64;
+        let start_ns = self.load.now_ns();
         for nth in 0..lines as u32 {
-            let due = every * nth;
-            while start.elapsed() < due {
-                self.load.turn(Duration::ZERO)?;
+            let due_ns = start_ns + (every * nth).as_nanos() as u64;
+            while self.load.now_ns() < due_ns {
+                self.load.poll(Duration::ZERO)?;
             }
-            let line = (self.kind.say)(&text(due));
-            self.load.send(SPEAKER, &line)?;
+            let line = (self.kind.say)(&text(due_ns));
+            self.load.send(SENDER, &line)?;
         }
-        self.load
-            .until("all receivers to hear all", |load| load.heard() >= expected)?;
+        self.load.until_received(expected)?;
         let mut late = Histogram::new(3)?;
-        for &(due, heard) in self.load.ears().flat_map(|ear| &ear.heard) {
-            let due = start + Duration::from_nanos(due);
-            late.record(heard.saturating_duration_since(due).as_nanos() as u64)?;
+        let decoders = self.load.decoders();
+        for &(due_ns, at_ns) in decoders.flat_map(|decoder| &decoder.received) {
+            late.record(difference("lateness in nanoseconds", at_ns, due_ns)?)?;
         }
         Ok(late)
     }
 }
 
-/// A text that says when it was due.
-fn text(due: Duration) -> String {
-    let stamp = format!("{}{:0STAMP_DIGITS$}", MARK as char, due.as_nanos());
+/// A text that contains when it was due.
+fn text(due_ns: u64) -> String {
+    let stamp = format!("{}{due_ns:0STAMP_DIGITS$}", MARK as char);
     format!("{stamp:m<TEXT_BYTES$}")
 }

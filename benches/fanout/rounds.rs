@@ -1,86 +1,86 @@
-//! CPU a delivery: all servers are there at once, each with its own audience, and do the same work by turns.
+//! CPU a delivery: all servers run at once, each with its own clients, and take turns at the same work.
 
 use std::time::Duration;
 
-use crate::Course;
-use crate::floor::{Piece, Stage};
-use crate::hall::{Hall, solo};
-use crate::lab::Outcome;
-use crate::lab::report::{Goal, NANOSECONDS};
+use crate::Context;
+use crate::audience::{Audience, one_sender};
+use crate::floor::{Piece, Workload};
+use crate::harness::Outcome;
+use crate::harness::report::{Goal, NANOSECONDS};
 use crate::table::{FLOOR, MADANG, Row, known};
 
 const RECEIVERS: usize = 1000;
-const SPEAKERS: usize = 64;
-/// Long enough for two or three lines to 1,000, and so short that the servers come round again before their receivers
-/// count as silent, and before the machine has changed its mood.
+const SENDERS: usize = 64;
+/// Long enough for two or three lines to 1,000, and so short that each server's next turn comes before the kernel takes
+/// its receivers for silent, and before the machine's load has changed.
 const ROUND: Duration = Duration::from_millis(10);
 
-/// What is the same for all servers of a scenario.
+/// What all servers of a scenario do.
 struct Work {
     name: &'static str,
-    stage: Stage,
-    /// Lines that a speaker sends before all are awaited.
+    workload: Workload,
+    /// Lines that a sender sends before all of them are awaited.
     window_lines: u64,
-    /// How often each peer takes part; the floor and madang do every time.
+    /// How many rounds each peer takes part in; the floor and madang take part in those of every peer.
     rounds: usize,
 }
 
 /// One line at a time.
-pub(crate) fn unbatched(course: &mut Course<'_>) -> Outcome<()> {
+pub(crate) fn unbatched(context: &mut Context<'_>) -> Outcome<()> {
     let work = Work {
         name: "1,000 receivers, a line at a time",
-        stage: solo(Piece::Line, RECEIVERS),
+        workload: one_sender(Piece::Line, RECEIVERS),
         window_lines: 1,
-        rounds: course.lab.size(41, 7),
+        rounds: context.harness.size(41, 7),
     };
-    by_turns(&work, Goal::AtMost(1.02), course)?;
-    course.table.beside_peers(course.report);
+    by_turns(&work, Goal::AtMost(1.02), context)?;
+    context.table.beside_peers(context.report);
     Ok(())
 }
 
 /// 256 lines in flight.
-pub(crate) fn inflight(course: &mut Course<'_>) -> Outcome<()> {
+pub(crate) fn inflight(context: &mut Context<'_>) -> Outcome<()> {
     let work = Work {
         name: "1,000 receivers, 256 lines in flight",
-        stage: solo(Piece::Read, RECEIVERS),
+        workload: one_sender(Piece::Read, RECEIVERS),
         window_lines: 256,
-        rounds: course.lab.size(3, 1),
+        rounds: context.harness.size(3, 1),
     };
-    by_turns(&work, Goal::AtMost(1.1), course)?;
-    course
+    by_turns(&work, Goal::AtMost(1.1), context)?;
+    context
         .table
-        .beside("redis", Goal::AtMost(0.25), course.report);
+        .beside("redis", Goal::AtMost(0.25), context.report);
     Ok(())
 }
 
-/// Many speak at once, a line each.
-pub(crate) fn senders(course: &mut Course<'_>) -> Outcome<()> {
+/// 64 senders at once, a line each.
+pub(crate) fn senders(context: &mut Context<'_>) -> Outcome<()> {
     let work = Work {
-        name: "936 receivers, 64 who speak at once",
-        stage: Stage {
+        name: "936 receivers, 64 senders at once",
+        workload: Workload {
             piece: Piece::Line,
-            speakers: SPEAKERS,
-            // No more than `ncat --broker` can have.
-            receivers: RECEIVERS - SPEAKERS,
+            senders: SENDERS,
+            // As many connections as `ncat --broker` can have.
+            receivers: RECEIVERS - SENDERS,
         },
         window_lines: 1,
-        rounds: course.lab.size(5, 1),
+        rounds: context.harness.size(5, 1),
     };
-    by_turns(&work, Goal::AtMost(0.1), course)
+    by_turns(&work, Goal::AtMost(0.1), context)
 }
 
-/// Lets the floor, madang and one peer after the other work by turns: three, so that each comes round again soon. Each
-/// goes first now and then, lest a drift of the machine favours one.
-fn by_turns(work: &Work, goal: Goal, course: &mut Course<'_>) -> Outcome<()> {
-    let servers = course.kinds.len();
+/// Lets the floor, madang and one peer take turns, then the next peer: with three of them, each has its next turn soon.
+/// Each is first in some rounds, so that no drift of the machine favours one.
+fn by_turns(work: &Work, goal: Goal, context: &mut Context<'_>) -> Outcome<()> {
+    let servers = context.kinds.len();
     let mut row = Row::new(work.name, NANOSECONDS, true, servers);
-    let mut halls = Vec::new();
-    for (server, kind) in course.kinds.iter().enumerate() {
-        let hall = Hall::gather(course.lab, kind, work.stage, work.window_lines);
-        halls.push(known(hall, std::slice::from_mut(&mut row), server));
+    let mut audiences = Vec::new();
+    for (server, kind) in context.kinds.iter().enumerate() {
+        let audience = Audience::gather(context.harness, kind, work.workload, work.window_lines);
+        audiences.push(known(audience, std::slice::from_mut(&mut row), server));
     }
     let peers = MADANG + 1..servers;
-    // Without any peer the two are by themselves.
+    // Without peers, the floor and madang take turns.
     for peer in peers.start..peers.end.max(peers.start + 1) {
         for round in 0..work.rounds {
             let mut present = vec![FLOOR, MADANG, peer];
@@ -91,17 +91,17 @@ fn by_turns(work: &Work, goal: Goal, course: &mut Course<'_>) -> Outcome<()> {
                 row.cells[server].pass();
             }
             for server in present {
-                if let Some(hall) = &mut halls[server]
+                if let Some(audience) = &mut audiences[server]
                     && row.cells[server].is_alive()
                 {
-                    row.cells[server].add(hall.round(ROUND));
+                    row.cells[server].add(audience.round(ROUND));
                 }
             }
         }
     }
-    course.table.add(row, goal, course.report);
-    for hall in halls.iter().flatten() {
-        course.note_company(hall.kind, &hall.server)?;
+    context.table.add(row, goal, context.report);
+    for audience in audiences.iter().flatten() {
+        context.note_contention(audience.kind, &audience.server)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! The servers that are compared: how each is started, and how one speaks with it.
+//! The servers that are compared: how each is started, and how its clients speak with it.
 //!
-//! Each is given the chance to do well: no persistence, no log, no delay (Nagle) where that can be chosen, limits out of
-//! the way. What they do for it differs; what all of them do is to hand what one connection says to many.
+//! Each is configured to be fast: no persistence, no log, no delay (Nagle) where there is a choice, and no limits in the
+//! way. They do it in different ways, but all of them deliver what one connection sends to many.
 
 use std::env;
 use std::fs;
@@ -9,85 +9,86 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::floor::{self, Stage};
-use crate::lab::load::Arrival;
-use crate::lab::server::Server;
-use crate::lab::{Lab, Outcome};
+use crate::floor::{self, Workload};
+use crate::harness::load::Arrival;
+use crate::harness::server::Server;
+use crate::harness::{Harness, Outcome};
 
 /// A server to compare.
 pub(crate) struct Kind {
-    /// What it is called in the report.
+    /// Its name in the report.
     pub(crate) name: &'static str,
-    /// What it is called on PATH; `None` for what is built here.
+    /// Its name on PATH; `None` for the floor and madang, which are built here.
     program: Option<&'static str>,
-    start: fn(&Lab, Stage) -> Outcome<Server>,
-    /// How those arrive who only listen, and those who speak.
-    pub(crate) listener: Arrival,
-    pub(crate) speaker: Arrival,
-    /// A message with this text, as a speaker sends it.
+    start: fn(&Harness, Workload) -> Outcome<Server>,
+    /// How its receivers arrive, and its senders.
+    pub(crate) receiver: Arrival,
+    pub(crate) sender: Arrival,
+    /// A message with this text, as a sender sends it.
     pub(crate) say: fn(&str) -> Vec<u8>,
-    /// Whether those who speak hear each other as well.
-    pub(crate) speakers_hear: bool,
-    /// How many may be on their way in at once.
+    /// Whether the senders receive one another's lines.
+    pub(crate) senders_receive: bool,
+    /// How many connections may be made at a time.
     pub(crate) backlog: usize,
-    /// What it can do for [`crate::crowd`].
+    /// Whether it can take part in [`crate::crowd`].
     pub(crate) crowd: Crowd,
 }
 
-/// Most have a long `listen` backlog; where it is 100 or 10, whoever finds it full comes again after a second.
+/// Most servers have a long `listen` backlog; some have one of 100 or 10. A client that finds it full tries again only
+/// after a second.
 const LONG_BACKLOG: usize = 512;
 const MIDDLE_BACKLOG: usize = 64;
 const SHORT_BACKLOG: usize = 8;
 
-/// How a server takes a crowd of 18,000.
+/// Whether a server can serve 18,000 receivers.
 pub(crate) enum Crowd {
-    /// Like any other number.
+    /// It can.
     Serves,
-    /// It has them as connections, who arrive like this, but does not serve them, for this reason.
+    /// It accepts the connections, which arrive like this, but cannot deliver to them, for this reason.
     Holds(Arrival, &'static str),
-    /// Not at all, for this reason.
+    /// It does not accept them, for this reason.
     Refuses(&'static str),
 }
 
 impl Kind {
-    /// Starts it for those who will be there.
-    pub(crate) fn start(&self, lab: &Lab, stage: Stage) -> Outcome<Server> {
-        (self.start)(lab, stage)
+    /// Starts it for this workload.
+    pub(crate) fn start(&self, harness: &Harness, workload: Workload) -> Outcome<Server> {
+        (self.start)(harness, workload)
     }
 
-    /// Whether those who listen are told that they are in.
+    /// Whether it sends something to a new receiver.
     pub(crate) fn greets(&self) -> bool {
-        !matches!(self.listener, Arrival::Connected)
+        !matches!(self.receiver, Arrival::Connected)
     }
 
-    /// Its program if that is needed and not there.
+    /// Its program, if that is not installed.
     pub(crate) fn missing(&self) -> Option<&'static str> {
         self.program.filter(|program| find(program).is_none())
     }
 }
 
-/// All of them. The floor is the first: the others are held against it.
+/// All servers. The floor is the first: the others are compared with it.
 pub(crate) const KINDS: &[Kind] = &[
     Kind {
         name: "floor",
         program: None,
         start: start_floor,
-        listener: Arrival::Connected,
-        speaker: Arrival::Connected,
-        // It adds no name: its speakers send one along, so that every receiver gets the same bytes as from madang.
+        receiver: Arrival::Connected,
+        sender: Arrival::Connected,
+        // The floor adds no name, so its senders send one: every receiver gets the same bytes as from madang.
         say: |text| format!("guest1: {text}\n").into_bytes(),
-        speakers_hear: false,
+        senders_receive: false,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
     },
     Kind {
         name: "madang",
         program: None,
-        start: |lab, _| Server::madang(lab, &[]),
-        listener: Arrival::Greeted,
-        speaker: Arrival::Greeted,
+        start: |harness, _| Server::madang(harness, &[]),
+        receiver: Arrival::Greeted,
+        sender: Arrival::Greeted,
         say: |text| format!("{text}\n").into_bytes(),
-        speakers_hear: true,
+        senders_receive: true,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
     },
@@ -95,10 +96,10 @@ pub(crate) const KINDS: &[Kind] = &[
         name: "ncat",
         program: Some("ncat"),
         start: start_ncat,
-        listener: Arrival::Connected,
-        speaker: Arrival::Connected,
+        receiver: Arrival::Connected,
+        sender: Arrival::Connected,
         say: |text| format!("{text}\n").into_bytes(),
-        speakers_hear: true,
+        senders_receive: true,
         backlog: SHORT_BACKLOG,
         crowd: Crowd::Refuses("select(2): 1,024 descriptors at most"),
     },
@@ -106,11 +107,11 @@ pub(crate) const KINDS: &[Kind] = &[
         name: "redis",
         program: Some("redis-server"),
         start: start_redis,
-        listener: Arrival::Answered {
+        receiver: Arrival::Answered {
             hello: |_| b"SUBSCRIBE c\r\n".to_vec(),
             answer: b":1\r\n",
         },
-        speaker: Arrival::Answered {
+        sender: Arrival::Answered {
             hello: |_| b"PING\r\n".to_vec(),
             answer: b"+PONG\r\n",
         },
@@ -118,7 +119,7 @@ pub(crate) const KINDS: &[Kind] = &[
             let bytes = text.len();
             format!("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n${bytes}\r\n{text}\r\n").into_bytes()
         },
-        speakers_hear: false,
+        senders_receive: false,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
     },
@@ -126,16 +127,16 @@ pub(crate) const KINDS: &[Kind] = &[
         name: "nats",
         program: Some("nats-server"),
         start: start_nats,
-        listener: Arrival::Answered {
+        receiver: Arrival::Answered {
             hello: |_| b"CONNECT {\"verbose\":false}\r\nSUB c 1\r\nPING\r\n".to_vec(),
             answer: b"PONG\r\n",
         },
-        speaker: Arrival::Answered {
+        sender: Arrival::Answered {
             hello: |_| b"CONNECT {\"verbose\":false}\r\nPING\r\n".to_vec(),
             answer: b"PONG\r\n",
         },
         say: |text| format!("PUB c {}\r\n{text}\r\n", text.len()).into_bytes(),
-        speakers_hear: false,
+        senders_receive: false,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
     },
@@ -143,16 +144,16 @@ pub(crate) const KINDS: &[Kind] = &[
         name: "mosquitto",
         program: Some("mosquitto"),
         start: start_mosquitto,
-        listener: Arrival::Answered {
+        receiver: Arrival::Answered {
             hello: |id| [mqtt_connect(id), MQTT_SUBSCRIBE.to_vec()].concat(),
             answer: b"\x90\x03\x00\x01\x00",
         },
-        speaker: Arrival::Answered {
+        sender: Arrival::Answered {
             hello: mqtt_connect,
             answer: b"\x20\x02\x00\x00",
         },
         say: |text| mqtt(0x30, &[b"\x00\x01c", text.as_bytes()].concat()),
-        speakers_hear: false,
+        senders_receive: false,
         backlog: MIDDLE_BACKLOG,
         crowd: Crowd::Serves,
     },
@@ -160,17 +161,17 @@ pub(crate) const KINDS: &[Kind] = &[
         name: "ngircd",
         program: Some("ngircd"),
         start: start_ngircd,
-        listener: IRC_JOINED,
-        speaker: IRC_JOINED,
+        receiver: IRC_JOINED,
+        sender: IRC_JOINED,
         say: |text| format!("PRIVMSG #c :{text}\r\n").into_bytes(),
-        speakers_hear: true,
+        senders_receive: true,
         backlog: SHORT_BACKLOG,
         crowd: Crowd::Holds(
             Arrival::Answered {
                 hello: |id| format!("NICK u{id}\r\nUSER u 0 * :u\r\n").into_bytes(),
                 answer: b" 376 ",
             },
-            "to each member a notice of each that joins: 324 million",
+            "a notice to each member of each that joins: 324 million",
         ),
     },
 ];
@@ -204,25 +205,25 @@ fn mqtt(kind: u8, rest: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn start_floor(lab: &Lab, stage: Stage) -> Outcome<Server> {
+fn start_floor(harness: &Harness, workload: Workload) -> Outcome<Server> {
     let mut command = Command::new(env::current_exe()?);
-    command.arg(floor::ARGUMENT).args(stage.arguments());
-    Server::start(lab, command)
+    command.arg(floor::ARGUMENT).args(workload.arguments());
+    Server::start(harness, command)
 }
 
-fn start_ncat(lab: &Lab, _: Stage) -> Outcome<Server> {
+fn start_ncat(harness: &Harness, _: Workload) -> Outcome<Server> {
     let at = free_address()?;
     let mut command = peer("ncat");
     command
         .args(["--broker", "--listen", "--max-conns", "1019"])
         .args(host_and_port(at));
-    Server::start_at(lab, command, at)
+    Server::start_at(harness, command, at)
 }
 
-fn start_redis(lab: &Lab, _: Stage) -> Outcome<Server> {
+fn start_redis(harness: &Harness, _: Workload) -> Outcome<Server> {
     let at = free_address()?;
     let [host, port] = host_and_port(at);
-    let clients = (lab.descriptors() - 100).to_string();
+    let clients = (harness.descriptors() - 100).to_string();
     let mut command = peer("redis-server");
     command
         .args(["--bind", &host, "--port", &port, "--tcp-backlog", "4096"])
@@ -230,10 +231,10 @@ fn start_redis(lab: &Lab, _: Stage) -> Outcome<Server> {
         .args(["--maxclients", &clients, "--loglevel", "warning"])
         // Clients come from other loopback addresses than 127.0.0.1.
         .args(["--protected-mode", "no"]);
-    Server::start_at(lab, command, at)
+    Server::start_at(harness, command, at)
 }
 
-fn start_nats(lab: &Lab, _: Stage) -> Outcome<Server> {
+fn start_nats(harness: &Harness, _: Workload) -> Outcome<Server> {
     let at = free_address()?;
     let file = settings(at, "ping_interval: \"1h\"\n")?;
     let [host, port] = host_and_port(at);
@@ -242,10 +243,10 @@ fn start_nats(lab: &Lab, _: Stage) -> Outcome<Server> {
         .args(["--addr", &host, "--port", &port])
         .arg("--config")
         .arg(file);
-    Server::start_at(lab, command, at)
+    Server::start_at(harness, command, at)
 }
 
-fn start_mosquitto(lab: &Lab, _: Stage) -> Outcome<Server> {
+fn start_mosquitto(harness: &Harness, _: Workload) -> Outcome<Server> {
     let at = free_address()?;
     let [host, port] = host_and_port(at);
     let file = settings(
@@ -257,10 +258,10 @@ fn start_mosquitto(lab: &Lab, _: Stage) -> Outcome<Server> {
     )?;
     let mut command = peer("mosquitto");
     command.arg("-c").arg(file);
-    Server::start_at(lab, command, at)
+    Server::start_at(harness, command, at)
 }
 
-fn start_ngircd(lab: &Lab, _: Stage) -> Outcome<Server> {
+fn start_ngircd(harness: &Harness, _: Workload) -> Outcome<Server> {
     let at = free_address()?;
     let [host, port] = host_and_port(at);
     let file = settings(
@@ -274,10 +275,10 @@ fn start_ngircd(lab: &Lab, _: Stage) -> Outcome<Server> {
     )?;
     let mut command = peer("ngircd");
     command.arg("--nodaemon").arg("--config").arg(file);
-    Server::start_at(lab, command, at)
+    Server::start_at(harness, command, at)
 }
 
-/// An address that nobody listens on just now.
+/// An address at which no program listens now.
 fn free_address() -> Outcome<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
@@ -286,19 +287,19 @@ fn host_and_port(at: SocketAddr) -> [String; 2] {
     [at.ip().to_string(), at.port().to_string()]
 }
 
-/// Writes the settings of the server at this address to a file under `target/`.
+/// Writes the configuration of the server at this address to a file under `target/`.
 fn settings(at: SocketAddr, text: &str) -> Outcome<PathBuf> {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fanout-{}", at.port()));
     fs::write(&file, text)?;
     Ok(file)
 }
 
-/// A command of this program, wherever it is.
+/// The command of an installed program.
 fn peer(program: &str) -> Command {
     Command::new(find(program).unwrap_or_else(|| program.into()))
 }
 
-/// Looks for a program on PATH, then where Debian keeps servers and only root's PATH leads.
+/// Looks for a program on PATH, then in the directories of servers, which only root's PATH has on Debian.
 fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)

@@ -1,135 +1,140 @@
-//! One who does not read: whether the others notice, what the server keeps for it, and what becomes of it.
+//! One receiver that does not read: whether the others notice, what the server keeps for it, and what it gets in the end.
 
 use std::time::{Duration, Instant};
 
-use crate::Course;
-use crate::hall::Stand;
-use crate::lab::Outcome;
-use crate::lab::ear::MARK;
-use crate::lab::report::{Goal, LINES, MEBIBYTE, MEBIBYTES, MILLISECONDS, milliseconds};
+use madang::bench::figure::difference;
+
+use crate::Context;
+use crate::audience::TimedAudience;
+use crate::harness::Outcome;
+use crate::harness::decoder::{MARK, Stamps};
+use crate::harness::report::{Goal, LINES, MEBIBYTE, MEBIBYTES, MILLISECONDS, milliseconds};
 use crate::table::{Row, known};
 
 const RECEIVERS: usize = 20;
-const SPEAKER: usize = 0;
+const SENDER: usize = 0;
 const SLOW: usize = 1;
-/// A line's text; within what every protocol here takes as one.
+/// Bytes of a line's text: less than the maximum of every protocol here.
 const TEXT_BYTES: usize = 400;
-/// Lines a second: 3.2 MB/s to each.
+/// Lines a second: 3.2 MB/s to each receiver.
 const PACE: u32 = 8000;
-/// When those who read have heard nothing for so long, they are waiting for the one who does not.
+/// When no receiver has got a line for so long, all of them are waiting for the slow one.
 const STUCK: Duration = Duration::from_secs(2);
-/// How often the server's memory is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often the server's memory is measured.
+const MEASURE_EVERY: Duration = Duration::from_millis(100);
 
-/// How long those who read hear nothing, how many lines they lose, and how much memory the server takes meanwhile.
-pub(crate) fn slow(course: &mut Course<'_>) -> Outcome<()> {
-    let servers = course.kinds.len();
+/// Measures how long the other receivers get nothing, how many lines they lose, and how much memory the server takes.
+pub(crate) fn slow(context: &mut Context<'_>) -> Outcome<()> {
+    let servers = context.kinds.len();
     let row = |name, unit| Row::new(name, unit, false, servers);
     let mut rows = [
         row("one never reads: longest silence for another", MILLISECONDS),
         row("one never reads: lines lost to the others", LINES),
         row("one never reads: the server's memory grows by", MEBIBYTES),
     ];
-    for (server, kind) in course.kinds.iter().enumerate() {
-        let mut stand = match known(
-            Stand::gather(course.lab, kind, RECEIVERS),
-            &mut rows,
-            server,
-        ) {
-            Some(stand) => stand,
-            None => continue,
-        };
-        let seen = stand.play(PACE * course.lab.size(6, 3));
-        if let Some(seen) = known(seen, &mut rows, server) {
-            rows[0].cells[server].add(Ok(milliseconds(seen.silence)));
-            rows[1].cells[server].add(Ok(seen.lost as f64));
-            rows[2].cells[server].add(Ok(seen.growth_bytes / MEBIBYTE));
+    for (server, kind) in context.kinds.iter().enumerate() {
+        let lines = PACE * context.harness.size(6, 3);
+        let measured = TimedAudience::gather(context.harness, kind, RECEIVERS)
+            .and_then(|mut audience| Ok((audience.measure(lines)?, audience)));
+        if let Some((measured, audience)) = known(measured, &mut rows, server) {
+            rows[0].cells[server].add(Ok(milliseconds(measured.silence)));
+            rows[1].cells[server].add(Ok(measured.lost as f64));
+            rows[2].cells[server].add(Ok(measured.growth_bytes as f64 / MEBIBYTE));
             let name = kind.name;
-            course.report.note(&format!("{name}: {}", seen.remark));
-            course.note_company(kind, &stand.server)?;
+            context.report.note(&format!("{name}: {}", measured.remark));
+            context.note_contention(kind, &audience.server)?;
         }
     }
     let goals = [Goal::Below(50.0), Goal::AtMost(0.0), Goal::AtMost(5.0)];
     for (row, goal) in rows.into_iter().zip(goals) {
-        course.table.add(row, goal, course.report);
+        context.table.add(row, goal, context.report);
     }
     Ok(())
 }
 
-/// What one server did.
-struct Seen {
-    /// The longest time between two lines that came to somebody who reads, or for which it waited in the end.
+/// What was measured of one server.
+struct Measured {
+    /// The longest time between two lines to a receiver that reads, or for which all of them waited in the end.
     silence: Duration,
-    /// Lines that those who read never heard, though others came after.
+    /// Lines that did not reach the receivers that read, though later ones did.
     lost: u64,
-    growth_bytes: f64,
+    growth_bytes: u64,
     remark: String,
 }
 
-impl Stand {
-    /// Says so many lines at the pace, or until nobody hears any more; then the slow one reads again.
-    fn play(&mut self, lines: u32) -> Outcome<Seen> {
-        self.load.stop_reading(SLOW);
+impl TimedAudience {
+    /// Sends so many lines at the pace, or until no receiver gets any more; then the slow one reads again.
+    fn measure(&mut self, lines: u32) -> Outcome<Measured> {
+        self.load.pause(SLOW);
         let every = Duration::from_secs(1) / PACE;
         let owed = u64::from(lines) * (RECEIVERS as u64 - 1);
         let before = self.server.resident_bytes()?;
         let start = Instant::now();
-        let (mut peak, mut looked) = (before, start);
-        let (mut heard, mut progress) = (0, start);
-        let (mut said, mut pending) = (0, Vec::new());
-        while heard < owed && progress.elapsed() < STUCK {
-            if said < lines && pending.is_empty() && start.elapsed() >= every * said {
+        let (mut peak, mut measured_at) = (before, start);
+        let (mut received, mut progress) = (0, start);
+        let (mut sent, mut pending) = (0, Vec::new());
+        while received < owed && progress.elapsed() < STUCK {
+            if sent < lines && pending.is_empty() && start.elapsed() >= every * sent {
                 pending = (self.kind.say)(&text());
-                said += 1;
+                sent += 1;
             }
-            let taken = self.load.offer(SPEAKER, &pending)?;
+            let taken = self.load.offer(SENDER, &pending);
             pending.drain(..taken);
-            self.load.turn(Duration::ZERO)?;
-            if self.load.heard() != heard {
-                (heard, progress) = (self.load.heard(), Instant::now());
+            self.load.poll(Duration::ZERO)?;
+            let now_received = self.readers().map(|reader| reader.received.len() as u64);
+            let now_received = now_received.sum();
+            if now_received != received {
+                (received, progress) = (now_received, Instant::now());
             }
-            if looked.elapsed() >= LOOK_EVERY {
-                looked = Instant::now();
+            if measured_at.elapsed() >= MEASURE_EVERY {
+                measured_at = Instant::now();
                 peak = peak.max(self.server.resident_bytes()?);
             }
         }
-        let took = progress - start;
-        let all_wait = said < lines;
+        if received == 0 {
+            return Err(format!("no line has arrived in {STUCK:?}").into());
+        }
+        // A server may deliver fewer lines than were sent, but never more.
+        let lost =
+            |reader: &Stamps| difference("lines lost", lines.into(), reader.received.len() as u64);
+        let missing = self.readers().map(lost).sum::<Result<u64, String>>()?;
+        peak = peak.max(self.server.resident_bytes()?);
+        let all_wait = sent < lines;
         let silence = self.longest_silence();
-        let pace = f64::from(said) / took.as_secs_f64();
-        Ok(Seen {
+        let pace = f64::from(sent) / (progress - start).as_secs_f64();
+        Ok(Measured {
             silence: if all_wait {
                 STUCK.max(silence)
             } else {
                 silence
             },
-            lost: if all_wait { 0 } else { owed - heard },
-            growth_bytes: (peak.max(self.server.resident_bytes()?) - before) as f64,
-            remark: format!("{said} lines at {pace:.0} a second; {}", self.fate()?),
+            lost: if all_wait { 0 } else { missing },
+            growth_bytes: peak - before,
+            remark: format!("{sent} lines at {pace:.0} a second; {}", self.resume_slow()),
         })
     }
 
-    /// The longest time between two lines that came to somebody who reads.
+    /// The receivers that read. The sender is none: a server may return a text to it that could not be delivered.
+    fn readers(&self) -> impl Iterator<Item = &Stamps> {
+        let decoders = self.load.decoders().enumerate();
+        let readers = decoders.filter(|(id, _)| ![SENDER, SLOW].contains(id));
+        readers.map(|(_, decoder)| decoder)
+    }
+
+    /// The longest time between two lines to a receiver that reads.
     fn longest_silence(&self) -> Duration {
-        let mut longest = Duration::ZERO;
-        for (id, ear) in self.load.ears().enumerate() {
-            if id != SPEAKER && id != SLOW {
-                let gaps = ear.heard.windows(2).map(|pair| pair[1].1 - pair[0].1);
-                longest = longest.max(gaps.max().unwrap_or_default());
-            }
-        }
-        longest
+        let gaps = self.readers().flat_map(|reader| reader.received.windows(2));
+        let longest_ns = gaps.map(|pair| pair[1].1 - pair[0].1).max();
+        Duration::from_nanos(longest_ns.unwrap_or_default())
     }
 
-    /// What the slow one finds when it reads again.
-    fn fate(&mut self) -> Outcome<String> {
-        let read = self.load.resume_reading(SLOW);
-        let read = read.and_then(|()| self.load.listen_for(STUCK));
-        let found = self.load.ear(SLOW).heard.len();
-        Ok(match read {
-            Ok(()) => format!("the slow one is given {found} of them"),
-            Err(problem) => format!("the slow one is given {found} of them ({problem})"),
-        })
+    /// What the slow receiver gets when it reads again.
+    fn resume_slow(&mut self) -> String {
+        self.load.resume(SLOW);
+        let read = self.load.poll_for(STUCK);
+        let count = self.load.decoder(SLOW).received.len();
+        let problem = read.map_or_else(|problem| format!(" ({problem})"), |()| String::new());
+        format!("the slow receiver gets {count} of them{problem}")
     }
 }
 

@@ -1,10 +1,10 @@
-//! What has been measured, row by row and server by server. It knows nothing of how.
+//! What was measured, row by row and server by server. Nothing is measured here.
 
-use crate::lab::Outcome;
-use crate::lab::report::{Goal, Report, Rounds, TIMES, Unit, number};
+use crate::harness::Outcome;
+use crate::harness::report::{Goal, Report, Rounds, TIMES, Unit, number};
 use crate::servers::Kind;
 
-/// What a server gave.
+/// What was measured of one server in one row.
 pub(crate) enum Cell {
     /// A value for each round in which it took part.
     Values(Vec<Option<f64>>),
@@ -13,7 +13,7 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    /// Adds a round; a failure takes the place of whatever there was.
+    /// Adds a round; a failure replaces all values.
     pub(crate) fn add(&mut self, value: Outcome<f64>) {
         match (self, value) {
             (Self::Values(values), Ok(value)) => values.push(Some(value)),
@@ -22,14 +22,14 @@ impl Cell {
         }
     }
 
-    /// Adds a round in which it took no part.
+    /// Adds a round in which the server took no part.
     pub(crate) fn pass(&mut self) {
         if let Self::Values(values) = self {
             values.push(None);
         }
     }
 
-    /// Whether rounds still make sense.
+    /// Whether the server has not failed.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(self, Self::Values(_))
     }
@@ -42,18 +42,18 @@ impl Cell {
     }
 }
 
-/// One quantity, of every server.
+/// One quantity, of all servers.
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) unit: Unit,
-    /// Whether it is the ratio to the floor that counts.
+    /// Whether the ratio to the floor counts.
     pub(crate) beside_floor: bool,
     /// In the order of the table's servers.
     pub(crate) cells: Vec<Cell>,
 }
 
 impl Row {
-    /// A row without values as yet.
+    /// A row without values.
     pub(crate) fn new(name: &str, unit: Unit, beside_floor: bool, servers: usize) -> Self {
         let cells = (0..servers).map(|_| Cell::Values(Vec::new())).collect();
         Self {
@@ -64,19 +64,19 @@ impl Row {
         }
     }
 
-    /// What this server gave, if it gave anything.
+    /// The values of a server, if it has any.
     pub(crate) fn rounds(&self, server: usize) -> Option<Rounds> {
         rounds(self.cells[server].values().iter().copied().flatten())
     }
 
-    /// What one server gave over what the other gave, in each round in which both took part.
+    /// The ratio of one server's value to another's, in each round in which both took part.
     pub(crate) fn ratio(&self, server: usize, other: usize) -> Option<Rounds> {
         let others = self.cells[other].values();
         let pairs = self.cells[server].values().iter().zip(others);
         rounds(pairs.filter_map(|(value, other)| Some((*value)? / (*other)?)))
     }
 
-    /// The number that stands for a server: the median ratio to the floor where that is what counts.
+    /// The figure of a server: the median of its values, or of its ratios to the floor where these count.
     pub(crate) fn figure(&self, server: usize) -> Option<f64> {
         let rounds = if self.beside_floor {
             self.ratio(server, FLOOR)?
@@ -93,7 +93,7 @@ fn rounds(values: impl Iterator<Item = f64>) -> Option<Rounds> {
     Some(Rounds::of(values))
 }
 
-/// What a server gave for these rows; if it failed, the reason takes the place of whatever it gave before.
+/// The result of a server; if it is a failure, that replaces all values of the server in these rows.
 pub(crate) fn known<T>(result: Outcome<T>, rows: &mut [Row], server: usize) -> Option<T> {
     match result {
         Ok(known) => Some(known),
@@ -106,7 +106,7 @@ pub(crate) fn known<T>(result: Outcome<T>, rows: &mut [Row], server: usize) -> O
     }
 }
 
-/// Where the floor and madang stand among the servers.
+/// The positions of the floor and of madang among the servers.
 pub(crate) const FLOOR: usize = 0;
 pub(crate) const MADANG: usize = 1;
 
@@ -125,7 +125,7 @@ impl Table {
         }
     }
 
-    /// Prints a row and keeps it. The goal is madang's, for the figure that counts.
+    /// Prints a row and keeps it. The goal is for madang's figure.
     pub(crate) fn add(&mut self, row: Row, goal: Goal, report: &mut Report) {
         report.note(&format!("{} ({})", row.name, row.unit.suffix));
         for (server, name) in self.servers.iter().enumerate() {
@@ -155,7 +155,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Holds madang's part of the last row against a peer's of the same round, if that peer was there.
+    /// Compares madang with a peer in the last row, round by round, if that peer took part.
     pub(crate) fn beside(&self, peer: &str, goal: Goal, report: &mut Report) {
         let server = self.servers.iter().position(|name| *name == peer);
         let row = self.rows.last();
@@ -166,7 +166,7 @@ impl Table {
         }
     }
 
-    /// Holds madang's figure of the last row against the least that any peer has.
+    /// Compares madang in the last row with the peer that has the least figure.
     pub(crate) fn beside_peers(&self, report: &mut Report) {
         let peers = MADANG + 1..self.servers.len();
         let Some(row) = self.rows.last() else { return };
@@ -181,7 +181,7 @@ impl Table {
         }
     }
 
-    /// The figures that stand for each server, as a table for README.
+    /// The figures of all servers, as a table for README.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("| | {} |\n", self.servers.join(" | "));
         text += &format!("| --- |{}\n", " ---: |".repeat(self.servers.len()));
@@ -208,7 +208,7 @@ impl Table {
     }
 }
 
-/// A ratio with as many digits as are worth showing.
+/// A ratio with two or three significant digits.
 pub(crate) fn digits(ratio: f64) -> String {
     let decimals = match ratio {
         ..0.1 => 3,

@@ -1,14 +1,14 @@
-//! What a line of the run carries, and what a line that was received is. Bytes only: no socket, no clock.
+//! The lines of a run: how they are written, and how received lines are read. Bytes only: no socket, no clock.
 //!
-//! A line is `b`, the run, its sender, its number, the time at which it was to be sent, and dots up to the size that was
-//! asked for. Numbers have six bits a digit, so that they are text to any server and short.
+//! A line is `b`, the number of the run, its sender, its own number, the time at which it was due, and dots up to the
+//! size that the plan asks for. Numbers have six bits a digit, so that any server takes them as text and they are short.
 
 use super::plan::Protocol;
+use crate::protocol::{self, Notice};
 
-/// Digits of the run's number: lines of another run, or of people, are told apart by it.
+/// Digits of the run's number, which distinguishes its lines from those of other runs and of people.
 const RUN_DIGITS: usize = 4;
-/// Digits of the sender's number.
-pub const SENDER_DIGITS: usize = 3;
+const SENDER_DIGITS: usize = 3;
 const NUMBER_DIGITS: usize = 6;
 /// Enough for three days of nanoseconds.
 const TIME_DIGITS: usize = 8;
@@ -19,10 +19,13 @@ const NUMBER_AT: usize = SENDER_AT + SENDER_DIGITS;
 const TIME_AT: usize = NUMBER_AT + NUMBER_DIGITS;
 const FILLING_AT: usize = TIME_AT + TIME_DIGITS;
 
-/// The shortest line, in bytes without its end, that has room for all of this.
+/// The shortest line that holds all of this, in bytes without its end.
 pub const LINE_BYTES_MIN: usize = FILLING_AT;
 
-/// The number of a line that only asks who is there already, and counts for nothing.
+/// How many senders a line can distinguish.
+pub const SENDERS_MAX: u32 = 1 << (6 * SENDER_DIGITS);
+
+/// The number of a probe: a line that only finds out which connections the server has accepted, and is not counted.
 pub const PROBE: u32 = u32::MAX;
 
 const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
@@ -54,53 +57,71 @@ fn get(digits: &[u8]) -> Option<u64> {
     (wrong != NO_DIGIT).then_some(number)
 }
 
-/// What stands in a line of this run.
+/// What a line of this run says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Which sender said it.
+    /// The number of its sender.
     pub sender: u32,
-    /// How many it had said before, or [`PROBE`].
+    /// How many lines the sender has said before, or [`PROBE`].
     pub number: u32,
-    /// When it was to be sent, in nanoseconds of the run.
+    /// When it was due, in nanoseconds of the run.
     pub at_ns: u64,
+}
+
+/// A line from the server, by its first byte. What people say is not read any further, and need not be UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// `* text`.
+    Notice(Notice<'a>),
+    /// `! text`: the text.
+    Refusal(&'a str),
+    /// Any other line.
+    Said(&'a [u8]),
+}
+
+impl<'a> Kind<'a> {
+    /// Reads a line, given without its end.
+    pub fn of(line: &'a [u8]) -> Kind<'a> {
+        if !matches!(line.first(), Some(b'*' | b'!')) {
+            return Kind::Said(line);
+        }
+        match std::str::from_utf8(line).map(protocol::Line::parse) {
+            Ok(protocol::Line::Notice(text)) => Kind::Notice(Notice::parse(text)),
+            Ok(protocol::Line::Refusal(text)) => Kind::Refusal(text),
+            _ => Kind::Said(line),
+        }
+    }
 }
 
 /// A line that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// A line of this run, whole.
+pub enum Line<'a> {
+    /// A whole line of this run.
     Said(Said),
-    /// So many lines were taken from this connection here.
-    Skipped(u64),
-    /// The server refuses something.
-    Refusal,
-    /// Another notice of the server.
-    Notice,
-    /// Somebody else's, or not whole.
-    Strange,
+    /// A notice of the server.
+    Notice(Notice<'a>),
+    /// What the server refuses.
+    Refusal(&'a str),
+    /// A line that is not of this run, or is damaged.
+    Foreign,
 }
 
 /// Writes and reads the lines of one run.
 #[derive(Debug)]
-pub struct Form {
+pub struct Format {
     protocol: Protocol,
     /// A line with its run and filling, and without its numbers; ends with `\n`.
     blank: Vec<u8>,
 }
 
-impl Form {
+impl Format {
     /// Lines of `line_bytes` (at least [`LINE_BYTES_MIN`]) without their end.
-    pub fn new(protocol: Protocol, line_bytes: usize, run: u64) -> Form {
+    pub fn new(protocol: Protocol, line_bytes: usize, run: u64) -> Format {
         let mut blank = vec![b'.'; line_bytes];
         blank[0] = b'b';
         put(&mut blank[RUN_AT..SENDER_AT], run);
         blank.push(b'\n');
-        Form { protocol, blank }
-    }
-
-    /// Bytes of a line with its end.
-    pub fn bytes(&self) -> usize {
-        self.blank.len()
+        Format { protocol, blank }
     }
 
     /// Appends a line.
@@ -114,27 +135,29 @@ impl Form {
     }
 
     /// Reads a line, given without its end.
-    pub fn read(&self, line: &[u8]) -> Line {
+    pub fn read<'a>(&self, line: &'a [u8]) -> Line<'a> {
         let bytes = self.blank.len() - 1;
-        let before = match (self.protocol, line.first()) {
-            (Protocol::Raw, _) => 0,
-            (Protocol::Madang, Some(b'*')) => {
-                return skipped(line).map_or(Line::Notice, Line::Skipped);
-            }
-            (Protocol::Madang, Some(b'!')) => return Line::Refusal,
-            (Protocol::Madang, _) => line.len().saturating_sub(bytes),
+        let text = match self.protocol {
+            Protocol::Raw => line,
+            Protocol::Madang => match Kind::of(line) {
+                Kind::Notice(notice) => return Line::Notice(notice),
+                Kind::Refusal(text) => return Line::Refusal(text),
+                // `name: text`
+                Kind::Said(line) => match line.len().checked_sub(bytes) {
+                    Some(at) if line[..at].ends_with(b": ") => &line[at..],
+                    _ => return Line::Foreign,
+                },
+            },
         };
-        let (name, text) = line.split_at(before);
-        let named = self.protocol == Protocol::Raw || name.ends_with(b": ");
-        if !named || text.len() != bytes {
-            return Line::Strange;
-        }
-        self.said(text).map_or(Line::Strange, Line::Said)
+        self.said(text).map_or(Line::Foreign, Line::Said)
     }
 
     fn said(&self, text: &[u8]) -> Option<Said> {
-        let blank = &self.blank[..text.len()];
-        if text[..SENDER_AT] != blank[..SENDER_AT] || text[FILLING_AT..] != blank[FILLING_AT..] {
+        let blank = &self.blank[..self.blank.len() - 1];
+        if text.len() != blank.len()
+            || text[..SENDER_AT] != blank[..SENDER_AT]
+            || text[FILLING_AT..] != blank[FILLING_AT..]
+        {
             return None;
         }
         Some(Said {
@@ -145,27 +168,17 @@ impl Form {
     }
 }
 
-/// The number in `* 132 lines skipped: you are reading too slowly`.
-fn skipped(line: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(line).ok()?;
-    let (count, _) = text.strip_prefix("* ")?.split_once(" lines skipped: ")?;
-    count.parse::<u32>().ok().map(u64::from)
-}
-
-/// The number in `… (1,204 here)` or `… (1,204 here); …`: how many are in the room.
-pub fn here(line: &[u8]) -> Option<usize> {
-    let text = std::str::from_utf8(line).ok()?;
-    let (before, _) = text.rsplit_once(" here)")?;
-    let (_, count) = before.rsplit_once('(')?;
-    count.replace(',', "").parse().ok()
+/// A received line for a terminal: what is not UTF-8 in it is replaced, and control characters are escaped.
+pub fn printable(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).escape_debug().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn form(protocol: Protocol) -> Form {
-        Form::new(protocol, 40, 77)
+    fn format(protocol: Protocol) -> Format {
+        Format::new(protocol, 40, 77)
     }
 
     const SAID: Said = Said {
@@ -175,7 +188,7 @@ mod tests {
     };
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_line_is_read_back() {
         for said in [
             SAID,
             Said {
@@ -185,48 +198,54 @@ mod tests {
             },
         ] {
             let mut out = b"guest1: ".to_vec();
-            form(Protocol::Madang).write(&mut out, said);
-            assert_eq!(out.len(), 8 + form(Protocol::Madang).bytes());
+            format(Protocol::Madang).write(&mut out, said);
+            assert_eq!(out.len(), 8 + 40 + 1);
             assert_eq!(out.pop(), Some(b'\n'));
-            assert_eq!(form(Protocol::Madang).read(&out), Line::Said(said));
-            assert_eq!(form(Protocol::Raw).read(&out[8..]), Line::Said(said));
-            assert_eq!(form(Protocol::Raw).read(&out), Line::Strange);
-            assert_eq!(form(Protocol::Madang).read(&out[8..]), Line::Strange);
+            assert_eq!(format(Protocol::Madang).read(&out), Line::Said(said));
+            assert_eq!(format(Protocol::Raw).read(&out[8..]), Line::Said(said));
+            assert_eq!(format(Protocol::Raw).read(&out), Line::Foreign);
+            assert_eq!(format(Protocol::Madang).read(&out[8..]), Line::Foreign);
         }
     }
 
     #[test]
-    fn a_line_with_a_damaged_byte_is_no_line_of_the_run() {
-        let form = form(Protocol::Raw);
+    fn a_damaged_line_or_one_of_another_run_is_foreign() {
+        let format = format(Protocol::Raw);
         let mut out = Vec::new();
-        form.write(&mut out, SAID);
+        format.write(&mut out, SAID);
         out.pop();
         for at in 0..out.len() {
             let mut damaged = out.clone();
             damaged[at] = b' ';
-            assert_eq!(form.read(&damaged), Line::Strange, "{at}");
+            assert_eq!(format.read(&damaged), Line::Foreign, "{at}");
         }
-        assert_eq!(form.read(&out[1..]), Line::Strange);
-        let other = Form::new(Protocol::Raw, 40, 78);
-        assert_eq!(other.read(&out), Line::Strange);
+        assert_eq!(format.read(&out[1..]), Line::Foreign);
+        let other = Format::new(Protocol::Raw, 40, 78);
+        assert_eq!(other.read(&out), Line::Foreign);
     }
 
     #[test]
-    fn notices_are_told_apart() {
-        let read = |line: &str| form(Protocol::Madang).read(line.as_bytes());
+    fn lines_of_the_server_are_recognised() {
+        let format = format(Protocol::Madang);
+        let read = |line| format.read(line);
         assert_eq!(
-            read("* 132 lines skipped: you are reading too slowly"),
-            Line::Skipped(132)
+            read(b"* 1,320 lines skipped: you are reading too slowly"),
+            Line::Notice(Notice::Skipped { lines: 1320 })
         );
-        assert_eq!(read("* joined: kim (2 here)"), Line::Notice);
-        assert_eq!(read("! server is full: 3"), Line::Refusal);
-        assert_eq!(read("kim: hello"), Line::Strange);
-        assert_eq!(read(""), Line::Strange);
-        assert_eq!(here(b"* 37 joined, 5 left (1,204 here)"), Some(1204));
         assert_eq!(
-            here(b"* you are a in b (7 here); /help lists commands"),
-            Some(7)
+            read(b"* joined: kim (1,204 here)"),
+            Line::Notice(Notice::Joined {
+                name: "kim",
+                here: 1204
+            })
         );
-        assert_eq!(here(b"* nobody"), None);
+        assert_eq!(
+            read(b"! server is full: 3"),
+            Line::Refusal("server is full: 3")
+        );
+        let foreign: [&[u8]; 4] = [b"kim: hello", b"", b"*", b"* \xff"];
+        for line in foreign {
+            assert_eq!(read(line), Line::Foreign);
+        }
     }
 }

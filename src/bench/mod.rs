@@ -1,70 +1,82 @@
-//! `madang bench`: receivers and senders for a running server, what they measure, and whether it adds up.
+//! `madang bench`, the load generator: it connects receivers and senders to a running server, measures what they receive
+//! and when, and checks that no line is missing.
 //!
-//! One thread, one poll. `plan` is what is asked for; `load` is all connections, made by `socket`; `arrive` lets them
-//! in; `run` sends; `witness` hears, keeps the account in `ledger` and measures; `line` is what a line carries;
-//! `process` asks the system what the server uses; `report` and `progress` tell. Nothing of the server is used here, so
-//! that what is measured is judged by somebody else.
+//! One thread, one poll. `plan` is what to measure; `engine` has all connections, made by `socket`; `setup` makes them and
+//! sends them to their rooms; `run` sends; `recorder` receives, counts in `accounting` and takes times; `line` is how lines
+//! are written and read; `process` is what the server costs, `figure` what is computed, `report` and `progress` what is
+//! shown. Nothing here uses the server's code but `protocol`. The benches use the same parts, which are therefore public.
 
-mod arrive;
-mod ledger;
+#[doc(hidden)]
+pub mod accounting;
+#[doc(hidden)]
+pub mod engine;
+#[doc(hidden)]
+pub mod figure;
 pub mod line;
-mod load;
 pub mod plan;
-mod process;
-mod progress;
+#[doc(hidden)]
+pub mod process;
+#[doc(hidden)]
+pub mod progress;
+#[doc(hidden)]
+pub mod recorder;
 mod report;
 mod run;
+#[doc(hidden)]
+pub mod setup;
 mod socket;
-mod witness;
 
-use line::Form;
-use load::Load;
+use engine::Engine;
+use figure::difference;
+use line::Format;
 use plan::{Plan, Protocol};
 use process::Process;
 use progress::Progress;
+use recorder::Recorder;
 use report::Findings;
 use run::Run;
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
-use witness::Witness;
 
 /// How many different numbers runs have.
 const RUNS: u64 = 1 << 24;
 
-/// Measures a server and writes the result; whether lines received and lines told as skipped are all lines sent.
+/// Measures a server and writes the result. Returns whether the lines received and the lines reported as skipped are all
+/// lines sent. `descriptors` is how many this process may have.
 ///
 /// # Errors
-/// It could not be measured: the error says why, and what to do.
+/// The server could not be measured: the error says why, and what to do.
 pub fn run(plan: &Plan, descriptors: u64, out: &mut impl Write) -> Result<bool, String> {
     plan.check(descriptors)?;
-    let process = plan.pid.map(Process::new).transpose()?;
+    let process = plan.pid.map(process).transpose()?;
     let number = run_number();
-    let mut progress = Progress::new();
-    let mut witness = Witness::new(plan, Form::new(plan.protocol, plan.line_bytes, number));
-    let mut load = Load::new(plan, number)?;
+    let mut progress = Progress::new(true);
+    let format = Format::new(plan.protocol, plan.line_bytes, number);
+    let mut recorder = Recorder::new(plan, format);
+    let mut engine = Engine::new(&plan.target, plan.connections(), number)?;
 
     let memory = || process.as_ref().map(Process::memory_bytes).transpose();
     let memory_before = memory()?;
-    let connecting_ns = arrive::connect(&mut load, plan, &mut progress)?;
+    let connecting_ns = setup::connect(&mut engine, plan, &mut progress)?;
     match plan.protocol {
-        Protocol::Madang => arrive::join(&mut load, plan, number, &mut progress)?,
-        Protocol::Raw => arrive::probe(&mut load, plan, &witness.form, &mut progress)?,
+        Protocol::Madang => setup::join(&mut engine, plan, number, &mut progress)?,
+        Protocol::Raw => setup::probe(&mut engine, plan, &recorder.format, &mut progress)?,
     }
     let memory_after = memory()?;
-    let run = Run::new(plan, &mut load, &mut witness);
-    let course = run.go(process.as_ref(), &mut progress)?;
+    let run = Run::new(plan, &mut engine, &mut recorder);
+    let timing = run.go(process.as_ref(), &mut progress)?;
     progress.end();
 
-    let account = witness.ledger.account();
+    let totals = recorder.accounting.totals();
     let findings = Findings {
         plan,
         connecting_ns,
-        memory_bytes: memory_before
-            .zip(memory_after)
-            .map(|(before, after)| (after as f64 - before as f64) / plan.connections() as f64),
-        course,
-        witness: &witness,
-        account,
+        memory_bytes: memory_after
+            .zip(memory_before)
+            .map(|(after, before)| difference("memory of the server", after, before)),
+        timing,
+        recorder: &recorder,
+        totals,
     };
     let written = if plan.json {
         writeln!(out, "{:#}", findings.json())
@@ -74,10 +86,19 @@ pub fn run(plan: &Plan, descriptors: u64, out: &mut impl Write) -> Result<bool, 
     written
         .and_then(|()| out.flush())
         .map_err(|error: io::Error| format!("cannot write the result: {error}"))?;
-    Ok(account.adds_up())
+    Ok(totals.adds_up())
 }
 
-/// A number that no other run has that is going on: rooms and lines are told apart by it.
+/// The server's process, if the system reports what it uses.
+fn process(pid: u32) -> Result<Process, String> {
+    let process = Process::new(pid);
+    let known = process.memory_bytes().and(process.cpu_ns());
+    known
+        .map(|_| process)
+        .map_err(|error| format!("--pid {pid}: {error}"))
+}
+
+/// A number that distinguishes this run, its rooms and its lines, from others that are going on.
 fn run_number() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let nanos = now.map_or(0, |since| since.as_nanos() as u64);

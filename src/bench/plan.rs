@@ -1,70 +1,67 @@
-//! What is to be measured: how many connect, what they send and how fast. Nothing is opened here.
+//! What to measure: how many connections there are, what they send and how fast. Nothing is opened here.
 
-use super::line;
 use crate::address::Address;
 use std::time::Duration;
 
-/// Descriptors that are no connections: standard streams, the poll, files of `/proc`.
+/// Descriptors beside the connections: standard streams, the poll, files of `/proc`.
 const DESCRIPTORS_RESERVED: u64 = 16;
-/// Lines of one sender are numbered with as many bits as a line has room for.
-const LINES_MAX: u64 = u32::MAX as u64;
-/// How many digits of a line name its sender, and so how many senders there may be.
-pub const SENDERS_MAX: u32 = 1 << (6 * line::SENDER_DIGITS);
+/// Lines of one sender: each has a number of 32 bits, and the last number is the probe's.
+pub const SENDER_LINES_MAX: u64 = u32::MAX as u64;
 
 /// What the server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Greetings, rooms, names before lines, notices of what was skipped.
     Madang,
-    /// Whatever line one sends, the others receive as it is; nothing else is ever sent.
+    /// The line that one connection sends, the others receive unchanged; the server sends nothing else.
     Raw,
 }
 
 /// When a line is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// When fewer lines of its sender than this have not yet reached everybody: closed loop.
+    /// Closed loop: when fewer lines of its sender than this are in flight to listeners that read.
     Window(u32),
-    /// When its time has come, so many a second from all senders together: open loop.
+    /// Open loop: when it is due, at so many lines a second from all senders together.
     Rate(u32),
 }
 
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The server.
+    /// The server's address.
     pub target: Address,
-    /// What it speaks.
+    /// What the server speaks.
     pub protocol: Protocol,
-    /// Connections that only listen.
+    /// Connections that only receive.
     pub receivers: u32,
-    /// Connections that send, and listen to one another.
+    /// Connections that send, and receive one another's lines.
     pub senders: u32,
-    /// Rooms that these are spread over.
+    /// Rooms that all connections are spread over.
     pub rooms: u32,
-    /// Receivers that do not read until all is sent; the first ones.
+    /// How many receivers, the first ones, do not read until all lines are sent.
     pub slow_readers: u32,
     /// Bytes of a line without its end.
     pub line_bytes: usize,
     /// When a line is sent.
     pub pace: Pace,
-    /// Lines after which nothing more is sent, from all senders together.
+    /// Lines after which sending stops, by all senders together.
     pub lines: Option<u64>,
-    /// Time after which nothing more is sent.
+    /// Time after which sending stops.
     pub duration: Option<Duration>,
-    /// How long the server may owe something without delivering anything.
-    pub patience: Duration,
-    /// The server's process, to ask the system what it uses.
+    /// Time without any delivery after which lines that have not arrived are lost.
+    pub timeout: Duration,
+    /// The server's process, whose processor time and memory are measured.
     pub pid: Option<u32>,
-    /// Whether the result is for a machine.
+    /// Whether the result is written as JSON.
     pub json: bool,
 }
 
 impl Plan {
-    /// Whether it can be carried out with so many descriptors.
+    /// Checks that the plan makes sense and can be carried out with so many descriptors.
     ///
     /// # Errors
-    /// Says what is wrong and what to do.
+    /// It cannot; the error says what to do.
     pub fn check(&self, descriptors: u64) -> Result<(), String> {
         let Plan {
             receivers,
@@ -94,9 +91,9 @@ impl Plan {
                 self.slow_readers
             ));
         }
-        if self.share(0, self.lines_max().unwrap_or(0)) > LINES_MAX {
+        if self.share(0, self.lines_max().unwrap_or(0)) > SENDER_LINES_MAX {
             return Err(format!(
-                "a sender can number {LINES_MAX} lines; ask for fewer, or for more --senders"
+                "a sender can number {SENDER_LINES_MAX} lines; ask for fewer, or for more --senders"
             ));
         }
         if needed > descriptors {
@@ -112,7 +109,7 @@ impl Plan {
         self.receivers as usize + self.senders as usize
     }
 
-    /// The number of a sender if a connection is one.
+    /// The number that a connection has as a sender, if it is one.
     pub fn sender(&self, connection: usize) -> Option<usize> {
         connection.checked_sub(self.receivers as usize)
     }
@@ -122,12 +119,12 @@ impl Plan {
         self.sender(connection).unwrap_or(connection) % self.rooms as usize
     }
 
-    /// Whether a connection is one that does not read until all is sent.
+    /// Whether a connection does not read until all lines are sent.
     pub fn is_slow(&self, connection: usize) -> bool {
         connection < self.slow_readers as usize
     }
 
-    /// How many lines will be sent at most, if that is known beforehand.
+    /// How many lines are sent at most, if the plan limits them.
     pub fn lines_max(&self) -> Option<u64> {
         let in_time = match (self.pace, self.duration) {
             (Pace::Rate(rate), Some(duration)) => Some(u64::from(rate) * duration.as_secs()),
@@ -136,7 +133,7 @@ impl Plan {
         [self.lines, in_time].into_iter().flatten().min()
     }
 
-    /// How many of `lines` a sender sends: they take turns.
+    /// How many of `lines` a sender sends: the senders take turns.
     pub fn share(&self, sender: usize, lines: u64) -> u64 {
         let senders = u64::from(self.senders);
         lines / senders + u64::from((sender as u64) < lines % senders)
@@ -156,7 +153,7 @@ pub(super) fn example() -> Plan {
         pace: Pace::Window(1),
         lines: Some(10),
         duration: None,
-        patience: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
         pid: None,
         json: false,
     }
@@ -183,11 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn plans_that_make_no_sense_are_refused_by_flag() {
+    fn an_impossible_plan_is_refused_with_the_flag_to_change() {
         let complaint = |change: &dyn Fn(&mut Plan)| {
             let mut plan = example();
             change(&mut plan);
-            plan.check(100).expect_err("it makes no sense")
+            plan.check(100).expect_err("it is impossible")
         };
         assert_eq!(example().check(100), Ok(()));
         assert!(complaint(&|plan| plan.senders = 1).contains("--senders 2 or more"));

@@ -1,4 +1,4 @@
-//! Sockets of the run: where they connect to and from. Decides nothing about what goes over them.
+//! Sockets of the load: where they connect to and from. What goes over them is never decided here.
 
 use crate::address::Address;
 use rustix::io::Errno;
@@ -9,27 +9,29 @@ use std::time::Duration;
 
 /// How long one address of a host with several is tried.
 const TRY: Duration = Duration::from_secs(3);
-/// Bytes that the kernel may hold for a reader that is to be slow, so that the server notices soon.
+/// The receive buffer of a slow reader: so small that the server notices soon.
 const SLOW_BUFFER_BYTES: usize = 4096;
-/// Ports that there are if the system does not say.
+/// Ports of one address, where the system does not tell.
 const PORTS: usize = 28_000;
 
 /// How to connect.
 #[derive(Debug)]
 pub struct Dialler {
     server: SockAddr,
-    /// The name by which the server was asked for.
+    /// The server as the command line names it.
     name: String,
-    /// Addresses of this machine to connect from, by turns: 127.0.`net`.1 and so on; 0: the system chooses.
+    /// How many addresses of this machine the connections come from, one after the other: 127.0.`net`.1 and so on.
+    /// 0: the system chooses.
     sources: usize,
     net: u8,
 }
 
 impl Dialler {
-    /// For so many connections to a server. `run` tells runs apart: the ports of the one before are not free at once.
+    /// A dialler for so many connections to a server. `run` distinguishes runs: the ports of the previous one are not
+    /// free at once.
     ///
     /// # Errors
-    /// Its address cannot be found.
+    /// The server's address cannot be found.
     pub fn new(target: &Address, connections: usize, run: u64) -> Result<Dialler, String> {
         let name = target.to_string();
         let found = match target {
@@ -51,11 +53,10 @@ impl Dialler {
         })
     }
 
-    /// Sets a connection on its way; it stands when it can be written. `None`: not now, the server has too many
-    /// newcomers waiting.
+    /// Starts a connection; it is established when it becomes writable. `None`: the server's backlog is full.
     ///
     /// # Errors
-    /// It cannot be made; the error says what to do.
+    /// The connection cannot be made; the error says what to do.
     pub fn connect(&self, number: usize, slow: bool) -> Result<Option<Socket>, String> {
         match self.try_connect(number, slow) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -85,7 +86,7 @@ impl Dialler {
         }
     }
 
-    /// Why a connection could not be made, for people.
+    /// Says why a connection could not be made.
     pub fn explain(&self, error: &io::Error) -> String {
         cannot_connect(&self.name, error)
     }
@@ -93,20 +94,20 @@ impl Dialler {
 
 fn cannot_connect(name: &str, error: &io::Error) -> String {
     let hint = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "nobody listens there; is the server running?".into(),
-        io::ErrorKind::NotFound => "there is no such socket; is the server running?".into(),
+        io::ErrorKind::ConnectionRefused => "connection refused; is the server running?".into(),
+        io::ErrorKind::NotFound => "no such socket; is the server running?".into(),
         io::ErrorKind::AddrNotAvailable => {
-            format!("{error}: this machine has no ports left for it; ask for fewer --clients")
+            format!("{error}: this machine has no port left; ask for fewer --clients")
         }
         _ => error.to_string(),
     };
     format!("cannot connect to {name}: {hint}")
 }
 
-/// The address of a host: of several, the first at which somebody listens.
+/// The address of a host: of several, the first that accepts a connection.
 fn resolve(host: &str) -> io::Result<SocketAddr> {
     let addresses: Vec<SocketAddr> = host.to_socket_addrs()?.collect();
-    let mut failure = io::Error::other("the name stands for no address");
+    let mut failure = io::Error::other("the name has no address");
     match addresses[..] {
         [only] => return Ok(only),
         [] => return Err(failure),
@@ -121,8 +122,8 @@ fn resolve(host: &str) -> io::Result<SocketAddr> {
     Err(failure)
 }
 
-/// From how many addresses so many connections are made. One address does as long as they take only an eighth of its
-/// ports: the fuller they are, the longer the kernel searches for a free one, up to milliseconds for each.
+/// From how many addresses so many connections are made. One address suffices as long as they take only an eighth of its
+/// ports: the more ports are taken, the longer the kernel searches for a free one, up to milliseconds for each.
 fn sources(connections: usize, ports: usize) -> usize {
     match connections.div_ceil((ports / 8).max(1)) {
         1 => 0,
@@ -130,7 +131,7 @@ fn sources(connections: usize, ports: usize) -> usize {
     }
 }
 
-/// How many ports the system gives out by itself.
+/// How many ports the system chooses from.
 fn ports() -> usize {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
     let range = range.unwrap_or_default();
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_addresses_are_used_where_the_ports_of_one_would_run_short() {
+    fn many_connections_come_from_several_addresses() {
         assert_eq!(sources(1, 28_232), 0);
         assert_eq!(sources(3529, 28_232), 0);
         assert_eq!(sources(3530, 28_232), 2);

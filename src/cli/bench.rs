@@ -1,8 +1,8 @@
-//! The flags of `madang bench`, and the plan that they stand for.
+//! The flags of `madang bench`, and the plan that they make. Nothing is measured here.
 
 use crate::address::Address;
-use crate::bench::line::LINE_BYTES_MIN;
-use crate::bench::plan::{Pace, Plan, Protocol, SENDERS_MAX};
+use crate::bench::line::{LINE_BYTES_MIN, SENDERS_MAX};
+use crate::bench::plan::{Pace, Plan, Protocol};
 use clap::{Args, ValueEnum, value_parser};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[allow(
     rustdoc::broken_intra_doc_links,
-    reason = "what stands in brackets here is an address"
+    reason = "the brackets are part of an address"
 )]
 pub struct Bench {
     /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
@@ -21,19 +21,19 @@ pub struct Bench {
     #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = Speaks::Madang)]
     pub protocol: Speaks,
 
-    /// Connections that only listen
+    /// Connections that only receive
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 100, value_parser = value_parser!(u32).range(1..=1 << 24))]
     pub clients: u32,
 
-    /// Connections that send, and hear one another
+    /// Connections that send, and receive one another's lines
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(SENDERS_MAX)))]
     pub senders: u32,
 
-    /// Rooms that all are spread over
+    /// Rooms that the connections are spread over
     #[arg(long, value_name = "ROOMS", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub rooms: u32,
 
-    /// Of the clients, how many do not read before all is sent
+    /// Of the clients, how many do not read until all lines are sent
     #[arg(long, value_name = "CONNECTIONS", default_value_t = 0)]
     pub slow_readers: u32,
 
@@ -49,23 +49,23 @@ pub struct Bench {
     #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = value_parser!(u32).range(LINE_BYTES_MIN as i64..=1 << 26))]
     pub size: u32,
 
-    /// Lines that a sender may have in flight; 1: each is awaited by all
+    /// Lines that a sender may have in flight; 1: it waits for each to arrive
     #[arg(long, value_name = "LINES", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub window: u32,
 
-    /// Instead of --window: lines a second from all senders together, whether the others have arrived or not
+    /// Instead of --window: lines a second from all senders together, whether earlier lines have arrived or not
     ///
-    /// A line's latency then begins when it should have been sent: what keeps a sender waiting counts.
+    /// A line's latency then begins when it was due: the time for which its sender had to wait is part of it.
     #[arg(long, value_name = "LINES", conflicts_with = "window", value_parser = value_parser!(u32).range(1..=100_000_000))]
     pub rate: Option<u32>,
 
-    /// Seconds without any delivery after which what is owed is lost
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=86_400))]
+    /// Seconds without any delivery after which missing lines count as lost
+    #[arg(long, visible_alias = "timeout", value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=86_400))]
     pub patience: u64,
 
     /// The server's process on this machine, to measure its CPU time and memory (Linux)
     ///
-    /// Memory a connection is right for a server that was not used before: one that was has kept some.
+    /// Memory a connection is right for a fresh server only: after earlier connections it reuses memory.
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
 
@@ -83,11 +83,11 @@ pub enum Speaks {
     Raw,
 }
 
-/// How long is sent if nobody says how much.
-const BENCH_DURATION: Duration = Duration::from_secs(10);
+/// How long lines are sent without --lines and --duration.
+const DURATION: Duration = Duration::from_secs(10);
 
 impl Bench {
-    /// What is to be measured.
+    /// The plan that the flags make.
     pub fn plan(&self) -> Plan {
         let duration = self.duration.map(Duration::from_secs);
         Plan {
@@ -103,8 +103,8 @@ impl Bench {
             line_bytes: self.size as usize,
             pace: self.rate.map_or(Pace::Window(self.window), Pace::Rate),
             lines: self.lines,
-            duration: duration.or(self.lines.is_none().then_some(BENCH_DURATION)),
-            patience: Duration::from_secs(self.patience),
+            duration: duration.or(self.lines.is_none().then_some(DURATION)),
+            timeout: Duration::from_secs(self.patience),
             pid: self.pid,
             json: self.json,
         }

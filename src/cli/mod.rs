@@ -1,10 +1,12 @@
 //! The command line: every flag with its help, unit, default and environment variable. Flags are only read here; what
 //! they do is elsewhere.
 
+#[cfg(feature = "bench")]
 mod bench;
 mod join;
 mod serve;
 
+#[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
 use clap::{Parser, Subcommand};
 pub use join::{Color, Join, Look};
@@ -29,6 +31,7 @@ pub enum Command {
     #[command(max_term_width = 80)]
     Join(Box<Join>),
     /// Load a running server and measure throughput, latency and loss
+    #[cfg(feature = "bench")]
     #[command(max_term_width = 80)]
     Bench(Box<Bench>),
 }

@@ -1,13 +1,15 @@
-//! Rows to read: what was measured, what was aimed at, whether it was met. Knows nothing of what is measured.
+//! The rows of a report: what was measured, the goal, and whether it was met. Nothing is measured here.
 
 use std::time::Duration;
 
-/// Widths of the columns; the verdict and notes follow freely.
+use madang::protocol::grouped;
+
+/// Widths of the columns; the verdict and notes follow.
 const NAME_WIDTH: usize = 46;
 const MEASURED_WIDTH: usize = 36;
 const GOAL_WIDTH: usize = 16;
 
-/// What a number counts, and how precisely it is worth showing.
+/// What a number counts, and with how many digits it is shown.
 #[derive(Clone, Copy)]
 pub(crate) struct Unit {
     /// Follows the number, as in `12 ms`.
@@ -32,7 +34,7 @@ pub(crate) const MEMBERS: Unit = unit("members", 0);
 pub(crate) const CALLS: Unit = unit("calls", 3);
 pub(crate) const TIMES: Unit = unit("x", 3);
 
-/// Bytes in a MiB, to divide by.
+/// Bytes in a MiB.
 pub(crate) const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// A time as a number of milliseconds.
@@ -40,16 +42,16 @@ pub(crate) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// What a figure is held against.
+/// The goal of a figure.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
-    /// Only told.
+    /// None: the figure is shown only.
     None,
     /// Met up to and including this.
     AtMost(f64),
-    /// Met under this.
+    /// Met below this.
     Below(f64),
-    /// Not a matter of speed: anything else means that lines went missing or came twice, and the run fails.
+    /// Not a matter of speed: with any other value the run fails, because lines were lost or came twice.
     MustBe(f64),
 }
 
@@ -73,13 +75,13 @@ impl Goal {
     }
 }
 
-/// The values that the rounds of one measurement gave, in order of size; the median stands for them.
+/// The values of the rounds of one measurement, sorted; the median stands for them.
 pub(crate) struct Rounds {
     sorted: Vec<f64>,
 }
 
 impl Rounds {
-    /// At least one value is needed, and none may be NaN.
+    /// The values must be at least one, and none NaN.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         assert!(!sorted.is_empty(), "a measurement has at least one round");
@@ -87,13 +89,13 @@ impl Rounds {
         Self { sorted }
     }
 
-    /// The smallest value that at least this share (0 to 1) of all values do not exceed.
+    /// The smallest value that is not exceeded by at least this share (0 to 1) of all values.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let rank = (share * self.sorted.len() as f64).ceil() as usize;
         self.sorted[rank.clamp(1, self.sorted.len()) - 1]
     }
 
-    /// The middle one.
+    /// The middle value.
     pub(crate) fn median(&self) -> f64 {
         let (lower, upper) = ((self.sorted.len() - 1) / 2, self.sorted.len() / 2);
         (self.sorted[lower] + self.sorted[upper]) / 2.0
@@ -122,7 +124,7 @@ impl From<f64> for Rounds {
     }
 }
 
-/// What has been printed so far, as far as the exit status and the last line need it.
+/// Prints the rows, and counts them for the last line and the exit status.
 pub(crate) struct Report {
     met: usize,
     missed: usize,
@@ -131,9 +133,11 @@ pub(crate) struct Report {
 
 impl Report {
     /// Prints the head: the conditions of the run, and what the columns mean.
-    pub(crate) fn open(conditions: &str) -> Self {
+    pub(crate) fn begin(conditions: &str) -> Self {
         println!("{conditions}");
-        println!("several rounds are shown as least / median / most, and judged by their median");
+        println!(
+            "several rounds are shown as least / median / most; the median is compared with the goal"
+        );
         Self {
             met: 0,
             missed: 0,
@@ -146,8 +150,8 @@ impl Report {
         println!("\n{name}: {headline}");
     }
 
-    /// Prints a row that is held against nothing.
-    pub(crate) fn told(&mut self, name: &str, measured: impl Into<Rounds>, unit: Unit) {
+    /// Prints a row without a goal.
+    pub(crate) fn show(&mut self, name: &str, measured: impl Into<Rounds>, unit: Unit) {
         self.row(name, measured, unit, Goal::None);
     }
 
@@ -185,7 +189,7 @@ impl Report {
         println!("{}", row.trim_end());
     }
 
-    /// Prints a remark that no number stands for.
+    /// Prints a remark.
     pub(crate) fn note(&mut self, text: &str) {
         println!("  {text}");
     }
@@ -203,8 +207,8 @@ impl Report {
         println!("  COULD NOT BE MEASURED: {problem}");
     }
 
-    /// Prints the sum of all; true unless something failed.
-    pub(crate) fn close(self) -> bool {
+    /// Prints how many goals were met; true unless something failed.
+    pub(crate) fn end(self) -> bool {
         println!(
             "\n{} goals met, {} not met, {} failures",
             self.met, self.missed, self.failures
@@ -213,16 +217,11 @@ impl Report {
     }
 }
 
-/// A number with its thousands apart: `1,234,567.89`.
+/// A number with its thousands grouped: `1,234,567.89`.
 pub(crate) fn number(value: f64, decimals: usize) -> String {
     let plain = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let mut shown = String::from(if value < 0.0 { "-" } else { "" });
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown + fraction
+    let whole: u64 = whole.parse().unwrap_or(u64::MAX);
+    let sign = if value < 0.0 { "-" } else { "" };
+    format!("{sign}{}{fraction}", grouped(whole))
 }

@@ -1,4 +1,4 @@
-//! Counting another process's system calls with strace(1), while something is going on.
+//! Counts the system calls of a server with strace(1).
 
 use std::collections::BTreeMap;
 use std::env;
@@ -6,21 +6,21 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::lab::Outcome;
-use crate::lab::server::{Server, read_line};
+use crate::harness::Outcome;
+use crate::harness::server::{Server, read_line};
 
 /// The calls that read from a connection, that write to one, and that wait for something to happen.
 pub(crate) const READS: &[&str] = &["read", "readv", "recvfrom", "recvmsg"];
 pub(crate) const WRITES: &[&str] = &["write", "writev", "sendto", "sendmsg"];
 pub(crate) const WAITS: &[&str] = &["epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll"];
 
-/// Whether there is a strace to call.
+/// Whether strace is installed.
 pub(crate) fn is_installed() -> bool {
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join("strace").is_file()))
 }
 
-/// A strace at work on a server.
+/// A strace that is attached to a server.
 pub(crate) struct Tracer {
     child: Child,
     messages: ChildStderr,
@@ -37,10 +37,7 @@ impl Tracer {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        let messages = child
-            .stderr
-            .take()
-            .expect("standard error is piped, just above");
+        let messages = child.stderr.take().expect("it is piped, above");
         let mut tracer = Self { child, messages };
         let greeting = read_line(&mut tracer.messages)?;
         if greeting.contains(" attached") {
@@ -49,7 +46,7 @@ impl Tracer {
         Err(format!("strace cannot attach: {greeting}").into())
     }
 
-    /// Detaches and tells how often each call was made.
+    /// Detaches, and returns how often each call was made.
     pub(crate) fn finish(mut self) -> Outcome<Calls> {
         kill_process(Pid::from_child(&self.child), Signal::INT)?;
         let mut calls = BTreeMap::new();
@@ -65,7 +62,7 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // Usually it has ended by now. If not, the kernel lets go of the server when its tracer dies.
+        // Usually it has ended by now. If not, the kernel detaches it from the server when it is killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,0 +1,119 @@
+//! What madang guarantees in figures, measured on the real program and the real kernel.
+//!
+//! ```text
+//! cargo bench --bench guarantees                   every scenario at full size, some minutes
+//! cargo bench --bench guarantees -- storm idle     only these
+//! cargo bench --bench guarantees -- --short        every scenario at a reduced size, about a minute
+//! ```
+//!
+//! Each scenario starts its own server as a child process on one core, and runs all its clients in one thread on
+//! another: loopback only, bounded in number and time, and every wait has a deadline. It prints a row for each figure:
+//! what was measured, the goal, and whether it was met. A missed goal is a result; the exit status is 1 only if something
+//! could not be measured, or if lines were lost without being reported as skipped.
+//!
+//! Read the harness first (`load.rs`: the clients; `server.rs`: the child process), then a scenario.
+//! `cargo bench --bench fanout` measures what a line costs beside other servers.
+
+mod calls;
+mod churn;
+mod crowd;
+mod flood;
+mod group;
+mod growth;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod room;
+mod slow;
+mod slowcrowd;
+mod strace;
+
+use std::process::ExitCode;
+
+use harness::report::Report;
+use harness::{Harness, Outcome, Request};
+
+type Run = fn(&Harness, &mut Report) -> Outcome<()>;
+
+/// In the order in which they are measured.
+const SCENARIOS: &[harness::Scenario<Run>] = &[
+    harness::Scenario {
+        name: "syscalls",
+        headline: "system calls of the server for a line",
+        run: calls::syscalls,
+    },
+    harness::Scenario {
+        name: "idle",
+        headline: "memory of idle connections",
+        run: crowd::idle,
+    },
+    harness::Scenario {
+        name: "storm",
+        headline: "thousands connect at once",
+        run: crowd::storm,
+    },
+    harness::Scenario {
+        name: "joins",
+        headline: "announcements to one member while thousands join",
+        run: crowd::joins,
+    },
+    harness::Scenario {
+        name: "slow",
+        headline: "one member never reads while another sends at 30 MB/s",
+        run: slow::slow,
+    },
+    harness::Scenario {
+        name: "fullspeed",
+        headline: "a sender at full speed: no line unaccounted for",
+        run: slow::full_speed,
+    },
+    harness::Scenario {
+        name: "flood",
+        headline: "members flood: how late another member's lines are",
+        run: flood::flood,
+    },
+    harness::Scenario {
+        name: "members",
+        headline: "what a delivery costs in rooms of ten to thousands",
+        run: growth::members,
+    },
+    harness::Scenario {
+        name: "rooms",
+        headline: "what a delivery costs in one to a thousand rooms",
+        run: growth::rooms,
+    },
+    harness::Scenario {
+        name: "speakers",
+        headline: "what a delivery costs when one to a thousand members send",
+        run: growth::speakers,
+    },
+    harness::Scenario {
+        name: "slowcrowd",
+        headline: "none, a hundredth, half of the members do not read",
+        run: slowcrowd::slow_crowd,
+    },
+    harness::Scenario {
+        name: "churn",
+        headline: "connections come and go: what stays behind",
+        run: churn::churn,
+    },
+];
+
+fn main() -> ExitCode {
+    harness::run("guarantees", SCENARIOS, measure)
+}
+
+/// Runs the scenarios one after the other; true when all could be measured and no line was unaccounted for.
+fn measure(request: Request<Run>) -> Outcome<bool> {
+    if let Some(argument) = request.rest.first() {
+        return Err(harness::unknown(argument, SCENARIOS, &["--short"]));
+    }
+    let harness = Harness::new(request.short)?;
+    let mut report = Report::begin(&harness.describe());
+    for scenario in request.scenarios {
+        report.scenario(scenario.name, scenario.headline);
+        if let Err(problem) = (scenario.run)(&harness, &mut report) {
+            report.failure(&problem.to_string());
+        }
+    }
+    Ok(report.end())
+}

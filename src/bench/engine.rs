@@ -1,0 +1,396 @@
+//! All connections on one poll: opens them, reads, writes, and passes on as events what happens to them. The meaning of
+//! the bytes is never decided here: each connection carries a state for the code that handles its events.
+
+use super::socket::Dialler;
+use crate::address::Address;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use socket2::Socket;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+/// Bytes asked for in one read. All connections share one buffer.
+const READ_BYTES_MAX: usize = 128 * 1024;
+/// Events taken from the poll at a time.
+const EVENTS_MAX: usize = 1024;
+
+/// What happens to a connection.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// It is established.
+    Connected,
+    /// Bytes have arrived, cut anywhere.
+    Received {
+        /// When, in nanoseconds since the engine was made.
+        at_ns: u64,
+        /// At least one.
+        bytes: &'a [u8],
+    },
+    /// The server has closed it, in order or by a reset. No event follows.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The handshake is not complete.
+    Connecting,
+    /// It is read and written.
+    Open,
+    /// It is not read: what arrives stays with the kernel.
+    Paused,
+    /// The server has closed it.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Connection<S> {
+    socket: Socket,
+    phase: Phase,
+    /// Whether the socket takes bytes, as far as is known.
+    writable: bool,
+    /// Whether the poll has reported the server's close: the socket must be read up to that end.
+    ending: bool,
+    /// Whether its number is in [`Engine::read_queue`].
+    queued: bool,
+    state: S,
+}
+
+/// All connections to one server, numbered from 0 in the order in which they were opened. `S` is the state that each
+/// carries.
+#[derive(Debug)]
+pub struct Engine<S> {
+    dialler: Dialler,
+    poll: Poll,
+    events: Events,
+    connections: Vec<Connection<S>>,
+    /// Connections that may have something to read.
+    read_queue: Vec<usize>,
+    buffer: Box<[u8]>,
+    start: Instant,
+}
+
+impl<S> Engine<S> {
+    /// An engine without connections. `connections` is how many will be opened within a minute, the time for which the
+    /// kernel keeps a closed connection's port; `run` distinguishes runs that follow one another as fast.
+    ///
+    /// # Errors
+    /// The server's address cannot be found, or the system gives no poll.
+    pub fn new(target: &Address, connections: usize, run: u64) -> Result<Engine<S>, String> {
+        Ok(Engine {
+            dialler: Dialler::new(target, connections, run)?,
+            poll: Poll::new().map_err(|error| format!("cannot wait for sockets: {error}"))?,
+            events: Events::with_capacity(EVENTS_MAX),
+            connections: Vec::new(),
+            read_queue: Vec::new(),
+            buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
+            start: Instant::now(),
+        })
+    }
+
+    /// Nanoseconds since the engine was made: the clock of every event.
+    pub fn now_ns(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+
+    /// How many connections have been opened, the closed ones included.
+    pub fn opened(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The state of a connection.
+    pub fn state(&self, number: usize) -> &S {
+        &self.connections[number].state
+    }
+
+    /// The states of all connections, in order.
+    pub fn states(&self) -> impl Iterator<Item = &S> {
+        self.connections.iter().map(|connection| &connection.state)
+    }
+
+    /// The same, to be changed.
+    pub fn states_mut(&mut self) -> impl Iterator<Item = &mut S> {
+        self.connections
+            .iter_mut()
+            .map(|connection| &mut connection.state)
+    }
+
+    /// The sockets of all connections, in order. They do not block.
+    pub fn into_sockets(self) -> impl Iterator<Item = Socket> {
+        self.connections
+            .into_iter()
+            .map(|connection| connection.socket)
+    }
+
+    /// Starts another connection; false if the server's backlog is full. `slow`: the kernel is to hold few bytes for it.
+    ///
+    /// # Errors
+    /// It cannot be made; the error says what to do.
+    pub fn open(&mut self, slow: bool, state: S) -> Result<bool, String> {
+        let number = self.connections.len();
+        let Some(socket) = self.dialler.connect(number, slow)? else {
+            return Ok(false);
+        };
+        let (fd, both) = (socket.as_raw_fd(), Interest::READABLE | Interest::WRITABLE);
+        let registered = self
+            .poll
+            .registry()
+            .register(&mut SourceFd(&fd), Token(number), both);
+        registered.map_err(|error| format!("cannot wait for connection {number}: {error}"))?;
+        self.connections.push(Connection {
+            socket,
+            phase: Phase::Connecting,
+            writable: false,
+            ending: false,
+            queued: false,
+            state,
+        });
+        Ok(true)
+    }
+
+    /// Waits for events, at most for `timeout`, and passes each on with the number and the state of its connection.
+    ///
+    /// # Errors
+    /// A connection cannot be made, or the poll fails.
+    pub fn poll(
+        &mut self,
+        timeout: Duration,
+        mut handle: impl FnMut(usize, &mut S, Event<'_>),
+    ) -> Result<(), String> {
+        let timeout = if self.read_queue.is_empty() {
+            timeout
+        } else {
+            Duration::ZERO
+        };
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            other => other.map_err(|error| format!("cannot wait for sockets: {error}"))?,
+        }
+        for event in &self.events {
+            let Token(number) = event.token();
+            let connection = &mut self.connections[number];
+            if connection.phase == Phase::Connecting && (event.is_writable() || event.is_error()) {
+                let failure = connection.socket.take_error().unwrap_or_else(Some);
+                if let Some(error) = failure {
+                    return Err(self.dialler.explain(&error));
+                }
+                connection.phase = Phase::Open;
+                handle(number, &mut connection.state, Event::Connected);
+            }
+            connection.writable |= event.is_writable();
+            connection.ending |= event.is_read_closed() || event.is_error();
+            let readable = event.is_readable() || connection.ending;
+            if readable && connection.phase == Phase::Open && !connection.queued {
+                connection.queued = true;
+                self.read_queue.push(number);
+            }
+        }
+        // Each connection is read once: one that has more to read goes to the end of the queue, and the others are not
+        // kept waiting.
+        let queued = self.read_queue.len();
+        for at in 0..queued {
+            let number = self.read_queue[at];
+            self.connections[number].queued = false;
+            if self.connections[number].phase == Phase::Open {
+                self.read(number, READ_BYTES_MAX, &mut handle);
+            }
+        }
+        self.read_queue.drain(..queued);
+        Ok(())
+    }
+
+    /// Reads once, at most `bytes_max`, from a connection that is paused.
+    pub fn read_paused(
+        &mut self,
+        number: usize,
+        bytes_max: usize,
+        mut handle: impl FnMut(usize, &mut S, Event<'_>),
+    ) {
+        if self.connections[number].phase == Phase::Paused {
+            self.read(number, bytes_max.min(READ_BYTES_MAX), &mut handle);
+        }
+    }
+
+    fn read(
+        &mut self,
+        number: usize,
+        bytes_max: usize,
+        handle: &mut impl FnMut(usize, &mut S, Event<'_>),
+    ) {
+        let connection = &mut self.connections[number];
+        let again = match (&connection.socket).read(&mut self.buffer[..bytes_max]) {
+            Ok(bytes @ 1..) => {
+                let at_ns = self.start.elapsed().as_nanos() as u64;
+                let received = Event::Received {
+                    at_ns,
+                    bytes: &self.buffer[..bytes],
+                };
+                handle(number, &mut connection.state, received);
+                // A read that did not fill the buffer has emptied the socket (epoll(7), question 9).
+                bytes == bytes_max || connection.ending
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
+            Ok(_) | Err(_) => {
+                connection.phase = Phase::Closed;
+                handle(number, &mut connection.state, Event::Closed);
+                false
+            }
+        };
+        if again && connection.phase == Phase::Open {
+            connection.queued = true;
+            self.read_queue.push(number);
+        }
+    }
+
+    /// Writes what the socket takes at once, perhaps nothing, and returns how many bytes that was. A closed connection
+    /// takes nothing: [`Event::Closed`] reports it.
+    pub fn write(&mut self, number: usize, bytes: &[u8]) -> usize {
+        let connection = &mut self.connections[number];
+        if !connection.writable || connection.phase == Phase::Closed {
+            return 0;
+        }
+        match (&connection.socket).write(bytes) {
+            Ok(taken) => taken,
+            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            Err(_) => {
+                connection.writable = false;
+                0
+            }
+        }
+    }
+
+    /// Whether a socket may take bytes.
+    pub fn is_writable(&self, number: usize) -> bool {
+        self.connections[number].writable
+    }
+
+    /// Writes a few bytes, which an empty socket must take whole.
+    ///
+    /// # Errors
+    /// The socket does not.
+    pub fn write_all(&mut self, number: usize, bytes: &[u8]) -> Result<(), String> {
+        if self.write(number, bytes) == bytes.len() {
+            return Ok(());
+        }
+        Err(format!(
+            "connection {number} cannot send: it is closed, or the server does not read"
+        ))
+    }
+
+    /// Stops reading a connection.
+    pub fn pause(&mut self, number: usize) {
+        if self.connections[number].phase == Phase::Open {
+            self.connections[number].phase = Phase::Paused;
+        }
+    }
+
+    /// Reads a paused connection again, beginning with what the kernel holds: the poll will not report that again.
+    pub fn resume(&mut self, number: usize) {
+        let connection = &mut self.connections[number];
+        if connection.phase == Phase::Paused {
+            connection.phase = Phase::Open;
+            if !connection.queued {
+                connection.queued = true;
+                self.read_queue.push(number);
+            }
+        }
+    }
+}
+
+/// Puts lines together that were cut by the reads. Between whole lines it holds no memory.
+#[derive(Debug, Default)]
+pub struct LineBuffer {
+    /// The beginning of a line whose end has not come; never contains `\n`.
+    begun: Vec<u8>,
+}
+
+impl LineBuffer {
+    /// Calls `take` with each line that `bytes` complete, without its end, and keeps the beginning of the next.
+    pub fn complete(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8])) {
+        if !self.begun.is_empty() {
+            let Some(end) = memchr::memchr(b'\n', bytes) else {
+                return self.begun.extend_from_slice(bytes);
+            };
+            self.begun.extend_from_slice(&bytes[..end]);
+            take(&self.begun);
+            self.begun = Vec::new();
+            bytes = &bytes[end + 1..];
+        }
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            take(&bytes[..end]);
+            bytes = &bytes[end + 1..];
+        }
+        self.begun.extend_from_slice(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::net::TcpListener;
+
+    #[test]
+    fn lines_do_not_depend_on_where_reads_cut_them() {
+        let text = b"one\n\nthree and more\nfour";
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                let (mut buffer, mut seen) = (LineBuffer::default(), Vec::new());
+                for piece in [&text[..first], &text[first..second], &text[second..]] {
+                    buffer.complete(piece, |line| seen.push(line.to_vec()));
+                }
+                let want: [&[u8]; 3] = [b"one", b"", b"three and more"];
+                assert_eq!(
+                    (seen, buffer.begun),
+                    (want.map(<[u8]>::to_vec).to_vec(), b"four".to_vec())
+                );
+            }
+        }
+    }
+
+    /// Polls until the states of all connections together are `expected`.
+    fn poll_until(engine: &mut Engine<Vec<u8>>, expected: &[u8]) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while engine.states().flatten().copied().collect::<Vec<u8>>() != expected {
+            assert!(Instant::now() < deadline, "{engine:?}");
+            let record = |_: usize, state: &mut Vec<u8>, event: Event<'_>| match event {
+                Event::Connected => state.push(b'+'),
+                Event::Received { bytes, .. } => state.extend_from_slice(bytes),
+                Event::Closed => state.push(b'-'),
+            };
+            engine.poll(Duration::from_millis(10), record).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_paused_connection_is_read_only_on_request_and_its_end_is_seen_when_it_resumes()
+    -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Address::Tcp(listener.local_addr()?.to_string());
+        let mut engine = Engine::new(&target, 2, 0).unwrap();
+        assert_eq!(engine.open(false, Vec::new()), Ok(true));
+        assert_eq!(engine.open(true, Vec::new()), Ok(true));
+        let (mut first, mut second) = (listener.accept()?.0, listener.accept()?.0);
+        poll_until(&mut engine, b"++");
+        engine.pause(1);
+        second.write_all(b"paused")?;
+        drop(second);
+        first.write_all(b"read")?;
+        poll_until(&mut engine, b"+read+");
+        let record = |_: usize, state: &mut Vec<u8>, event: Event<'_>| {
+            if let Event::Received { bytes, .. } = event {
+                state.extend_from_slice(bytes);
+            }
+        };
+        // The bytes came before the close, of which the poll may not have reported yet.
+        while engine.state(1).len() < 3 {
+            engine.read_paused(1, 2, record);
+        }
+        assert_eq!(engine.state(1), b"+pa");
+        engine.resume(1);
+        poll_until(&mut engine, b"+read+paused-");
+        assert_eq!(engine.write(1, b"x"), 0);
+        Ok(())
+    }
+}
