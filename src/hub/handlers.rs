@@ -1,5 +1,5 @@
 //! What each item of a client's input does: one function a command. Writes no words of its own: every line of the server's
-//! is in [`protocol`](crate::protocol).
+//! is in [`protocol`].
 
 use super::client::Role;
 use super::context::Context;

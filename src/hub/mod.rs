@@ -149,7 +149,8 @@ impl Hub {
         Ok(self.insert(now, Role::of(peer.wire), name))
     }
 
-    /// The person at the server itself connects, under a name that nobody else can have: see [`Role::Console`].
+    /// The person at the server itself connects, under a name that nobody else can have. It is a
+    /// member like others, but no limit holds for it that protects the server from strangers.
     ///
     /// # Panics
     /// A console has been connected before.
