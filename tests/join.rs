@@ -6,17 +6,14 @@ use common::{Client, DEADLINE, Program, Scratch, Server, resident_bytes, until};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
-
-/// Starts `madang join` at this server.
-fn join(server: &Server, flags: &[&str]) -> Program {
-    join_at(&server.addr().to_string(), flags)
-}
-
-fn join_at(address: &str, flags: &[&str]) -> Program {
-    Program::start(PROGRAM, &[&["join", address], flags].concat())
+/// `madang join` with pipes as standard input and standard error, and with this standard output.
+fn join_into(stdout: Stdio, address: impl ToString) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+    command.args(["join", &address.to_string()]).stdout(stdout);
+    command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("spawn")
 }
 
 /// A server of another kind: it sends only what the test wants.
@@ -42,15 +39,13 @@ impl ForeignServer {
 fn one_line_without_a_newline_is_sent() {
     let server = Server::start(&[]);
     let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut echo = join(&server, &[]);
+    let mut echo = Program::join(server.addr(), &[]);
     echo.type_bytes("안녕, no newline".as_bytes());
     echo.end_input();
     ann.expect("guest2: 안녕, no newline");
     assert!(echo.wait_exit().success());
-    assert_eq!(
-        echo.rest(),
-        ["* you are guest2 in lobby (2 here); /help lists commands"]
-    );
+    let greeting = "* you are guest2 in lobby (2 here); /help lists commands";
+    assert_eq!(echo.rest(), [greeting]);
     assert_eq!(echo.complaints(), [""; 0]);
 }
 
@@ -58,7 +53,7 @@ fn one_line_without_a_newline_is_sent() {
 fn many_lines_are_sent_in_order_and_lines_come_back() {
     let server = Server::start(&[]);
     let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut pipe = join(&server, &["--nick", "pipe", "--room", "lobby"]);
+    let mut pipe = Program::join(server.addr(), &["--nick", "pipe", "--room", "lobby"]);
     let lines: String = (0..5000).map(|n| format!("line {n}\r\n")).collect();
     pipe.type_bytes(lines.as_bytes());
     pipe.type_bytes(b"/rooms\n");
@@ -77,9 +72,8 @@ fn name_and_room_are_requested_before_lines_are_sent() {
     let address = format!("unix:{}", scratch.path("socket").display());
     let server = Server::start(&["--listen", "127.0.0.1:0", "--listen", &address]);
     let mut ann = Client::connect_named(server.addr(), "ann");
-    ann.say("/join garden");
-    ann.expect("* you are in garden (1 here)");
-    let mut kim = join_at(&address, &["--nick", "kim", "--room", "garden"]);
+    ann.join("garden", 1);
+    let mut kim = Program::join(&address, &["--nick", "kim", "--room", "garden"]);
     kim.type_line("/msg ann psst");
     kim.type_line("hello garden");
     ann.expect("kim -> you: psst");
@@ -95,18 +89,12 @@ fn a_server_that_cannot_be_reached_is_reported_in_one_line() {
     // Closed at once: nothing listens there any more.
     let closed = ForeignServer::new().address();
     for (address, why) in [
-        (
-            closed.as_str(),
-            "connection refused; is the server running?",
-        ),
-        (
-            "unix:/nowhere/socket",
-            "no such socket; is the server running?",
-        ),
+        (closed.as_str(), "connection refused"),
+        ("unix:/nowhere/socket", "no such socket"),
     ] {
-        let mut join = join_at(address, &[]);
+        let mut join = Program::join(address, &[]);
         assert_eq!(join.wait_exit().code(), Some(1));
-        let complaint = format!("madang: cannot join {address}: {why}");
+        let complaint = format!("madang: cannot join {address}: {why}; is the server running?");
         assert_eq!(join.complaints(), [complaint]);
         assert_eq!(join.rest(), [""; 0]);
     }
@@ -115,7 +103,7 @@ fn a_server_that_cannot_be_reached_is_reported_in_one_line() {
 #[test]
 fn a_connection_that_is_lost_is_an_error() {
     let foreign = ForeignServer::new();
-    let mut join = join_at(&foreign.address(), &[]);
+    let mut join = Program::join(foreign.address(), &[]);
     let mut socket = foreign.accept();
     socket.write_all(b"a line\nhalf a li").expect("write");
     socket.shutdown(Shutdown::Both).expect("shutdown");
@@ -129,7 +117,7 @@ fn a_connection_that_is_lost_is_an_error() {
 #[test]
 fn after_the_end_of_input_received_lines_are_still_printed() {
     let foreign = ForeignServer::new();
-    let mut join = join_at(&foreign.address(), &[]);
+    let mut join = Program::join(foreign.address(), &[]);
     let mut socket = foreign.accept();
     join.type_line("last words");
     join.end_input();
@@ -145,7 +133,7 @@ fn after_the_end_of_input_received_lines_are_still_printed() {
 #[test]
 fn control_characters_from_the_server_are_not_printed() {
     let foreign = ForeignServer::new();
-    let mut join = join_at(&foreign.address(), &["--color", "never"]);
+    let mut join = Program::join(foreign.address(), &["--color", "never"]);
     let mut socket = foreign.accept();
     let attack = b"\x1b]0;owned\x07\x1b[2J\x1b[6n\x9b0c\xe2\x80\xae\rover\x08\n";
     socket.write_all(attack).expect("write");
@@ -163,29 +151,23 @@ fn control_characters_from_the_server_are_not_printed() {
 fn colours_and_timestamps_are_shown_with_their_flags() {
     let server = Server::start(&[]);
     let ann = Client::connect_named(server.addr(), "ann");
-    let mut plain = join(&server, &[]);
+    let mut plain = Program::join(server.addr(), &[]);
     plain.greeted();
-    let mut colored = join(&server, &["--color", "always", "--timestamps"]);
+    let mut colored = Program::join(server.addr(), &["--color", "always", "--timestamps"]);
     let greeting = colored.find("a greeting", |line| line.contains("you are guest3"));
     assert!(greeting.starts_with("\x1b[2m"), "{greeting:?}");
     assert_eq!(&greeting[6..7], ":", "a time: {greeting:?}");
     ann.say("hello");
     plain.find_line("ann: hello");
-    colored.find("a colour", |line| {
-        line.contains("mann\x1b[0m: hello") && line.contains("\x1b[3")
-    });
+    let is_coloured = |line: &str| line.contains("mann\x1b[0m: hello") && line.contains("\x1b[3");
+    colored.find("a colour", is_coloured);
 }
 
 #[test]
 fn a_closed_reader_of_standard_output_ends_the_program() {
     let server = Server::start(&[]);
     let ann = Client::connect_named(server.addr(), "ann");
-    let mut child = Command::new(PROGRAM)
-        .args(["join", &server.addr().to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("spawn");
+    let mut child = join_into(Stdio::piped(), server.addr());
     let mut head = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut line = String::new();
     head.read_line(&mut line).expect("a line");
@@ -203,12 +185,7 @@ fn a_closed_reader_of_standard_output_ends_the_program() {
 #[test]
 fn a_stalled_reader_of_standard_output_costs_bounded_memory() {
     let foreign = ForeignServer::new();
-    let mut child = Command::new(PROGRAM)
-        .args(["join", &foreign.address()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("spawn");
+    let mut child = join_into(Stdio::piped(), foreign.address());
     let mut socket = foreign.accept();
     socket.set_nonblocking(true).expect("nonblocking");
     let line = [b"x".repeat(999), b"\n".to_vec()].concat().repeat(64);
@@ -239,13 +216,7 @@ fn a_write_error_on_standard_output_is_reported_unless_its_reader_is_gone() {
         Stdio::from(writer)
     };
     for (stdout, code) in [(full(), 1), (closed(), 0)] {
-        let mut join = Command::new(PROGRAM)
-            .args(["join", &server.addr().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("spawn");
+        let mut join = join_into(stdout, server.addr());
         let mut complaint = String::new();
         let mut stderr = join.stderr.take().expect("standard error");
         stderr.read_to_string(&mut complaint).expect("UTF-8");

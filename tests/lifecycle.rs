@@ -9,22 +9,27 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Client, DEADLINE, Failure, Launch, Next, Scratch, Server, until};
+use common::{Client, DEADLINE, Launch, Next, Scratch, Server, until};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A client that has not read `lines` lines: too many for the socket buffers, too few to be skipped.
-fn with_backlog(server: &Server, talker: &Client, healthy: &mut Client) -> (Client, u64) {
-    const LINES: u64 = 3000;
+/// Lines of a backlog: too many for the socket buffers, too few to be skipped.
+const BACKLOG_LINES: usize = 3000;
+
+/// A server with this `--drain`, a client that has read all lines of a third one, and one that has read none.
+fn with_backlog(drain: &str) -> (Server, Client, Client) {
+    let server = Server::start(&["--drain", drain, "--announce-limit", "0"]);
+    let talker = Client::connect_named(server.addr(), "talker");
+    let mut healthy = Client::connect(server.addr());
     let late = Client::open_narrow(server.addr()).greeted();
     let text = "-".repeat(200);
-    for count in 0..LINES {
+    for count in 0..BACKLOG_LINES {
         talker.say(&format!("{count} {text}"));
     }
-    for _ in 0..LINES {
+    for _ in 0..BACKLOG_LINES {
         healthy.line();
     }
-    (late, LINES)
+    (server, healthy, late)
 }
 
 #[test]
@@ -40,7 +45,7 @@ fn sigterm_and_sigint_notify_clients_and_exit_with_0() {
             client.expect("* server is shutting down");
             client.expect_end();
         }
-        assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+        assert_eq!(server.wait_exit().code(), Some(0));
     }
 }
 
@@ -48,18 +53,13 @@ fn sigterm_and_sigint_notify_clients_and_exit_with_0() {
 fn a_server_without_clients_exits_at_once() {
     // The signal may come as soon as the server says that it listens.
     for _ in 0..20 {
-        let mut server = Server::start(&["--drain", "60"]);
-        server.signal(Signal::TERM);
-        assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+        Server::start(&["--drain", "60"]).shut_down();
     }
 }
 
 #[test]
 fn shutdown_flushes_pending_output_to_a_slow_reader() {
-    let mut server = Server::start(&["--drain", "20", "--announce-limit", "0"]);
-    let talker = Client::connect_named(server.addr(), "talker");
-    let mut healthy = Client::connect(server.addr());
-    let (mut late, lines) = with_backlog(&server, &talker, &mut healthy);
+    let (mut server, mut healthy, mut late) = with_backlog("20");
     server.signal(Signal::TERM);
     healthy.expect("* server is shutting down");
     healthy.expect_end();
@@ -69,27 +69,21 @@ fn shutdown_flushes_pending_output_to_a_slow_reader() {
         "the server accepts during shutdown"
     );
     // The notice is private output of each client, so it may come between any two lines of the room.
-    let (notices, pending): (Vec<String>, Vec<String>) = late
-        .rest()
-        .into_iter()
-        .partition(|line| line == "* server is shutting down");
-    assert_eq!(notices.len(), 1);
-    assert_eq!(pending.len() as u64, lines, "{:?}", pending.last());
+    let rest = late.rest().into_iter();
+    let (notices, pending): (Vec<_>, Vec<_>) = rest.partition(|line| line.starts_with('*'));
+    assert_eq!(notices, ["* server is shutting down"]);
+    assert_eq!(pending.len(), BACKLOG_LINES, "{:?}", pending.last());
     for (count, line) in pending.iter().enumerate() {
         assert!(line.starts_with(&format!("talker: {count} ")), "{line}");
     }
-    assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+    assert_eq!(server.wait_exit().code(), Some(0));
 }
 
 #[test]
 fn shutdown_takes_no_longer_than_drain() {
-    let mut server = Server::start(&["--drain", "1", "--announce-limit", "0"]);
-    let talker = Client::connect_named(server.addr(), "talker");
-    let mut healthy = Client::connect(server.addr());
-    let (_late, _) = with_backlog(&server, &talker, &mut healthy);
+    let (mut server, _healthy, _late) = with_backlog("1");
     let started = Instant::now();
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+    server.shut_down();
     let took = started.elapsed();
     assert!(
         took > Duration::from_millis(900) && took < Duration::from_secs(5),
@@ -99,14 +93,11 @@ fn shutdown_takes_no_longer_than_drain() {
 
 #[test]
 fn a_second_signal_exits_at_once() {
-    let mut server = Server::start(&["--drain", "600", "--announce-limit", "0"]);
-    let talker = Client::connect_named(server.addr(), "talker");
-    let mut healthy = Client::connect(server.addr());
-    let (_late, _) = with_backlog(&server, &talker, &mut healthy);
+    let (mut server, mut healthy, _late) = with_backlog("600");
     server.signal(Signal::TERM);
     healthy.expect("* server is shutting down");
     server.signal(Signal::TERM);
-    server.wait_exit(DEADLINE);
+    server.wait_exit();
 }
 
 #[test]
@@ -116,7 +107,7 @@ fn the_port_can_be_bound_again_at_once() {
     for signal in [Signal::TERM, Signal::KILL, Signal::TERM] {
         let mut ann = Client::connect_named(addr, "ann");
         server.signal(signal);
-        server.wait_exit(DEADLINE);
+        server.wait_exit();
         // The server closed first, so its side of the connection keeps the port in TIME_WAIT.
         server = Server::start(&["--listen", &addr.to_string()]);
         ann.rest_or_reset();
@@ -141,7 +132,8 @@ fn a_stale_unix_socket_is_replaced() {
 
 /// Exit 1, nothing on standard output, and one line on standard error that names `what`.
 #[track_caller]
-fn assert_refused_to_start(failure: &Failure, what: &str) {
+fn assert_refused_to_start(flag: &str, place: &str, what: &str) {
+    let failure = Launch::new(&[flag, place]).fail();
     assert_eq!(failure.code, Some(1), "{failure:?}");
     assert_eq!(failure.stdout, "");
     assert_eq!(failure.stderr.lines().count(), 1, "{failure:?}");
@@ -153,20 +145,17 @@ fn assert_refused_to_start(failure: &Failure, what: &str) {
 fn a_taken_port_is_one_line_on_stderr_and_exit_1() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
     let addr = taken.local_addr().expect("an address").to_string();
-    assert_refused_to_start(&Launch::new(&["--listen", &addr]).fail(), &addr);
+    assert_refused_to_start("--listen", &addr, &addr);
     let server = Server::start(&[]);
     let addr = server.addr().to_string();
-    assert_refused_to_start(&Launch::new(&["--listen", &addr]).fail(), &addr);
-    assert_refused_to_start(&Launch::new(&["--listen-raw", &addr]).fail(), &addr);
+    assert_refused_to_start("--listen", &addr, &addr);
+    assert_refused_to_start("--listen-raw", &addr, &addr);
 }
 
 #[test]
 fn an_address_of_another_machine_is_one_line_on_stderr_and_exit_1() {
     // An address reserved for documentation (RFC 5737), which no machine has.
-    assert_refused_to_start(
-        &Launch::new(&["--listen", "192.0.2.1:0"]).fail(),
-        "192.0.2.1:0",
-    );
+    assert_refused_to_start("--listen", "192.0.2.1:0", "192.0.2.1:0");
 }
 
 #[test]
@@ -175,7 +164,7 @@ fn a_unix_path_in_use_or_not_a_socket_is_kept() {
     let live = scratch.path("live.sock");
     let listener = UnixListener::bind(&live).expect("bind");
     let place = format!("unix:{}", live.display());
-    assert_refused_to_start(&Launch::new(&["--listen", &place]).fail(), "live.sock");
+    assert_refused_to_start("--listen", &place, "live.sock");
     listener.set_nonblocking(true).expect("nonblocking");
     while listener.accept().is_ok() {}
     let _client = Client::open_unix(&live);
@@ -184,18 +173,15 @@ fn a_unix_path_in_use_or_not_a_socket_is_kept() {
     let file = scratch.path("file");
     fs::write(&file, "precious").expect("write");
     let place = format!("unix:{}", file.display());
-    assert_refused_to_start(&Launch::new(&["--listen", &place]).fail(), "file");
+    assert_refused_to_start("--listen", &place, "file");
     assert_eq!(fs::read_to_string(&file).expect("still there"), "precious");
 
     let place = format!("unix:{}", scratch.path("no/such/directory").display());
-    assert_refused_to_start(
-        &Launch::new(&["--listen", &place]).fail(),
-        "no/such/directory",
-    );
+    assert_refused_to_start("--listen", &place, "no/such/directory");
 }
 
-/// Makes the server do what it logs: lines, refusals, connections, disconnections, resets.
-fn assert_serves(server: &Server) {
+/// Makes the server do what it logs: lines, refusals, connections, disconnections, resets, and its shutdown.
+fn assert_serves(mut server: Server) {
     let mut ann = Client::connect_named(server.addr(), "ann");
     for round in 0..100 {
         let mut bob = Client::connect(server.addr());
@@ -207,30 +193,21 @@ fn assert_serves(server: &Server) {
         bob.expect(&format!("ann: round {round}"));
         if round % 2 == 0 {
             bob.reset();
-        } else {
-            drop(bob);
         }
     }
+    server.shut_down();
 }
 
 #[test]
 fn the_server_runs_with_standard_error_closed() {
-    let mut server = Launch::in_shell("", "2>&-", &["--log-level", "trace"]).start();
-    assert_serves(&server);
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+    assert_serves(Launch::in_shell("", "2>&-", &["--log-level", "trace"]).start());
 }
 
 #[test]
 fn the_server_runs_with_a_full_device_as_standard_error() {
-    let full = OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .expect("/dev/full");
-    let mut server = Launch::new(&["--log-level", "trace"]).stderr(full).start();
-    assert_serves(&server);
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+    let full = OpenOptions::new().write(true).open("/dev/full");
+    let launch = Launch::new(&["--log-level", "trace"]);
+    assert_serves(launch.stderr(full.expect("/dev/full")).start());
 }
 
 /// A pipe that is full, so that the next blocking write would block.
@@ -249,10 +226,7 @@ fn the_server_runs_with_a_full_pipe_as_standard_error() {
     for format in ["text", "json"] {
         let (mut reader, writer) = full_pipe();
         let flags = ["--log-level", "trace", "--log-format", format];
-        let mut server = Launch::new(&flags).stderr(writer).start();
-        assert_serves(&server);
-        server.signal(Signal::TERM);
-        assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
+        assert_serves(Launch::new(&flags).stderr(writer).start());
         // The test is valid only if the pipe stayed full.
         let mut left = Vec::new();
         reader.read_to_end(&mut left).expect("read");
@@ -265,22 +239,21 @@ fn the_server_runs_with_a_full_pipe_as_standard_error() {
 
 #[test]
 fn each_log_message_is_one_line_of_text_or_json() {
-    for (format, opens_with) in [("text", None), ("json", Some('{'))] {
+    for (format, is_json) in [("text", false), ("json", true)] {
         let scratch = Scratch::new();
         let path = scratch.path("log");
         let log = File::create(&path).expect("a file");
         let flags = ["--log-level", "debug", "--log-format", format];
         let mut server = Launch::new(&flags).stderr(Stdio::from(log)).start();
         drop(Client::connect_named(server.addr(), "ann"));
-        server.signal(Signal::TERM);
-        server.wait_exit(DEADLINE);
+        server.shut_down();
         let log = fs::read_to_string(&path).expect("a log");
         assert!(!log.is_empty(), "nothing was logged");
         assert!(!log.contains('\u{1b}'), "colours in a file: {log}");
         for line in log.lines() {
             assert_eq!(
                 line.starts_with('{') && line.ends_with('}'),
-                opens_with.is_some(),
+                is_json,
                 "{line}"
             );
         }
@@ -306,15 +279,9 @@ fn the_server_runs_with_standard_input_and_output_closed() {
 #[test]
 fn a_blocked_console_does_not_block_shutdown() {
     let (output, writer) = pipe().expect("a pipe");
+    let flags = "serve --console --listen 127.0.0.1:0 --drain 1";
     let mut child = Command::new(env!("CARGO_BIN_EXE_madang"))
-        .args([
-            "serve",
-            "--console",
-            "--listen",
-            "127.0.0.1:0",
-            "--drain",
-            "1",
-        ])
+        .args(flags.split(' '))
         .stdin(Stdio::piped())
         .stdout(writer)
         .stderr(Stdio::null())

@@ -54,23 +54,15 @@ fn without_the_flag_an_unfinished_line_waits_for_its_end() {
     bob.expect("ann: one line");
 }
 
-fn python(script: &str, server: &Server) -> Program {
-    let path = format!("{}/tests/{script}", env!("CARGO_MANIFEST_DIR"));
-    Program::start(
-        "python3",
-        &["-u", &path, "127.0.0.1", &server.addr().port().to_string()],
-    )
-}
-
 #[test]
 #[ignore = "needs python3"]
 fn threaded_python_clients_talk_to_each_other_and_to_others() {
     let server = Server::start(&["--partial-after", "50"]);
     let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut one = python("partial_threads.py", &server);
+    let mut one = Program::python("partial_threads.py", server.addr());
     let first = one.find("a greeting", |line| line.contains("* you are guest"));
     assert!(first.contains("guest2"), "{first}");
-    let mut other = python("partial_queue.py", &server);
+    let mut other = Program::python("partial_queue.py", server.addr());
     other.find("a greeting", |line| line.contains("* you are guest3"));
 
     one.type_line("안녕하세요");
@@ -92,14 +84,13 @@ fn a_python_client_that_alternates_reading_and_writing_is_understood() {
     let server = Server::start(&["--partial-after", "50", "--announce-limit", "0"]);
     let mut ann = Client::connect_named(server.addr(), "ann");
     // The client reads once and writes once, in turn. It reads the greeting first.
-    let mut turns = python("partial_turns.py", &server);
+    let mut turns = Program::python("partial_turns.py", server.addr());
     turns.find("a greeting", |line| line.contains("* you are guest2"));
     for round in 0..5 {
         turns.type_line(&format!("my turn {round}"));
         ann.expect(&format!("guest2: my turn {round}"));
         ann.say(&format!("your turn {round}"));
-        turns.find("its turn", |line| {
-            line.ends_with(&format!("ann: your turn {round}"))
-        });
+        let turn = format!("ann: your turn {round}");
+        turns.find("its turn", |line| line.ends_with(&turn));
     }
 }

@@ -6,27 +6,14 @@ mod common;
 use common::{Client, Program, Server};
 use std::net::SocketAddr;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
-
 /// A server with a console, and the address that it listens on.
 fn console(flags: &[&str]) -> (Program, SocketAddr) {
     let serve = ["serve", "--console", "--listen", "127.0.0.1:0"];
-    let mut console = Program::start(PROGRAM, &[&serve, flags].concat());
+    let mut console = Program::start(env!("CARGO_BIN_EXE_madang"), &[&serve, flags].concat());
     let line = console.find("an address", |line| line.starts_with("listening on "));
     let addr = line["listening on ".len()..].parse().expect("an address");
     console.find_line("* you are host in lobby (1 here); /help lists commands");
     (console, addr)
-}
-
-fn join(addr: SocketAddr, flags: &[&str]) -> Program {
-    Program::start(PROGRAM, &[&["join", &addr.to_string()], flags].concat())
-}
-
-/// One of the Python clients beside this file, as beginners write them.
-fn python(script: &str, addr: SocketAddr) -> Program {
-    let path = format!("{}/tests/{script}", env!("CARGO_MANIFEST_DIR"));
-    let (host, port) = (addr.ip().to_string(), addr.port().to_string());
-    Program::start("python3", &["-u", &path, &host, &port])
 }
 
 /// Stops the server by the end of its console's input.
@@ -38,7 +25,7 @@ fn stop(mut console: Program) {
 #[test]
 fn a_one_shot_exchange() {
     let (mut console, addr) = console(&[]);
-    let mut client = join(addr, &[]);
+    let mut client = Program::join(addr, &[]);
     client.type_line("I am a client");
     console.find_line("guest1: I am a client");
     console.type_line("I am the server");
@@ -47,22 +34,20 @@ fn a_one_shot_exchange() {
     assert!(client.wait_exit().success());
     console.find_line("* left: guest1 (1 here)");
 
-    let mut echo = join(addr, &[]);
+    let mut echo = Program::join(addr, &[]);
     echo.type_line("I am a client, too");
     echo.end_input();
     console.find_line("guest2: I am a client, too");
     assert!(echo.wait_exit().success());
-    assert_eq!(
-        echo.rest(),
-        ["* you are guest2 in lobby (2 here); /help lists commands"]
-    );
+    let greeting = "* you are guest2 in lobby (2 here); /help lists commands";
+    assert_eq!(echo.rest(), [greeting]);
     stop(console);
 }
 
 #[test]
 fn taking_turns() {
     let (mut console, addr) = console(&[]);
-    let mut client = join(addr, &["--nick", "kim"]);
+    let mut client = Program::join(addr, &["--nick", "kim"]);
     console.find_line("* renamed: guest1 -> kim");
     for round in 0..5 {
         console.type_line(&format!("your turn {round}"));
@@ -77,7 +62,7 @@ fn taking_turns() {
 #[test]
 fn two_who_talk_at_the_same_time() {
     let (mut console, addr) = console(&[]);
-    let mut client = join(addr, &["--nick", "kim"]);
+    let mut client = Program::join(addr, &["--nick", "kim"]);
     console.find_line("* renamed: guest1 -> kim");
     let lines = |who: &str| -> Vec<String> { (0..200).map(|n| format!("{who} {n}")).collect() };
     for (hers, his) in lines("from kim").iter().zip(&lines("from the host")) {
@@ -102,7 +87,7 @@ fn a_group() {
     let server = Server::start(&[]);
     let names = ["kim", "lee", "민수"];
     let mut group = names.map(|name| {
-        let mut program = join(server.addr(), &["--nick", name]);
+        let mut program = Program::join(server.addr(), &["--nick", name]);
         program.find_line(&format!("* you are now {name}"));
         program
     });
@@ -139,7 +124,7 @@ fn the_console_alone_is_host_and_its_end_stops_the_server() {
 #[ignore = "needs python3"]
 fn the_clients_of_the_tutorials() {
     let (mut console, addr) = console(&["--partial-after", "50"]);
-    let mut once = python("partial_once.py", addr);
+    let mut once = Program::python("partial_once.py", addr);
     console.find_line("guest1: I am a client");
     once.find("the greeting", |line| {
         line.starts_with("received : * you are guest1 in lobby")
@@ -147,16 +132,16 @@ fn the_clients_of_the_tutorials() {
     assert!(once.wait_exit().success());
     console.find_line("* left: guest1 (1 here)");
 
-    let mut turns = python("partial_turns.py", addr);
+    let mut turns = Program::python("partial_turns.py", addr);
     turns.find("its turn", |line| line.contains("* you are guest2"));
     turns.type_line("내 차례");
     console.find_line("guest2: 내 차례");
     console.type_line("네 차례");
     turns.find("its turn", |line| line.ends_with("host: 네 차례"));
 
-    let mut threads = python("partial_threads.py", addr);
+    let mut threads = Program::python("partial_threads.py", addr);
     threads.find("the greeting", |line| line.contains("* you are guest3"));
-    let mut queue = python("partial_queue.py", addr);
+    let mut queue = Program::python("partial_queue.py", addr);
     queue.find("the greeting", |line| line.contains("* you are guest4"));
     threads.type_line("안녕하세요");
     console.find_line("guest3: 안녕하세요");

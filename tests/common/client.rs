@@ -58,9 +58,8 @@ impl Client {
     /// As `open`, from the local address `local`.
     pub(crate) fn open_from(local: IpAddr, addr: SocketAddr) -> Self {
         Self::open_with(addr, |socket| {
-            socket
-                .bind(&SocketAddr::new(local, 0).into())
-                .expect("bind");
+            let local = SocketAddr::new(local, 0).into();
+            socket.bind(&local).expect("bind");
         })
     }
 
@@ -75,9 +74,8 @@ impl Client {
     pub(crate) fn open_unix(path: &Path) -> Self {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("socket");
         let addr = SockAddr::unix(path).expect("a path that fits");
-        socket
-            .connect(&addr)
-            .unwrap_or_else(|error| panic!("connect {}: {error}", path.display()));
+        let connected = socket.connect(&addr);
+        connected.unwrap_or_else(|error| panic!("connect {}: {error}", path.display()));
         Self::on(socket)
     }
 
@@ -89,17 +87,15 @@ impl Client {
     fn open_with(addr: SocketAddr, prepare: impl FnOnce(&Socket)) -> Self {
         let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("socket");
         prepare(&socket);
-        socket
-            .connect_timeout(&addr.into(), DEADLINE)
-            .unwrap_or_else(|error| panic!("connect {addr}: {error}"));
+        let connected = socket.connect_timeout(&addr.into(), DEADLINE);
+        connected.unwrap_or_else(|error| panic!("connect {addr}: {error}"));
         socket.set_tcp_nodelay(true).expect("nodelay");
         Self::on(socket)
     }
 
     fn on(socket: Socket) -> Self {
-        socket
-            .set_write_timeout(Some(DEADLINE))
-            .expect("write timeout");
+        let bounded = socket.set_write_timeout(Some(DEADLINE));
+        bounded.expect("write timeout");
         Self {
             socket,
             arrived: Vec::new(),
@@ -160,9 +156,8 @@ impl Client {
     }
 
     pub(crate) fn send(&self, bytes: &[u8]) {
-        (&self.socket)
-            .write_all(bytes)
-            .unwrap_or_else(|error| panic!("{}: write: {error}", self.name));
+        let written = (&self.socket).write_all(bytes);
+        written.unwrap_or_else(|error| panic!("{}: write: {error}", self.name));
     }
 
     /// Sends each byte in a write of its own, so that the server may read the input split anywhere.
@@ -177,9 +172,8 @@ impl Client {
 
     /// Closes with a reset instead of a FIN.
     pub(crate) fn reset(self) {
-        self.socket
-            .set_linger(Some(Duration::ZERO))
-            .expect("linger");
+        let linger = self.socket.set_linger(Some(Duration::ZERO));
+        linger.expect("linger");
     }
 
     /// The next line, even if it is a presence notice, or why there is none.
@@ -187,10 +181,8 @@ impl Client {
         let deadline = Instant::now() + within;
         let mut searched = self.taken;
         loop {
-            if let Some(at) = self.arrived[searched..]
-                .iter()
-                .position(|&byte| byte == b'\n')
-            {
+            let mut fresh = self.arrived[searched..].iter();
+            if let Some(at) = fresh.position(|&byte| byte == b'\n') {
                 let end = searched + at;
                 let line = assert_safe(&self.arrived[self.taken..end]);
                 self.taken = end + 1;
@@ -203,11 +195,8 @@ impl Client {
             match self.fill(deadline) {
                 None => {}
                 Some(Next::End) if !self.arrived.is_empty() => {
-                    panic!(
-                        "{}: the stream ended within a line: {:?}",
-                        self.name,
-                        self.arrived.escape_ascii()
-                    );
+                    let line = self.arrived.escape_ascii();
+                    panic!("{}: the stream ended within a line: {line:?}", self.name);
                 }
                 Some(end) => return end,
             }
@@ -220,9 +209,8 @@ impl Client {
         if left.is_zero() {
             return Some(Next::Silence);
         }
-        self.socket
-            .set_read_timeout(Some(left))
-            .expect("read timeout");
+        let bounded = self.socket.set_read_timeout(Some(left));
+        bounded.expect("read timeout");
         let mut chunk = [0; 16 * 1024];
         match self.socket.read(&mut chunk) {
             Ok(0) => Some(Next::End),
@@ -249,10 +237,8 @@ impl Client {
     /// Fails the test, and shows the last lines.
     #[track_caller]
     fn fail(&self, got: &Next, wanted: &str) -> ! {
-        panic!(
-            "{}: {got:?} instead of {wanted}, after {:#?}",
-            self.name, self.seen
-        );
+        let (name, seen) = (&self.name, &self.seen);
+        panic!("{name}: {got:?} instead of {wanted}, after {seen:#?}");
     }
 
     /// The next line, even if it is a presence notice.
@@ -281,11 +267,10 @@ impl Client {
 
     #[track_caller]
     pub(crate) fn expect_start(&mut self, start: &str) -> String {
-        let line = self.line();
+        let (line, name) = (self.line(), &self.name);
         assert!(
             line.starts_with(start),
-            "{}: {line:?} does not start with {start:?}",
-            self.name
+            "{name}: {line:?} does not start with {start:?}"
         );
         line
     }
@@ -321,15 +306,22 @@ impl Client {
         assert_eq!((seen.left, seen.here), (1, here));
     }
 
+    /// Enters a room, in which `here` members are then.
+    #[track_caller]
+    pub(crate) fn join(&mut self, room: &str, here: u64) {
+        self.say(&format!("/join {room}"));
+        self.expect(&format!("* you are in {room} ({here} here)"));
+    }
+
     /// Asks `/who` and returns how many members of the client's room the answer counts.
     #[track_caller]
     pub(crate) fn count_members(&mut self) -> u64 {
         self.say("/who");
         let line = self.expect_start("* here in ");
-        let count = line
+        let list = line
             .strip_suffix(')')
             .and_then(|line| line.rsplit_once('('));
-        let count = count.and_then(|(_, count)| number(count));
+        let count = list.and_then(|(_, count)| number(count));
         count.unwrap_or_else(|| panic!("odd answer {line:?}"))
     }
 
@@ -355,12 +347,7 @@ impl Client {
     pub(crate) fn expect_end(&mut self) {
         let mut lines = self.rest();
         lines.retain(|line| !is_presence_notice(line));
-        assert_eq!(
-            lines,
-            Vec::<String>::new(),
-            "{} received more before the end",
-            self.name
-        );
+        assert_eq!(lines, [""; 0], "{} received more before the end", self.name);
     }
 
     /// Expects no line but presence notices for `period`.
@@ -381,10 +368,8 @@ impl Client {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let fresh = &self.arrived[self.taken..];
-            if let Some(at) = fresh
-                .windows(needle.len())
-                .position(|window| window == needle)
-            {
+            let mut windows = fresh.windows(needle.len());
+            if let Some(at) = windows.position(|window| window == needle) {
                 let bytes = fresh[..at + needle.len()].to_vec();
                 self.taken += bytes.len();
                 return bytes;

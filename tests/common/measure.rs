@@ -6,11 +6,11 @@ use serde_json::Value;
 
 /// Runs `madang bench` with these flags.
 pub(crate) fn bench(target: &str, flags: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_madang"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+    command
         .args(["bench", target])
-        .args(flags.split_whitespace())
-        .output()
-        .expect("run madang")
+        .args(flags.split_whitespace());
+    command.output().expect("run madang")
 }
 
 /// The result of a run, and whether its exit status says that every line is accounted for.

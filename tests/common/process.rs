@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Instant;
 
@@ -16,22 +17,14 @@ use super::DEADLINE;
 /// Reads the lines of a pipe on a thread, so that the receiver can wait with a deadline.
 pub(super) fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
-    thread::spawn(move || forward(pipe, &sender));
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+            let text = String::from_utf8_lossy(&line);
+            // The receiver may be gone; the pipe is drained all the same.
+            let _ = sender.send(text.trim_end_matches('\r').to_owned());
+        }
+    });
     receiver
-}
-
-fn forward(pipe: impl Read, sender: &Sender<String>) {
-    let mut pipe = BufReader::new(pipe);
-    let mut line = Vec::new();
-    while pipe
-        .read_until(b'\n', &mut line)
-        .is_ok_and(|count| count > 0)
-    {
-        let text = String::from_utf8_lossy(&line);
-        // The receiver may be gone; the pipe is drained all the same.
-        let _ = sender.send(text.trim_end_matches(['\r', '\n']).to_owned());
-        line.clear();
-    }
 }
 
 /// All lines up to the end.
@@ -47,51 +40,78 @@ fn all_of(lines: &Receiver<String>) -> Vec<String> {
     }
 }
 
-/// Reports a child's exit without reaping the child, so that its process id is not reused.
-pub(super) fn watch_end(child: &Child) -> Receiver<()> {
-    let (sender, receiver) = channel();
-    let pid = Pid::from_child(child);
-    thread::spawn(move || {
-        let _ = waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        );
-        let _ = sender.send(());
-    });
-    receiver
+/// A child process, killed and reaped when dropped.
+pub(super) struct Process {
+    pub(super) child: Child,
+    ended: Receiver<()>,
+}
+
+impl Process {
+    pub(super) fn spawn(command: &mut Command) -> Self {
+        let child = command.spawn();
+        let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let (sender, ended) = channel();
+        let pid = WaitId::Pid(Pid::from_child(&child));
+        // The thread does not reap the child, so that its process id is not reused.
+        thread::spawn(move || {
+            let _ = waitid(pid, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+            let _ = sender.send(());
+        });
+        Self { child, ended }
+    }
+
+    /// Waits until the process exits by itself; `None` if it never does.
+    pub(super) fn wait_exit(&mut self) -> Option<ExitStatus> {
+        self.ended.recv_timeout(DEADLINE).ok()?;
+        Some(self.child.wait().expect("wait"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// A program with pipes as its standard streams.
 pub(crate) struct Program {
-    child: Child,
+    process: Process,
     stdin: Option<ChildStdin>,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
-    ended: Receiver<()>,
     seen: Vec<String>,
 }
 
 impl Program {
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}"));
-        let stdin = child.stdin.take();
-        let stdout = lines_of(child.stdout.take().expect("a pipe"));
-        let stderr = lines_of(child.stderr.take().expect("a pipe"));
-        let ended = watch_end(&child);
+            .stderr(Stdio::piped());
+        let mut process = Process::spawn(&mut command);
         Self {
-            child,
-            stdin,
-            stdout,
-            stderr,
-            ended,
+            stdin: process.child.stdin.take(),
+            stdout: lines_of(process.child.stdout.take().expect("a pipe")),
+            stderr: lines_of(process.child.stderr.take().expect("a pipe")),
+            process,
             seen: Vec::new(),
         }
+    }
+
+    /// `madang join` at this address.
+    pub(crate) fn join(address: impl ToString, flags: &[&str]) -> Self {
+        let join = ["join", &address.to_string()];
+        Self::start(env!("CARGO_BIN_EXE_madang"), &[&join, flags].concat())
+    }
+
+    /// One of the Python clients in `tests/`, as beginners write them.
+    pub(crate) fn python(script: &str, server: SocketAddr) -> Self {
+        let path = format!("{}/tests/{script}", env!("CARGO_MANIFEST_DIR"));
+        let (host, port) = (server.ip().to_string(), server.port().to_string());
+        Self::start("python3", &["-u", &path, &host, &port])
     }
 
     pub(crate) fn type_line(&mut self, line: &str) {
@@ -115,10 +135,8 @@ impl Program {
     pub(crate) fn find(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            match self
-                .stdout
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.stdout.recv_timeout(left) {
                 Ok(line) if wanted(&line) => return line,
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Timeout) => {
@@ -142,7 +160,7 @@ impl Program {
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.process.child.id()
     }
 
     /// The lines left on standard output, up to its end.
@@ -157,17 +175,7 @@ impl Program {
 
     /// Waits until the program exits by itself.
     pub(crate) fn wait_exit(&mut self) -> ExitStatus {
-        self.ended
-            .recv_timeout(DEADLINE)
-            .expect("the program never exited");
-        self.child.wait().expect("wait")
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.wait_exit().expect("the program never exited")
     }
 }
 
@@ -177,12 +185,8 @@ pub(crate) struct Scratch(PathBuf);
 impl Scratch {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let unique = format!(
-            "madang-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = std::env::temp_dir().join(unique);
+        let (pid, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("madang-{pid}-{count}"));
         fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self(path)
     }
@@ -206,15 +210,9 @@ pub(crate) fn has_ipv6() -> bool {
 /// Resident memory of a process, in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("VmRSS");
-    let kibibytes: u64 = line
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .expect("a number");
+    let mut lines = status.lines();
+    let resident = lines.find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix(" kB"));
+    let kibibytes: u64 = resident.expect("VmRSS").trim().parse().expect("a number");
     kibibytes * 1024
 }
 
@@ -222,23 +220,23 @@ pub(crate) fn resident_bytes(pid: u32) -> u64 {
 pub(crate) fn cpu_ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("/proc");
     // The second field is the program's name in parentheses, which may contain spaces.
-    let fields: Vec<&str> = stat[stat.rfind(')').expect("a name") + 1..]
-        .split_whitespace()
-        .collect();
-    let ticks = |at: usize| fields[at].parse::<u64>().expect("a number");
-    ticks(11) + ticks(12)
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let ticks = fields.split(' ').skip(11).take(2);
+    ticks
+        .map(|field| field.parse::<u64>().expect("a number"))
+        .sum()
 }
 
 /// Number of open descriptors of a process.
 pub(crate) fn open_descriptors(pid: u32) -> usize {
-    let directory = PathBuf::from(format!("/proc/{pid}/fd"));
-    fs::read_dir(Path::new(&directory)).expect("/proc").count()
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("/proc")
+        .count()
 }
 
 /// The number of the next descriptor that a process would open: the lowest that is free.
 pub(crate) fn next_descriptor(pid: u32) -> u64 {
     let taken = |number: &u64| fs::symlink_metadata(format!("/proc/{pid}/fd/{number}")).is_ok();
-    (0..)
-        .find(|number| !taken(number))
-        .expect("there are always more numbers")
+    let mut free = (0..).filter(|number| !taken(number));
+    free.next().expect("there are always more numbers")
 }

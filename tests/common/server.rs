@@ -3,16 +3,15 @@
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::DEADLINE;
-use super::process::{lines_of, watch_end};
+use super::process::{Process, lines_of};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
 
@@ -31,11 +30,8 @@ impl Launch {
     /// As `new`, from a shell that runs `before` and applies `redirections`.
     pub(crate) fn in_shell(before: &str, redirections: &str, flags: &[&str]) -> Self {
         let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            &format!(r#"{before} exec "$0" "$@" {redirections}"#),
-            PROGRAM,
-        ]);
+        let script = format!(r#"{before} exec "$0" "$@" {redirections}"#);
+        command.args(["-c", &script, PROGRAM]);
         Self::with(command, flags)
     }
 
@@ -81,14 +77,12 @@ impl Launch {
 
     /// Starts the server and waits until it has printed every listener.
     pub(crate) fn start(mut self) -> Server {
-        let (mut child, ended) = self.spawn();
-        let stdout = lines_of(child.stdout.take().expect("a pipe"));
+        let mut process = Process::spawn(&mut self.command);
         let mut server = Server {
-            stderr: child.stderr.take().map(Captured::new),
-            child,
-            ended,
+            _stdout: lines_of(process.child.stdout.take().expect("a pipe")),
+            stderr: process.child.stderr.take().map(Captured::new),
+            process,
             listening: Vec::new(),
-            _stdout: stdout,
         };
         for _ in 0..self.listeners {
             let line = server._stdout.recv_timeout(DEADLINE);
@@ -101,13 +95,6 @@ impl Launch {
         server
     }
 
-    fn spawn(&mut self) -> (Child, Receiver<()>) {
-        let child = self.command.spawn();
-        let child = child.unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
-        let ended = watch_end(&child);
-        (child, ended)
-    }
-
     /// Starts the server without waiting for its standard output.
     pub(crate) fn start_silent(mut self) -> Server {
         self.listeners = 0;
@@ -116,16 +103,13 @@ impl Launch {
 
     /// Starts a server that must fail to start, and waits for its exit.
     pub(crate) fn fail(mut self) -> Failure {
-        let (mut child, ended) = self.spawn();
-        let stdout = Captured::new(child.stdout.take().expect("a pipe"));
-        let stderr = Captured::new(child.stderr.take().expect("a pipe"));
-        if ended.recv_timeout(DEADLINE).is_err() {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("the server started: {}", stdout.text());
-        }
+        let mut process = Process::spawn(&mut self.command);
+        let stdout = Captured::new(process.child.stdout.take().expect("a pipe"));
+        let stderr = Captured::new(process.child.stderr.take().expect("a pipe"));
+        let status = process.wait_exit();
+        let status = status.unwrap_or_else(|| panic!("the server started: {}", stdout.text()));
         Failure {
-            code: child.wait().expect("wait").code(),
+            code: status.code(),
             stdout: stdout.wait_end(),
             stderr: stderr.wait_end(),
         }
@@ -175,10 +159,9 @@ impl Captured {
     }
 }
 
-/// A running server, killed and reaped when dropped.
+/// A running server.
 pub(crate) struct Server {
-    child: Child,
-    ended: Receiver<()>,
+    process: Process,
     listening: Vec<String>,
     /// Where the log goes, unless the test has put it elsewhere.
     stderr: Option<Captured>,
@@ -199,36 +182,31 @@ impl Server {
 
     /// The first chat listener's address.
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.listening
-            .iter()
-            .find_map(|place| place.parse().ok())
-            .expect("a TCP listener")
+        let mut places = self.listening.iter();
+        let chat = places.find_map(|place| place.parse().ok());
+        chat.expect("a TCP listener")
     }
 
     /// The first raw listener's address.
     pub(crate) fn raw_addr(&self) -> SocketAddr {
-        let raw = self
-            .listening
-            .iter()
-            .find_map(|place| place.strip_suffix(" (raw)")?.parse().ok());
+        let mut places = self.listening.iter();
+        let raw = places.find_map(|place| place.strip_suffix(" (raw)")?.parse().ok());
         raw.expect("a raw TCP listener")
     }
 
     /// The first Unix-domain listener's path.
     pub(crate) fn unix_path(&self) -> PathBuf {
-        self.listening
-            .iter()
-            .find_map(|place| place.strip_prefix("unix:"))
-            .expect("a Unix listener")
-            .into()
+        let mut places = self.listening.iter();
+        let path = places.find_map(|place| place.strip_prefix("unix:"));
+        path.expect("a Unix listener").into()
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.process.child.id()
     }
 
     pub(crate) fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        Pid::from_child(&self.process.child)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -236,14 +214,16 @@ impl Server {
     }
 
     /// Waits for the server to exit.
-    pub(crate) fn wait_exit(&mut self, within: Duration) -> ExitStatus {
-        let ended = self.ended.recv_timeout(within);
-        assert!(
-            ended.is_ok(),
-            "still running after {within:?}: {}",
-            self.log()
-        );
-        self.child.wait().expect("wait")
+    pub(crate) fn wait_exit(&mut self) -> ExitStatus {
+        let status = self.process.wait_exit();
+        status.unwrap_or_else(|| panic!("still running: {}", self.log()))
+    }
+
+    /// Shuts the server down and expects it to exit with 0.
+    #[track_caller]
+    pub(crate) fn shut_down(&mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.wait_exit().code(), Some(0));
     }
 
     fn log(&self) -> String {
@@ -253,8 +233,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if thread::panicking() {
             eprintln!("the server's log:\n{}", self.log());
         }
