@@ -8,14 +8,12 @@ use std::process::Command;
 use common::{Program, Scratch, Server, assert_refused, bench, count, figure, sound};
 
 /// A log and buffers so small that a client that does not read soon loses lines.
-const SMALL: [&str; 6] = [
-    "--room-log",
-    "65536",
-    "--max-line",
-    "1024",
-    "--send-buffer",
-    "4096",
-];
+const SMALL: &str = "--room-log 65536 --max-line 1024 --send-buffer 4096";
+
+/// A server with these flags.
+fn start(flags: &str) -> Server {
+    Server::start(&flags.split(' ').collect::<Vec<_>>())
+}
 
 #[test]
 fn a_small_run_adds_up_and_its_figures_are_plausible() {
@@ -36,8 +34,8 @@ fn a_small_run_adds_up_and_its_figures_are_plausible() {
         assert!(figure(&value, place) > 0.0, "{place}: {value:#}");
     }
     assert!(figure(&value, "/server/memory_bytes_per_connection") < 65_536.0);
-    let quantiles = ["p50", "p90", "p99", "p99.9", "max"]
-        .map(|name| figure(&value["latency_us"], &format!("/{name}")));
+    let quantiles = ["p50", "p90", "p99", "p99.9", "max"];
+    let quantiles = quantiles.map(|name| figure(&value["latency_us"], &format!("/{name}")));
     assert!(quantiles.is_sorted() && quantiles[0] > 0.0, "{quantiles:?}");
 }
 
@@ -74,7 +72,7 @@ fn senders_receive_one_another_and_only_their_own_room() {
 
 #[test]
 fn a_run_sends_nothing_to_the_lobby() {
-    let server = Server::start(&["--announce-limit", "0"]);
+    let server = start("--announce-limit 0");
     let mut kim = common::Client::connect_named(server.addr(), "kim");
     sound(&server.addr().to_string(), "--clients 3 --lines 10");
     kim.expect_silence(common::SILENCE);
@@ -82,15 +80,12 @@ fn a_run_sends_nothing_to_the_lobby() {
 
 #[test]
 fn lines_reported_as_skipped_to_slow_readers_add_up() {
-    let server = Server::start(&SMALL);
+    let server = start(SMALL);
     let flags = "--clients 8 --senders 2 --slow-readers 2 --lines 20000 --window 100 --size 100";
     let value = sound(&server.addr().to_string(), flags);
     let owed = 20_000 * 9;
-    let (received, skipped) = (
-        count(&value, "/account/received"),
-        count(&value, "/account/told_skipped"),
-    );
-    assert_eq!(received + skipped, owed);
+    let skipped = count(&value, "/account/told_skipped");
+    assert_eq!(count(&value, "/account/received") + skipped, owed);
     assert!(
         skipped > 20_000,
         "only {skipped} lines were skipped, too few for this test"
@@ -100,7 +95,7 @@ fn lines_reported_as_skipped_to_slow_readers_add_up() {
 
 #[test]
 fn a_reader_that_the_server_closes_has_lost_lines() {
-    let server = Server::start(&[&SMALL[..], &["--slow", "close"]].concat());
+    let server = start(&format!("{SMALL} --slow close"));
     let flags = "--clients 4 --slow-readers 1 --lines 10000 --window 100 --size 100";
     let output = bench(&server.addr().to_string(), flags);
     let text = String::from_utf8_lossy(&output.stdout);
@@ -118,7 +113,7 @@ fn a_reader_that_the_server_closes_has_lost_lines() {
 fn raw_listeners_and_unix_sockets_are_measured() {
     let scratch = Scratch::new();
     let place = format!("unix:{}", scratch.path("bench.sock").display());
-    let server = Server::start(&["--listen-raw", "127.0.0.1:0", "--listen", &place]);
+    let server = start(&format!("--listen-raw 127.0.0.1:0 --listen {place}"));
     let raw = server.raw_addr().to_string();
     let flags = "--clients 10 --senders 2 --lines 400 --window 10";
     let value = sound(&raw, &format!("{flags} --protocol raw"));
@@ -144,24 +139,20 @@ fn the_broker_of_ncat_is_measured() {
 fn an_impossible_run_is_explained_in_one_line() {
     let unused = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let unused = unused.expect("an address").to_string();
+    let missing = "unix:/no/such";
     assert_refused(&unused, "", &[&unused, "connection refused"]);
-    assert_refused(
-        "unix:/no/such",
-        "",
-        &["unix:/no/such", "is the server running"],
-    );
-    assert_refused(
-        &unused,
-        "--protocol raw --rooms 2 --senders 2",
-        &["--rooms 2", "raw"],
-    );
-    assert_refused(&unused, "--rooms 2", &["--senders 2 or more"]);
-    assert_refused(
-        &unused,
-        "--clients 1 --slow-readers 2",
-        &["--slow-readers 2"],
-    );
-    assert_refused(&unused, "--pid 4194999", &["--pid 4194999"]);
+    assert_refused(missing, "", &[missing, "is the server running"]);
+    for (flags, words) in [
+        (
+            "--protocol raw --rooms 2 --senders 2",
+            &["--rooms 2", "raw"][..],
+        ),
+        ("--rooms 2", &["--senders 2 or more"]),
+        ("--clients 1 --slow-readers 2", &["--slow-readers 2"]),
+        ("--pid 4194999", &["--pid 4194999"]),
+    ] {
+        assert_refused(&unused, flags, words);
+    }
 }
 
 #[test]
@@ -172,10 +163,8 @@ fn the_descriptor_limit_is_raised_to_the_hard_limit_and_explained_beyond_it() {
         let command = format!(r#"{limits} exec "$0" bench "$1" --lines 1 --clients "$2""#);
         let address = server.addr().to_string();
         let arguments = ["-c", &command, program, &address, clients];
-        Command::new("sh")
-            .args(arguments)
-            .output()
-            .expect("it runs")
+        let output = Command::new("sh").args(arguments).output();
+        output.expect("it runs")
     };
     let output = run("ulimit -S -n 40;", "100");
     assert!(output.status.success(), "{output:?}");
@@ -188,24 +177,20 @@ fn the_descriptor_limit_is_raised_to_the_hard_limit_and_explained_beyond_it() {
 
 #[test]
 fn a_refusal_of_the_server_is_shown() {
-    let full = Server::start(&["--max-clients", "5"]);
+    let full = start("--max-clients 5");
+    // How many connections were greeted before is chance: a refusal is sent at once, a greeting later.
+    let words = [" of 11 connections were greeted", "server is full"];
+    assert_refused(&full.addr().to_string(), "--clients 10", &words);
+    let short = start("--max-line 50");
+    let words = ["refused what a sender sent", "longer than 50 bytes"];
+    let flags = "--clients 2 --lines 5 --size 64";
+    assert_refused(&short.addr().to_string(), flags, &words);
+    let raw = start("--listen-raw 127.0.0.1:0");
+    let words = ["0 of 3 connections were greeted", "--protocol"];
     assert_refused(
-        &full.addr().to_string(),
-        "--clients 10",
-        // How many connections were greeted before is chance: a refusal is sent at once, a greeting later.
-        &[" of 11 connections were greeted", "server is full"],
-    );
-    let short = Server::start(&["--max-line", "50"]);
-    assert_refused(
-        &short.addr().to_string(),
-        "--clients 2 --lines 5 --size 64",
-        &["refused what a sender sent", "longer than 50 bytes"],
-    );
-    let server = Server::start(&["--listen-raw", "127.0.0.1:0"]);
-    assert_refused(
-        &server.raw_addr().to_string(),
+        &raw.raw_addr().to_string(),
         "--clients 2 --patience 1",
-        &["0 of 3 connections were greeted", "--protocol"],
+        &words,
     );
 }
 

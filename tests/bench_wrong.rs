@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use common::{assert_refused, bench, count, figure, measure, sound};
 
 /// A server of raw lines in a thread. It accepts so many connections; then it calls `serve` for each line of the sender,
-/// with the connections of the receivers.
+/// with the connections of the receivers and the number of counted lines so far.
 fn raw_server(
     connections: usize,
-    mut serve: impl FnMut(&mut [TcpStream], &[u8]) + Send + 'static,
+    serve: impl Fn(&mut [TcpStream], u32, &[u8]) + Send + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("an address");
@@ -33,13 +33,11 @@ fn raw_server(
             }
             thread::yield_now();
         };
-        let mut lines = BufReader::new(sender);
-        let mut line = Vec::new();
-        while lines
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|bytes| bytes > 0)
-        {
-            serve(&mut all, &line);
+        let (mut lines, mut line) = (BufReader::new(sender), Vec::new());
+        let mut counted = 0;
+        while matches!(lines.read_until(b'\n', &mut line), Ok(1..)) {
+            counted += u32::from(is_counted(&line));
+            serve(&mut all, counted, &line);
             line.clear();
         }
     });
@@ -61,12 +59,10 @@ fn is_counted(line: &[u8]) -> bool {
 
 #[test]
 fn a_line_lost_within_the_run_is_noticed() {
-    let mut counted = 0;
-    let address = raw_server(4, move |all, line| {
-        counted += u32::from(is_counted(line));
+    let address = raw_server(4, |all, counted, line| {
         // The second receiver does not get line 40.
         match all {
-            [one, _, rest @ ..] if counted == 40 && is_counted(line) => {
+            [one, _, rest @ ..] if counted == 40 => {
                 pass_on(std::slice::from_mut(one), line);
                 pass_on(rest, line);
             }
@@ -77,18 +73,14 @@ fn a_line_lost_within_the_run_is_noticed() {
     let output = bench(&address.to_string(), flags);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(
-        text.contains("300 owed = 299 received + 0 reported as skipped + 1 lost"),
-        "{text}"
-    );
+    let account = "300 owed = 299 received + 0 reported as skipped + 1 lost";
+    assert!(text.contains(account), "{text}");
     assert!(text.contains("DOES NOT ADD UP: connection "), "{text}");
 }
 
 #[test]
 fn a_run_stops_after_the_timeout_when_a_line_reaches_nobody() {
-    let mut counted = 0;
-    let address = raw_server(3, move |all, line| {
-        counted += u32::from(is_counted(line));
+    let address = raw_server(3, |all, counted, line| {
         if counted != 7 {
             pass_on(all, line);
         }
@@ -103,14 +95,10 @@ fn a_run_stops_after_the_timeout_when_a_line_reaches_nobody() {
 
 #[test]
 fn repeated_and_damaged_lines_are_not_deliveries() {
-    let mut counted = 0;
-    let address = raw_server(2, move |all, line| {
-        counted += u32::from(is_counted(line));
-        match counted {
-            20 => pass_on(all, &line.repeat(2)),
-            30 => pass_on(all, &line.to_ascii_uppercase()),
-            _ => pass_on(all, line),
-        }
+    let address = raw_server(2, |all, counted, line| match counted {
+        20 => pass_on(all, &line.repeat(2)),
+        30 => pass_on(all, &line.to_ascii_uppercase()),
+        _ => pass_on(all, line),
     });
     let flags = "--protocol raw --clients 1 --lines 50 --window 50 --patience 1";
     let (value, adds_up) = measure(&address.to_string(), flags);
@@ -123,9 +111,7 @@ fn repeated_and_damaged_lines_are_not_deliveries() {
 #[test]
 fn a_stall_counts_for_every_line_that_was_due_during_it() {
     const STALL: Duration = Duration::from_millis(200);
-    let mut counted = 0;
-    let address = raw_server(3, move |all, line| {
-        counted += u32::from(is_counted(line));
+    let address = raw_server(3, |all, counted, line| {
         if counted == 100 {
             thread::sleep(STALL);
         }
@@ -143,18 +129,17 @@ fn a_stall_counts_for_every_line_that_was_due_during_it() {
 
 #[test]
 fn a_server_that_ends_within_the_run_is_noticed_before_the_timeout() {
-    let mut counted = 0;
-    let address = raw_server(2, move |all, line| {
-        counted += u32::from(is_counted(line));
+    let address = raw_server(2, |all, counted, line| {
         pass_on(all, line);
         if counted == 10 {
             panic!("as planned");
         }
     });
     let begun = Instant::now();
+    let flags = "--protocol raw --clients 1 --lines 1000";
     assert_refused(
         &address.to_string(),
-        "--protocol raw --clients 1 --lines 1000",
+        flags,
         &["closed a sender's connection"],
     );
     assert!(begun.elapsed() < Duration::from_secs(5));
