@@ -38,10 +38,8 @@ fn the_welcome_comes_before_the_greeting() {
     let server = Server::start(&["--welcome", "be kind, 마당에서"]);
     let mut guest = Client::open(server.addr());
     assert_eq!(guest.line_raw(), "* be kind, 마당에서");
-    assert_eq!(
-        guest.line_raw(),
-        "* you are guest1 in lobby (1 here); /help lists commands"
-    );
+    let greeting = "* you are guest1 in lobby (1 here); /help lists commands";
+    assert_eq!(guest.line_raw(), greeting);
 }
 
 #[test]
@@ -71,11 +69,9 @@ fn all_members_read_the_same_order_while_several_send() {
         let (mine, others): (Vec<&String>, Vec<&String>) =
             one.iter().partition(|line| line.starts_with(&own));
         assert!(received.iter().eq(others), "{name} read another order");
-        let said: Vec<String> = (0..LINES)
-            .map(|count| format!("{own}line {count}"))
-            .collect();
+        let said = (0..LINES).map(|count| format!("{own}line {count}"));
         assert!(
-            mine.into_iter().eq(&said),
+            mine.into_iter().cloned().eq(said),
             "{name}'s lines changed their order"
         );
     }
@@ -102,23 +98,19 @@ fn empty_lines_are_ignored() {
 fn lines_stay_in_their_room() {
     let (server, mut ann, mut bob) = ann_and_bob(&[]);
     let mut cho = Client::connect_named(server.addr(), "cho");
-    for (who, here) in [(&mut bob, 1), (&mut cho, 2)] {
-        who.say("/join garden");
-        who.expect(&format!("* you are in garden ({here} here)"));
-    }
+    bob.join("garden", 1);
+    cho.join("garden", 2);
 
     ann.say("in the lobby");
     bob.say("in the garden");
     cho.expect("bob: in the garden");
-    cho.say("/join lobby");
-    cho.expect("* you are in lobby (2 here)");
+    cho.join("lobby", 2);
     cho.say("back");
     // A line from the wrong room would come before these.
     ann.expect("cho: back");
     ann.say("welcome back");
     cho.expect("ann: welcome back");
-    bob.say("/join lobby");
-    bob.expect("* you are in lobby (3 here)");
+    bob.join("lobby", 3);
 }
 
 #[test]
@@ -145,22 +137,15 @@ fn entering_and_leaving_a_room_is_announced_there() {
 fn unix_sockets_and_several_ports_share_the_lobby() {
     let scratch = Scratch::new();
     let place = format!("unix:{}", scratch.path("chat.sock").display());
-    let server = Server::start(&[
-        "--listen",
-        "127.0.0.1:0",
-        "--listen",
-        &place,
-        "--listen",
-        "127.0.0.1:0",
-    ]);
+    let port = ["--listen", "127.0.0.1:0"];
+    let server = Server::start(&[&port[..], &["--listen", &place], &port].concat());
     assert_eq!(server.listening()[1], place);
     let second: std::net::SocketAddr = server.listening()[2].parse().expect("an address");
     assert_ne!(second, server.addr());
 
     let mut ann = Client::connect_named(server.addr(), "ann");
-    let mut bob = Client::open_unix(&server.unix_path())
-        .greeted()
-        .named("bob");
+    let bob = Client::open_unix(&server.unix_path());
+    let mut bob = bob.greeted().named("bob");
     let mut cho = Client::connect_named(second, "cho");
     bob.say("from a path");
     ann.expect("bob: from a path");
@@ -178,11 +163,8 @@ fn an_ipv6_listener_serves() {
         return;
     }
     let server = Server::start(&["--listen", "[::1]:0"]);
-    assert!(
-        server.listening()[0].starts_with("[::1]:"),
-        "{:?}",
-        server.listening()
-    );
+    let place = &server.listening()[0];
+    assert!(place.starts_with("[::1]:"), "{place}");
     let ann = Client::connect_named(server.addr(), "ann");
     let mut bob = Client::connect_named(server.addr(), "bob");
     ann.say("six");
@@ -196,11 +178,8 @@ fn the_ipv6_wildcard_serves_ipv4_too() {
         return;
     }
     let server = Server::start(&["--listen", "[::]:0"]);
-    assert!(
-        server.listening()[0].starts_with("[::]:"),
-        "{:?}",
-        server.listening()
-    );
+    let place = &server.listening()[0];
+    assert!(place.starts_with("[::]:"), "{place}");
     let port = server.addr().port();
     let mut ann = Client::connect_named(([127, 0, 0, 1], port).into(), "ann");
     let mut bob = Client::connect_named((std::net::Ipv6Addr::LOCALHOST, port).into(), "bob");

@@ -14,20 +14,11 @@ use common::{
 fn assert_survives_accept_failing(error: &str, times: u32) {
     let scratch = Scratch::new();
     let log = scratch.path("strace");
-    let inject = format!("inject=accept4,accept:error={error}:when=1..{times}");
-    let path = log.display().to_string();
+    let inject =
+        format!("-e trace=accept4,accept -e inject=accept4,accept:error={error}:when=1..{times}");
     // With -D strace is a grandchild, and the server stays the child of the test, which can kill it.
-    let options = [
-        "-D",
-        "-f",
-        "-q",
-        "-o",
-        &path,
-        "-e",
-        "trace=accept4,accept",
-        "-e",
-        &inject,
-    ];
+    let options = format!("-D -f -q -o {} {inject}", log.display());
+    let options: Vec<&str> = options.split(' ').collect();
     let server = Launch::under("strace", &options, &["--announce-limit", "0"]).start();
 
     let waiting: Vec<Client> = (0..5).map(|_| Client::open(server.addr())).collect();
@@ -37,10 +28,8 @@ fn assert_survives_accept_failing(error: &str, times: u32) {
     for other in &mut all {
         other.expect(&format!("{}: all here", first.name()));
     }
-    let injected = fs::read_to_string(&log)
-        .expect("strace's log")
-        .matches("(INJECTED)")
-        .count();
+    let log = fs::read_to_string(&log).expect("strace's log");
+    let injected = log.matches("(INJECTED)").count();
     assert_eq!(injected, times as usize, "{error} was not injected");
 }
 
@@ -106,9 +95,7 @@ fn resets_with_unread_output_leak_nothing() {
     let text = "-".repeat(1000);
     let mut resident_after_warm_up = 0;
     for round in 0..20 {
-        let lagging: Vec<Client> = (0..10)
-            .map(|_| Client::open_narrow(server.addr()).greeted())
-            .collect();
+        let lagging = [(); 10].map(|()| Client::open_narrow(server.addr()).greeted());
         for _ in 0..50 {
             ann.say(&text);
             bob.expect(&format!("ann: {text}"));
@@ -136,8 +123,6 @@ fn connections_closed_before_accept_do_no_harm() {
         let client = Client::open(server.addr());
         if round % 2 == 0 {
             client.reset();
-        } else {
-            drop(client);
         }
     }
     let mut ann = Client::connect_named(server.addr(), "ann");

@@ -11,13 +11,8 @@ use common::{Client, Next, SILENCE, Server, open_descriptors, until};
 const SMALL: &str = "--room-log 65536 --max-line 2048 --send-buffer 4096";
 
 fn start(flags: &str) -> Server {
-    let listen = ["--listen-raw", "127.0.0.1:0"];
-    Server::start(
-        &listen
-            .into_iter()
-            .chain(flags.split_whitespace())
-            .collect::<Vec<_>>(),
-    )
+    let flags = format!("--listen-raw 127.0.0.1:0 {flags}");
+    Server::start(&flags.split_whitespace().collect::<Vec<_>>())
 }
 
 /// Raw connections that the server has accepted. They are not greeted, so the server's open descriptors show it.
@@ -81,10 +76,8 @@ fn raw_and_chat_connections_are_separate() {
         who.starts_with("* here in lobby: ") && !who.contains("guest4"),
         "{who}"
     );
-    assert!(
-        ann.expect_start("* rooms: lobby (").len() < 20,
-        "raw connections are in no listed room"
-    );
+    let rooms = ann.expect_start("* rooms: lobby (");
+    assert!(rooms.len() < 20, "raw connections are in no listed room");
     assert_eq!(one.next(SILENCE), Next::Silence);
 }
 
@@ -114,7 +107,7 @@ fn a_raw_stream_is_delivered_to_its_last_byte() {
     for line in lines {
         assert_eq!(sink.line_raw(), line);
     }
-    assert_eq!(source.rest(), Vec::<String>::new());
+    assert_eq!(source.rest(), [""; 0]);
 }
 
 #[test]
@@ -123,7 +116,7 @@ fn an_http_request_on_a_raw_port_is_not_answered() {
     let mut browser = Client::open(server.raw_addr());
     browser.send(b"GET / HTTP/1.1\r\nHost: chat\r\n\r\n");
     browser.finish();
-    assert_eq!(browser.rest(), Vec::<String>::new());
+    assert_eq!(browser.rest(), [""; 0]);
 }
 
 #[test]
@@ -136,21 +129,15 @@ fn a_slow_raw_reader_is_disconnected() {
     assert_eq!(healthy.line_raw(), "I am here");
     let text = "-".repeat(90);
     for count in 0..LINES {
-        talker.say(&format!("{count} {text}"));
-        assert_eq!(
-            healthy.line_raw(),
-            format!("{count} {text}"),
-            "a healthy reader lost a line"
-        );
+        let line = format!("{count} {text}");
+        talker.say(&line);
+        assert_eq!(healthy.line_raw(), line, "a healthy reader lost a line");
     }
     let mut received = 0;
     loop {
         match slow.next(common::DEADLINE) {
-            Next::Line(line) => assert_eq!(
-                line,
-                format!("{received} {text}"),
-                "a raw reader is sent no skip notice, so no line may be missing"
-            ),
+            // A raw reader is sent no skip notice, so no line may be missing.
+            Next::Line(line) => assert_eq!(line, format!("{received} {text}")),
             Next::End | Next::Reset => break,
             Next::Silence => panic!("the reader is not disconnected"),
         }
@@ -169,9 +156,8 @@ fn wait_delivers_every_line_to_a_raw_reader() {
     let [talker, mut reader] = connect(&server);
     let mut writer = talker.writer();
     let text = "-".repeat(90);
-    let block: String = (0..LINES)
-        .map(|count| format!("{count} {text}\n"))
-        .collect();
+    let lines = (0..LINES).map(|count| format!("{count} {text}\n"));
+    let block: String = lines.collect();
     let talking = thread::spawn(move || writer.write_all(block.as_bytes()).expect("write"));
     for count in 0..LINES {
         assert_eq!(reader.line_raw(), format!("{count} {text}"));
