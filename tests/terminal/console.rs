@@ -78,7 +78,7 @@ fn ctrl_c_ctrl_d_and_quit_shut_the_server_down() {
         let (mut rig, _, ann) = console(&[]);
         rig.keys(key);
         let mut rig = assert_ends(rig, ann);
-        assert!(rig.picture().text_above().contains("thehosthasleft"));
+        assert!(rig.picture().text_above().contains("theconsolehasleft"));
     }
 }
 
