@@ -100,9 +100,7 @@ impl Simulation {
         let bytes = self.screen.output().to_vec();
         self.terminal.feed(&bytes);
         self.screen.written(bytes.len());
-        let mut answers = Vec::new();
-        let answered = self.terminal.take_answers();
-        self.keys.feed(&answered, |key| answers.push(key));
+        let answers = self.keys.feed(&self.terminal.take_answers());
         self.update_size();
         for answer in answers {
             match answer {
