@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::Level;
 
 /// How a log line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum Format {
-    /// Text for people.
+    /// Text, one line per message
     Text,
-    /// A JSON object.
+    /// JSON, one object per line
     Json,
 }
 

@@ -34,11 +34,8 @@ const CONSOLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// The server cannot start, its poll fails, or its console cannot be used. The error is one line for the operator.
 pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
-    let clients_max = clients_max(
-        flags.limits.max_clients,
-        raise_descriptor_limit(),
-        reserved_descriptors(flags),
-    )?;
+    let (descriptors, reserved) = (raise_descriptor_limit(), reserved_descriptors(flags));
+    let clients_max = clients_max(flags.limits.max_clients, descriptors, reserved)?;
     let limits = flags.limits(clients_max);
     limits.check()?;
     let console_log = start_logging(flags)?;
@@ -57,23 +54,14 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
 pub fn raise_descriptor_limit() -> u64 {
     let maximum = getrlimit(Resource::Nofile).maximum;
     // If the limit cannot be raised, the present one is used.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: maximum,
-            maximum,
-        },
-    );
+    let current = maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum });
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 fn reserved_descriptors(flags: &Serve) -> u64 {
     let listeners = flags.chat_addresses().len() + flags.listening.listen_raw.len();
-    let console = if flags.console {
-        CONSOLE_DESCRIPTORS
-    } else {
-        0
-    };
+    let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
     RESERVED_DESCRIPTORS + listeners as u64 + console
 }
 
@@ -100,7 +88,7 @@ fn start_logging(flags: &Serve) -> io::Result<Option<UnixStream>> {
     let shared = flags.console && join::has_editor() && stderr.is_terminal();
     let (write_end, read_end) = shared.then(UnixStream::pair).transpose()?.unzip();
     let fd = write_end.as_ref().map_or(stderr.as_fd(), AsFd::as_fd);
-    logging::start(flags.log.log_level, flags.log.format(), fd);
+    logging::start(flags.log.log_level, flags.log.log_format, fd);
     Ok(read_end)
 }
 

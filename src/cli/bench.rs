@@ -8,10 +8,7 @@ use std::time::Duration;
 
 /// `madang bench`
 #[derive(Debug, Args)]
-#[allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "the brackets are part of an address"
-)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Bench {
     /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
     #[arg(value_name = "ADDR")]

@@ -6,10 +6,7 @@ use clap::{Args, ValueEnum};
 
 /// `madang join`
 #[derive(Debug, Args)]
-#[allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "`[IPV6]` is part of an address, no link"
-)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Join {
     /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
     #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080")]

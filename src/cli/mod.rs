@@ -25,13 +25,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a server until SIGTERM or SIGINT
-    #[command(max_term_width = 80)]
     Serve(Box<Serve>),
     /// Join a server, from a terminal or a pipe
-    #[command(max_term_width = 80)]
     Join(Box<Join>),
     /// Load a running server and measure throughput, latency and loss
     #[cfg(feature = "bench")]
-    #[command(max_term_width = 80)]
     Bench(Box<Bench>),
 }

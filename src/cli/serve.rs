@@ -46,31 +46,20 @@ pub struct Serve {
 /// Where and how to listen.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Listening")]
-#[allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "brackets are part of an address"
-)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct ListenFlags {
     /// Address for chat: HOST:PORT, [IPV6]:PORT or unix:PATH [default: 0.0.0.0:8080]
     ///
     /// May be given more than once. With --listen-raw there is no default.
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "MADANG_LISTEN",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "ADDR")]
+    #[arg(env = "MADANG_LISTEN", value_delimiter = ',')]
     pub listen: Vec<Address>,
 
     /// Address for pipes and devices: lines pass without names, commands or notices
     ///
     /// May be given more than once.
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "MADANG_LISTEN_RAW",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "ADDR")]
+    #[arg(env = "MADANG_LISTEN_RAW", value_delimiter = ',')]
     pub listen_raw: Vec<Address>,
 
     /// Connections per listener that may wait to be accepted
@@ -101,12 +90,8 @@ pub struct LimitFlags {
     pub max_clients: Option<u32>,
 
     /// Maximum number of connections from one IP address; 0: no limit
-    #[arg(
-        long,
-        value_name = "CONNECTIONS",
-        env = "MADANG_MAX_PER_IP",
-        default_value_t = 0
-    )]
+    #[arg(long, value_name = "CONNECTIONS")]
+    #[arg(env = "MADANG_MAX_PER_IP", default_value_t = 0)]
     pub max_per_ip: u32,
 
     /// Maximum number of rooms
@@ -128,21 +113,13 @@ pub struct LimitFlags {
     pub rate: u32,
 
     /// Lines that a client may send at once before --rate applies
-    #[arg(
-        long,
-        value_name = "LINES",
-        env = "MADANG_BURST",
-        default_value_t = 100
-    )]
+    #[arg(long, value_name = "LINES")]
+    #[arg(env = "MADANG_BURST", default_value_t = 100)]
     pub burst: u32,
 
     /// Largest room, in members, in which joins and leaves are announced
-    #[arg(
-        long,
-        value_name = "MEMBERS",
-        env = "MADANG_ANNOUNCE_LIMIT",
-        default_value_t = 1000
-    )]
+    #[arg(long, value_name = "MEMBERS")]
+    #[arg(env = "MADANG_ANNOUNCE_LIMIT", default_value_t = 1000)]
     pub announce_limit: u32,
 }
 
@@ -173,22 +150,13 @@ pub struct BehaviourFlags {
     pub idle_timeout: u64,
 
     /// Earlier lines that a client is shown when it enters a room
-    #[arg(
-        long,
-        value_name = "LINES",
-        env = "MADANG_HISTORY",
-        default_value_t = 0
-    )]
+    #[arg(long, value_name = "LINES")]
+    #[arg(env = "MADANG_HISTORY", default_value_t = 0)]
     pub history: u32,
 
     /// Text that a new client is sent before its greeting
-    #[arg(
-        long,
-        value_name = "TEXT",
-        env = "MADANG_WELCOME",
-        default_value = "",
-        hide_default_value = true
-    )]
+    #[arg(long, value_name = "TEXT", env = "MADANG_WELCOME")]
+    #[arg(default_value = "", hide_default_value = true)]
     pub welcome: String,
 
     /// Maximum time to flush pending output to a closing connection, in seconds
@@ -205,8 +173,8 @@ pub struct LogFlags {
     pub log_level: Level,
 
     /// Format of the log
-    #[arg(long, value_name = "FORMAT", env = "MADANG_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
+    #[arg(long, value_name = "FORMAT", env = "MADANG_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
+    pub log_format: Format,
 }
 
 /// `--slow`
@@ -229,15 +197,6 @@ enum Half {
     Keep,
 }
 
-/// `--log-format`
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    /// Text, one line per message
-    Text,
-    /// JSON, one object per line
-    Json,
-}
-
 fn log_level() -> impl TypedValueParser<Value = Level> {
     PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"])
         .map(|level| level.parse().expect("every possible value is a level"))
@@ -246,13 +205,11 @@ fn log_level() -> impl TypedValueParser<Value = Level> {
 impl Serve {
     /// Addresses to listen on for chat.
     pub fn chat_addresses(&self) -> Vec<Address> {
-        let ListenFlags {
-            listen, listen_raw, ..
-        } = &self.listening;
-        if listen.is_empty() && listen_raw.is_empty() {
+        let flags = &self.listening;
+        if flags.listen.is_empty() && flags.listen_raw.is_empty() {
             return vec![Address::Tcp("0.0.0.0:8080".into())];
         }
-        listen.clone()
+        flags.listen.clone()
     }
 
     /// The hub's limits, with at most `clients_max` connections.
@@ -294,16 +251,6 @@ impl ListenFlags {
             send_buffer_bytes: self.send_buffer as usize,
             recv_buffer_bytes: self.recv_buffer as usize,
             keepalive: Duration::from_secs(self.keepalive),
-        }
-    }
-}
-
-impl LogFlags {
-    /// The format of the log.
-    pub fn format(&self) -> Format {
-        match self.log_format {
-            LogFormat::Text => Format::Text,
-            LogFormat::Json => Format::Json,
         }
     }
 }

@@ -224,15 +224,10 @@ impl EventLoop {
             Role::Console { log: Some(log) } if may_show => Some((log.as_fd(), PollFlags::IN)),
             _ => None,
         };
-        poll(
-            [
-                Some((self.tty.as_fd(), tty)),
-                Some((self.signals.as_fd(), PollFlags::IN)),
-                self.connection.interest(may_show),
-                log,
-            ],
-            deadline,
-        )
+        let tty = Some((self.tty.as_fd(), tty));
+        let signals = Some((self.signals.as_fd(), PollFlags::IN));
+        let socket = self.connection.interest(may_show);
+        poll([tty, signals, socket, log], deadline)
     }
 
     fn handle_signals(&mut self) -> io::Result<Option<Ended>> {
@@ -250,18 +245,15 @@ impl EventLoop {
     }
 
     fn read_keys(&mut self, now: Instant, ready: PollFlags) -> io::Result<Vec<Key>> {
-        let mut keys = Vec::new();
         let mut bytes = [0; 4096];
         if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            if let Some(n) = self.tty.read(&mut bytes)? {
-                self.keys.feed(&bytes[..n], |key| keys.push(key));
-            }
+            let read = self.tty.read(&mut bytes)?.unwrap_or(0);
+            let keys = self.keys.feed(&bytes[..read]);
             self.key_timeout = self.keys.timeout().map(|timeout| now + timeout);
-        } else if self.key_timeout.is_some_and(|at| at <= now) {
-            self.keys.time_out(|key| keys.push(key));
-            self.key_timeout = None;
+            return Ok(keys);
         }
-        Ok(keys)
+        let timed_out = self.key_timeout.take_if(|at| *at <= now);
+        Ok(timed_out.map_or_else(Vec::new, |_| self.keys.time_out()))
     }
 
     fn read_log(&mut self) {
@@ -289,18 +281,18 @@ impl EventLoop {
                 Reaction::RoomRefused => self.room_refused(),
             }
         }
-        let mut ended = None;
-        match event {
-            None => {}
+        let ended = match event {
+            None => None,
             Some(Event::Connected) => {
                 self.shown_error = None;
                 self.connected_at = now;
                 self.ui.notice("connected again");
                 let setup = self.ui.session.connected();
                 self.connection.queue.push_setup(&setup);
+                None
             }
-            Some(Event::Disconnected(error)) => ended = self.disconnected(now, &error),
-        }
+            Some(Event::Disconnected(error)) => self.disconnected(now, &error),
+        };
         self.connection.queue.hold(self.ui.session.must_wait());
         ended
     }
@@ -309,9 +301,8 @@ impl EventLoop {
     fn room_refused(&mut self) {
         let lines = self.connection.queue.discard();
         if lines > 0 {
-            let reason = "you are in another room now";
-            self.ui
-                .error(&format!("{lines} of your lines not sent: {reason}"));
+            let why = "of your lines not sent: you are in another room now";
+            self.ui.error(&format!("{lines} {why}"));
         }
         self.connection.queue.push("/who");
     }
@@ -386,8 +377,8 @@ impl EventLoop {
             && let Err(error) = file.append(line)
         {
             self.history_file = None;
-            self.ui
-                .error(&format!("typed lines are no longer saved: {error}"));
+            let message = format!("typed lines are no longer saved: {error}");
+            self.ui.error(&message);
         }
     }
 }

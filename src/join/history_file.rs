@@ -29,10 +29,8 @@ impl HistoryFile {
 
     fn at(path: &Path) -> io::Result<(HistoryFile, History)> {
         if let Some(folder) = path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(0o700).create(folder)?;
         }
         let mut file = open(path)?;
         let metadata = file.metadata()?;
@@ -74,9 +72,8 @@ fn rewrite(path: &Path, history: &History) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).truncate(true).create(true).mode(0o600);
     let mut file = options.open(&new)?;
-    let done = file
-        .write_all(history.text().as_bytes())
-        .and_then(|()| fs::rename(&new, path));
+    let written = file.write_all(history.text().as_bytes());
+    let done = written.and_then(|()| fs::rename(&new, path));
     if done.is_err() {
         let _ = fs::remove_file(&new);
     }

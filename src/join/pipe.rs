@@ -72,14 +72,9 @@ impl Pipe {
         let (input, output) = (io::stdin(), io::stdout());
         let reads = !self.is_finished && self.connection.queue.is_empty();
         let prints = !self.unprinted.is_empty();
-        poll(
-            [
-                reads.then_some((input.as_fd(), PollFlags::IN)),
-                self.connection.interest(!prints),
-                prints.then_some((output.as_fd(), PollFlags::OUT)),
-            ],
-            None,
-        )
+        let input = reads.then_some((input.as_fd(), PollFlags::IN));
+        let output = prints.then_some((output.as_fd(), PollFlags::OUT));
+        poll([input, self.connection.interest(!prints), output], None)
     }
 
     fn read_input(&mut self) {

@@ -238,17 +238,12 @@ mod tests {
         let mut session = greeted();
         assert_eq!(session.name(), Some("guest1"));
         session.disconnected(STABLE_AFTER, 0.0);
-        assert_eq!(
-            session.connected(),
-            [""; 0],
-            "guest names are not requested"
-        );
+        let requests = session.connected();
+        assert_eq!(requests, [""; 0], "guest names are not requested");
         session.receive("* you are guest2 in lobby (1 here); /help lists commands");
         session.receive("* you are now kim");
-        assert_eq!(
-            session.receive("* you are in garden (2 here)"),
-            Some(ASK_MEMBERS)
-        );
+        let reaction = session.receive("* you are in garden (2 here)");
+        assert_eq!(reaction, Some(ASK_MEMBERS));
         for _ in 0..2 {
             session.disconnected(STABLE_AFTER, 0.0);
             assert!(!session.is_greeted());
@@ -268,19 +263,14 @@ mod tests {
         let mut session = Session::new(Some("kim".into()), None);
         session.receive("* you are guest1 in lobby (2 here); /help lists commands");
         let refusal = "! name not changed: kim is in use";
-        assert_eq!(
-            session.receive(refusal),
-            None,
-            "not on the first connection"
-        );
+        let first = session.receive(refusal);
+        assert_eq!(first, None, "not on the first connection");
         session.disconnected(STABLE_AFTER, 0.0);
         session.receive("* you are guest2 in lobby (2 here); /help lists commands");
         assert_eq!(session.receive("! name not changed: lee is in use"), None);
         for _ in 0..NAME_RETRIES_MAX {
-            assert_eq!(
-                session.receive(refusal),
-                Some(Reaction::RetryName(NAME_RETRY_PAUSE))
-            );
+            let retry = Reaction::RetryName(NAME_RETRY_PAUSE);
+            assert_eq!(session.receive(refusal), Some(retry));
             assert_eq!(session.name_request().as_deref(), Some("/nick kim"));
         }
         assert_eq!(session.receive(refusal), None);

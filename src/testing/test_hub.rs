@@ -63,11 +63,8 @@ impl TestHub {
     pub fn read_some(&mut self, id: ConnId, n: usize) -> String {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let filled = self.hub.output(id, &mut slices);
-        let mut bytes: Vec<u8> = slices[..filled]
-            .iter()
-            .flat_map(|slice| slice.iter().copied())
-            .collect();
-        bytes.truncate(n);
+        let bytes = slices[..filled].iter().flat_map(|slice| slice.iter());
+        let bytes: Vec<u8> = bytes.copied().take(n).collect();
         let _ = self.hub.sent(self.now, id, bytes.len());
         self.check();
         String::from_utf8_lossy(&bytes).into_owned()

@@ -1,6 +1,6 @@
 //! A simulated client: what it sends, how unevenly it sends and reads, how it ends. Checks nothing.
 
-use super::network::{Network, Pipe, Shared};
+use super::network::{Network, Shared};
 use fastrand::Rng;
 use madang::hub::Wire;
 use std::collections::VecDeque;
@@ -43,17 +43,9 @@ impl Behavior {
         Behavior {
             says: if flood { 100 } else { rng.u8(0..40) },
             sends: rng.u8(30..=100),
-            reads: if slow {
-                rng.u8(0..20)
-            } else {
-                rng.u8(50..=100)
-            },
+            reads: rng.u8(if slow { 0..=19 } else { 50..=100 }),
             stalls: if rng.bool() { rng.u8(0..10) } else { 0 },
-            lines: if flood {
-                rng.usize(1..60)
-            } else {
-                rng.usize(1..6)
-            },
+            lines: rng.usize(if flood { 1..60 } else { 1..6 }),
             line: [3, 40, 300, 900, 2000][rng.usize(..5)],
             send: [1, 7, 100, 4000, 40_000][rng.usize(..5)],
             read: [1, 13, 600, 20_000, 200_000][rng.usize(..5)],
@@ -236,9 +228,8 @@ impl Client {
         if self.end != End::None || pipe.server_closed {
             return;
         }
-        let n = n
-            .min(self.pending.len())
-            .min(INBOUND_MAX - pipe.inbound.len());
+        let room = INBOUND_MAX - pipe.inbound.len();
+        let n = n.min(self.pending.len()).min(room);
         if n > 0 {
             pipe.inbound.extend(self.pending.drain(..n));
             self.mid_line = pipe.inbound.back() != Some(&b'\n');
@@ -249,10 +240,9 @@ impl Client {
 
     fn read(&mut self, network: &mut Network, n: usize) {
         let mut pipe = self.pipe.borrow_mut();
-        let Pipe { outbound, .. } = &mut *pipe;
-        let n = n.min(outbound.len());
+        let n = n.min(pipe.outbound.len());
         if n > 0 {
-            self.received.extend(outbound.drain(..n));
+            self.received.extend(pipe.outbound.drain(..n));
             drop(pipe);
             network.drained(&self.pipe);
         }

@@ -3,18 +3,16 @@
 
 use super::client::{Client, End};
 use super::transcript::{Item, Stay, Transcript, author_of, speaker, tag, transcript};
+use madang::hub::limits::Limits;
 use std::collections::{BTreeMap, HashMap};
 
 /// Compares each client's transcript with those of the observers. There is an observer in each room from the start; it
 /// always reads and never speaks, so its lines are the room's lines in the room's order.
 ///
-/// `requires_own_lines`: every line that a connected client has composed must have been said.
-pub fn judge(
-    observers: &[Client],
-    clients: &[Client],
-    requires_own_lines: bool,
-    line_bytes_max: usize,
-) {
+/// Every line that a connected client has composed must have been said, unless the limits cut lines.
+pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
+    let line_bytes_max = limits.line_bytes_max;
+    let requires_own_lines = limits.partial_after_us == 0 && line_bytes_max > 64;
     let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
     let owners = name_owners(clients, &transcripts);
     let rooms = rooms(observers, &owners);
@@ -36,22 +34,15 @@ pub fn judge(
             };
             let fits =
                 |said: &&(usize, String)| said.0 == number && said.1.len() + 8 <= line_bytes_max;
-            let own: Vec<&str> = client
-                .said
-                .iter()
-                .filter(fits)
-                .map(|said| &*said.1)
-                .collect();
+            let own = client.said.iter().filter(fits);
+            let own: Vec<&str> = own.map(|said| &*said.1).collect();
             let until = match (last, alive) {
                 (true, true) => Until::End,
                 (false, _) => Until::LastOwn,
                 (true, false) => Until::Anywhere,
             };
-            let check = StayCheck {
-                room,
-                stay,
-                client: client.number,
-            };
+            let client = client.number;
+            let check = StayCheck { room, stay, client };
             check.assert_received(&own, until);
             if requires_own_lines && alive {
                 check.assert_said(&own);
@@ -112,14 +103,11 @@ impl RoomLines {
         let authors = lines.iter().map(|line| author(line)).collect();
         let (mut places, mut tags) = (HashMap::new(), HashMap::new());
         for (at, line) in lines.iter().enumerate() {
-            places
-                .entry(line.clone())
-                .and_modify(|place: &mut (usize, usize)| place.1 += 1)
-                .or_insert((at, 1));
+            let (_, count) = places.entry(line.clone()).or_insert((at, 0));
+            *count += 1;
             if let Some(tag) = line.split(' ').find_map(tag) {
-                tags.entry(tag.to_string())
-                    .or_insert_with(Vec::new)
-                    .push(at);
+                let places: &mut Vec<usize> = tags.entry(tag.to_string()).or_default();
+                places.push(at);
             }
         }
         RoomLines {
@@ -153,10 +141,8 @@ impl StayCheck<'_> {
     fn assert_received(&self, own: &[&str], until: Until) {
         let Some(mut at) = self.first() else { return };
         let label = self.label();
-        let own_at: Vec<usize> = own
-            .iter()
-            .filter_map(|text| self.places(text).first().copied())
-            .collect();
+        let own_at = own.iter().filter_map(|text| self.places(text).first());
+        let own_at: Vec<usize> = own_at.copied().collect();
         if let Some(&first_own) = own_at.first() {
             let missing = self.others(first_own, at);
             assert_eq!(missing, 0, "{label}: missing after its first own line");
@@ -198,21 +184,13 @@ impl StayCheck<'_> {
     /// The position at which the stay begins: found by the first line that occurs once in the room, and from there
     /// backwards. `None` if there is no such line.
     fn first(&self) -> Option<usize> {
-        let place = |item: &Item| match item {
-            Item::Line(line) => self
-                .room
-                .places
-                .get(line)
-                .filter(|place| place.1 == 1)
-                .map(|place| place.0),
-            Item::Skipped(_) => None,
+        let place = |(i, item): (usize, &Item)| {
+            let Item::Line(line) = item else { return None };
+            let &(at, count) = self.room.places.get(line)?;
+            (count == 1).then_some((i, at))
         };
-        let (anchor, mut at) = self
-            .stay
-            .items
-            .iter()
-            .enumerate()
-            .find_map(|(i, item)| place(item).map(|at| (i, at)))?;
+        let mut items = self.stay.items.iter().enumerate();
+        let (anchor, mut at) = items.find_map(place)?;
         for item in self.stay.items[..anchor].iter().rev() {
             match item {
                 Item::Line(line) => assert_eq!(self.previous(&mut at), line, "{}", self.label()),
@@ -247,10 +225,9 @@ impl StayCheck<'_> {
 
     /// How many lines of other clients there are from one position to another.
     fn others(&self, from: usize, to: usize) -> usize {
-        self.room.authors[from.min(to)..to]
-            .iter()
-            .filter(|author| **author != Some(self.client))
-            .count()
+        let authors = self.room.authors[from.min(to)..to].iter();
+        let others = authors.filter(|author| **author != Some(self.client));
+        others.count()
     }
 
     /// The positions of one of the client's own texts.

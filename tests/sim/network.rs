@@ -366,11 +366,8 @@ impl Net for Network {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let n = self.cut_short(n, faults.short_write);
-        let bytes: Vec<u8> = slices
-            .iter()
-            .flat_map(|slice| slice.iter().copied())
-            .take(n)
-            .collect();
+        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
+        let bytes: Vec<u8> = bytes.take(n).collect();
         pipe.outbound.extend(&bytes);
         let id = pipe.id;
         drop(pipe);

@@ -42,22 +42,16 @@ pub fn transcript(client: &Client) -> Transcript {
         transcript.enter(RAW_ROOM);
     }
     let mut bytes = Vec::with_capacity(client.received.len());
-    let mut rest = &client.received[..];
-    while let Some((&byte, tail)) = rest.split_first() {
-        // Answers to telnet negotiations are the only bytes that are not UTF-8.
-        rest = if byte == 255 {
-            tail.get(2..).unwrap_or(&[])
-        } else {
-            tail
-        };
-        if byte != 255 {
-            bytes.push(byte);
+    let mut rest = client.received.iter();
+    while let Some(&byte) = rest.next() {
+        // Answers to telnet negotiations, of three bytes, are the only bytes that are not UTF-8.
+        match byte {
+            255 => _ = rest.nth(1),
+            _ => bytes.push(byte),
         }
     }
-    let whole = bytes
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(0, |at| at + 1);
+    let end = bytes.iter().rposition(|&byte| byte == b'\n');
+    let whole = end.map_or(0, |at| at + 1);
     transcript.torn = whole < bytes.len();
     let text = str::from_utf8(&bytes[..whole])
         .unwrap_or_else(|error| panic!("client {}: {error}", client.number));
@@ -105,8 +99,7 @@ impl Transcript {
             }
             (Some(_), ["you" | "here" | "rooms:" | "server", ..]) => {}
             (Some(_), [word, ..]) if word.starts_with('/') => {}
-            (None, ["!", ..]) => {}
-            (None, [_, "->", ..]) => {}
+            (None, ["!", ..] | [_, "->", ..]) => {}
             _ => {
                 assert!(
                     notice.is_some() || speaker(line).is_some(),
@@ -135,8 +128,8 @@ pub fn speaker(line: &str) -> Option<&str> {
 pub fn tag(text: &str) -> Option<&str> {
     let (client, rest) = text.strip_prefix('L')?.split_once('.')?;
     let (line, _) = rest.split_once('.')?;
-    (client.parse::<u32>().is_ok() && line.parse::<u32>().is_ok())
-        .then(|| &text[..client.len() + line.len() + 3])
+    let is_tag = client.parse::<u32>().is_ok() && line.parse::<u32>().is_ok();
+    is_tag.then(|| &text[..client.len() + line.len() + 3])
 }
 
 /// The number of the client that composed a text.

@@ -3,32 +3,19 @@
 
 use vte::{Params, Parser, Perform};
 
-/// Whether the program may write colours.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Colors {
-    Allowed,
-    Forbidden,
+/// What the program wrote besides text, line ends and what editing a line needs.
+#[derive(Default)]
+pub(crate) struct Audit {
+    /// Control characters and sequences that the program has no reason to write.
+    pub(crate) found: Vec<String>,
+    /// It set a colour or another rendition (SGR).
+    pub(crate) has_colors: bool,
 }
 
-/// All control characters and sequences in the bytes that are not needed for editing a line.
-pub(crate) fn audit(written: &[u8], colors: Colors) -> Vec<String> {
-    let mut audit = Audit {
-        colors,
-        found: Vec::new(),
-    };
+pub(crate) fn audit(written: &[u8]) -> Audit {
+    let mut audit = Audit::default();
     Parser::new().advance(&mut audit, written);
-    audit.found
-}
-
-/// Whether the bytes set a colour or another rendition (SGR).
-pub(crate) fn has_colors(written: &[u8]) -> bool {
-    let sgr = |found: &String| found.starts_with("CSI") && found.ends_with(" m");
-    audit(written, Colors::Forbidden).iter().any(sgr)
-}
-
-struct Audit {
-    colors: Colors,
-    found: Vec<String>,
+    audit
 }
 
 impl Perform for Audit {
@@ -55,7 +42,10 @@ impl Perform for Audit {
             (b">", 'c') => params == [[0]],
             (b"", 'n') => params == [[6]],
             (b"?", 'h' | 'l') => params == [[2004]],
-            (b"", 'm') => self.colors == Colors::Allowed,
+            (b"", 'm') => {
+                self.has_colors = true;
+                true
+            }
             _ => false,
         };
         if !is_needed {

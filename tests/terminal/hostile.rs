@@ -1,6 +1,6 @@
 //! A hostile server: whatever it sends is shown as text and has no other effect on the terminal.
 
-use crate::audit::{Colors, audit};
+use crate::audit::audit;
 use crate::common::resident_bytes;
 use crate::fake_server::{NAME, OPENING};
 use crate::model::{Model, truncating, wrapping};
@@ -63,10 +63,9 @@ const TYPED: &str = "half a line";
 
 /// The terminal did nothing but show text, and typed nothing by itself.
 #[track_caller]
-fn assert_untouched(rig: &mut Rig, modes: &str) {
-    assert_eq!(audit(rig.written(), Colors::Allowed), [""; 0]);
-    assert_eq!(rig.terminal().effects(), [""; 0]);
-    assert_eq!(rig.terminal().modes(), modes);
+fn assert_untouched(rig: &mut Rig) {
+    assert_eq!(audit(rig.written()).found, [""; 0]);
+    assert!(rig.terminal().brackets_pastes());
     assert_eq!(rig.answers(), 0, "the terminal answered a query");
     let server = rig.server();
     assert_eq!(server.received(), [""; 0]);
@@ -78,7 +77,6 @@ fn shows_attacks(terminal: Box<dyn Model>, shown_as: fn(&str) -> String) {
     let mut rig = Rig::new(terminal);
     rig.keys(TYPED);
     rig.until_typed(TYPED, "");
-    let modes = rig.terminal().modes();
     let mut shown = OPENING.map(str::to_owned).to_vec();
     for (line, text) in ATTACKS {
         rig.server().send(line);
@@ -88,7 +86,7 @@ fn shows_attacks(terminal: Box<dyn Model>, shown_as: fn(&str) -> String) {
     rig.until_shown(&shown[shown.len() - 1]);
     rig.until_typed(TYPED, "");
     assert_eq!(rig.picture().above(), shown);
-    assert_untouched(&mut rig, &modes);
+    assert_untouched(&mut rig);
     rig.keys("\r");
     rig.until_received(&[TYPED]);
 }
@@ -103,7 +101,6 @@ fn control_sequences_from_the_server_are_shown_as_text() {
 #[test]
 fn control_sequences_in_names_are_shown_as_text() {
     let mut rig = Rig::new(wrapping(80, 40));
-    let modes = rig.terminal().modes();
     // The client's own name, which is shown with its lines, and others' names, which Tab completes or lists.
     rig.send("* you are now \x1b]0;owned\x07");
     rig.send("* here in lobby: zed\x1b[2J, zed\x1b[3J (2)");
@@ -112,12 +109,11 @@ fn control_sequences_in_names_are_shown_as_text() {
     rig.until_shown("kim: goodbye");
     rig.keys("ze\t\t\x15zo\t");
     rig.until_shown("zed␛[2J");
-    assert_untouched(&mut rig, &modes);
+    assert_untouched(&mut rig);
     rig.keys("\x15hello\r");
     rig.until_received(&["hello"]);
     rig.until_shown("hello");
-    assert_eq!(audit(rig.written(), Colors::Allowed), [""; 0]);
-    assert_eq!(rig.terminal().effects(), [""; 0]);
+    assert_eq!(audit(rig.written()).found, [""; 0]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use alacritty_terminal::event::{Event, EventListener};
 use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::cell::Flags;
-use alacritty_terminal::term::{Config, Osc52, Term, TermMode};
+use alacritty_terminal::term::{Config, Term, TermMode};
 use alacritty_terminal::vte::ansi::Processor;
 
 /// Rows that are kept: more than any test writes.
@@ -31,12 +31,8 @@ pub(crate) trait Model {
     fn cursor(&mut self) -> (usize, usize);
     /// Whether bracketed paste is switched on.
     fn brackets_pastes(&self) -> bool;
-    /// The terminal's modes, as its library prints them.
-    fn modes(&self) -> String;
     /// Returns the answers to queries, which a terminal types by itself.
     fn take_answers(&mut self) -> Vec<u8>;
-    /// What the terminal did besides showing text and answering: title, bell, clipboard.
-    fn effects(&self) -> Vec<String>;
 }
 
 /// One row of cells.
@@ -65,32 +61,32 @@ impl Row {
 
 /// A terminal that wraps rows again when its window changes, as most do.
 pub(crate) fn wrapping(cols: u16, rows: u16) -> Box<dyn Model> {
-    let events = Events::default();
-    // Programs may use the clipboard, so that a test can see whether an attack on it succeeds.
+    let answers = Answers::default();
     let config = Config {
         scrolling_history: SCROLLBACK_ROWS,
-        osc52: Osc52::CopyPaste,
         ..Config::default()
     };
     Box::new(Wrapping {
-        term: Term::new(config, &Size(cols, rows), events.clone()),
+        term: Term::new(config, &Size(cols, rows), answers.clone()),
         parser: Processor::new(),
-        events,
+        answers,
     })
 }
 
 struct Wrapping {
-    term: Term<Events>,
+    term: Term<Answers>,
     parser: Processor,
-    events: Events,
+    answers: Answers,
 }
 
 #[derive(Clone, Default)]
-struct Events(Rc<RefCell<Vec<Event>>>);
+struct Answers(Rc<RefCell<Vec<u8>>>);
 
-impl EventListener for Events {
+impl EventListener for Answers {
     fn send_event(&self, event: Event) {
-        self.0.borrow_mut().push(event);
+        if let Event::PtyWrite(text) = event {
+            self.0.borrow_mut().extend(text.bytes());
+        }
     }
 }
 
@@ -147,37 +143,16 @@ impl Model for Wrapping {
         let grid = self.term.grid();
         let point = grid.cursor.point;
         let past = usize::from(grid.cursor.input_needs_wrap);
-        (
-            grid.history_size() + point.line.0 as usize,
-            point.column.0 + past,
-        )
+        let row = grid.history_size() + point.line.0 as usize;
+        (row, point.column.0 + past)
     }
 
     fn brackets_pastes(&self) -> bool {
         self.term.mode().contains(TermMode::BRACKETED_PASTE)
     }
 
-    fn modes(&self) -> String {
-        format!("{:?}", self.term.mode())
-    }
-
     fn take_answers(&mut self) -> Vec<u8> {
-        let mut answers = Vec::new();
-        self.events.0.borrow_mut().retain(|event| match event {
-            Event::PtyWrite(text) => {
-                answers.extend_from_slice(text.as_bytes());
-                false
-            }
-            _ => true,
-        });
-        answers
-    }
-
-    fn effects(&self) -> Vec<String> {
-        let events = self.events.0.borrow();
-        let inner = |event: &&Event| matches!(event, Event::MouseCursorDirty | Event::Wakeup);
-        let effects = events.iter().filter(|event| !inner(event));
-        effects.map(|event| format!("{event:?}")).collect()
+        self.answers.0.take()
     }
 }
 
@@ -193,34 +168,29 @@ pub(crate) fn unidentified(cols: u16, rows: u16) -> Box<dyn Model> {
 
 fn truncating_as(identity: &'static [u8], cols: u16, rows: u16) -> Box<dyn Model> {
     let (cols, rows) = (nonzero(cols), nonzero(rows));
-    let recorder = Recorder {
-        identity,
-        ..Recorder::default()
-    };
+    let answers = Vec::new();
+    let answerer = Answerer { identity, answers };
     Box::new(Truncating {
-        parser: vt100::Parser::new_with_callbacks(rows, cols, SCROLLBACK_ROWS, recorder),
+        parser: vt100::Parser::new_with_callbacks(rows, cols, SCROLLBACK_ROWS, answerer),
     })
 }
 
 struct Truncating {
-    parser: vt100::Parser<Recorder>,
+    parser: vt100::Parser<Answerer>,
 }
 
 fn nonzero(count: u16) -> NonZeroU16 {
     NonZeroU16::new(count).expect("a window has cells")
 }
 
-/// Records what the terminal did besides showing text, and answers queries.
-#[derive(Default)]
-struct Recorder {
+/// Answers the queries that the program sends: the library answers none.
+struct Answerer {
     /// The answer to `CSI > c`.
     identity: &'static [u8],
     answers: Vec<u8>,
-    effects: Vec<String>,
 }
 
-impl vt100::Callbacks for Recorder {
-    /// The library answers no queries. Those that the program sends are answered here.
+impl vt100::Callbacks for Answerer {
     fn unhandled_csi(
         &mut self,
         screen: &mut vt100::Screen,
@@ -236,48 +206,7 @@ impl vt100::Callbacks for Recorder {
             let (_, cols) = screen.size();
             let answer = format!("\x1b[{};{}R", row + 1, (col + 1).min(cols.get()));
             self.answers.extend_from_slice(answer.as_bytes());
-        } else {
-            self.effects.push(format!("CSI {params:?} {last}"));
         }
-    }
-
-    /// The library does not show U+FFFD.
-    fn unhandled_char(&mut self, _: &mut vt100::Screen, c: char) {
-        if c != char::REPLACEMENT_CHARACTER {
-            self.effects.push(format!("{c:?}"));
-        }
-    }
-
-    fn unhandled_control(&mut self, _: &mut vt100::Screen, byte: u8) {
-        self.effects.push(format!("control {byte:#x}"));
-    }
-
-    fn unhandled_escape(&mut self, _: &mut vt100::Screen, _: Option<u8>, _: Option<u8>, byte: u8) {
-        self.effects.push(format!("ESC {}", char::from(byte)));
-    }
-
-    fn unhandled_osc(&mut self, _: &mut vt100::Screen, params: &[&[u8]]) {
-        self.effects.push(format!("OSC {params:?}"));
-    }
-
-    fn audible_bell(&mut self, _: &mut vt100::Screen) {
-        self.effects.push("bell".to_owned());
-    }
-
-    fn resize(&mut self, _: &mut vt100::Screen, size: (u16, u16)) {
-        self.effects.push(format!("size {size:?}"));
-    }
-
-    fn set_window_title(&mut self, _: &mut vt100::Screen, title: &[u8]) {
-        self.effects.push(format!("title {}", title.escape_ascii()));
-    }
-
-    fn copy_to_clipboard(&mut self, _: &mut vt100::Screen, _: &[u8], data: &[u8]) {
-        self.effects.push(format!("copied {}", data.escape_ascii()));
-    }
-
-    fn paste_from_clipboard(&mut self, _: &mut vt100::Screen, _: &[u8]) {
-        self.effects.push("pasted".to_owned());
     }
 }
 
@@ -327,23 +256,8 @@ impl Model for Truncating {
         self.parser.screen().bracketed_paste()
     }
 
-    fn modes(&self) -> String {
-        let screen = self.parser.screen();
-        format!(
-            "{:?}, alternate screen {}, cursor hidden {} {:?}",
-            screen.input_mode_formatted(),
-            screen.alternate_screen(),
-            screen.hide_cursor(),
-            screen.cursor_style()
-        )
-    }
-
     fn take_answers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.parser.callbacks_mut().answers)
-    }
-
-    fn effects(&self) -> Vec<String> {
-        self.parser.callbacks().effects.clone()
     }
 }
 
@@ -353,18 +267,12 @@ fn row_of(screen: &vt100::Screen, number: u16, cols: u16) -> Row {
         ..Row::default()
     };
     for col in 0..cols {
-        let Some(cell) = screen.cell(number, col) else {
-            continue;
-        };
+        let cell = screen.cell(number, col).expect("within the window");
         // The last column stays empty when the wide character after it did not fit.
         let is_skipped = row.wrapped && col + 1 == cols && !cell.has_contents();
         if !cell.is_wide_continuation() && !is_skipped {
-            let blank = if cell.has_contents() {
-                cell.contents()
-            } else {
-                " "
-            };
-            row.push(col.into(), blank);
+            let text = Some(cell.contents()).filter(|text| !text.is_empty());
+            row.push(col.into(), text.unwrap_or(" "));
         }
     }
     row

@@ -8,26 +8,10 @@ use crate::seeded;
 
 const LINES: usize = 500;
 
-/// Pasted text. Its last line has no line end.
-struct Pasted {
-    lines: Vec<String>,
-    rest: &'static str,
-}
-
-impl Pasted {
-    fn new() -> Self {
-        let line = |number| format!("pasted {number:03} 한글 줄 {}", "y".repeat(number % 50));
-        Self {
-            lines: (0..LINES).map(line).collect(),
-            rest: "the rest",
-        }
-    }
-
-    fn text(&self, line_end: &str) -> String {
-        let ended = |line: &String| format!("{line}{line_end}");
-        let lines: String = self.lines.iter().map(ended).collect();
-        lines + self.rest
-    }
+/// The pasted lines. The last one has no line end.
+fn pasted() -> Vec<String> {
+    let line = |number| format!("pasted {number:03} 한글 줄 {}", "y".repeat(number % 50));
+    (0..=LINES).map(line).collect()
 }
 
 /// Types a text in pieces, cut anywhere, while lines come in.
@@ -46,18 +30,13 @@ fn paste(rig: &mut Rig, text: &str) {
     rig.until_shown(&format!("kim: {} while you paste", sent - 1));
 }
 
-fn assert_all_is_sent(rig: &mut Rig, pasted: &Pasted) {
-    rig.until("every line", |rig| rig.server().received().len() >= LINES);
-    let received = rig.server().received();
-    let wrong = received
-        .iter()
-        .zip(&pasted.lines)
-        .find(|(received, line)| received != line);
-    assert_eq!((received.len(), wrong), (LINES, None));
-    rig.until_typed(pasted.rest, "");
+fn assert_all_is_sent(rig: &mut Rig) {
+    let lines = pasted();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    rig.until_received(&lines[..LINES]);
+    rig.until_typed(lines[LINES], "");
     rig.keys("\r");
-    rig.until("the rest", |rig| rig.server().received().len() > LINES);
-    assert_eq!(rig.server().received()[LINES], pasted.rest);
+    rig.until_received(&lines);
 }
 
 #[test]
@@ -65,10 +44,9 @@ fn a_bracketed_paste_is_sent_line_by_line() {
     for line_end in ["\r", "\n", "\r\n"] {
         let mut rig = Rig::new(wrapping(40, 12));
         assert!(rig.terminal().brackets_pastes(), "bracketed paste is off");
-        let pasted = Pasted::new();
-        let text = pasted.text(line_end);
+        let text = pasted().join(line_end);
         paste(&mut rig, &format!("\x1b[200~{text}\x1b[201~"));
-        assert_all_is_sent(&mut rig, &pasted);
+        assert_all_is_sent(&mut rig);
     }
 }
 
@@ -76,9 +54,8 @@ fn a_bracketed_paste_is_sent_line_by_line() {
 fn a_paste_without_brackets_is_sent_line_by_line() {
     for line_end in ["\r", "\n"] {
         let mut rig = Rig::new(wrapping(40, 12));
-        let pasted = Pasted::new();
-        paste(&mut rig, &pasted.text(line_end));
-        assert_all_is_sent(&mut rig, &pasted);
+        paste(&mut rig, &pasted().join(line_end));
+        assert_all_is_sent(&mut rig);
     }
 }
 

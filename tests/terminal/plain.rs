@@ -1,6 +1,6 @@
 //! Terminals that do not understand control sequences get none; colours and the bell are used only if they are wanted.
 
-use crate::audit::{Colors, audit, has_colors};
+use crate::audit::audit;
 use crate::fake_server::OPENING;
 use crate::model::wrapping;
 use crate::rig::{Rig, Setup};
@@ -48,21 +48,18 @@ fn talks(setup: Setup) -> Rig {
 
 #[test]
 fn colours_follow_the_flag_and_no_color() {
-    let colors = |setup| has_colors(talks(setup).written());
+    let colors = |setup| audit(talks(setup).written()).has_colors;
     assert!(colors(Setup::new()));
     assert!(colors(Setup::new().flags(&["--color", "always"])));
-    assert!(colors(
-        Setup::new()
-            .env("NO_COLOR", "1")
-            .flags(&["--color", "always"])
-    ));
+    let no_color = Setup::new().env("NO_COLOR", "1");
+    assert!(colors(no_color.flags(&["--color", "always"])));
     for setup in [
         Setup::new().env("NO_COLOR", "1"),
         Setup::new().flags(&["--color", "never"]),
         Setup::new().env("MADANG_COLOR", "never"),
     ] {
-        let rig = talks(setup);
-        assert_eq!(audit(rig.written(), Colors::Forbidden), [""; 0]);
+        let audit = audit(talks(setup).written());
+        assert_eq!((audit.found, audit.has_colors), (vec![], false));
     }
 }
 

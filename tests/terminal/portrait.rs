@@ -37,44 +37,26 @@ fn the_picture_in_the_readme_is_up_to_date() {
     host.until("a clear screen", |rig| {
         rig.written().windows(4).any(|bytes| bytes == b"\x1b[2J")
     });
-    let mut kim = Setup::at(&address)
-        .flags(&["--nick", "kim"])
-        .spawn(terminal());
+    let guest = |nick| Setup::at(&address).flags(&["--nick", nick]);
+    let mut kim = guest("kim").spawn(terminal());
     kim.until_shown("* here in lobby: host, kim (2)");
-    let mut minsu = Setup::at(&address)
-        .flags(&["--nick", "민수"])
-        .spawn(terminal());
+    let mut minsu = guest("민수").spawn(terminal());
     minsu.until_shown("* here in lobby: host, kim, 민수 (3)");
     for rig in [&mut host, &mut kim] {
         rig.until_shown("* renamed: guest2 -> 민수");
     }
 
-    say(
-        &mut kim,
-        "kim",
-        "안녕하세요! what's for lunch?",
-        [&mut host, &mut minsu],
-    );
-    kim.keys("I'd like 김밥, if only I could finish this line before some");
-    say(
-        &mut minsu,
-        "민수",
-        "김밥! kim, 같이 가실래요?",
-        [&mut host, &mut kim],
-    );
+    let line = "안녕하세요! what's for lunch?";
+    say(&mut kim, "kim", line, [&mut host, &mut minsu]);
+    let kims = "I'd like 김밥, if only I could finish this line before some";
+    kim.keys(kims);
+    let line = "김밥! kim, 같이 가실래요?";
+    say(&mut minsu, "민수", line, [&mut host, &mut kim]);
     minsu.keys("/me waves at the ho");
-    say(
-        &mut host,
-        "host",
-        "kim, 민수: the yard is open till noon",
-        [&mut kim, &mut minsu],
-    );
-    host.keys("tomorrow we ");
-    host.until_typed("tomorrow we ", "");
-    kim.until_typed(
-        "I'd like 김밥, if only I could finish this line before some",
-        "",
-    );
+    let line = "kim, 민수: the yard is open till noon";
+    say(&mut host, "host", line, [&mut kim, &mut minsu]);
+    host.type_around("tomorrow we ", "");
+    kim.until_typed(kims, "");
     minsu.until_typed("/me waves at the ho", "");
 
     compare(&drawing(&[
@@ -87,9 +69,8 @@ fn the_picture_in_the_readme_is_up_to_date() {
 /// One client says something, and the others show it above their typed lines.
 fn say(speaker: &mut Rig, name: &str, line: &str, others: [&mut Rig; 2]) {
     speaker.keys(&format!("{line}\r"));
-    speaker.until_shown(&format!("{name}: {line}"));
-    for other in others {
-        other.until_shown(&format!("{name}: {line}"));
+    for rig in [speaker].into_iter().chain(others) {
+        rig.until_shown(&format!("{name}: {line}"));
     }
 }
 
@@ -224,10 +205,8 @@ fn attributes(cell: &vt100::Cell) -> String {
 }
 
 fn corner(row: u16, col: u16) -> (usize, usize) {
-    (
-        MARGIN + CELL.0 * usize::from(col),
-        TITLE + CELL.1 * usize::from(row),
-    )
+    let (row, col) = (usize::from(row), usize::from(col));
+    (MARGIN + CELL.0 * col, TITLE + CELL.1 * row)
 }
 
 fn escaped(text: &str) -> String {

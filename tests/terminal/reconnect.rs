@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{Client, until};
+use crate::common::{Client, Server, until};
 use crate::fake_server::unique_address;
 use crate::model::wrapping;
 use crate::rig::{Rig, Setup, start_server};
@@ -10,16 +10,30 @@ use crate::rig::{Rig, Setup, start_server};
 const LOST: &str = "-- connection lost: ";
 const CONNECTED: &str = "-- connected again";
 
-#[test]
-fn the_typed_line_name_and_room_survive_a_restart() {
+/// A server, its address, at which it can be started again, and a client with these flags.
+fn joined(flags: &[&str]) -> (Server, String, Rig) {
     let server = start_server(&["--listen", &unique_address()]);
     let addr = server.addr().to_string();
-    let setup = Setup::at(&addr).flags(&["--nick", "kim", "--room", "garden"]);
-    let mut rig = setup.start(wrapping(60, 24));
+    let rig = Setup::at(&addr).flags(flags).start(wrapping(60, 24));
+    (server, addr, rig)
+}
+
+/// Another client, once kim is in the garden.
+fn ann_who_finds_kim(server: &Server) -> Client {
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    until("kim is in the garden", || {
+        ann.say("/who garden");
+        ann.line() == "* here in garden: kim (1)"
+    });
+    ann
+}
+
+#[test]
+fn the_typed_line_name_and_room_survive_a_restart() {
+    let (server, addr, mut rig) = joined(&["--nick", "kim", "--room", "garden"]);
     rig.until_shown("* you are now kim");
     rig.until_shown("* you are in garden");
-    rig.keys("half ");
-    rig.until_typed("half ", "");
+    rig.type_around("half ", "");
     drop(server);
     rig.until_shown(LOST);
     rig.keys("a line");
@@ -28,11 +42,7 @@ fn the_typed_line_name_and_room_survive_a_restart() {
     let server = start_server(&["--listen", &addr]);
     rig.until_shown(CONNECTED);
     rig.until_typed("half a line", "");
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    until("kim is in the garden", || {
-        ann.say("/who garden");
-        ann.line() == "* here in garden: kim (1)"
-    });
+    let mut ann = ann_who_finds_kim(&server);
     ann.say("/join garden");
     ann.expect("* you are in garden (2 here)");
     rig.until_shown("* joined: ann");
@@ -45,9 +55,7 @@ fn the_typed_line_name_and_room_survive_a_restart() {
 
 #[test]
 fn a_later_name_and_room_survive_a_restart() {
-    let server = start_server(&["--listen", &unique_address()]);
-    let addr = server.addr().to_string();
-    let mut rig = Setup::at(&addr).start(wrapping(60, 24));
+    let (server, addr, mut rig) = joined(&[]);
     rig.keys("/nick kim\r/join garden\r");
     rig.until_shown("* you are now kim");
     rig.until_shown("* you are in garden");
@@ -55,11 +63,7 @@ fn a_later_name_and_room_survive_a_restart() {
     rig.until_shown(LOST);
     let server = start_server(&["--listen", &addr]);
     rig.until_shown(CONNECTED);
-    let mut ann = Client::connect_named(server.addr(), "ann");
-    until("kim is in the garden", || {
-        ann.say("/who garden");
-        ann.line() == "* here in garden: kim (1)"
-    });
+    ann_who_finds_kim(&server);
 }
 
 #[test]
@@ -75,20 +79,9 @@ fn lines_entered_without_a_connection_are_sent_in_order() {
     rig.run_for(Duration::from_secs(1));
     rig.server().restart();
     rig.until_shown(CONNECTED);
-    let said = |rig: &mut Rig| -> Vec<String> {
-        let heard = rig.server().received().iter();
-        heard
-            .filter(|line| !line.starts_with("/join "))
-            .cloned()
-            .collect()
-    };
-    rig.until("all that was entered", |rig| said(rig).len() >= 4);
+    rig.until_received(&["before", "one", "two", "three"]);
     rig.keys("\r");
-    rig.until("the rest", |rig| said(rig).len() >= 5);
-    assert_eq!(
-        said(&mut rig),
-        ["before", "one", "two", "three", "half a line"]
-    );
+    rig.until_received(&["before", "one", "two", "three", "half a line"]);
 }
 
 #[test]
@@ -99,16 +92,13 @@ fn ctrl_c_and_quit_leave_without_a_connection() {
         rig.until_shown(LOST);
         rig.keys(keys);
         assert!(rig.until_exited().success());
-        assert!(rig.is_cooked() && !rig.terminal().brackets_pastes());
+        assert!(rig.is_restored());
     }
 }
 
 #[test]
 fn lines_for_a_room_that_is_refused_are_not_sent_elsewhere() {
-    let server = start_server(&["--listen", &unique_address()]);
-    let addr = server.addr().to_string();
-    let setup = Setup::at(&addr).flags(&["--nick", "kim", "--room", "garden"]);
-    let mut rig = setup.start(wrapping(60, 24));
+    let (server, addr, mut rig) = joined(&["--nick", "kim", "--room", "garden"]);
     rig.until_shown("* you are in garden");
     drop(server);
     rig.until_shown(LOST);

@@ -14,6 +14,13 @@ use crate::seeded;
 /// Characters of a line that are left in the narrowest window of a truncating terminal: `kim:017`.
 const FIRST_CHARACTERS: usize = 7;
 
+/// A terminal, and how many characters of each line are left in a narrow window; `None`: all.
+type Terminal = (NewModel, Option<usize>);
+
+const WRAPPING: Terminal = (wrapping, None);
+const TRUNCATING: Terminal = (truncating, Some(FIRST_CHARACTERS));
+const UNIDENTIFIED: Terminal = (unidentified, Some(FIRST_CHARACTERS));
+
 /// A terminal on which a line is typed, and the lines that come in.
 struct Scene {
     rig: Rig,
@@ -22,14 +29,12 @@ struct Scene {
     /// The typed text before the cursor and after it.
     before: &'static str,
     after: &'static str,
-    /// Characters that are left of each line; `None`: all.
     first: Option<usize>,
 }
 
 impl Scene {
     /// Types two texts on a screen full of lines, with the cursor between them.
-    fn on(terminal: NewModel, first: Option<usize>, texts: [&'static str; 2]) -> Self {
-        let [before, after] = texts;
+    fn on((terminal, first): Terminal, [before, after]: [&'static str; 2]) -> Self {
         let mut scene = Self {
             rig: Rig::new(terminal(60, 14)),
             rng: seeded(),
@@ -39,39 +44,20 @@ impl Scene {
             first,
         };
         scene.send(30);
-        scene.rig.keys(&format!("{before}{after}"));
-        for _ in after.chars() {
-            scene.rig.keys("\x1b[D");
-        }
+        scene.rig.type_around(before, after);
         scene.until_shown();
         scene
-    }
-
-    fn wrapping(texts: [&'static str; 2]) -> Self {
-        Self::on(wrapping, None, texts)
-    }
-
-    /// On a terminal that identifies itself as xterm and truncates rows.
-    fn truncating(texts: [&'static str; 2]) -> Self {
-        Self::on(truncating, Some(FIRST_CHARACTERS), texts)
-    }
-
-    /// On a truncating terminal that does not identify itself.
-    fn unidentified(texts: [&'static str; 2]) -> Self {
-        Self::on(unidentified, Some(FIRST_CHARACTERS), texts)
     }
 
     fn send(&mut self, lines: usize) {
         for _ in 0..lines {
             let number = self.sent.len();
-            let line = match number % 3 {
-                0 => format!("kim: {number:03} hello"),
-                1 => format!("lee: {number:03} {}", "x".repeat(number % 80)),
-                _ => format!(
-                    "lee: {number:03} {}",
-                    "마당에 오신 것을 ".repeat(3).trim_end()
-                ),
+            let text = match number % 3 {
+                0 => "hello".to_owned(),
+                1 => "x".repeat(number % 80),
+                _ => ["마당에 오신 것을"; 3].join(" "),
             };
+            let line = format!("{}: {number:03} {text}", ["kim", "lee"][number % 2]);
             self.rig.send(&line);
             self.sent.push(line);
             let pause = Duration::from_micros(self.rng.u64(0..6000));
@@ -105,14 +91,17 @@ impl Scene {
 }
 
 /// Changes the window several times, each time after all lines are shown. More lines come at once.
-fn change(mut scene: Scene, windows: &[(u16, u16)]) {
-    for &(cols, rows) in windows {
-        scene.send(10);
-        scene.until_shown();
-        scene.rig.resize(cols, rows);
-        scene.send(15);
+fn change(texts: [&'static str; 2], windows: &[(u16, u16)]) {
+    for terminal in [WRAPPING, TRUNCATING] {
+        let mut scene = Scene::on(terminal, texts);
+        for &(cols, rows) in windows {
+            scene.send(10);
+            scene.until_shown();
+            scene.rig.resize(cols, rows);
+            scene.send(15);
+        }
+        assert_eq!(scene.end(), None, "a part of the typed line was not erased");
     }
-    assert_eq!(scene.end(), None, "a part of the typed line was not erased");
 }
 
 const SHORT: [&str; 2] = ["half a line, ", "and its end"];
@@ -123,34 +112,28 @@ const LONG: [&str; 2] = [
 
 #[test]
 fn a_short_line_stays_whole_in_any_window() {
-    let windows = [(30, 10), (70, 10), (50, 16), (20, 8), (40, 12)];
-    change(Scene::wrapping(SHORT), &windows);
-    change(Scene::truncating(SHORT), &windows);
+    change(SHORT, &[(30, 10), (70, 10), (50, 16), (20, 8), (40, 12)]);
 }
 
 #[test]
 fn a_line_of_several_rows_stays_whole_in_a_narrower_window() {
-    change(Scene::wrapping(LONG), &[(41, 14)]);
-    change(Scene::truncating(LONG), &[(41, 14)]);
+    change(LONG, &[(41, 14)]);
 }
 
 #[test]
 fn a_line_of_several_rows_stays_whole_in_a_wider_window() {
-    change(Scene::wrapping(LONG), &[(75, 14)]);
-    change(Scene::truncating(LONG), &[(75, 14)]);
+    change(LONG, &[(75, 14)]);
 }
 
 #[test]
 fn a_line_of_several_rows_stays_whole_in_any_window() {
-    let windows = [(31, 16), (60, 18), (25, 20), (44, 16)];
-    change(Scene::wrapping(LONG), &windows);
-    change(Scene::truncating(LONG), &windows);
+    change(LONG, &[(31, 16), (60, 18), (25, 20), (44, 16)]);
 }
 
 #[test]
 fn dragging_the_window_loses_no_line() {
-    let scenes = [Scene::wrapping, Scene::truncating, Scene::unidentified];
-    for mut scene in scenes.map(|scene| scene(LONG)) {
+    for terminal in [WRAPPING, TRUNCATING, UNIDENTIFIED] {
+        let mut scene = Scene::on(terminal, LONG);
         for cols in [57, 52, 49, 43, 38, 33, 36, 44, 50, 58, 63] {
             scene.rig.resize(cols, 18);
             scene.send(2);
@@ -163,7 +146,8 @@ fn dragging_the_window_loses_no_line() {
 
 #[test]
 fn keys_typed_while_the_window_is_resizing_are_not_lost() {
-    for mut scene in [Scene::wrapping(LONG), Scene::truncating(LONG)] {
+    for terminal in [WRAPPING, TRUNCATING] {
+        let mut scene = Scene::on(terminal, LONG);
         scene.rig.resize(40, 18);
         // Ctrl-E goes to the end of the line.
         scene.rig.keys("\x05 and more");

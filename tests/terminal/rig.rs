@@ -21,6 +21,9 @@ use crate::picture::{Picture, without_blanks};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
 
+/// The left arrow.
+pub(crate) const LEFT: &str = "\x1b[D";
+
 /// How often to check facts that no descriptor reports.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -194,6 +197,14 @@ impl Rig {
         self.typing.extend_from_slice(bytes);
     }
 
+    /// Types a line and goes back, so that the cursor is between these texts.
+    #[track_caller]
+    pub(crate) fn type_around(&mut self, before: &str, after: &str) {
+        self.keys(&format!("{before}{after}"));
+        self.keys(&LEFT.repeat(after.chars().count()));
+        self.until_typed(before, after);
+    }
+
     /// The server sends a line.
     pub(crate) fn send(&mut self, line: &str) {
         self.server().send(format!("{line}\n").as_bytes());
@@ -220,6 +231,11 @@ impl Rig {
         let pty = self.pty.as_ref().expect("not hung up");
         let modes = tcgetattr(pty).expect("a terminal's modes").local_modes;
         modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+    }
+
+    /// Whether the terminal is as it was before the program.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.is_cooked() && !self.terminal.brackets_pastes()
     }
 
     /// Waits until something can be done, for `most` at the longest, and does it.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::fake_server::{NAME, OPENING};
-use crate::model::{NewModel, truncating, wrapping};
-use crate::rig::Rig;
+use crate::model::{truncating, wrapping};
+use crate::rig::{LEFT, Rig};
 use crate::seeded;
 
 const LINES: usize = 200;
@@ -12,53 +12,44 @@ const LINES: usize = 200;
 /// Longest pause between two lines. With it, all lines come within about a second.
 const PAUSE_MAX: Duration = Duration::from_millis(1000 * 2 / LINES as u64);
 
-const LEFT: &str = "\x1b[D";
-
-/// A text to type, and how far to go back then.
-#[derive(Clone, Copy)]
-struct Typist {
-    before: &'static str,
-    /// The text after the cursor at last, and its number of clusters.
-    after: (&'static str, usize),
-}
-
-impl Typist {
-    fn text(&self) -> String {
-        [self.before, self.after.0].concat()
-    }
-
-    fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = self.text().chars().map(String::from).collect();
-        keys.extend(vec![LEFT.to_owned(); self.after.1]);
-        keys
-    }
-}
-
 /// Lines of all kinds: short, as wide as the window, wider, with wide characters and combining marks.
 fn lines() -> Vec<String> {
-    let line = |number: usize| match number % 6 {
-        0 => format!("kim: {number:03} hello"),
-        1 => format!("lee: {number:03} {}", "x".repeat(number % 70)),
-        2 => format!(
-            "kim: {number:03} {}",
-            "long words wrap ".repeat(5).trim_end()
-        ),
-        3 => format!("lee: {number:03} 안녕하세요 여러분, 마당에 오신 것을 환영합니다. 오늘도"),
-        4 => format!(
-            "kim: {number:03} {}",
-            "가나다라마바사아자차카타파하".repeat(1 + number % 3)
-        ),
-        _ => format!("lee: {number:03} e\u{301}a\u{308} 👩‍👩‍👧 done"),
+    let text = |number: usize| match number % 6 {
+        0 => "hello".to_owned(),
+        1 => "x".repeat(number % 70),
+        2 => ["long words wrap"; 5].join(" "),
+        3 => "안녕하세요 여러분, 마당에 오신 것을 환영합니다. 오늘도".to_owned(),
+        4 => "가나다라마바사아자차카타파하".repeat(1 + number % 3),
+        _ => "e\u{301}a\u{308} 👩‍👩‍👧 done".to_owned(),
     };
+    let name = |number| ["kim", "lee"][number % 2];
+    let line = |number| format!("{}: {number:03} {}", name(number), text(number));
     (0..LINES).map(line).collect()
 }
 
-/// A line is typed while all the others come in. Then it is sent.
-fn type_among_lines(terminal: NewModel, cols: u16, typist: Typist) {
+/// On each terminal, `before` and `after` are typed while lines come in, and the cursor goes back by `clusters`, the length of
+/// `after`. Then the typed line is sent.
+fn type_among_lines(cols: u16, before: &str, (after, clusters): (&str, usize)) {
+    for terminal in [wrapping, truncating] {
+        let text = [before, after].concat();
+        let mut keys: Vec<String> = text.chars().map(String::from).collect();
+        keys.extend(vec![LEFT.to_owned(); clusters]);
+        let mut rig = Rig::new(terminal(cols, 12));
+        let mut shown = OPENING.map(str::to_owned).to_vec();
+        shown.extend(type_and_receive(&mut rig, keys));
+        rig.until_typed(before, after);
+        rig.picture().check_lines(&shown, None).expect("every line");
+        send(&mut rig, &text);
+        shown.push(format!("{NAME}: {text}"));
+        rig.picture().check_lines(&shown, None).expect("every line");
+    }
+}
+
+/// Types keys while all the lines come in. Returns these.
+fn type_and_receive(rig: &mut Rig, keys: Vec<String>) -> Vec<String> {
     let mut rng = seeded();
-    let mut rig = Rig::new(terminal(cols, 12));
     let lines = lines();
-    let mut keys = typist.keys().into_iter();
+    let mut keys = keys.into_iter();
     let steps = keys.len();
     for (number, line) in lines.iter().enumerate() {
         rig.send(line);
@@ -71,13 +62,7 @@ fn type_among_lines(terminal: NewModel, cols: u16, typist: Typist) {
         rig.run_for(PAUSE_MAX.mul_f64(rng.f64()));
     }
     rig.until_shown(&lines[LINES - 1]);
-    rig.until_typed(typist.before, typist.after.0);
-    let mut shown = OPENING.map(str::to_owned).to_vec();
-    shown.extend(lines);
-    rig.picture().check_lines(&shown, None).expect("every line");
-    send(&mut rig, &typist.text());
-    shown.push(format!("{NAME}: {}", typist.text()));
-    rig.picture().check_lines(&shown, None).expect("every line");
+    lines
 }
 
 /// Enter sends the typed line and shows it above.
@@ -88,38 +73,31 @@ fn send(rig: &mut Rig, text: &str) {
     rig.until_typed("", "");
 }
 
-fn on_both(cols: u16, typist: Typist) {
-    type_among_lines(wrapping, cols, typist);
-    type_among_lines(truncating, cols, typist);
-}
-
 #[test]
 fn a_short_line_stays_whole() {
-    let (before, after) = ("half a line, ", ("and its end", 11));
-    on_both(40, Typist { before, after });
+    type_among_lines(40, "half a line, ", ("and its end", 11));
 }
 
 #[test]
 fn hangul_at_the_right_margin_stays_whole() {
     // Columns 2 to 38 of 40: another character would reach the last column, which is never used.
-    let (before, after) = ("가나다라마바사아자차카타파하거너더러", ("", 0));
-    on_both(40, Typist { before, after });
-    let (before, after) = ("가나다라마바사아자차카타파하거너더러머버서", ("어저처", 3));
-    on_both(41, Typist { before, after });
+    let before = "가나다라마바사아자차카타파하거너더러";
+    type_among_lines(40, before, ("", 0));
+    type_among_lines(41, &format!("{before}머버서"), ("어저처", 3));
 }
 
 #[test]
 fn a_line_of_several_rows_stays_whole_around_its_cursor() {
     let before = "0123456789012345678901234567890123456789012345678901234567890";
     let after = ("가나다라마바사아자차가나다라마바사아자차가나다라마바", 26);
-    on_both(40, Typist { before, after });
+    type_among_lines(40, before, after);
 }
 
 #[test]
 fn emoji_and_combining_marks_stay_whole() {
     let before = "👩‍👩‍👧 ❤\u{fe0f} 🇰🇷 e\u{301}a\u{308} ";
     let after = ("👍🏽 o\u{302}\u{323} \u{1112}\u{1161}\u{11ab}x", 6);
-    on_both(40, Typist { before, after });
+    type_among_lines(40, before, after);
 }
 
 #[test]

@@ -63,15 +63,11 @@ impl Area {
     /// Where the cursor is if the terminal wrapped the rows at `cols` columns.
     pub fn cursor_if_wrapped(&self, cols: usize) -> Wrapped {
         let (row, column) = self.cursor;
-        let above = self.rows[..row]
-            .iter()
-            .map(|widths| wrap(widths, 0, cols).1);
+        let others = self.rows[..row].iter();
+        let others: usize = others.map(|widths| wrap(widths, 0, cols).1).sum();
         let ((own, column), _) = wrap(&self.rows[row], column, cols);
-        Wrapped {
-            above: above.sum::<usize>() + own,
-            own,
-            column,
-        }
+        let above = others + own;
+        Wrapped { above, own, column }
     }
 }
 

@@ -66,9 +66,8 @@ pub fn layout<'a>(prompt: &'a str, text: &'a str, cursor: usize, width: usize) -
     let mut at = (0, 0);
     let mut found = None;
     let clusters = prompt.graphemes(true).map(|cluster| (None, cluster));
-    let typed = text
-        .grapheme_indices(true)
-        .map(|(byte, cluster)| (Some(byte), cluster));
+    let typed = text.grapheme_indices(true);
+    let typed = typed.map(|(byte, cluster)| (Some(byte), cluster));
     for (byte, cluster) in clusters.chain(typed) {
         let cell = Cell::of(cluster, width);
         if at.1 + cell.width > width {
@@ -93,11 +92,8 @@ mod tests {
 
     fn rows(text: &str, width: usize) -> Vec<String> {
         let shown = |row: &Vec<Cell<'_>>| row.iter().map(|cell| cell.text).collect();
-        layout("> ", text, text.len(), width)
-            .rows
-            .iter()
-            .map(shown)
-            .collect()
+        let layout = layout("> ", text, text.len(), width);
+        layout.rows.iter().map(shown).collect()
     }
 
     #[test]
@@ -111,10 +107,8 @@ mod tests {
     #[test]
     fn the_cursor_stands_at_its_cluster_or_after_the_last() {
         let at = |cursor, width| layout("> ", "가나다", cursor, width).cursor;
-        assert_eq!(
-            [at(0, 7), at(3, 7), at(6, 7), at(9, 7)],
-            [(0, 2), (0, 4), (1, 0), (1, 2)]
-        );
+        let places = [0, 3, 6, 9].map(|byte| at(byte, 7));
+        assert_eq!(places, [(0, 2), (0, 4), (1, 0), (1, 2)]);
         assert_eq!(at(9, 8), (0, 8));
     }
 

@@ -25,15 +25,13 @@ pub fn complete<'a>(
     });
     let word = before[start..].to_lowercase();
     let begins = |candidate: &&str| candidate.to_lowercase().starts_with(&word);
-    let (mut found, after): (Vec<&str>, &str) = if start == 0 && word.starts_with('/') {
-        (commands.iter().copied().filter(begins).collect(), " ")
-    } else if word.is_empty() {
+    if word.is_empty() {
         return Completion::None;
-    } else {
-        (
-            names.filter(begins).collect(),
-            if start == 0 { ": " } else { " " },
-        )
+    }
+    let (mut found, after): (Vec<&str>, &str) = match start {
+        0 if word.starts_with('/') => (commands.iter().copied().filter(begins).collect(), " "),
+        0 => (names.filter(begins).collect(), ": "),
+        _ => (names.filter(begins).collect(), " "),
     };
     found.sort_unstable();
     found.dedup();
@@ -55,10 +53,8 @@ fn shared_prefix(words: &[&str]) -> String {
     let lower = |c: char| c.to_lowercase().next();
     let mut shared: Vec<char> = words[0].chars().collect();
     for word in words {
-        let same = shared
-            .iter()
-            .zip(word.chars())
-            .take_while(|(a, b)| lower(**a) == lower(*b));
+        let pairs = shared.iter().zip(word.chars());
+        let same = pairs.take_while(|(a, b)| lower(**a) == lower(*b));
         shared.truncate(same.count());
     }
     shared.into_iter().collect()
@@ -69,31 +65,22 @@ mod tests {
     use super::*;
 
     fn tab(text: &str) -> Completion {
+        let commands = ["/join", "/me", "/msg", "/nick"];
         let names = ["kim", "Kimchi", "lee", "한국", "한글"];
-        complete(
-            text,
-            text.len(),
-            &["/join", "/me", "/msg", "/nick"],
-            names.into_iter(),
-        )
+        complete(text, text.len(), &commands, names.into_iter())
     }
 
     #[test]
     fn commands_complete_at_the_start_and_names_anywhere() {
         let replace = |at, text: &str| Completion::Replace(at, text.to_string());
+        let choices = |words: [&str; 2]| Completion::Choices(words.map(String::from).to_vec());
         assert_eq!(tab("/n"), replace(0, "/nick "));
         assert_eq!(tab("/msg le"), replace(5, "lee "));
         assert_eq!(tab("L"), replace(0, "lee: "));
-        assert_eq!(
-            tab("hi 한"),
-            Completion::Choices(vec!["한국".into(), "한글".into()])
-        );
+        assert_eq!(tab("hi 한"), choices(["한국", "한글"]));
         assert_eq!(tab("k"), replace(0, "Kim"));
         assert_eq!(tab("x"), Completion::None);
         assert_eq!(tab("hi "), Completion::None);
-        assert_eq!(
-            tab("/m"),
-            Completion::Choices(vec!["/me".into(), "/msg".into()])
-        );
+        assert_eq!(tab("/m"), choices(["/me", "/msg"]));
     }
 }

@@ -41,15 +41,10 @@ impl History {
 
     /// Recalls the line before. `typed` is what [`History::newer`] returns at the end.
     pub fn older(&mut self, typed: &str) -> Option<&str> {
-        let at = match &self.recalled {
-            Some((at, _)) => at.checked_sub(1)?,
-            None => self.lines.len().checked_sub(1)?,
-        };
-        let kept = self
-            .recalled
-            .take()
-            .map_or_else(|| typed.to_string(), |(_, kept)| kept);
-        self.recalled = Some((at, kept));
+        let from = self.recalled.as_ref().map_or(self.lines.len(), |it| it.0);
+        let at = from.checked_sub(1)?;
+        let kept = self.recalled.take().map(|(_, typed)| typed);
+        self.recalled = Some((at, kept.unwrap_or_else(|| typed.to_string())));
         Some(&self.lines[at])
     }
 

@@ -81,14 +81,15 @@ pub struct KeyDecoder {
     paste: Option<usize>,
     /// The last byte was CR: an LF that follows is part of the same line end.
     after_cr: bool,
+    /// Decoded in this call; empty between calls.
+    keys: Vec<Key>,
 }
 
 impl KeyDecoder {
     /// Decodes more bytes.
-    pub fn feed(&mut self, bytes: &[u8], mut emit: impl FnMut(Key)) {
-        for &byte in bytes {
-            self.byte(byte, &mut emit);
-        }
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Key> {
+        bytes.iter().for_each(|&byte| self.byte(byte));
+        std::mem::take(&mut self.keys)
     }
 
     /// How long after the last byte to call [`KeyDecoder::time_out`]; `None`: not at all.
@@ -102,27 +103,26 @@ impl KeyDecoder {
 
     /// No byte came within the timeout. A pending ESC becomes the Escape key. A paste whose end was lost ends, since
     /// otherwise even Ctrl-C would be taken as pasted text from then on.
-    pub fn time_out(&mut self, mut emit: impl FnMut(Key)) {
+    pub fn time_out(&mut self) -> Vec<Key> {
         if let Some(matched) = self.paste.take() {
-            for &byte in &PASTE_END[..matched] {
-                self.pasted_byte(byte, &mut emit);
-            }
-            self.end_character(&mut emit);
+            self.pasted(&PASTE_END[..matched]);
+            self.end_character();
         } else if self.state == State::Escape {
             self.state = State::Ground;
-            emit(Key::Escape);
+            self.keys.push(Key::Escape);
         }
+        std::mem::take(&mut self.keys)
     }
 
-    fn byte(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
+    fn byte(&mut self, byte: u8) {
         let Some(matched) = self.paste else {
-            return self.key_byte(byte, emit);
+            return self.key_byte(byte);
         };
         if byte == PASTE_END[matched] {
             let matched = matched + 1;
             self.paste = (matched < PASTE_END.len()).then_some(matched);
             if self.paste.is_none() {
-                self.end_character(emit);
+                self.end_character();
                 self.after_cr = false;
             }
             return;
@@ -130,120 +130,114 @@ impl KeyDecoder {
         // The matched bytes were not the paste's end, so they are text. No byte of PASTE_END but its first, ESC, can
         // begin another match.
         self.paste = Some(0);
-        for &byte in &PASTE_END[..matched] {
-            self.pasted_byte(byte, emit);
-        }
-        if byte == PASTE_END[0] {
-            self.paste = Some(1);
-        } else {
-            self.pasted_byte(byte, emit);
+        self.pasted(&PASTE_END[..matched]);
+        match byte {
+            0x1b => self.paste = Some(1),
+            _ => self.pasted(&[byte]),
         }
     }
 
-    /// A byte of a pasted text, where no control sequence has a meaning.
-    fn pasted_byte(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
-        match byte {
-            0x80.. => self.utf8(byte, emit),
-            _ => {
-                self.end_character(emit);
+    /// Bytes of a pasted text, where no control sequence has a meaning.
+    fn pasted(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if byte >= 0x80 {
+                self.utf8(byte);
+                continue;
+            }
+            self.end_character();
+            match byte {
+                b'\r' | b'\n' => self.newline(byte),
+                _ => {
+                    self.after_cr = false;
+                    self.keys.push(Key::Char(char::from(byte)));
+                }
+            }
+        }
+    }
+
+    fn key_byte(&mut self, byte: u8) {
+        match &mut self.state {
+            State::Ground => self.first_byte(byte),
+            State::Utf8(_) => self.utf8(byte),
+            State::Escape => {
+                self.state = State::Ground;
                 match byte {
-                    b'\r' | b'\n' => self.newline(byte, emit),
+                    b'[' => self.state = State::Csi(vec![byte]),
+                    b'O' => self.state = State::Ss3,
+                    0x1b => self.state = State::Escape,
+                    0x7f | 0x08 => self.keys.push(Key::Ctrl(b'w')),
+                    b' '..=b'~' => self.keys.push(Key::Alt(byte.into())),
+                    _ => self.first_byte(byte),
+                }
+            }
+            State::Ss3 => {
+                self.state = State::Ground;
+                match byte {
+                    // The keypad's Enter. (CSI M is a mouse event.)
+                    b'M' => self.keys.push(Key::Enter),
+                    b' '..=b'~' => self.keys.extend(sequence(&[b'[', byte])),
+                    // The sequence was cut short, or it was Alt and O: this byte begins another key.
+                    _ => self.first_byte(byte),
+                }
+            }
+            State::Csi(bytes) => {
+                // A sequence that is too long loses its last byte, and so its meaning.
+                if bytes.len() < SEQUENCE_BYTES_MAX {
+                    bytes.push(byte);
+                }
+                match byte {
+                    0x20..=0x3f => {}
+                    0x40..=0x7e => self.csi(),
+                    // The sequence was cut short: this byte begins another key.
                     _ => {
-                        self.after_cr = false;
-                        emit(Key::Char(char::from(byte)));
+                        self.state = State::Ground;
+                        self.first_byte(byte);
                     }
                 }
             }
         }
     }
 
-    fn key_byte(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
-        match &mut self.state {
-            State::Ground => self.first_byte(byte, emit),
-            State::Utf8(_) => self.utf8(byte, emit),
-            State::Escape => {
-                self.state = match byte {
-                    b'[' => State::Csi(vec![byte]),
-                    b'O' => State::Ss3,
-                    0x1b => State::Escape,
-                    _ => State::Ground,
-                };
-                match byte {
-                    0x7f | 0x08 => emit(Key::Ctrl(b'w')),
-                    b' '..=b'~' if self.state == State::Ground => emit(Key::Alt(byte.into())),
-                    _ if self.state == State::Ground => self.first_byte(byte, emit),
-                    _ => {}
-                }
-            }
-            State::Ss3 => {
-                self.state = State::Ground;
-                // The sequence was cut short, or it was Alt and O: this byte begins another key.
-                if !matches!(byte, b' '..=b'~') {
-                    return self.first_byte(byte, emit);
-                }
-                let key = match byte {
-                    // The keypad's Enter. (CSI M is a mouse event.)
-                    b'M' => Some(Key::Enter),
-                    _ => sequence(&[b'[', byte]),
-                };
-                if let Some(key) = key {
-                    emit(key);
-                }
-            }
-            State::Csi(sequence) => match byte {
-                0x20..=0x3f if sequence.len() < SEQUENCE_BYTES_MAX => sequence.push(byte),
-                0x20..=0x3f => {}
-                0x40..=0x7e => self.csi(byte, emit),
-                // The sequence was cut short: this byte begins another key.
-                _ => {
-                    self.state = State::Ground;
-                    self.first_byte(byte, emit);
-                }
-            },
-        }
-    }
-
-    fn csi(&mut self, last: u8, emit: &mut impl FnMut(Key)) {
-        let State::Csi(mut bytes) = std::mem::take(&mut self.state) else {
+    /// A control sequence is complete.
+    fn csi(&mut self) {
+        let State::Csi(bytes) = std::mem::take(&mut self.state) else {
             unreachable!("only called within a control sequence");
         };
-        if bytes.len() >= SEQUENCE_BYTES_MAX {
-            return;
-        }
-        bytes.push(last);
         if bytes == PASTE_START {
             self.paste = Some(0);
             self.after_cr = false;
-        } else if let Some(key) = sequence(&bytes) {
-            emit(key);
+        } else {
+            self.keys.extend(sequence(&bytes));
         }
     }
 
-    fn first_byte(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
+    fn first_byte(&mut self, byte: u8) {
         if matches!(byte, b'\r' | b'\n') {
-            return self.newline(byte, emit);
+            return self.newline(byte);
         }
         self.after_cr = false;
         match byte {
-            b'\t' => emit(Key::Tab),
-            0x08 | 0x7f => emit(Key::Backspace),
+            b'\t' => self.keys.push(Key::Tab),
+            0x08 | 0x7f => self.keys.push(Key::Backspace),
             0x1b => self.state = State::Escape,
-            0x00..=0x1f => emit(Key::Ctrl((byte | 0x40).to_ascii_lowercase())),
-            0x20..=0x7e => emit(Key::Char(byte.into())),
-            0x80.. => self.utf8(byte, emit),
+            0x00..=0x1f => self
+                .keys
+                .push(Key::Ctrl((byte | 0x40).to_ascii_lowercase())),
+            0x20..=0x7e => self.keys.push(Key::Char(byte.into())),
+            0x80.. => self.utf8(byte),
         }
     }
 
-    fn newline(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
+    fn newline(&mut self, byte: u8) {
         let second_half = byte == b'\n' && self.after_cr;
         self.after_cr = byte == b'\r';
         if !second_half {
-            emit(Key::Enter);
+            self.keys.push(Key::Enter);
         }
     }
 
     /// A byte of a multi-byte character, or one that interrupts it.
-    fn utf8(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
+    fn utf8(&mut self, byte: u8) {
         self.after_cr = false;
         let mut bytes = match std::mem::take(&mut self.state) {
             State::Utf8(bytes) => bytes,
@@ -251,29 +245,24 @@ impl KeyDecoder {
         };
         bytes.push(byte);
         match str::from_utf8(&bytes) {
-            Ok(text) => text.chars().for_each(|c| emit(Key::Char(c))),
+            Ok(text) => self.keys.extend(text.chars().map(Key::Char)),
             Err(error) if error.error_len().is_none() => self.state = State::Utf8(bytes),
             Err(_) => {
-                emit(Key::Char(char::REPLACEMENT_CHARACTER));
+                self.keys.push(Key::Char(char::REPLACEMENT_CHARACTER));
                 // The byte that interrupted the character may begin another key.
-                if bytes.len() > 1 {
-                    self.reinterpret(byte, emit);
+                match self.paste {
+                    _ if bytes.len() == 1 => {}
+                    Some(_) => self.pasted(&[byte]),
+                    None => self.first_byte(byte),
                 }
             }
         }
     }
 
-    fn reinterpret(&mut self, byte: u8, emit: &mut impl FnMut(Key)) {
-        match self.paste {
-            Some(_) => self.pasted_byte(byte, emit),
-            None => self.first_byte(byte, emit),
-        }
-    }
-
-    fn end_character(&mut self, emit: &mut impl FnMut(Key)) {
+    fn end_character(&mut self) {
         if let State::Utf8(_) = self.state {
             self.state = State::Ground;
-            emit(Key::Char(char::REPLACEMENT_CHARACTER));
+            self.keys.push(Key::Char(char::REPLACEMENT_CHARACTER));
         }
     }
 }
@@ -311,9 +300,7 @@ mod tests {
     use super::*;
 
     fn keys(bytes: &[u8]) -> Vec<Key> {
-        let mut keys = Vec::new();
-        KeyDecoder::default().feed(bytes, |key| keys.push(key));
-        keys
+        KeyDecoder::default().feed(bytes)
     }
 
     fn text(bytes: &[u8]) -> String {
@@ -333,16 +320,10 @@ mod tests {
         assert!(whole.contains(&Key::CursorAt(12, 40)) && whole.contains(&Key::WordRight));
         for first in 0..input.len() {
             for second in first..input.len() {
-                let mut cut = Vec::new();
                 let mut decoder = KeyDecoder::default();
-                for piece in [
-                    &[][..],
-                    &input.as_bytes()[..first],
-                    &input.as_bytes()[first..second],
-                    &input.as_bytes()[second..],
-                ] {
-                    decoder.feed(piece, |key| cut.push(key));
-                }
+                let pieces = [0..0, 0..first, first..second, second..input.len()];
+                let pieces = pieces.map(|piece| decoder.feed(&input.as_bytes()[piece]));
+                let cut = pieces.concat();
                 assert_eq!(cut, whole, "cut at {first} and {second}");
             }
         }
@@ -377,15 +358,8 @@ mod tests {
         ] {
             assert_eq!(keys(bytes.as_bytes()), [key], "{bytes:?}");
         }
-        for nothing in [
-            "\x1b[Z",
-            "\x1b[?1;2c",
-            "\x1b[1;2c",
-            "\x1b[>1A",
-            "\x1b[5~",
-            "\x1b[I",
-        ] {
-            assert_eq!(keys(nothing.as_bytes()), [], "{nothing:?}");
+        for nothing in ["[Z", "[?1;2c", "[1;2c", "[>1A", "[5~", "[I"] {
+            assert_eq!(keys(format!("\x1b{nothing}").as_bytes()), [], "{nothing:?}");
         }
     }
 
@@ -397,18 +371,15 @@ mod tests {
 
     #[test]
     fn control_sequences_within_a_paste_are_text() {
-        assert_eq!(
-            text(b"\x1b[200~\x03\x1b[D\x1b[201x\x1b\x1b[201~"),
-            "\u{3}\u{1b}[D\u{1b}[201x\u{1b}"
-        );
+        let pasted = "\x03\x1b[D\x1b[201x\x1b";
+        let input = format!("\x1b[200~{pasted}\x1b[201~");
+        assert_eq!(text(input.as_bytes()), pasted);
     }
 
     #[test]
     fn invalid_utf8_becomes_u_fffd_without_losing_its_neighbours() {
-        assert_eq!(
-            text(b"a\xffb\xed\x95c\xf0\x9f\x91\rd"),
-            "a\u{fffd}b\u{fffd}c\u{fffd}\nd"
-        );
+        let shown = text(b"a\xffb\xed\x95c\xf0\x9f\x91\rd");
+        assert_eq!(shown, "a\u{fffd}b\u{fffd}c\u{fffd}\nd");
         assert_eq!(text(b"\x1b[200~\xed\x95\x1b[201~x"), "\u{fffd}x");
     }
 
@@ -435,19 +406,13 @@ mod tests {
     #[test]
     fn timeouts_end_an_escape_and_a_paste() {
         let mut decoder = KeyDecoder::default();
-        let mut emitted = Vec::new();
-        decoder.feed(b"\x1b", |key| emitted.push(key));
+        assert_eq!(decoder.feed(b"\x1b"), []);
         assert_eq!(decoder.timeout(), Some(ESCAPE_TIMEOUT));
-        assert_eq!(emitted, []);
-        decoder.time_out(|key| emitted.push(key));
-        assert_eq!(emitted, [Key::Escape]);
+        assert_eq!(decoder.time_out(), [Key::Escape]);
         assert_eq!(decoder.timeout(), None);
-        decoder.feed(b"\x1b[200~a\x03\x1b[2", |_| {});
+        decoder.feed(b"\x1b[200~a\x03\x1b[2");
         assert_eq!(decoder.timeout(), Some(PASTE_TIMEOUT));
-        emitted.clear();
-        decoder.time_out(|key| emitted.push(key));
-        decoder.feed(b"\x03", |key| emitted.push(key));
-        let cut = "\x1b[2".chars().map(Key::Char);
-        assert!(emitted.iter().copied().eq(cut.chain([Key::Ctrl(b'c')])));
+        assert_eq!(decoder.time_out(), ['\x1b', '[', '2'].map(Key::Char));
+        assert_eq!(decoder.feed(b"\x03"), [Key::Ctrl(b'c')]);
     }
 }

@@ -208,16 +208,15 @@ fn prefix_in_any_case(name: &str, text: &str) -> Option<usize> {
 
 /// Whether the text after a name leaves it a word.
 fn ends_as_name(rest: &str) -> bool {
-    let word = rest
-        .split(|c: char| !c.is_alphanumeric())
-        .next()
-        .unwrap_or_default();
+    let word = rest.split(|c: char| !c.is_alphanumeric()).next();
+    let word = word.unwrap_or_default();
     word.is_empty() || PARTICLES.contains(&word)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn shown(text: &str) -> String {
         let Painted { text, is_mention } = line(Colors::Eight, text, Some("kim"));
@@ -233,19 +232,13 @@ mod tests {
             shown("lee: hello Kim, kim!"),
             format!("!{lee}: hello ^[1;7mKim^[22;27m, ^[1;7mkim^[22;27m!^[0m")
         );
-        assert_eq!(
-            shown("lee -> you: psst"),
-            "!^[1;7m^[33mlee^[0m -> you: psst"
-        );
+        let received = "!^[1;7m^[33mlee^[0m -> you: psst";
+        assert_eq!(shown("lee -> you: psst"), received);
         assert_eq!(shown("you -> lee: kim"), format!("you -> {lee}: kim"));
-        assert_eq!(
-            shown("* joined: kim (2 here)"),
-            "^[2m* joined: kim (2 here)^[0m"
-        );
-        assert_eq!(
-            shown("* lee hugs kim"),
-            "!^[2m* lee hugs ^[1;7mkim^[22;27m^[2m^[0m"
-        );
+        let joined = "* joined: kim (2 here)";
+        assert_eq!(shown(joined), format!("^[2m{joined}^[0m"));
+        let action = "!^[2m* lee hugs ^[1;7mkim^[22;27m^[2m^[0m";
+        assert_eq!(shown("* lee hugs kim"), action);
         assert_eq!(shown("! no, kim"), "^[31m! no, kim^[0m");
         assert_eq!(shown("plain text"), "plain text");
         let plain = |text| line(Colors::None, text, Some("kim")).text;
@@ -279,37 +272,24 @@ mod tests {
 
     #[test]
     fn names_use_all_colours_and_each_keeps_its_own() {
-        let color = |name| {
+        let color = |name: &str| {
             let mut text = String::new();
             push_name(Colors::Palette, name, "", &mut text);
             text
         };
         assert_eq!(color("kim"), color("kim"));
-        let names: Vec<String> = (0..100).map(|n| format!("guest{n}")).collect();
-        let mut colors: Vec<String> = names
-            .iter()
-            .map(|name| color(name).split('m').next().unwrap().to_string())
-            .collect();
-        colors.sort_unstable();
-        colors.dedup();
+        let names = (0..100).map(|n| format!("guest{n}"));
+        let colors = names.map(|name| color(&name).split('m').next().unwrap().to_string());
+        let colors: BTreeSet<String> = colors.collect();
         assert_eq!(colors.len(), NAMES_256.len());
     }
 
     #[test]
     fn name_colours_are_readable_on_black_and_on_white() {
-        let level = |n: u8| {
-            if n == 0 {
-                0.0
-            } else {
-                f64::from(55 + 40 * n) / 255.0
-            }
-        };
-        let linear = |v: f64| {
-            if v <= 0.03928 {
-                v / 12.92
-            } else {
-                ((v + 0.055) / 1.055).powf(2.4)
-            }
+        let level = |n: u8| f64::from(if n == 0 { 0 } else { 55 + 40 * n }) / 255.0;
+        let linear = |v: f64| match v {
+            ..=0.03928 => v / 12.92,
+            _ => ((v + 0.055) / 1.055).powf(2.4),
         };
         for color in NAMES_256 {
             let cube = color - 16;

@@ -133,19 +133,16 @@ impl Screen {
         let Some(area) = &self.area else {
             return false;
         };
-        let cols_min = self
-            .resizing
-            .map_or(cols, |resizing| resizing.cols_min.min(cols));
-        if self.resizing.is_none() && area.cursor_if_wrapped(cols).above == area.cursor.0 {
+        let before = self.resizing;
+        if before.is_none() && area.cursor_if_wrapped(cols).above == area.cursor.0 {
             // No row above the cursor was wrapped: the area begins where it did.
             self.erase();
             return false;
         }
-        let answers = self.resizing.map_or(0, |resizing| resizing.answers);
         self.resizing = Some(Resizing {
-            answers,
+            answers: before.map_or(0, |before| before.answers),
             asked: false,
-            cols_min,
+            cols_min: before.map_or(cols, |before| before.cols_min.min(cols)),
         });
         true
     }
@@ -290,11 +287,8 @@ impl Screen {
 fn draw_row(row: &[Cell<'_>], out: &mut Vec<u8>) {
     let mut at = 0;
     // Blanks at the end are not written: terminals differ in whether they wrap written ones.
-    let end = row
-        .iter()
-        .rposition(|cell| cell.text != " ")
-        .map_or(0, |last| last + 1);
-    for cell in &row[..end] {
+    let last = row.iter().rposition(|cell| cell.text != " ");
+    for cell in &row[..last.map_or(0, |last| last + 1)] {
         out.extend_from_slice(cell.text.as_bytes());
         at += cell.width;
         if !cell.exact {
@@ -317,11 +311,25 @@ fn column(column: usize, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    const VIEW: View<'_> = View {
-        prompt: "> ",
-        text: "typed",
-        cursor: 5,
-    };
+    fn view(text: &str) -> View<'_> {
+        let cursor = text.len();
+        let prompt = "> ";
+        View {
+            prompt,
+            text,
+            cursor,
+        }
+    }
+
+    /// A screen of 12 columns on which this is typed. In a window of 6 columns it has asked for the cursor.
+    fn narrowed(text: &str) -> Screen {
+        let mut screen = Screen::new(12, 24);
+        screen.draw(view(text));
+        assert!(screen.resize(6, 24));
+        screen.ask_cursor();
+        written(&mut screen);
+        screen
+    }
 
     /// What was written since the last call, ESC as `^`.
     fn written(screen: &mut Screen) -> String {
@@ -333,17 +341,15 @@ mod tests {
     #[test]
     fn a_printed_line_replaces_the_area_which_is_drawn_below_it() {
         let mut screen = Screen::new(80, 24);
-        screen.draw(VIEW);
+        screen.draw(view("typed"));
         assert_eq!(written(&mut screen), "> typed^[8G");
-        screen.draw(VIEW);
+        screen.draw(view("typed"));
         assert_eq!(written(&mut screen), "", "it is drawn already");
         screen.print("one");
         screen.print("two");
-        screen.draw(VIEW);
-        assert_eq!(
-            written(&mut screen),
-            "\r^[K^[C^[J\rone\r\ntwo\r\n> typed^[8G"
-        );
+        screen.draw(view("typed"));
+        let redrawn = "\r^[K^[C^[J\rone\r\ntwo\r\n> typed^[8G";
+        assert_eq!(written(&mut screen), redrawn);
         screen.remove_area();
         assert_eq!(written(&mut screen), "\r^[K^[C^[J\r");
     }
@@ -351,20 +357,19 @@ mod tests {
     #[test]
     fn rows_of_the_area_end_one_column_before_the_margin() {
         let mut screen = Screen::new(6, 24);
-        screen.draw(VIEW);
+        screen.draw(view("typed"));
         assert_eq!(written(&mut screen), "> typ\r\ned^[3G");
-        screen.draw(View { cursor: 2, ..VIEW });
+        screen.draw(View {
+            cursor: 2,
+            ..view("typed")
+        });
         assert_eq!(written(&mut screen), "\r^[1A^[K^[C^[J\r> typ\r\ned^[1A^[5G");
     }
 
     #[test]
     fn lines_are_deferred_while_the_window_is_resizing() {
         let mut screen = Screen::new(12, 24);
-        let view = View {
-            prompt: "> ",
-            text: "0123456789abcdef",
-            cursor: 16,
-        };
+        let view = view("0123456789abcdef");
         screen.draw(view);
         written(&mut screen);
         assert!(screen.resize(8, 24));
@@ -397,14 +402,7 @@ mod tests {
 
     #[test]
     fn the_cursor_s_column_tells_that_the_terminal_wraps() {
-        let mut screen = Screen::new(12, 24);
-        screen.draw(View {
-            prompt: "> ",
-            text: "0123456789abcdefgh",
-            cursor: 18,
-        });
-        assert!(screen.resize(6, 24));
-        screen.ask_cursor();
+        let mut screen = narrowed("0123456789abcdefgh");
         // The cursor's row had 9 columns: the cursor is in column 3 of a further row if it was wrapped, at the margin if it
         // was truncated.
         screen.cursor_at(4);
@@ -413,15 +411,7 @@ mod tests {
 
     #[test]
     fn an_unexplained_cursor_column_erases_the_fewest_rows() {
-        let mut screen = Screen::new(12, 24);
-        screen.draw(View {
-            prompt: "> ",
-            text: "0123456789abcdef",
-            cursor: 16,
-        });
-        assert!(screen.resize(6, 24));
-        screen.ask_cursor();
-        written(&mut screen);
+        let mut screen = narrowed("0123456789abcdef");
         screen.cursor_at(4);
         assert_eq!(written(&mut screen), "\r^[1A^[K^[C^[J\r\r\n");
     }

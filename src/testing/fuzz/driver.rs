@@ -232,9 +232,8 @@ impl Driver {
                 // With exact expectations no peer sends `/quit`: the console leaves only when it finishes or at
                 // shutdown.
                 let may_leave = self.is_shutting_down || self.peers[number].fin == Fin::Received;
-                assert!(
-                    may_leave || !self.model.is_exact() || self.client(id).role != Role::Console
-                );
+                let may_quit = !self.model.is_exact() || self.client(id).role != Role::Console;
+                assert!(may_leave || may_quit);
                 self.disconnect(number);
                 any = true;
             }
@@ -327,13 +326,11 @@ impl Driver {
     /// A peer's input that the hub has not handled.
     fn unhandled(&self, number: usize) -> Unhandled {
         let peer = &self.peers[number];
-        match peer.id.filter(|_| self.is_staying(number)) {
-            Some(id) => {
-                let has_deferred = self.test.hub.input(id).has_deferred();
-                (peer.sent.len(), has_deferred, peer.fin == Fin::Sent)
-            }
-            None => NOTHING,
-        }
+        let Some(id) = peer.id.filter(|_| self.is_staying(number)) else {
+            return NOTHING;
+        };
+        let has_deferred = self.test.hub.input(id).has_deferred();
+        (peer.sent.len(), has_deferred, peer.fin == Fin::Sent)
     }
 
     fn assert_quiet(&self) {

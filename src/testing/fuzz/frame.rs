@@ -4,11 +4,8 @@
 use super::bytes::{Bytes, SIZE, cut};
 use crate::hub::input::frame::{Frame, Line};
 
-#[derive(Debug, PartialEq, Eq)]
-enum Output {
-    Line(Vec<u8>),
-    TooLong,
-}
+/// A line; `None`: one that is too long.
+type Output = Option<Vec<u8>>;
 
 /// The naive implementation. It keeps a whole line, however long.
 #[derive(Debug, Default)]
@@ -28,7 +25,7 @@ impl Reference {
             self.line.push(byte);
             if !self.too_long && without_cr(&self.line).len() > line_bytes_max {
                 self.too_long = true;
-                self.output.push(Output::TooLong);
+                self.output.push(None);
             }
             return;
         }
@@ -36,7 +33,7 @@ impl Reference {
             self.discarded_bytes += self.line.len() + 1;
         } else {
             self.terminator_bytes += self.line.len() - text.len() + 1;
-            self.output.push(Output::Line(text.to_vec()));
+            self.output.push(Some(text.to_vec()));
         }
         self.line.clear();
         self.too_long = false;
@@ -68,18 +65,18 @@ pub fn frame(data: &[u8]) {
         let (mut input, mut output) = (piece, Vec::new());
         while let Some(line) = frame.next(&mut input, line_bytes_max) {
             output.push(match line {
-                Line::Whole(line) => Output::Line(line.to_vec()),
-                Line::TooLong => Output::TooLong,
+                Line::Whole(line) => Some(line.to_vec()),
+                Line::TooLong => None,
             });
         }
         assert!(input.is_empty());
-        piece
-            .iter()
-            .for_each(|&byte| reference.push(byte, line_bytes_max));
+        for &byte in piece {
+            reference.push(byte, line_bytes_max);
+        }
         received += piece.len();
         discarded += frame.take_discarded() as usize;
 
-        in_lines += output.iter().map(Output::bytes).sum::<usize>();
+        in_lines += output.iter().flatten().map(Vec::len).sum::<usize>();
         assert_eq!(output, std::mem::take(&mut reference.output));
         assert_eq!(frame.partial(), reference.partial());
         assert!(frame.partial().len() <= line_bytes_max + 1);
@@ -92,15 +89,6 @@ pub fn frame(data: &[u8]) {
         }
     }
     flush(&mut frame, &mut reference);
-}
-
-impl Output {
-    fn bytes(&self) -> usize {
-        match self {
-            Output::Line(line) => line.len(),
-            Output::TooLong => 0,
-        }
-    }
 }
 
 /// Takes the unfinished line, after which the frame must be empty. Returns the line's bytes.

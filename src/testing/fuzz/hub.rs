@@ -1,6 +1,5 @@
 //! The body of the fuzz target `hub`: draws limits and a list of operations. `driver` carries the operations out;
-//! `driver` and
-//! `model` check what must hold after each.
+//! `driver` and `model` check what must hold after each.
 
 use super::bytes::Bytes;
 use super::driver::{Driver, Fin};
@@ -182,15 +181,14 @@ fn send(driver: &mut Driver, number: usize, bytes: &[u8]) {
 fn say(driver: &mut Driver, number: usize, data: &mut Bytes<'_>, count: usize) {
     let (filler, shown) = data.pick(&FILLERS);
     let repeated = data.below(4);
+    let (filler, shown) = (filler.repeat(repeated), shown.repeat(repeated));
     let terminator = data.pick(&["\n", "\n", "\r\n", "\r\0"]);
     for _ in 0..count {
         let peer = &mut driver.peers[number];
         if peer.fin != Fin::No || peer.sent.len() > SENT_BYTES_MAX {
             return;
         }
-        let line = driver
-            .model
-            .compose(number, &filler.repeat(repeated), &shown.repeat(repeated));
+        let line = driver.model.compose(number, &filler, &shown);
         assert!(line.len() <= driver.test.hub.limits().line_bytes_max.max(96));
         peer.sent.extend_from_slice((line + terminator).as_bytes());
     }

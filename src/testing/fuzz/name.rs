@@ -7,7 +7,7 @@ use crate::hub::input::text::Text;
 use crate::hub::limits::NAME_CHARS_MAX;
 use crate::hub::name::{Name, Skeletons, guest_number, nickname, room_name, room_skeleton};
 use crate::protocol::Append;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reserved names. A second copy, independent of the code under test.
 const RESERVED: [&str; 10] = [
@@ -25,7 +25,7 @@ pub fn name(data: &[u8]) {
     let (number, names) = data.split_at(data.len().min(8));
     let number = number
         .iter()
-        .fold(0, |number: u64, &byte| number << 8 | u64::from(byte));
+        .fold(0, |n: u64, &byte| n << 8 | u64::from(byte));
     guest_round_trip(number.max(1));
     let names = String::from_utf8_lossy(names);
     let reserved: Vec<String> = RESERVED.into_iter().flat_map(skeletons).collect();
@@ -75,10 +75,7 @@ fn check_nickname(name: &str, reserved: &[String]) {
     assert!(name.contains(char::is_alphabetic), "{name:?}");
     assert_eq!(guest_number(name), None);
     for skeleton in skeletons(name) {
-        assert!(
-            !reserved.contains(&skeleton),
-            "{name:?} looks like {skeleton}"
-        );
+        assert!(!reserved.contains(&skeleton), "{name:?}: {skeleton}");
     }
     if let Ok(lower) = nickname(&name.to_lowercase()) {
         assert!(alike(name, &lower), "{name:?} and {lower:?}");
@@ -91,9 +88,8 @@ fn skeletons(name: &str) -> Vec<String> {
 
 fn alike(one: &str, other: &str) -> bool {
     let others = skeletons(other);
-    skeletons(one)
-        .iter()
-        .any(|skeleton| others.contains(skeleton))
+    let ones = skeletons(one);
+    ones.iter().any(|skeleton| others.contains(skeleton))
 }
 
 /// The names in use: in the directory under test, and in plain lists.
@@ -115,12 +111,9 @@ impl Registry {
     }
 
     fn rename(&mut self, slot: usize, name: &str) {
-        let conflicts: Vec<usize> = self
-            .chosen
-            .iter()
-            .filter(|&(&other, chosen)| other != slot && alike(chosen, name))
-            .map(|(&other, _)| other)
-            .collect();
+        let is_conflict = |other: &usize| *other != slot && alike(&self.chosen[other], name);
+        let conflicts = self.chosen.keys().copied().filter(is_conflict);
+        let conflicts: Vec<usize> = conflicts.collect();
         match self.directory.rename(slot as u32, &self.names[slot], name) {
             Err(other) => assert!(conflicts.contains(&(other as usize)), "{name:?}"),
             Ok(new) => {
@@ -143,15 +136,9 @@ impl Registry {
                 Name::Chosen(_) | Name::Host => in_use.extend(skeletons(&name.to_string())),
             }
         }
-        let count = in_use.len();
-        assert_eq!(self.directory.names(), count);
-        in_use.sort_unstable();
-        in_use.dedup();
-        assert_eq!(
-            in_use.len(),
-            count,
-            "two clients share a skeleton: {in_use:?}"
-        );
+        assert_eq!(self.directory.names(), in_use.len());
+        let distinct: BTreeSet<&String> = in_use.iter().collect();
+        assert_eq!(distinct.len(), in_use.len(), "shared: {in_use:?}");
     }
 
     fn close(mut self) {

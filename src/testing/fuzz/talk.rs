@@ -6,7 +6,7 @@ use super::bytes::Bytes;
 use super::shown::is_forbidden;
 use crate::join::session::{NAMES_MAX, Session};
 use crate::join::ui::history::History;
-use crate::join::ui::keys::{Key, KeyDecoder};
+use crate::join::ui::keys::KeyDecoder;
 use crate::join::ui::line_editor::INPUT_BYTES_MAX;
 use crate::join::ui::paint::{Colors, Style};
 use crate::join::ui::screen::Screen;
@@ -63,12 +63,9 @@ pub fn talk(data: &[u8]) {
 
 /// Presses keys. Asserts that bytes cut in two are decoded into the same keys.
 fn press(ui: &mut Ui, keys: &mut KeyDecoder, input: &[u8]) {
-    let mut uncut = Vec::new();
-    keys.clone().feed(input, |key| uncut.push(key));
-    let mut pressed: Vec<Key> = Vec::new();
+    let uncut = keys.clone().feed(input);
     let (front, back) = input.split_at(input.len() / 2);
-    keys.feed(front, |key| pressed.push(key));
-    keys.feed(back, |key| pressed.push(key));
+    let pressed = [keys.feed(front), keys.feed(back)].concat();
     assert_eq!(pressed, uncut);
     for key in pressed {
         if let Some(Action::Send(line)) = ui.key(key) {

@@ -103,12 +103,9 @@ fn reference(input: &[u8]) -> Decoded {
                     253 => Some([IAC, 252, option]),
                     _ => None,
                 };
-                if let Some(answer) = answer
-                    && !decoded
-                        .answers
-                        .iter()
-                        .any(|(_, earlier)| *earlier == answer)
-                {
+                let mut earlier = decoded.answers.iter().map(|(_, earlier)| *earlier);
+                let is_new = |answer: &[u8; 3]| !earlier.any(|earlier| earlier == *answer);
+                if let Some(answer) = answer.filter(is_new) {
                     decoded.answers.push((decoded.text.len(), answer));
                 }
                 at + 3

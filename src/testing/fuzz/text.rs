@@ -26,14 +26,11 @@ pub fn text(data: &[u8]) {
     assert_eq!(sent.chars().count(), shown.chars().count());
     for (sent, shown) in sent.chars().zip(shown.chars()) {
         let stand_in = matches!(shown, '\u{2400}'..='\u{241f}' | '\u{2421}' | '\u{fffd}');
-        assert!(
-            if is_forbidden(sent) {
-                stand_in
-            } else {
-                shown == sent
-            },
-            "{sent:?} is shown as {shown:?}"
-        );
+        let is_right = match is_forbidden(sent) {
+            true => stand_in,
+            false => shown == sent,
+        };
+        assert!(is_right, "{sent:?} is shown as {shown:?}");
     }
 }
 
