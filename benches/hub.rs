@@ -164,6 +164,11 @@ fn text(bencher: Bencher<'_, '_>, kind: &Kind) {
     });
 }
 
+const PEER: Peer = Peer {
+    address: None,
+    wire: Wire::Chat,
+};
+
 /// A hub with so many members in its lobby. All have read all output.
 struct Room {
     hub: Hub,
@@ -178,15 +183,11 @@ impl Room {
             ..Limits::default()
         };
         let (mut hub, now) = (Hub::new(limits), Now::default());
-        let peer = Peer {
-            address: None,
-            wire: Wire::Chat,
-        };
-        let connect = |_| hub.connect(now, peer).expect("below clients_max");
+        let connect = |_| hub.connect(now, PEER).expect("below clients_max");
         let members = (0..members).map(connect).collect();
         let mut room = Room { hub, members, now };
         room.now = room.now.after(10_000_000);
-        room.hub.tick(room.now);
+        while room.hub.tick(room.now) {}
         room.flush();
         room
     }
@@ -246,12 +247,8 @@ fn monologue(bencher: Bencher<'_, '_>, kind: &Kind) {
 #[divan::bench(args = [0, 10_000])]
 fn connection(bencher: Bencher<'_, '_>, others: usize) {
     let mut room = Room::new(others);
-    let peer = Peer {
-        address: None,
-        wire: Wire::Chat,
-    };
     bencher.bench_local(|| {
-        let id = room.hub.connect(room.now, peer).expect("below clients_max");
+        let id = room.hub.connect(room.now, PEER).expect("below clients_max");
         room.flush();
         room.hub.disconnect(room.now, id);
         room.flush();

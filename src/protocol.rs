@@ -218,6 +218,12 @@ texts! {
         ToYourself { name: &'a str } = "line not sent: you are {name}",
         /// A private line to somebody whose private lines wait unread.
         NotReading { name: &'a str } = "line not sent: {name} is not reading",
+        /// A private line when the sender's earlier ones wait unread.
+        LinesUnread { name: &'a str } =
+            "line not sent: {name} has not read your last private lines yet; try again later",
+        /// A private line when those of many senders wait unread.
+        TooManyLines { name: &'a str } =
+            "line not sent: too many private lines wait for {name}; try again later",
         /// `/who` of a room that does not exist.
         NoSuchRoom { room: &'a str } = "there is no room called {room}",
         /// `/nick` with a name that another has.

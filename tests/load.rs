@@ -27,9 +27,14 @@ fn rate_delays_lines_and_loses_none() {
 }
 
 #[test]
-fn rate_counts_each_client_by_itself() {
-    let (server, ann, bob) = ann_and_bob(&["--rate", "20", "--burst", "30"]);
-    let mut cho = Client::connect_named(server.addr(), "cho");
+fn rate_is_counted_by_address_and_survives_a_reconnection() {
+    let server = Server::start(&["--rate", "20", "--burst", "30"]);
+    let from = |address: [u8; 4], name| {
+        let client = Client::open_from(address.into(), server.addr());
+        client.greeted().named(name)
+    };
+    let (ann, bob) = (from([127, 0, 0, 1], "ann"), from([127, 0, 0, 2], "bob"));
+    let mut cho = from([127, 0, 0, 3], "cho");
     ann.send(&b"flood\n".repeat(60));
     let started = Instant::now();
     for count in 0..10 {
@@ -38,9 +43,13 @@ fn rate_counts_each_client_by_itself() {
     }
     let took = started.elapsed();
     assert!(took < Duration::from_secs(1), "bob was delayed: {took:?}");
-    for _ in 0..20 {
-        cho.line();
-    }
+    // Ann has used up the rate of her address: a new connection from there has to wait, too.
+    drop(ann);
+    let again = Client::open_from([127, 0, 0, 1].into(), server.addr());
+    again.send(b"again\n");
+    cho.find("guest4: again");
+    let took = started.elapsed();
+    assert!(took > Duration::from_millis(900), "only after {took:?}");
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use madang::bench::figure::difference;
 
 use crate::Context;
-use crate::audience::{Audience, one_sender};
+use crate::audience::{Audience, one_sender, settle};
 use crate::floor::Piece;
+use crate::harness::group::Group;
 use crate::harness::load::Arrival;
 use crate::harness::report::{BYTES, Goal, NANOSECONDS, SECONDS, number};
 use crate::harness::{Harness, Outcome};
@@ -51,9 +52,8 @@ pub(crate) fn crowd(context: &mut Context<'_>) -> Outcome<()> {
             }
         }
     }
-    context
-        .report
-        .note("the floor greets nobody: its time to connect is that of the kernel's handshakes");
+    let note = "the floor greets nobody: its time to connect is that of the kernel's handshakes";
+    context.report.note(note);
     let goals = [1.0, 200.0, 1.1].map(Goal::AtMost);
     for (row, goal) in rows.into_iter().zip(goals) {
         context.table.add(row, goal, context.report);
@@ -76,11 +76,11 @@ fn measure(context: &mut Context<'_>, kind: &'static Kind, many: usize) -> Outco
         Some(reason) => Err(reason.into()),
         None => audience.round(Duration::from_millis(harness.size(500, 50))),
     };
-    context.note_contention(kind, &audience.server)?;
+    context.note_contention(kind, &audience.group.server)?;
+    let growth_bytes = difference("the server's memory", with_many, with_few)?;
     Ok(Measured {
         connect_seconds: (early + late).as_secs_f64(),
-        idle_bytes: difference("the server's memory", with_many, with_few)? as f64
-            / (many - FEW) as f64,
+        idle_bytes: growth_bytes as f64 / (many - FEW) as f64,
         delivery_ns,
     })
 }
@@ -92,10 +92,11 @@ fn admit(
     arrival: Arrival,
     newcomers: usize,
 ) -> Outcome<(Duration, u64)> {
-    audience.load.set_arrival(arrival);
+    let Group { load, server, .. } = &mut audience.group;
+    load.set_arrival(arrival);
     let start = Instant::now();
-    audience.load.admit(newcomers, audience.kind.backlog)?;
+    load.admit(newcomers, audience.kind.backlog)?;
     let time = start.elapsed();
-    audience.settle(harness)?;
-    Ok((time, audience.server.resident_bytes()?))
+    settle(harness, load)?;
+    Ok((time, server.resident_bytes()?))
 }

@@ -55,10 +55,8 @@ pub(crate) fn paced(context: &mut Context<'_>) -> Outcome<()> {
             }
         }
     }
-    for (row, goal) in rows
-        .into_iter()
-        .zip([Goal::None, Goal::AtMost(1.1), Goal::None])
-    {
+    let goals = [Goal::None, Goal::AtMost(1.1), Goal::None];
+    for (row, goal) in rows.into_iter().zip(goals) {
         context.table.add(row, goal, context.report);
     }
     for audience in audiences.iter().flatten() {

@@ -20,7 +20,7 @@ struct Work {
     name: &'static str,
     workload: Workload,
     /// Lines that a sender sends before all of them are awaited.
-    window_lines: u64,
+    window_lines: usize,
     /// How many rounds each peer takes part in; the floor and madang take part in those of every peer.
     rounds: usize,
 }
@@ -47,9 +47,8 @@ pub(crate) fn inflight(context: &mut Context<'_>) -> Outcome<()> {
         rounds: context.harness.size(3, 1),
     };
     by_turns(&work, Goal::AtMost(1.1), context)?;
-    context
-        .table
-        .beside("redis", Goal::AtMost(0.25), context.report);
+    let goal = Goal::AtMost(0.25);
+    context.table.beside("redis", goal, context.report);
     Ok(())
 }
 
@@ -101,7 +100,7 @@ fn by_turns(work: &Work, goal: Goal, context: &mut Context<'_>) -> Outcome<()> {
     }
     context.table.add(row, goal, context.report);
     for audience in audiences.iter().flatten() {
-        context.note_contention(audience.kind, &audience.server)?;
+        context.note_contention(audience.kind, &audience.group.server)?;
     }
     Ok(())
 }

@@ -5,22 +5,20 @@
 
 use std::env;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 
 use crate::floor::{self, Workload};
 use crate::harness::load::Arrival;
 use crate::harness::server::Server;
-use crate::harness::{Harness, Outcome};
+use crate::harness::{Harness, Outcome, find};
 
 /// A server to compare.
 pub(crate) struct Kind {
     /// Its name in the report.
     pub(crate) name: &'static str,
-    /// Its name on PATH; `None` for the floor and madang, which are built here.
-    program: Option<&'static str>,
-    start: fn(&Harness, Workload) -> Outcome<Server>,
+    start: Start,
     /// How its receivers arrive, and its senders.
     pub(crate) receiver: Arrival,
     pub(crate) sender: Arrival,
@@ -32,6 +30,18 @@ pub(crate) struct Kind {
     pub(crate) backlog: usize,
     /// Whether it can take part in [`crate::crowd`].
     pub(crate) crowd: Crowd,
+}
+
+/// How a server is started.
+enum Start {
+    /// It is built here.
+    Built(fn(&Harness, Workload) -> Outcome<Server>),
+    /// By this command, if it is installed. PORT in it stands for a free port of 127.0.0.1, and FILE for a file with the
+    /// settings. In these, CLIENTS stands for the most clients that a process here can have.
+    Installed {
+        command: &'static str,
+        settings: &'static str,
+    },
 }
 
 /// Most servers have a long `listen` backlog; some have one of 100 or 10. A client that finds it full tries again only
@@ -53,7 +63,10 @@ pub(crate) enum Crowd {
 impl Kind {
     /// Starts it for this workload.
     pub(crate) fn start(&self, harness: &Harness, workload: Workload) -> Outcome<Server> {
-        (self.start)(harness, workload)
+        match self.start {
+            Start::Built(start) => start(harness, workload),
+            Start::Installed { command, settings } => start_peer(harness, command, settings),
+        }
     }
 
     /// Whether it sends something to a new receiver.
@@ -63,7 +76,11 @@ impl Kind {
 
     /// Its program, if that is not installed.
     pub(crate) fn missing(&self) -> Option<&'static str> {
-        self.program.filter(|program| find(program).is_none())
+        let Start::Installed { command, .. } = self.start else {
+            return None;
+        };
+        let program = command.split(' ').next();
+        program.filter(|program| find(program).is_none())
     }
 }
 
@@ -71,8 +88,7 @@ impl Kind {
 pub(crate) const KINDS: &[Kind] = &[
     Kind {
         name: "floor",
-        program: None,
-        start: start_floor,
+        start: Start::Built(start_floor),
         receiver: Arrival::Connected,
         sender: Arrival::Connected,
         // The floor adds no name, so its senders send one: every receiver gets the same bytes as from madang.
@@ -83,8 +99,7 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "madang",
-        program: None,
-        start: |harness, _| Server::madang(harness, &[]),
+        start: Start::Built(|harness, _| Server::madang(harness, &[])),
         receiver: Arrival::Greeted,
         sender: Arrival::Greeted,
         say: |text| format!("{text}\n").into_bytes(),
@@ -94,8 +109,10 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "ncat",
-        program: Some("ncat"),
-        start: start_ncat,
+        start: Start::Installed {
+            command: "ncat --broker --listen --max-conns 1019 127.0.0.1 PORT",
+            settings: "",
+        },
         receiver: Arrival::Connected,
         sender: Arrival::Connected,
         say: |text| format!("{text}\n").into_bytes(),
@@ -105,8 +122,12 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "redis",
-        program: Some("redis-server"),
-        start: start_redis,
+        start: Start::Installed {
+            command: "redis-server FILE",
+            // Protected mode: clients come from other loopback addresses than 127.0.0.1.
+            settings: "bind 127.0.0.1\nport PORT\ntcp-backlog 4096\nsave \"\"\nappendonly no\n\
+                       maxclients CLIENTS\nloglevel warning\nprotected-mode no\n",
+        },
         receiver: Arrival::Answered {
             hello: |_| b"SUBSCRIBE c\r\n".to_vec(),
             answer: b":1\r\n",
@@ -125,8 +146,10 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "nats",
-        program: Some("nats-server"),
-        start: start_nats,
+        start: Start::Installed {
+            command: "nats-server --addr 127.0.0.1 --port PORT --config FILE",
+            settings: "ping_interval: \"1h\"\n",
+        },
         receiver: Arrival::Answered {
             hello: |_| b"CONNECT {\"verbose\":false}\r\nSUB c 1\r\nPING\r\n".to_vec(),
             answer: b"PONG\r\n",
@@ -142,8 +165,11 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "mosquitto",
-        program: Some("mosquitto"),
-        start: start_mosquitto,
+        start: Start::Installed {
+            command: "mosquitto -c FILE",
+            settings: "listener PORT 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n\
+                       log_type none\npersistence false\n",
+        },
         receiver: Arrival::Answered {
             hello: |id| [mqtt_connect(id), MQTT_SUBSCRIBE.to_vec()].concat(),
             answer: b"\x90\x03\x00\x01\x00",
@@ -159,8 +185,13 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "ngircd",
-        program: Some("ngircd"),
-        start: start_ngircd,
+        start: Start::Installed {
+            command: "ngircd --nodaemon --config FILE",
+            settings: "[Global]\nName = irc.bench\nInfo = bench\nListen = 127.0.0.1\nPorts = PORT\n\
+                       [Limits]\nMaxConnections = 0\nMaxConnectionsIP = 0\nMaxJoins = 0\n\
+                       MaxPenaltyTime = 0\nPingTimeout = 3600\nPongTimeout = 3600\n\
+                       [Options]\nDNS = no\nIdent = no\nPAM = no\nSyslog = no\n",
+        },
         receiver: IRC_JOINED,
         sender: IRC_JOINED,
         say: |text| format!("PRIVMSG #c :{text}\r\n").into_bytes(),
@@ -211,99 +242,22 @@ fn start_floor(harness: &Harness, workload: Workload) -> Outcome<Server> {
     Server::start(harness, command)
 }
 
-fn start_ncat(harness: &Harness, _: Workload) -> Outcome<Server> {
-    let at = free_address()?;
-    let mut command = peer("ncat");
-    command
-        .args(["--broker", "--listen", "--max-conns", "1019"])
-        .args(host_and_port(at));
-    Server::start_at(harness, command, at)
-}
-
-fn start_redis(harness: &Harness, _: Workload) -> Outcome<Server> {
-    let at = free_address()?;
-    let [host, port] = host_and_port(at);
+/// Starts an installed program at an address at which no program listens now.
+fn start_peer(harness: &Harness, command: &str, settings: &str) -> Outcome<Server> {
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let port = address.port().to_string();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fanout-{port}"));
     let clients = (harness.descriptors() - 100).to_string();
-    let mut command = peer("redis-server");
-    command
-        .args(["--bind", &host, "--port", &port, "--tcp-backlog", "4096"])
-        .args(["--save", "", "--appendonly", "no"])
-        .args(["--maxclients", &clients, "--loglevel", "warning"])
-        // Clients come from other loopback addresses than 127.0.0.1.
-        .args(["--protected-mode", "no"]);
-    Server::start_at(harness, command, at)
-}
-
-fn start_nats(harness: &Harness, _: Workload) -> Outcome<Server> {
-    let at = free_address()?;
-    let file = settings(at, "ping_interval: \"1h\"\n")?;
-    let [host, port] = host_and_port(at);
-    let mut command = peer("nats-server");
-    command
-        .args(["--addr", &host, "--port", &port])
-        .arg("--config")
-        .arg(file);
-    Server::start_at(harness, command, at)
-}
-
-fn start_mosquitto(harness: &Harness, _: Workload) -> Outcome<Server> {
-    let at = free_address()?;
-    let [host, port] = host_and_port(at);
-    let file = settings(
-        at,
-        &format!(
-            "listener {port} {host}\nallow_anonymous true\nset_tcp_nodelay true\nlog_type none\n\
-             persistence false\n"
-        ),
-    )?;
-    let mut command = peer("mosquitto");
-    command.arg("-c").arg(file);
-    Server::start_at(harness, command, at)
-}
-
-fn start_ngircd(harness: &Harness, _: Workload) -> Outcome<Server> {
-    let at = free_address()?;
-    let [host, port] = host_and_port(at);
-    let file = settings(
-        at,
-        &format!(
-            "[Global]\nName = irc.bench\nInfo = bench\nListen = {host}\nPorts = {port}\n\
-             [Limits]\nMaxConnections = 0\nMaxConnectionsIP = 0\nMaxJoins = 0\nMaxPenaltyTime = 0\n\
-             PingTimeout = 3600\nPongTimeout = 3600\n\
-             [Options]\nDNS = no\nIdent = no\nPAM = no\nSyslog = no\n"
-        ),
-    )?;
-    let mut command = peer("ngircd");
-    command.arg("--nodaemon").arg("--config").arg(file);
-    Server::start_at(harness, command, at)
-}
-
-/// An address at which no program listens now.
-fn free_address() -> Outcome<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-fn host_and_port(at: SocketAddr) -> [String; 2] {
-    [at.ip().to_string(), at.port().to_string()]
-}
-
-/// Writes the configuration of the server at this address to a file under `target/`.
-fn settings(at: SocketAddr, text: &str) -> Outcome<PathBuf> {
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fanout-{}", at.port()));
-    fs::write(&file, text)?;
-    Ok(file)
-}
-
-/// The command of an installed program.
-fn peer(program: &str) -> Command {
-    Command::new(find(program).unwrap_or_else(|| program.into()))
-}
-
-/// Looks for a program on PATH, then in the directories of servers, which only root's PATH has on Debian.
-fn find(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    let fill = |text: &str| text.replace("PORT", &port).replace("CLIENTS", &clients);
+    fs::write(&file, fill(settings))?;
+    let mut words = command.split(' ');
+    let program = words.next().expect("a program");
+    let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
+    for word in words {
+        match word {
+            "FILE" => command.arg(&file),
+            word => command.arg(fill(word)),
+        };
+    }
+    Server::start_at(harness, command, address)
 }

@@ -1,6 +1,6 @@
 //! The system calls with which the server delivers lines to a thousand members: which calls, and how many.
 
-use crate::group::Group;
+use crate::harness::group::Group;
 use crate::harness::report::{CALLS, Goal, Report};
 use crate::harness::{Harness, Outcome};
 use crate::strace::{self, READS, Tracer, WAITS, WRITES};
@@ -13,7 +13,7 @@ const SENDERS: usize = 64;
 /// send at the same moment.
 pub(crate) fn syscalls(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let mut group = Group::of_members(MEMBERS, harness)?;
-    group.say(0..1)?;
+    group.say(0..1, 1)?;
     if !strace::is_installed() {
         report.note("calls not counted: strace is not installed");
         return Ok(());
@@ -22,18 +22,13 @@ pub(crate) fn syscalls(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let lines = harness.size(50, 10);
     let tracer = Tracer::attach(&group.server)?;
     for _ in 0..lines {
-        group.say(0..1)?;
+        group.say(0..1, 1)?;
     }
     let calls = tracer.finish()?;
     let a_line = |names| calls.of(names) / lines as f64;
-    let others = MEMBERS as f64 - 1.0;
-    let goal = Goal::AtMost(1.0);
-    report.row(
-        "writes a line and member",
-        a_line(WRITES) / others,
-        CALLS,
-        goal,
-    );
+    let (goal, others) = (Goal::AtMost(1.0), MEMBERS as f64 - 1.0);
+    let each = a_line(WRITES) / others;
+    report.row("writes a line and member", each, CALLS, goal);
     report.show("writes a line", a_line(WRITES), CALLS);
     report.show("reads a line", a_line(READS), CALLS);
     report.show("waits for events (turns) a line", a_line(WAITS), CALLS);
@@ -46,7 +41,7 @@ pub(crate) fn syscalls(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let bursts = harness.size(40, 4);
     let tracer = Tracer::attach(&group.server)?;
     for _ in 0..bursts {
-        group.say(0..SENDERS)?;
+        group.say(0..SENDERS, 1)?;
     }
     let calls = tracer.finish()?;
     group.check()?;

@@ -11,7 +11,9 @@ use socket2::Socket;
 
 use crate::harness::decoder::Count;
 use crate::harness::load::{Arrival, Load};
-use crate::harness::report::{Goal, MEBIBYTE, MEBIBYTES, MEMBERS, Report, SECONDS, Unit, number};
+use crate::harness::report::{
+    DESCRIPTORS, Goal, MEBIBYTE, MEBIBYTES, MEMBERS, Report, SECONDS, number,
+};
 use crate::harness::server::Server;
 use crate::harness::{ANNOUNCED_AFTER, Harness, Outcome, TIMEOUT};
 
@@ -19,10 +21,6 @@ use crate::harness::{ANNOUNCED_AFTER, Harness, Outcome, TIMEOUT};
 const PENDING_MAX: usize = 512;
 /// How much the memory may differ, in MiB, between two moments without connections.
 const GROWTH_MAX_MIB: f64 = 1.0;
-const DESCRIPTORS: Unit = Unit {
-    suffix: "descriptors",
-    decimals: 0,
-};
 
 /// Waves of clients connect, are greeted, and leave: half of them in order and half with a reset.
 pub(crate) fn churn(harness: &Harness, report: &mut Report) -> Outcome<()> {
@@ -46,27 +44,19 @@ pub(crate) fn churn(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let name = format!("resident after {} of them", number(early as f64, 0));
     report.show(&name, resident / MEBIBYTE, MEBIBYTES);
     let growth = (finally - resident) / MEBIBYTE;
-    let most = Goal::AtMost(GROWTH_MAX_MIB);
-    report.row(
+    let (name, goal) = (
         "growth since (negative: it shrank)",
-        growth,
-        MEBIBYTES,
-        most,
+        Goal::AtMost(GROWTH_MAX_MIB),
     );
+    report.row(name, growth, MEBIBYTES, goal);
     let later = (finally - halfway) / MEBIBYTE;
     report.show("  of that in the second half", later, MEBIBYTES);
-    report.row(
-        "descriptors open in the end",
-        server.open_descriptors()? as f64,
-        DESCRIPTORS,
-        Goal::MustBe(descriptors as f64),
-    );
-    report.row(
-        "members in the greeting of the next client",
-        members_greeted(&server)?,
-        MEMBERS,
-        Goal::MustBe(1.0),
-    );
+    let open = server.open_descriptors()? as f64;
+    let goal = Goal::MustBe(descriptors as f64);
+    report.row("descriptors open in the end", open, DESCRIPTORS, goal);
+    let name = "members in the greeting of the next client";
+    let members = members_greeted(&server)?;
+    report.row(name, members, MEMBERS, Goal::MustBe(1.0));
     report.note_if(server.contention()?);
     Ok(())
 }

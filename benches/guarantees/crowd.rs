@@ -62,12 +62,8 @@ pub(crate) fn storm(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let time = milliseconds(start.elapsed());
     let reached = load.decoders().filter(|decoder| decoder.texts == 1).count();
     report.show("one line to all others", time, MILLISECONDS);
-    report.row(
-        "members that received it once",
-        reached as f64,
-        MEMBERS,
-        Goal::MustBe(others as f64),
-    );
+    let (name, goal) = ("members that received it once", Goal::MustBe(others as f64));
+    report.row(name, reached as f64, MEMBERS, goal);
     report.note_if(server.contention()?);
     Ok(())
 }
@@ -98,14 +94,10 @@ pub(crate) fn joins(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let time = start.elapsed().as_secs_f64();
     load.poll_for(ANNOUNCED_AFTER)?;
 
-    let announced = load.decoder(0).bytes - greeting;
+    let announced = (load.decoder(0).bytes - greeting) as f64;
     let name = format!("{} have joined in", number(newcomers as f64, 0));
     report.row(&name, time, SECONDS, Goal::AtMost(within.as_secs_f64()));
-    report.row(
-        "announcements to one member",
-        announced as f64,
-        BYTES,
-        Goal::Below(1024.0),
-    );
+    let goal = Goal::Below(1024.0);
+    report.row("announcements to one member", announced, BYTES, goal);
     Ok(())
 }

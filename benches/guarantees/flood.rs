@@ -67,21 +67,17 @@ fn flood_by(
 
     let received = &load.decoder(LISTENER).received;
     let missing = difference("lines lost", said.into(), received.len() as u64)?;
-    let delays: Result<Vec<u64>, String> = received
+    let late = |&(stamp, arrived)| difference("lateness in nanoseconds", arrived, stamp);
+    let delays = received
         .iter()
-        .map(|&(stamp, arrived)| difference("lateness in nanoseconds", arrived, stamp))
-        .collect();
-    let delays = delays?;
+        .map(late)
+        .collect::<Result<Vec<u64>, String>>()?;
     if delays.is_empty() {
         return Err(format!("none of {expected} lines has arrived during the flood").into());
     }
     let in_ms = |&ns: &u64| milliseconds(Duration::from_nanos(ns));
     let delays = Rounds::of(delays.iter().map(in_ms));
-    let (median, p99, longest) = (
-        delays.quantile(0.5),
-        delays.quantile(0.99),
-        delays.quantile(1.0),
-    );
+    let [median, p99, longest] = [0.5, 0.99, 1.0].map(|share| delays.quantile(share));
     let flooded: usize = flooded.iter().sum();
     let flood_rate = (flooded / TINY_LINE.len()) as f64 / end.as_secs_f64() / 1e6;
     report.note(&format!(
@@ -91,12 +87,8 @@ fn flood_by(
     report.show("  median", median, MILLISECONDS);
     report.row("  99th percentile", p99, MILLISECONDS, p99_goal);
     report.show("  longest", longest, MILLISECONDS);
-    report.row(
-        "  of the lines sent, not received",
-        missing as f64,
-        LINES,
-        Goal::AtMost(0.0),
-    );
+    let (name, goal) = ("  of the lines sent, not received", Goal::AtMost(0.0));
+    report.row(name, missing as f64, LINES, goal);
     report.note_if(server.contention()?);
     Ok(())
 }

@@ -3,13 +3,10 @@
 //! Groups of different sizes take turns, each with a server of its own, so that whatever else the machine does falls on all
 //! of them. The ratio within a round is compared with the goal.
 
-use crate::group::{Group, ROOM_MEMBERS};
+use crate::harness::group::{Group, ROOM_MEMBERS, WARM_UP_WINDOWS};
 use crate::harness::report::{Goal, NANOSECONDS, Report, Rounds, TIMES, number};
 use crate::harness::{Harness, Outcome};
 
-/// Windows before each measured round. After a silence a TCP receiver acknowledges its first 16 segments one by one, and
-/// later ones seldom, which the sender pays for; and the other servers have just emptied the caches.
-const WARM_UP_WINDOWS: usize = 18;
 /// A round has at least and at most so many windows.
 const ROUND_WINDOWS_MIN: usize = 10;
 const ROUND_WINDOWS_MAX: usize = 2_000;
@@ -26,12 +23,13 @@ fn cost<S>(group: &mut Group, windows: usize, senders: impl Fn(usize) -> S) -> O
 where
     S: IntoIterator<Item = usize>,
 {
+    // The other servers have just emptied the caches.
     for nth in 0..WARM_UP_WINDOWS {
-        group.say(senders(nth))?;
+        group.say(senders(nth), 1)?;
     }
     let before = group.server.cpu_ns()?;
     for nth in 0..windows {
-        group.say(senders(nth))?;
+        group.say(senders(nth), 1)?;
     }
     let cost = group.server.cpu_ns_since(before)?;
     group.check()?;
@@ -74,33 +72,26 @@ pub(crate) fn members(harness: &Harness, report: &mut Report) -> Outcome<()> {
             ratio.push(each / usual_each);
         }
         report.note(&format!("{} members, CPU", number(members as f64, 0)));
-        for (name, values) in [
-            ("  a delivery, all in all", all),
-            ("  each delivery beyond the first", further),
-        ] {
-            report.show(name, Rounds::of(values), NANOSECONDS);
-        }
+        report.show("  a delivery, all in all", Rounds::of(all), NANOSECONDS);
+        let name = "  each delivery beyond the first";
+        report.show(name, Rounds::of(further), NANOSECONDS);
         let name = "  the same beside a room of 1,000";
         report.row(name, Rounds::of(ratio), TIMES, STAYS);
         report.note_if(group.server.contention()?);
     }
     report.note("for comparison");
-    for (name, values) in [
-        ("  1,000 members: each beyond the first", usually),
-        ("  2 members: a line and its one delivery", alone),
-    ] {
-        report.show(name, Rounds::of(values), NANOSECONDS);
-    }
+    let name = "  1,000 members: each beyond the first";
+    report.show(name, Rounds::of(usually), NANOSECONDS);
+    let name = "  2 members: a line and its one delivery";
+    report.show(name, Rounds::of(alone), NANOSECONDS);
     Ok(())
 }
 
 /// What each delivery costs beyond the first, from the cost of a line to so many members and to two.
 fn beyond_two(cost: f64, with_two: f64, members: usize) -> Outcome<f64> {
     if cost <= with_two {
-        return Err(format!(
-            "a line cost {cost:.0} ns with {members} members, and {with_two:.0} ns with two"
-        )
-        .into());
+        let beside = format!("{cost:.0} ns with {members} members, and {with_two:.0} ns with two");
+        return Err(format!("a line cost {beside}").into());
     }
     Ok((cost - with_two) / (members - 2) as f64)
 }
@@ -150,11 +141,8 @@ pub(crate) fn speakers(harness: &Harness, report: &mut Report) -> Outcome<()> {
     }
     for (nth, &senders) in counts.iter().enumerate() {
         let name = format!("{} by turns, CPU a delivery", number(senders as f64, 0));
-        report.show(
-            &name,
-            Rounds::of(by_turns[nth].iter().copied()),
-            NANOSECONDS,
-        );
+        let costs = by_turns[nth].iter().copied();
+        report.show(&name, Rounds::of(costs), NANOSECONDS);
         if nth > 0 {
             let ratio = beside(&by_turns[nth], &by_turns[0]);
             report.row("  beside one alone", ratio, TIMES, STAYS);

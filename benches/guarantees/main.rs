@@ -18,7 +18,6 @@ mod calls;
 mod churn;
 mod crowd;
 mod flood;
-mod group;
 mod growth;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -30,68 +29,68 @@ mod strace;
 use std::process::ExitCode;
 
 use harness::report::Report;
-use harness::{Harness, Outcome, Request};
+use harness::{Harness, Outcome, Request, Scenario};
 
 type Run = fn(&Harness, &mut Report) -> Outcome<()>;
 
 /// In the order in which they are measured.
-const SCENARIOS: &[harness::Scenario<Run>] = &[
-    harness::Scenario {
+const SCENARIOS: &[Scenario<Run>] = &[
+    Scenario {
         name: "syscalls",
         headline: "system calls of the server for a line",
         run: calls::syscalls,
     },
-    harness::Scenario {
+    Scenario {
         name: "idle",
         headline: "memory of idle connections",
         run: crowd::idle,
     },
-    harness::Scenario {
+    Scenario {
         name: "storm",
         headline: "thousands connect at once",
         run: crowd::storm,
     },
-    harness::Scenario {
+    Scenario {
         name: "joins",
         headline: "announcements to one member while thousands join",
         run: crowd::joins,
     },
-    harness::Scenario {
+    Scenario {
         name: "slow",
         headline: "one member never reads while another sends at 30 MB/s",
         run: slow::slow,
     },
-    harness::Scenario {
+    Scenario {
         name: "fullspeed",
         headline: "a sender at full speed: no line unaccounted for",
         run: slow::full_speed,
     },
-    harness::Scenario {
+    Scenario {
         name: "flood",
         headline: "members flood: how late another member's lines are",
         run: flood::flood,
     },
-    harness::Scenario {
+    Scenario {
         name: "members",
         headline: "what a delivery costs in rooms of ten to thousands",
         run: growth::members,
     },
-    harness::Scenario {
+    Scenario {
         name: "rooms",
         headline: "what a delivery costs in one to a thousand rooms",
         run: growth::rooms,
     },
-    harness::Scenario {
+    Scenario {
         name: "speakers",
         headline: "what a delivery costs when one to a thousand members send",
         run: growth::speakers,
     },
-    harness::Scenario {
+    Scenario {
         name: "slowcrowd",
         headline: "none, a hundredth, half of the members do not read",
         run: slowcrowd::slow_crowd,
     },
-    harness::Scenario {
+    Scenario {
         name: "churn",
         headline: "connections come and go: what stays behind",
         run: churn::churn,

@@ -126,13 +126,10 @@ fn report_accounts(name: &str, room: &Room, report: &mut Report) -> Outcome<()> 
     let healthy = healthy.map(|(nth, account)| (format!("healthy {}", nth + 1), account));
     for (reader, account) in healthy.chain(slow) {
         let counts = [account.received, account.skipped].map(|count| number(count as f64, 0));
-        report.row_with_note(
-            &format!("{name}: {reader}, received + skipped"),
-            (account.received + account.skipped) as f64,
-            LINES,
-            Goal::MustBe(room.sent() as f64),
-            &counts.join(" + "),
-        );
+        let row = format!("{name}: {reader}, received + skipped");
+        let (sum, note) = (account.received + account.skipped, counts.join(" + "));
+        let goal = Goal::MustBe(room.sent() as f64);
+        report.row_with_note(&row, sum as f64, LINES, goal, &note);
     }
     let name = format!("{name}: lines damaged, twice or not reported");
     report.row(&name, room.wrong() as f64, LINES, Goal::MustBe(0.0));

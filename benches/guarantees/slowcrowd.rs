@@ -94,13 +94,9 @@ fn report_accounts(room: &Room, report: &mut Report) {
             format!("the slow members: {received} + {skipped} on average")
         }
     };
-    report.row_with_note(
-        "  members with received + skipped = sent",
-        right as f64,
-        MEMBERS,
-        Goal::MustBe((slow.len() + others.len()) as f64),
-        &note,
-    );
+    let name = "  members with received + skipped = sent";
+    let goal = Goal::MustBe((slow.len() + others.len()) as f64);
+    report.row_with_note(name, right as f64, MEMBERS, goal, &note);
     let name = "  lines damaged, twice or not reported";
     report.row(name, room.wrong() as f64, LINES, Goal::MustBe(0.0));
 }

@@ -1,13 +1,12 @@
 //! Counts the system calls of a server with strace(1).
 
 use std::collections::BTreeMap;
-use std::env;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::Outcome;
 use crate::harness::server::{Server, read_line};
+use crate::harness::{Outcome, find};
 
 /// The calls that read from a connection, that write to one, and that wait for something to happen.
 pub(crate) const READS: &[&str] = &["read", "readv", "recvfrom", "recvmsg"];
@@ -16,8 +15,7 @@ pub(crate) const WAITS: &[&str] = &["epoll_wait", "epoll_pwait", "epoll_pwait2",
 
 /// Whether strace is installed.
 pub(crate) fn is_installed() -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join("strace").is_file()))
+    find("strace").is_some()
 }
 
 /// A strace that is attached to a server.
@@ -74,20 +72,15 @@ pub(crate) struct Calls(BTreeMap<String, u64>);
 impl Calls {
     /// The calls of these names together.
     pub(crate) fn of(&self, names: &[&str]) -> f64 {
-        names
-            .iter()
-            .filter_map(|&name| self.0.get(name))
-            .sum::<u64>() as f64
+        let counts = names.iter().filter_map(|&name| self.0.get(name));
+        counts.sum::<u64>() as f64
     }
 
     /// The calls that none of these groups names, as text: `accept4 3, close 1`.
     pub(crate) fn others(&self, groups: &[&[&str]]) -> String {
         let is_other = |name: &str| !groups.iter().any(|group| group.contains(&name));
-        let others = self
-            .0
-            .iter()
-            .filter(|(name, _)| is_other(name))
-            .map(|(name, count)| format!("{name} {count}"));
+        let others = self.0.iter().filter(|(name, _)| is_other(name));
+        let others = others.map(|(name, count)| format!("{name} {count}"));
         others.collect::<Vec<_>>().join(", ")
     }
 }

@@ -11,7 +11,7 @@ use madang::bench::engine::{Engine, Event};
 use socket2::Socket;
 
 use super::decoder::Decoder;
-use super::{Outcome, TIMEOUT};
+use super::{Harness, Outcome, TIMEOUT};
 
 /// Connections within a minute, for which the engine chooses source addresses: the port of a closed connection is not
 /// free before (TIME_WAIT), and clients come and go by the million.
@@ -126,12 +126,14 @@ impl<D: Decoder> Load<D> {
         self.arrival = arrival;
     }
 
-    /// From now on the load polls without ever sleeping.
+    /// From now on the load polls without ever sleeping, if it has a core of its own.
     ///
     /// A sender pays for waking a sleeping receiver on the same machine. Receivers on other machines would not cost it
     /// that, and how often a load sleeps is chance.
-    pub(crate) fn stay_awake(&mut self) {
-        self.poll_timeout = Duration::ZERO;
+    pub(crate) fn stay_awake(&mut self, harness: &Harness) {
+        if harness.load_has_its_own_core() {
+            self.poll_timeout = Duration::ZERO;
+        }
     }
 
     /// Connects `newcomers` more clients, at most `pending_max` at a time, and waits until all have arrived.
@@ -192,9 +194,8 @@ impl<D: Decoder> Load<D> {
         while !done(self)? {
             if Instant::now() > deadline {
                 let arrived = self.arrived;
-                return Err(
-                    format!("waited in vain for {what} ({TIMEOUT:?}; {arrived} arrived)").into(),
-                );
+                let problem = format!("waited in vain for {what} ({TIMEOUT:?}; {arrived} arrived)");
+                return Err(problem.into());
             }
             self.poll(self.poll_timeout)?;
         }

@@ -1,5 +1,5 @@
 //! The harness of the benches: the command line and the conditions of a measurement, here; the clients ([`load`],
-//! [`decoder`]), the server as a child process ([`server`]), and the rows of the report ([`report`]).
+//! [`decoder`], [`group`]), the server as a child process ([`server`]), and the rows of the report ([`report`]).
 //!
 //! The clients are those of `madang bench`. The server runs as its users run it, in a process of its own. Linux only:
 //! what a process uses is read from `/proc`.
@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each bench uses a part of the harness")]
 
 pub(crate) mod decoder;
+pub(crate) mod group;
 pub(crate) mod load;
 pub(crate) mod report;
 pub(crate) mod server;
@@ -15,6 +16,7 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -93,11 +95,8 @@ pub(crate) fn run<F>(
 pub(crate) fn unknown<F>(argument: &str, all: &[Scenario<F>], others: &[&str]) -> Box<dyn Error> {
     let names = all.iter().map(|scenario| scenario.name);
     let known: Vec<&str> = names.chain(others.iter().copied()).collect();
-    format!(
-        "unknown argument {argument:?}; there are: {}",
-        known.join(", ")
-    )
-    .into()
+    let known = known.join(", ");
+    format!("unknown argument {argument:?}; there are: {known}").into()
 }
 
 /// Where the server and the load run.
@@ -137,9 +136,8 @@ impl Harness {
         let needed = connections as u64 + OTHER_DESCRIPTORS;
         if self.descriptors < needed {
             let limit = self.descriptors;
-            return Err(
-                format!("needs {needed} descriptors, but `ulimit -Hn` says {limit}").into(),
-            );
+            let problem = format!("needs {needed} descriptors, but `ulimit -Hn` says {limit}");
+            return Err(problem.into());
         }
         Ok(())
     }
@@ -203,6 +201,15 @@ fn pin_to(core: usize) -> io::Result<()> {
     let mut only = CpuSet::new();
     only.set(core);
     Ok(sched_setaffinity(None, &only)?)
+}
+
+/// Looks for a program on PATH, then in the directories of servers, which only root's PATH has on Debian.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
 }
 
 /// Raises the soft limit to the hard one, for this process and the children that inherit it.

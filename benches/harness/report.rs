@@ -22,7 +22,6 @@ const fn unit(suffix: &'static str, decimals: usize) -> Unit {
     Unit { suffix, decimals }
 }
 
-/// Units that more than one scenario uses.
 pub(crate) const NANOSECONDS: Unit = unit("ns", 0);
 pub(crate) const MICROSECONDS: Unit = unit("µs", 0);
 pub(crate) const MILLISECONDS: Unit = unit("ms", 2);
@@ -30,6 +29,7 @@ pub(crate) const SECONDS: Unit = unit("s", 2);
 pub(crate) const BYTES: Unit = unit("bytes", 0);
 pub(crate) const MEBIBYTES: Unit = unit("MiB", 2);
 pub(crate) const LINES: Unit = unit("lines", 0);
+pub(crate) const DESCRIPTORS: Unit = unit("descriptors", 0);
 pub(crate) const MEMBERS: Unit = unit("members", 0);
 pub(crate) const CALLS: Unit = unit("calls", 3);
 pub(crate) const TIMES: Unit = unit("x", 3);
@@ -106,13 +106,10 @@ impl Rounds {
         let shown = |value| number(value, unit.decimals);
         match self.sorted[..] {
             [only] => format!("{} {}", shown(only), unit.suffix),
-            [least, .., most] => format!(
-                "{} / {} / {} {}",
-                shown(least),
-                shown(self.median()),
-                shown(most),
-                unit.suffix
-            ),
+            [least, .., most] => {
+                let values = [least, self.median(), most].map(shown).join(" / ");
+                format!("{values} {}", unit.suffix)
+            }
             [] => unreachable!("`of` refuses an empty measurement"),
         }
     }
@@ -125,6 +122,7 @@ impl From<f64> for Rounds {
 }
 
 /// Prints the rows, and counts them for the last line and the exit status.
+#[derive(Default)]
 pub(crate) struct Report {
     met: usize,
     missed: usize,
@@ -138,11 +136,7 @@ impl Report {
         println!(
             "several rounds are shown as least / median / most; the median is compared with the goal"
         );
-        Self {
-            met: 0,
-            missed: 0,
-            failures: 0,
-        }
+        Self::default()
     }
 
     /// Prints the headline of the rows to come.
@@ -209,11 +203,13 @@ impl Report {
 
     /// Prints how many goals were met; true unless something failed.
     pub(crate) fn end(self) -> bool {
-        println!(
-            "\n{} goals met, {} not met, {} failures",
-            self.met, self.missed, self.failures
-        );
-        self.failures == 0
+        let Self {
+            met,
+            missed,
+            failures,
+        } = self;
+        println!("\n{met} goals met, {missed} not met, {failures} failures");
+        failures == 0
     }
 }
 

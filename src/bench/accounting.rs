@@ -166,10 +166,8 @@ impl Accounting {
 
     /// Lines that all senders have sent.
     pub fn lines(&self) -> u64 {
-        self.senders
-            .iter()
-            .map(|sender| u64::from(sender.sent))
-            .sum()
+        let sent = self.senders.iter().map(|sender| u64::from(sender.sent));
+        sent.sum()
     }
 
     /// Lines of a sender that have not yet reached all listeners that read.
@@ -308,16 +306,11 @@ impl Accounting {
 
     /// Whether every listener that reads has all its lines.
     pub fn is_complete(&self) -> bool {
-        let reads = |listener_id: &usize| {
-            matches!(
-                self.listeners[*listener_id].read_state,
-                ReadState::Reading | ReadState::Resumed
-            )
+        let has_all = |listener_id: usize| match self.listeners[listener_id].read_state {
+            ReadState::Reading | ReadState::Resumed => self.remaining(listener_id) <= 0,
+            ReadState::Paused | ReadState::Closed => true,
         };
-        self.outstanding <= 0
-            && (0..self.listeners.len())
-                .filter(reads)
-                .all(|listener_id| self.remaining(listener_id) <= 0)
+        self.outstanding <= 0 && (0..self.listeners.len()).all(has_all)
     }
 
     /// The sums over all listeners.
@@ -361,17 +354,12 @@ impl Accounting {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::example;
+    use super::super::plan::example_of_one_room;
     use super::*;
 
-    /// Receivers 0 (slow) and 1, senders 2 and 3, all in one room.
+    /// An account of [`example_of_one_room`].
     fn account() -> Accounting {
-        Accounting::new(&Plan {
-            receivers: 2,
-            senders: 2,
-            rooms: 1,
-            ..example()
-        })
+        Accounting::new(&example_of_one_room())
     }
 
     #[test]

@@ -110,16 +110,14 @@ impl<S> Engine<S> {
 
     /// The same, to be changed.
     pub fn states_mut(&mut self) -> impl Iterator<Item = &mut S> {
-        self.connections
-            .iter_mut()
-            .map(|connection| &mut connection.state)
+        let connections = self.connections.iter_mut();
+        connections.map(|connection| &mut connection.state)
     }
 
     /// The sockets of all connections, in order. They do not block.
     pub fn into_sockets(self) -> impl Iterator<Item = Socket> {
-        self.connections
-            .into_iter()
-            .map(|connection| connection.socket)
+        let connections = self.connections.into_iter();
+        connections.map(|connection| connection.socket)
     }
 
     /// Starts another connection; false if the server's backlog is full. `slow`: the kernel is to hold few bytes for it.
@@ -341,10 +339,8 @@ mod tests {
                     buffer.complete(piece, |line| seen.push(line.to_vec()));
                 }
                 let want: [&[u8]; 3] = [b"one", b"", b"three and more"];
-                assert_eq!(
-                    (seen, buffer.begun),
-                    (want.map(<[u8]>::to_vec).to_vec(), b"four".to_vec())
-                );
+                assert_eq!(seen, want);
+                assert_eq!(buffer.begun, b"four");
             }
         }
     }

@@ -189,14 +189,12 @@ mod tests {
 
     #[test]
     fn a_written_line_is_read_back() {
-        for said in [
-            SAID,
-            Said {
-                sender: 0,
-                number: 0,
-                at_ns: 0,
-            },
-        ] {
+        let first = Said {
+            sender: 0,
+            number: 0,
+            at_ns: 0,
+        };
+        for said in [SAID, first] {
             let mut out = b"guest1: ".to_vec();
             format(Protocol::Madang).write(&mut out, said);
             assert_eq!(out.len(), 8 + 40 + 1);

@@ -63,12 +63,7 @@ impl Plan {
     /// # Errors
     /// It cannot; the error says what to do.
     pub fn check(&self, descriptors: u64) -> Result<(), String> {
-        let Plan {
-            receivers,
-            senders,
-            rooms,
-            ..
-        } = *self;
+        let (receivers, senders, rooms) = (self.receivers, self.senders, self.rooms);
         let needed = u64::from(receivers) + u64::from(senders) + DESCRIPTORS_RESERVED;
         if self.protocol == Protocol::Raw && rooms > 1 {
             return Err(format!(
@@ -156,6 +151,17 @@ pub(super) fn example() -> Plan {
         timeout: Duration::from_secs(1),
         pid: None,
         json: false,
+    }
+}
+
+/// Connections 0 (slow) and 1 only receive, 2 and 3 send, all in one room.
+#[cfg(test)]
+pub(super) fn example_of_one_room() -> Plan {
+    Plan {
+        receivers: 2,
+        senders: 2,
+        rooms: 1,
+        ..example()
     }
 }
 

@@ -118,18 +118,13 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::{Protocol, example};
+    use super::super::plan::{Protocol, example_of_one_room};
     use super::*;
 
-    /// Receivers 0 (slow) and 1, senders 2 and 3, all in one room; the first sender has sent a line that was due at 100.
+    /// A recorder of [`example_of_one_room`]; the first sender has sent a line that was due at 100.
     fn recorder() -> (Recorder, Vec<u8>) {
-        let plan = Plan {
-            receivers: 2,
-            senders: 2,
-            rooms: 1,
-            ..example()
-        };
-        let mut recorder = Recorder::new(&plan, Format::new(Protocol::Madang, 40, 7));
+        let format = Format::new(Protocol::Madang, 40, 7);
+        let mut recorder = Recorder::new(&example_of_one_room(), format);
         let mut line = b"kim: ".to_vec();
         let said = Said {
             sender: 0,
@@ -150,10 +145,8 @@ mod tests {
     fn latency_counts_from_when_a_line_was_due() {
         let (mut recorder, line) = recorder();
         receive(&mut recorder, 1, 107, &line);
-        assert_eq!(
-            (recorder.latency_ns.len(), recorder.latency_ns.max()),
-            (1, 7)
-        );
+        let latency = &recorder.latency_ns;
+        assert_eq!((latency.len(), latency.max()), (1, 7));
         assert_eq!(recorder.last_in_time_ns, Some(107));
     }
 

@@ -56,10 +56,8 @@ impl Findings<'_> {
         row("connected", in_time(connections, "", self.connecting_ns));
         let lines = self.recorder.accounting.lines();
         row("sent", in_time(lines, " lines", timing.sending_ns));
-        row(
-            "delivered",
-            in_time(self.deliveries(), "", timing.delivering_ns),
-        );
+        let delivered = in_time(self.deliveries(), "", timing.delivering_ns);
+        row("delivered", delivered);
         row("latency", self.latency_text());
         if let Some(text) = self.server_text() {
             row("server", text);
@@ -116,10 +114,8 @@ impl Findings<'_> {
         let mut parts = Vec::new();
         if let Some(each) = self.cpu_ns_per_delivery() {
             let share = 100.0 * seconds(cpu_ns) / seconds(self.timing.delivering_ns.max(1));
-            parts.push(format!(
-                "{} of CPU a delivery ({share:.0} % of a core)",
-                time(each as u64)
-            ));
+            let each = time(each as u64);
+            parts.push(format!("{each} of CPU a delivery ({share:.0} % of a core)"));
         }
         if let Some(bytes) = self.memory_bytes_per_connection() {
             parts.push(format!("{bytes:.0} bytes of memory a connection"));
@@ -143,16 +139,13 @@ impl Findings<'_> {
                 one.owed, one.received, one.skipped
             ));
         }
+        let surplus = "lines were received or reported as skipped beyond those owed";
+        let wrong = "lines came twice, out of order or to the wrong connection";
+        let closed = "connections were closed by the server";
         for (count, what) in [
-            (
-                totals.surplus,
-                "lines were received or reported as skipped beyond those owed",
-            ),
-            (
-                totals.wrong,
-                "lines came twice, out of order or to the wrong connection",
-            ),
-            (totals.closed, "connections were closed by the server"),
+            (totals.surplus, surplus),
+            (totals.wrong, wrong),
+            (totals.closed, closed),
         ] {
             if count > 0 {
                 remarks.push(format!("{} {what}", grouped(count)));
@@ -226,11 +219,8 @@ impl Findings<'_> {
             return Value::Null;
         }
         let us = |ns: u64| json!(ns as f64 / 1e3);
-        let mut all: serde_json::Map<String, Value> = QUANTILES
-            .map(|(name, share)| (name.to_owned(), us(latency.value_at_quantile(share))))
-            .into_iter()
-            .collect();
-        all.insert("max".into(), us(latency.max()));
-        all.into()
+        let quantile = |(name, share)| (name, us(latency.value_at_quantile(share)));
+        let all = QUANTILES.into_iter().map(quantile);
+        all.chain([("max", us(latency.max()))]).collect()
     }
 }

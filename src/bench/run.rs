@@ -252,14 +252,11 @@ impl<'a> Run<'a> {
             self.engine.is_writable(sender.connection)
                 && u64::from(self.recorder.accounting.sent(number)) < sender.share
         };
-        let due = (0..self.senders.len())
-            .filter(can_send)
-            .map(|number| self.due_ns(number, rate))
-            .min();
+        let ready = (0..self.senders.len()).filter(can_send);
+        let due = ready.map(|number| self.due_ns(number, rate)).min();
         // A line that was due in the meantime leaves no time to wait.
-        let left = due.map_or(POLL_TIMEOUT_NS, |due| {
-            due.saturating_sub(self.engine.now_ns())
-        });
+        let now = self.engine.now_ns();
+        let left = due.map_or(POLL_TIMEOUT_NS, |due| due.saturating_sub(now));
         left.min(POLL_TIMEOUT_NS) / POLL_UNIT_NS * POLL_UNIT_NS
     }
 
@@ -273,12 +270,10 @@ impl<'a> Run<'a> {
 
     fn poll(&mut self, timeout_ns: u64) -> Result<(), String> {
         let recorder = &mut *self.recorder;
-        self.engine.poll(
-            Duration::from_nanos(timeout_ns),
-            |connection, lines, event| {
-                recorder.record(connection, lines, event);
-            },
-        )?;
+        let timeout = Duration::from_nanos(timeout_ns);
+        self.engine.poll(timeout, |connection, lines, event| {
+            recorder.record(connection, lines, event);
+        })?;
         self.recorder.failure.take().map_or(Ok(()), Err)
     }
 

@@ -69,9 +69,8 @@ impl Barrier {
             return Err(format!("{so_far}, then the server refused: {text}"));
         }
         if let Some(number) = closed {
-            return Err(format!(
-                "{so_far}, then the server closed connection {number}"
-            ));
+            let failure = format!("{so_far}, then the server closed connection {number}");
+            return Err(failure);
         }
         let now = engine.now_ns();
         if count > before {

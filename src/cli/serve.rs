@@ -131,7 +131,7 @@ pub struct BehaviourFlags {
     #[arg(long, value_name = "POLICY", env = "MADANG_SLOW", value_enum, default_value_t = Slow::Skip)]
     slow: Slow,
 
-    /// With --slow wait: seconds without progress before a slow client is disconnected
+    /// With --slow wait: seconds that a slow client may hold a room full before it is disconnected
     #[arg(long, value_name = "SECONDS", env = "MADANG_SLOW_TIMEOUT", default_value_t = 30, value_parser = value_parser!(u64).range(1..=1 << 31))]
     pub slow_timeout: u64,
 

@@ -1,7 +1,7 @@
 //! What a client's request may touch: clients, rooms, the schedule, the counters. Names and addresses are given beside it
 //! to those that need them; the clients' input is out of reach, since a request may be borrowed from it.
 
-use super::client::{Block, Clients};
+use super::client::Clients;
 use super::limits::Limits;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
@@ -38,16 +38,6 @@ impl Context<'_> {
             schedule: self.schedule,
             totals: self.totals,
         }
-    }
-
-    /// Why a client's input may not be handled now.
-    pub fn block_reason(&mut self, slot: u32) -> Option<Block> {
-        let client = &self.clients[slot as usize];
-        let room = self.rooms.get_mut(client.room);
-        client.block_reason(self.now, self.limits).or_else(|| {
-            room.observe(self.now, self.limits);
-            (!room.accepts_lines(self.limits)).then_some(Block::Room)
-        })
     }
 
     /// Sends a client a notice of its own.

@@ -1,16 +1,16 @@
-//! Who has which name, and how many connections come from which address. Knows no client but its slot, and no room.
+//! Who has which name. Knows no client but its slot, and no room.
 
-use super::name::{self, Name, Skeletons};
+use super::name::{self, Name, Nickname, Skeletons};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-/// Names and addresses in use.
+/// Names in use.
 #[derive(Debug, Default)]
 pub struct Directory {
     /// Slots by the skeletons of the names that were chosen, and of the host's.
     by_skeleton: BTreeMap<Box<str>, u32>,
+    /// The skeletons of these names, by slot.
+    skeletons: BTreeMap<u32, Skeletons>,
     guests: Guests,
-    addresses: Addresses,
 }
 
 impl Directory {
@@ -21,7 +21,7 @@ impl Directory {
 
     /// Gives the console its name.
     pub fn add_host(&mut self, slot: u32) -> Name {
-        self.insert(&Name::Host.to_string(), slot);
+        self.insert(Skeletons::of(&Name::Host.to_string()), slot);
         Name::Host
     }
 
@@ -29,25 +29,27 @@ impl Directory {
     ///
     /// # Errors
     /// The slot of the client that has this name, or one that it can be mistaken for.
-    pub fn rename(&mut self, slot: u32, old: &Name, name: &str) -> Result<Name, u32> {
-        let skeletons = Skeletons::of(name);
-        let mut holders = skeletons.iter().filter_map(|one| self.by_skeleton.get(one));
-        if let Some(&other) = holders.find(|&&other| other != slot) {
+    pub fn rename(&mut self, slot: u32, old: &Name, new: Nickname) -> Result<Name, u32> {
+        let holders = new
+            .skeletons
+            .iter()
+            .filter_map(|one| self.by_skeleton.get(one));
+        if let Some(&other) = holders.filter(|&&other| other != slot).last() {
             return Err(other);
         }
-        self.release(old);
-        self.insert(name, slot);
-        Ok(Name::Chosen(name.into()))
+        self.release(slot, old);
+        self.insert(new.skeletons, slot);
+        Ok(Name::Chosen(new.name))
     }
 
-    /// A name is free again.
-    pub fn release(&mut self, name: &Name) {
-        match name {
-            &Name::Guest(number) => self.guests.remove(number),
-            Name::Chosen(_) | Name::Host => {
-                for skeleton in Skeletons::of(&name.to_string()).iter() {
-                    self.by_skeleton.remove(skeleton);
-                }
+    /// A client's name is free again.
+    pub fn release(&mut self, slot: u32, name: &Name) {
+        if let &Name::Guest(number) = name {
+            return self.guests.remove(number);
+        }
+        if let Some(skeletons) = self.skeletons.remove(&slot) {
+            for skeleton in skeletons.iter() {
+                self.by_skeleton.remove(skeleton);
             }
         }
     }
@@ -65,70 +67,30 @@ impl Directory {
             .copied()
     }
 
-    /// Connections by address.
-    pub fn addresses(&mut self) -> &mut Addresses {
-        &mut self.addresses
-    }
-
     /// How many names are in use, each counted once a skeleton.
     pub fn names(&self) -> usize {
         self.by_skeleton.len() + self.guests.len()
     }
 
-    /// At how many addresses connections are counted.
-    pub fn counted_addresses(&self) -> usize {
-        self.addresses.counts.len()
-    }
-
-    fn insert(&mut self, name: &str, slot: u32) {
-        for skeleton in Skeletons::of(name).iter() {
+    fn insert(&mut self, skeletons: Skeletons, slot: u32) {
+        for skeleton in skeletons.iter() {
             self.by_skeleton.insert(skeleton.into(), slot);
         }
+        self.skeletons.insert(slot, skeletons);
     }
 
     /// Panics if an invariant is broken. For tests: looks at everything.
     pub fn check(&self) {
         self.guests.check();
-        self.addresses.check();
-    }
-}
-
-/// Connections by address, where there is a limit for them.
-#[derive(Debug, Default)]
-pub struct Addresses {
-    /// How many connections come from an address: never 0.
-    counts: BTreeMap<IpAddr, usize>,
-    /// The address of each connection that is counted, by slot.
-    by_slot: BTreeMap<u32, IpAddr>,
-}
-
-impl Addresses {
-    /// How many connections come from an address.
-    pub fn count(&self, address: IpAddr) -> usize {
-        self.counts.get(&address).copied().unwrap_or(0)
-    }
-
-    /// Counts a connection.
-    pub fn add(&mut self, address: IpAddr, slot: u32) {
-        *self.counts.entry(address).or_default() += 1;
-        self.by_slot.insert(slot, address);
-    }
-
-    /// A connection has ended; it may not have been counted.
-    pub fn remove(&mut self, slot: u32) {
-        if let Some(address) = self.by_slot.remove(&slot)
-            && let Some(count) = self.counts.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&address);
-            }
+        let held = self.skeletons.values().map(|one| one.iter().count());
+        assert_eq!(self.by_skeleton.len(), held.sum::<usize>());
+        for (slot, skeletons) in &self.skeletons {
+            assert!(
+                skeletons
+                    .iter()
+                    .all(|one| self.by_skeleton.get(one) == Some(slot))
+            );
         }
-    }
-
-    fn check(&self) {
-        assert_eq!(self.counts.values().sum::<usize>(), self.by_slot.len());
-        assert!(self.counts.values().all(|&count| count > 0));
     }
 }
 
@@ -216,31 +178,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_reserves_all_names_that_look_like_it_until_it_is_released() {
+    fn a_name_is_taken_with_all_that_look_like_it_until_it_is_released() {
+        let new = |name| name::nickname(name).unwrap();
         let mut directory = Directory::default();
         let guest = directory.add_guest(3);
-        let kim = directory.rename(3, &guest, "KIM").unwrap();
+        let kim = directory.rename(3, &guest, new("KIM")).unwrap();
         assert_eq!(directory.find("guest1"), None);
         for name in ["kim", "KlM", "KIM"] {
             assert_eq!(directory.find(name), Some(3));
-            assert_eq!(directory.rename(4, &Name::Guest(2), name), Err(3));
+            assert_eq!(directory.rename(4, &Name::Guest(2), new(name)), Err(3));
         }
-        assert!(directory.rename(3, &kim, "kim").is_ok());
-        directory.release(&Name::Chosen("kim".into()));
+        let kim = directory.rename(3, &kim, new("kim")).unwrap();
+        directory.check();
+        directory.release(3, &kim);
         assert_eq!((directory.find("kim"), directory.names()), (None, 0));
-    }
-
-    #[test]
-    fn addresses_are_counted_until_their_last_connection_ends() {
-        let mut addresses = Addresses::default();
-        let address: IpAddr = [127, 0, 0, 1].into();
-        addresses.add(address, 1);
-        addresses.add(address, 2);
-        addresses.remove(1);
-        addresses.remove(1);
-        addresses.check();
-        assert_eq!(addresses.count(address), 1);
-        addresses.remove(2);
-        assert!(addresses.count(address) == 0 && addresses.counts.is_empty());
     }
 }

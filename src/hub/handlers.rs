@@ -2,16 +2,18 @@
 //! is in [`protocol`].
 
 use super::client::Role;
+use super::client::private_lines::PrivateFull;
 use super::context::Context;
 use super::directory::Directory;
 use super::input::Item;
 use super::input::command::{self, COMMANDS, Invalid, Request};
 use super::input::text::{NotUtf8, Text};
 use super::limits::{
-    HalfClose, LIST_ENTRIES_MAX, Limits, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX,
+    HalfClose, LIST_ENTRIES_MAX, LIST_WORK, Limits, NAME_WORK, PRIVATE_BYTES_MARK,
+    RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX,
 };
 use super::membership;
-use super::name;
+use super::name::{self, RoomName};
 use super::room::append::append;
 use super::room::view::RoomView;
 use crate::protocol::{self, Notice, Refusal};
@@ -104,18 +106,19 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
         // It could not take its name back: nobody can choose that.
         return cx.refuse_line(slot, Refusal::NameOfConsole { name: old });
     }
-    let name = match name::nickname(raw) {
-        Ok(name) => name,
+    cx.totals.work += NAME_WORK;
+    let nickname = match name::nickname(raw) {
+        Ok(nickname) => nickname,
         Err(error) => {
             let why = &*error.to_string();
             return cx.refuse_line(slot, Refusal::NameInvalid { why });
         }
     };
-    let name = &*name;
+    let name = &*nickname.name.clone();
     if name == old {
         return cx.refuse_line(slot, Refusal::NameIsYours { name });
     }
-    match directory.rename(slot, &before, name) {
+    match directory.rename(slot, &before, nickname) {
         Err(other) => {
             let other = &cx.clients[other as usize].name;
             let is_same = other
@@ -142,6 +145,7 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
 
 /// `/join ROOM`: at once if the old room's log has been written to the client, otherwise as soon as it has.
 fn join(cx: &mut Context<'_>, slot: u32, raw: &str) {
+    cx.totals.work += NAME_WORK;
     let name = match name::room_name(raw) {
         Ok(name) => name,
         Err(error) => {
@@ -152,14 +156,14 @@ fn join(cx: &mut Context<'_>, slot: u32, raw: &str) {
     let client = &mut cx.clients[slot as usize];
     let end = cx.rooms.get(client.room).log.end();
     if client.outbox.has_delivered(end) {
-        enter_room(cx, slot, &name);
+        enter_room(cx, slot, name);
     } else {
         client.begin_move(end, name);
     }
 }
 
 /// Moves a client to the room of this name, which is opened if it does not exist.
-pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: &str) {
+pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: RoomName) {
     let Some(number) = cx.rooms.open(name, cx.limits) else {
         let rooms_max = cx.limits.rooms_max;
         return cx.refuse_line(slot, Refusal::RoomsFull { rooms_max });
@@ -177,6 +181,7 @@ pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: &str) {
 
 /// `/msg NAME TEXT`
 fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: Text<'_>) {
+    cx.totals.work += NAME_WORK;
     let Some(target) = directory.find(to) else {
         let name = &*Text::of(to).to_string();
         return cx.refuse(slot, Refusal::NobodyCalled { name });
@@ -190,12 +195,19 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
         return cx.refuse(slot, Refusal::ToYourself { name });
     }
     let receiver = &mut cx.clients[target as usize];
-    if receiver.outbox.private_bytes() > PRIVATE_BYTES_MARK {
+    if receiver.outbox.reply_bytes() > PRIVATE_BYTES_MARK {
         return cx.refuse(slot, Refusal::NotReading { name });
     }
-    receiver.write_private(target, cx.schedule, |out| {
-        protocol::received(out, &from, &text);
-    });
+    match receiver.outbox.private_lines().admit(slot) {
+        Err(PrivateFull::Share) => return cx.refuse(slot, Refusal::LinesUnread { name }),
+        Err(PrivateFull::All) => return cx.refuse(slot, Refusal::TooManyLines { name }),
+        Ok(()) => {}
+    }
+    receiver
+        .outbox
+        .push_line_of(slot, |out| protocol::received(out, &from, &text));
+    cx.schedule.want_write(receiver.id(target));
+    cx.totals.work += 2 * text.as_sent().len() as u64;
     cx.clients[slot as usize].write_private(slot, cx.schedule, |out| {
         protocol::confirmed(out, &to, &text);
     });
@@ -203,11 +215,12 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
 
 /// `/who [ROOM]`
 fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
+    cx.totals.work += LIST_WORK;
     let number = match room {
         None => cx.clients[slot as usize].room,
-        Some(name) => match cx.rooms.find(name) {
-            Some(number) => number,
-            None => {
+        Some(name) => match name::room_name(name).map(|name| cx.rooms.find(&name)) {
+            Ok(Some(number)) => number,
+            _ => {
                 let room = &*Text::of(name).to_string();
                 return cx.refuse(slot, Refusal::NoSuchRoom { room });
             }
@@ -227,11 +240,12 @@ fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
 
 /// `/rooms`
 fn rooms(cx: &mut Context<'_>, slot: u32) {
+    cx.totals.work += LIST_WORK;
     let shown = cx.rooms.list().take(LIST_ENTRIES_MAX);
     let shown: Vec<String> = shown
         .map(|room| format!("{} ({})", room.name, protocol::grouped(room.members.len())))
         .collect();
-    let list = &*protocol::list(&shown, cx.rooms.list().count());
+    let list = &*protocol::list(&shown, cx.rooms.list().len());
     cx.notify(slot, Notice::Rooms { list });
 }
 

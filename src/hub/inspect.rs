@@ -1,9 +1,10 @@
 //! Questions to the hub, and what must hold of it between any two calls. Changes nothing.
 
 use super::Hub;
-use super::types::{Census, Totals};
+use super::client::State;
+use super::types::{Census, ConnId, Totals};
 #[cfg(any(test, fuzzing))]
-use super::{client::Client, input::Input, limits::Limits, rooms::Rooms, types::ConnId};
+use super::{client::Client, input::Input, limits::Limits, rooms::Rooms};
 
 impl Hub {
     /// How many connections there are.
@@ -24,6 +25,17 @@ impl Hub {
         })
     }
 
+    /// Whether [`next_closed`](Hub::next_closed) has a connection.
+    pub fn has_closed(&self) -> bool {
+        self.schedule.has_closes()
+    }
+
+    /// Whether a connection is to be closed because all is written that it was to receive.
+    pub fn is_closed(&self, id: ConnId) -> bool {
+        let slot = self.slot(id);
+        slot.is_some_and(|slot| matches!(self.clients[slot as usize].state(), State::Closed))
+    }
+
     /// What has happened since the start.
     pub fn totals(&self) -> Totals {
         self.totals
@@ -37,7 +49,7 @@ impl Hub {
             clients: self.clients.len(),
             rooms: self.rooms.len(),
             names: self.directory.names(),
-            addresses: self.directory.counted_addresses(),
+            addresses: self.addresses.len(),
             timers: self.schedule.timers(),
             bytes: clients.sum::<usize>() + self.rooms.memory_bytes(),
         }
@@ -51,6 +63,7 @@ impl Hub {
     /// Panics if an invariant of the hub or of one of its parts is broken. For tests: looks at everything.
     pub fn check(&self) {
         self.directory.check();
+        self.addresses.check();
         self.rooms.check(&self.limits);
         self.schedule.check();
         for (slot, client) in &self.clients {

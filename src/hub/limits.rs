@@ -7,8 +7,30 @@ use std::fmt;
 /// input.
 pub const READ_BYTES_MAX: usize = 16 * 1024;
 
-/// Items of one client's input that are handled before other clients are served.
-pub const VISIT_LINES_MAX: u32 = 256;
+/// Work that one visit to a client may cost before other clients are visited, in units: about one rendered byte, or 2 ns.
+/// A client that has done more, since one item may cost more, pays the rest with its next visits.
+pub const VISIT_WORK_MAX: u64 = 8 * 1024;
+
+/// … while no other client waits to be visited: what one read can bring is rendered together, and then written together.
+pub const VISIT_WORK_ALONE_MAX: u64 = 8 * VISIT_WORK_MAX;
+
+/// Units of work of any item of a client's input, beside what it makes the hub render.
+pub const ITEM_WORK: u64 = 32;
+
+/// … of a notice or a refusal.
+pub const NOTICE_WORK: u64 = 256;
+
+/// … of computing the skeletons of a name.
+pub const NAME_WORK: u64 = 2048;
+
+/// … of entering or leaving a room.
+pub const MOVE_WORK: u64 = 1024;
+
+/// … of a list of names or rooms.
+pub const LIST_WORK: u64 = 4096;
+
+/// Items of one visit at most.
+pub const VISIT_LINES_MAX: u32 = (VISIT_WORK_MAX / ITEM_WORK) as u32;
 
 /// Characters of a person's or a room's name.
 pub const NAME_CHARS_MAX: usize = 24;
@@ -23,8 +45,20 @@ const CLIENT_RECORDS_BYTES: usize = 512;
 /// Bytes that one byte of input can become: the stand-in of a control character has 3.
 pub const RENDER_GROWTH_MAX: usize = 3;
 
-/// A client with more unread private bytes than this is not read, and nobody can send it a private line.
+/// A client with more unread bytes of replies than this is not read, and nobody can send it a private line.
 pub const PRIVATE_BYTES_MARK: usize = 16 * 1024;
+
+/// Unread bytes of private lines that one sender may have at one receiver, unless it is a single line.
+pub const PRIVATE_SHARE_BYTES: usize = PRIVATE_BYTES_MARK / 4;
+
+/// With more unread bytes of private lines than this, a receiver takes a line only from a sender that has none there.
+pub const PRIVATE_LINES_MARK: usize = PRIVATE_BYTES_MARK;
+
+/// With more than this, it takes none.
+pub const PRIVATE_LINES_BYTES_MAX: usize = 2 * PRIVATE_LINES_MARK;
+
+/// Unread private lines of one receiver at most.
+pub const PRIVATE_LINES_MAX: usize = 256;
 
 /// Bytes of the longest reply to one command: so far can a client's own commands exceed the mark.
 pub const REPLY_BYTES_MAX: usize = 8 * 1024;
@@ -48,16 +82,32 @@ pub const ROOM_LOG_LINES_MIN: usize = 32;
 /// socket's send buffer, so that one visit to each member can deliver a round.
 pub const ROOM_ROUND_BYTES_MAX: usize = 32 * 1024;
 
-/// Microseconds that senders wait for late members of their room. After that they stop waiting for these until they have
-/// caught up: a reader that keeps up sets the pace of a flood, one that does not slows nobody.
-pub const LATE_TIMEOUT_US: u64 = 20_000;
+/// Microseconds that senders wait for a late member of their room that makes no progress. After that they stop waiting for
+/// it until it has caught up: a reader that keeps up sets the pace of a flood, one that does not slows nobody.
+pub const LATE_TIMEOUT_US: u64 = 3_000;
+
+/// Microseconds that the senders of a room may wait for late members in a row, however these take turns. The credit comes
+/// back with a tenth of the time in which they do not wait.
+pub const LATE_CREDIT_MAX_US: u64 = 20_000;
+
+/// Microseconds of credit earned in so many microseconds without waiting.
+pub const LATE_CREDIT_SHARE: u64 = 10;
 
 /// Microseconds after which senders wait again for late members that have been reading since: in a flood these might
 /// never catch up otherwise. So they cost the others a tenth of the time at most.
-pub const LATE_RETRY_US: u64 = 10 * LATE_TIMEOUT_US;
+pub const LATE_RETRY_US: u64 = 200_000;
+
+/// Members of a room for each visit that its turn to be written to has.
+pub const MEMBERS_A_VISIT: usize = 4;
+
+/// Visits of such a turn at most, so that a large room does not hold up the others.
+pub const ROOM_VISITS_MAX: usize = 32;
 
 /// Bytes of a telnet subnegotiation. After more than this, what follows is text again.
 pub const TELNET_SUB_BYTES_MAX: u16 = 512;
+
+/// Addresses without connections of which it is remembered what they have used of their rate.
+pub const ADDRESSES_OWING_MAX: usize = 16 * 1024;
 
 /// Microseconds between two announcements of comings and goings in a room.
 pub const ANNOUNCE_INTERVAL_US: u64 = 1_000_000;
@@ -118,7 +168,7 @@ pub struct Limits {
     pub burst_lines: u32,
     /// What happens to a slow member.
     pub slow: SlowPolicy,
-    /// Time without progress after which a member that senders wait for is closed.
+    /// Time for which a member may hold its room full, in all, before it is closed.
     pub slow_timeout_us: u64,
     /// What happens to a connection whose peer has finished sending.
     pub half_close: HalfClose,
@@ -243,14 +293,16 @@ impl Limits {
     pub fn private_bytes_max(&self) -> usize {
         PRIVATE_BYTES_MARK
             + REPLY_BYTES_MAX
-            + 2 * self.rendered_bytes_max()
+            + PRIVATE_LINES_BYTES_MAX
+            + 3 * self.rendered_bytes_max()
             + self.welcome.len()
             + 1024
     }
 
     /// Bytes that one connection can make the hub hold besides its fixed record.
     pub fn client_bytes_max(&self) -> usize {
-        let growing = self.private_bytes_max() + OWN_RANGES_MAX * 16 + self.line_bytes_max + 1;
+        let records = OWN_RANGES_MAX * 16 + PRIVATE_LINES_MAX * 16;
+        let growing = self.private_bytes_max() + records + self.line_bytes_max + 1;
         let held = READ_BYTES_MAX + self.line_bytes_max + 1;
         // Buffers grow by doubling.
         2 * growing + held + CLIENT_RECORDS_BYTES
@@ -302,9 +354,9 @@ mod tests {
         assert_eq!(limits.log_open_bytes(), 17_932);
         assert_eq!(limits.history_bytes_max(), 4_096);
         assert_eq!(limits.late_bytes(), 2 * 8_192 + 4_096);
-        let private = 16_384 + 8_192 + 2 * 500 + 2 + 1_024;
+        let private = 16_384 + 8_192 + 32_768 + 3 * 500 + 2 + 1_024;
         assert_eq!(limits.private_bytes_max(), private);
-        let client = 2 * (private + 64 * 16 + 101) + 16_384 + 101 + 512;
+        let client = 2 * (private + 64 * 16 + 256 * 16 + 101) + 16_384 + 101 + 512;
         assert_eq!(limits.client_bytes_max(), client);
         assert_eq!(limits.memory_bytes_max(), 3 * 65_536 + 10 * client);
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);

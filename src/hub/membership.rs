@@ -2,7 +2,7 @@
 
 use super::client::Role;
 use super::context::Context;
-use super::limits::ANNOUNCE_INTERVAL_US;
+use super::limits::{ANNOUNCE_INTERVAL_US, MOVE_WORK};
 use super::room::append::append;
 use super::room::backpressure;
 use super::room::view::RoomView;
@@ -10,6 +10,7 @@ use super::schedule::Timer;
 
 /// A client enters a room: it reads on from where the room's history begins.
 pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
+    cx.totals.work += MOVE_WORK;
     if cx.rooms.get(number).members.is_empty() {
         cx.rooms.occupied(number);
     }
@@ -38,6 +39,7 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
 
 /// A client leaves its room.
 pub fn leave(cx: &mut Context<'_>, slot: u32) {
+    cx.totals.work += MOVE_WORK;
     let mut view = cx.room_of(slot);
     let room = &mut *view.room;
     let client = &mut view.clients[slot as usize];
@@ -57,6 +59,7 @@ pub fn leave(cx: &mut Context<'_>, slot: u32) {
         // It may have moved to a seat that the carousel has passed.
         view.schedule.want_write(client.id(moved));
     }
+    view.room.gate.forget(slot);
     backpressure::wake_blocked(&mut view);
     if view.room.members.is_empty() {
         let number = view.number;

@@ -13,10 +13,9 @@
 //!   is writable.
 //! - [`next_closed`](Hub::next_closed): connections to close. Each is answered with [`disconnect`](Hub::disconnect), which
 //!   alone frees its slot.
-//! - [`next_deadline`](Hub::next_deadline): when [`tick`](Hub::tick) is to be called.
+//! - [`next_deadline`](Hub::next_deadline): when [`tick`](Hub::tick) is to be called, until it returns false.
 //!
-//! An id that is no longer in use is ignored by every input, so a late event can do no harm. Nothing that a peer sends
-//! makes the hub panic: a panic is a fault of the hub or of its caller.
+//! An id that is no longer in use is ignored, so a late event can do no harm. Nothing that a peer sends makes the hub panic.
 //!
 //! The loop that drives a hub, here for two connections whose sockets are byte vectors:
 //!
@@ -44,7 +43,7 @@
 //!     written[usize::from(id == lee)].extend_from_slice(&bytes); // writev(2)
 //!     let _has_more = hub.sent(now, id, bytes.len());
 //! }
-//! hub.tick(now);
+//! while hub.tick(now) {}
 //! while let Some(id) = hub.next_closed() {
 //!     hub.disconnect(now, id); // close(2)
 //! }
@@ -52,13 +51,13 @@
 //! ```
 //!
 //! # Where to read
-//! [`types`] is what the contract speaks of, [`limits`] every cap. The parts, each with its own state and a `check()`:
-//! `input` (bytes to requests), `client` (one client), `room` (one room), `directory` (names), `rooms`, `schedule` (queues
-//! and timers). What acts on several of them takes a view that names them: `handlers` (one function a command),
-//! `membership`, `room::backpressure`. This file composes them.
+//! [`types`] and [`limits`]; then the parts, each with its own state and a `check()`: `input`, `client`, `room`,
+//! `directory`, `addresses`, `rooms`, `schedule`. What acts on several of them takes a view that names them: `reading`,
+//! `handlers` (one function a command), `membership`, `room::backpressure`. This file composes them.
 
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod addresses;
 mod admission;
 pub(crate) mod client;
 mod context;
@@ -76,6 +75,7 @@ mod schedule;
 pub mod types;
 
 use crate::protocol::{Notice, Refusal};
+use addresses::Addresses;
 use client::{Block, Client, Clients, Gate, Role, State};
 use context::Context;
 use directory::Directory;
@@ -99,9 +99,10 @@ pub use types::{Census, ConnId, Now, Peer, Resume, Totals, Wire};
 pub struct Hub {
     limits: Limits,
     clients: Clients,
-    /// By slot. Apart from `clients`, so that a line can be borrowed from its client's input while it is handled.
+    /// By slot. Apart from `clients`, so that a line can be borrowed from here while it is handled.
     inputs: Vec<Input>,
     directory: Directory,
+    addresses: Addresses,
     rooms: Rooms,
     schedule: Schedule,
     totals: Totals,
@@ -122,6 +123,7 @@ impl Hub {
             clients: Clients::new(),
             inputs: Vec::new(),
             directory: Directory::default(),
+            addresses: Addresses::default(),
             schedule: Schedule::default(),
             totals: Totals::default(),
             serial: 0,
@@ -130,20 +132,20 @@ impl Hub {
         }
     }
 
-    /// A newcomer connects. It gets a guest's name, enters the lobby, and is greeted.
+    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted.
     ///
     /// # Errors
     /// The newcomer is refused, and is to be told so.
     pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'static>> {
-        let counted = peer.address.filter(|_| self.limits.clients_per_ip_max > 0);
-        let address = counted.map(|address| address.to_canonical());
+        let is_counted = Addresses::are_counted(&self.limits);
+        let address = peer.address.filter(|_| is_counted);
         if let Some(refusal) = self.admission_refusal(address) {
             self.totals.refused_connections += 1;
             return Err(refusal);
         }
         let slot = self.clients.vacant_key() as u32;
         if let Some(address) = address {
-            self.directory.addresses().add(address, slot);
+            self.addresses.add(address, slot);
         }
         let name = (peer.wire == Wire::Chat).then(|| self.directory.add_guest(slot));
         Ok(self.insert(now, Role::of(peer.wire), name))
@@ -228,35 +230,35 @@ impl Hub {
         has_more
     }
 
-    /// A connection is closed, for whatever reason: its slot and its name are free.
+    /// A connection is closed: its slot and its name are free.
     pub fn disconnect(&mut self, now: Now, id: ConnId) {
         let Some(slot) = self.slot(id) else { return };
         membership::leave(&mut self.context(now), slot);
         let client = self.clients.remove(slot as usize);
         if let Some(name) = &client.name {
-            self.directory.release(name);
+            self.directory.release(slot, name);
         }
-        self.directory.addresses().remove(slot);
+        self.addresses.remove(now, slot);
         self.inputs[slot as usize] = Input::default();
         self.schedule.forget_client(slot);
     }
 
-    /// Does what is due by now.
-    pub fn tick(&mut self, now: Now) {
-        while let Some(timer) = self.schedule.next_timeout(now) {
-            match timer {
-                Timer::Client(slot) => self.reading(now).tick(slot),
-                Timer::Room(number) => {
-                    let mut cx = self.context(now);
-                    let mut view = cx.room(number);
-                    membership::announce(&mut view);
-                    backpressure::tick(&mut view);
-                }
+    /// Does one thing that is due by now; false: nothing is.
+    pub fn tick(&mut self, now: Now) -> bool {
+        match self.schedule.next_timeout(now) {
+            None => return false,
+            Some(Timer::Client(slot)) => self.reading(now).tick(slot),
+            Some(Timer::Room(number)) => {
+                let mut cx = self.context(now);
+                let mut view = cx.room(number);
+                membership::announce(&mut view);
+                backpressure::tick(&mut view);
             }
         }
+        true
     }
 
-    /// The server is to end: every client is told so, receives what it is to receive by now, and is closed.
+    /// The server is to end: every client is told so, receives its output, and is closed.
     pub fn shutdown(&mut self, now: Now) {
         self.is_shutting_down = true;
         let slots: Vec<u32> = self.clients.iter().map(|(slot, _)| slot as u32).collect();
@@ -271,8 +273,7 @@ impl Hub {
 
 /// Outputs.
 impl Hub {
-    /// The next connection that may have input. After it has been read, and if it may have more,
-    /// [`readable`](Hub::readable) is to be called again.
+    /// The next connection that may have input. If it may have more, [`readable`](Hub::readable) is to be called again.
     #[must_use = "a connection that has been taken out is to be read"]
     pub fn next_readable(&mut self) -> Option<ConnId> {
         self.schedule.next_read()
@@ -283,8 +284,7 @@ impl Hub {
         self.schedule.reads()
     }
 
-    /// The next connection to write to. Those with output of their own, and the members of rooms in which something was
-    /// said, take turns.
+    /// The next connection to write to: by turns one with output of its own, and a member of a room with new lines.
     #[must_use = "a connection that has been taken out is to be written to"]
     pub fn next_writable(&mut self, now: Now) -> Option<ConnId> {
         if self.schedule.is_fan_out_next() {
@@ -298,7 +298,9 @@ impl Hub {
         while let Some(number) = self.schedule.next_fan_out() {
             let room = self.rooms.get_mut(number);
             let member = room.next_visit();
-            if !room.carousel.is_turning() {
+            if room.carousel.is_turning() {
+                self.schedule.fan_out_visited(room.visits_a_turn());
+            } else {
                 self.schedule.end_fan_out();
             }
             if room.gate.has_blocked() {
@@ -360,18 +362,20 @@ impl Hub {
                 totals: &mut self.totals,
             },
             directory: &mut self.directory,
+            addresses: &mut self.addresses,
             inputs: &mut self.inputs,
         }
     }
 
-    fn admission_refusal(&mut self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
+    fn admission_refusal(&self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
         if self.is_shutting_down {
             return Some(Refusal::ShuttingDown {});
         }
         // The console takes nobody's place.
         let console = self.console.and_then(|id| self.slot(id));
         let clients = self.clients.len() - usize::from(console.is_some());
-        let from_address = address.map(|address| self.directory.addresses().count(address));
+        let counted = address.filter(|_| self.limits.clients_per_ip_max > 0);
+        let from_address = counted.map(|address| self.addresses.count(address));
         admission::refusal(&self.limits, clients, from_address)
     }
 

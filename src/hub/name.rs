@@ -128,11 +128,29 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// The normal form (NFKC) of a name that a client may choose.
+/// A name that a client may choose, with its skeletons, which are slow to compute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nickname {
+    /// In normal form (NFKC).
+    pub name: Box<str>,
+    /// Its skeletons.
+    pub skeletons: Skeletons,
+}
+
+/// A name that a room may have, with its skeleton.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomName {
+    /// In normal form (NFKC).
+    pub name: Box<str>,
+    /// Rooms with the same skeleton are one room.
+    pub skeleton: Box<str>,
+}
+
+/// The name that a client asks for, if it may have it.
 ///
 /// # Errors
 /// Says what is wrong with the name.
-pub fn nickname(raw: &str) -> Result<Box<str>, Invalid> {
+pub fn nickname(raw: &str) -> Result<Nickname, Invalid> {
     let name = normal(raw)?;
     if !name.chars().any(char::is_alphabetic) {
         return Err(Invalid::NoLetter);
@@ -147,20 +165,18 @@ pub fn nickname(raw: &str) -> Result<Box<str>, Invalid> {
     if skeletons.iter().any(looks_like_guest) {
         return Err(Invalid::Guest);
     }
-    Ok(name)
+    Ok(Nickname { name, skeletons })
 }
 
-/// The name of a room in its normal form (NFKC).
+/// The name of a room that a client asks for, if a room may have it.
 ///
 /// # Errors
 /// Says what is wrong with the name.
-pub fn room_name(raw: &str) -> Result<Box<str>, Invalid> {
-    normal(raw)
-}
-
-/// Rooms with the same skeleton are one room.
-pub fn room_skeleton(name: &str) -> Box<str> {
-    skeleton(&name.to_lowercase()).collect::<String>().into()
+pub fn room_name(raw: &str) -> Result<RoomName, Invalid> {
+    let name = normal(raw)?;
+    let skeleton: String = skeleton(&name.to_lowercase()).collect();
+    let skeleton = skeleton.into();
+    Ok(RoomName { name, skeleton })
 }
 
 /// The normal form (NFKC) of any name, of a person or a room, reserved or not.
@@ -256,9 +272,9 @@ mod tests {
         ] {
             assert!(nickname(name).is_ok(), "{name}: {:?}", nickname(name));
         }
-        assert_eq!(&*nickname("ｋｉｍ").unwrap(), "kim");
+        assert_eq!(&*nickname("ｋｉｍ").unwrap().name, "kim");
         assert_eq!(
-            &*nickname("한글").unwrap(),
+            &*nickname("한글").unwrap().name,
             "한글",
             "conjoining letters are composed"
         );
@@ -329,7 +345,10 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_width_or_confusables_look_alike() {
         let alike = |a: &str, b: &str| {
-            Skeletons::of(&nickname(a).unwrap()).shares(&Skeletons::of(&nickname(b).unwrap()))
+            nickname(a)
+                .unwrap()
+                .skeletons
+                .shares(&nickname(b).unwrap().skeletons)
         };
         for (a, b) in [
             ("kim", "KIM"),

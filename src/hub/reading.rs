@@ -1,11 +1,12 @@
 //! How far a client's input is handled now: the loop over its items, what stops it, and the client's timer.
 
+use super::addresses::Addresses;
 use super::client::{Block, Gate, Role, State};
 use super::context::Context;
 use super::directory::Directory;
 use super::handlers;
 use super::input::{Input, Item, Options};
-use super::limits::VISIT_LINES_MAX;
+use super::limits::{ITEM_WORK, VISIT_WORK_ALONE_MAX, VISIT_WORK_MAX};
 use super::room::backpressure;
 use super::schedule::{Place, Timer};
 use super::types::{Now, Resume};
@@ -15,8 +16,10 @@ use crate::protocol::Refusal;
 pub struct Reading<'a> {
     /// What a request may touch.
     pub cx: Context<'a>,
-    /// Names and addresses.
+    /// Names.
     pub directory: &'a mut Directory,
+    /// What each address has used of its rate.
+    pub addresses: &'a mut Addresses,
     /// By slot. Apart from the clients, so that a line can be borrowed from its client's input while it is handled.
     pub inputs: &'a mut [Input],
 }
@@ -41,15 +44,24 @@ impl Reading<'_> {
             return Resume::Wait;
         }
         if let Some(room) = client.end_move(self.cx.now) {
-            handlers::enter_room(&mut self.cx, slot, &room);
+            handlers::enter_room(&mut self.cx, slot, room);
         }
         if !matches!(self.cx.clients[slot as usize].state(), State::Open(_)) {
             return Resume::Blocked;
         }
-        if let Some(reason) = self.cx.block_reason(slot) {
+        if let Some(reason) = self.block_reason(slot) {
             return self.block(slot, reason);
         }
-        self.cx.clients[slot as usize].unblock(self.cx.now);
+        let client = &mut self.cx.clients[slot as usize];
+        client.unblock(self.cx.now);
+        if client.debt >= VISIT_WORK_MAX {
+            client.debt -= VISIT_WORK_MAX;
+            if self.cx.schedule.reads() > 0 {
+                return self.stopped(slot, Some(Stop::Yield));
+            }
+            // Nobody else waits.
+            client.debt = 0;
+        }
         if self.inputs[slot as usize].has_deferred() {
             let bytes = self.inputs[slot as usize].take_deferred();
             return self.process(slot, &bytes, false);
@@ -61,24 +73,35 @@ impl Reading<'_> {
     /// Handles `bytes` of a client, item by item, as far as the client may go on now; the rest is deferred. With `flush`,
     /// its unfinished line counts as a line. Returns whether the client may be read at once.
     pub fn process(&mut self, slot: u32, bytes: &[u8], flush: bool) -> Resume {
-        let cx = &mut self.cx;
+        let Reading {
+            cx,
+            directory,
+            addresses,
+            inputs,
+        } = self;
         let options = Options {
             raw: cx.clients[slot as usize].role == Role::Raw,
             line_bytes_max: cx.limits.line_bytes_max,
             flush,
         };
-        let mut items = self.inputs[slot as usize].items(bytes, options);
-        let (mut handled, mut stop) = (0, None);
+        let mut items = inputs[slot as usize].items(bytes, options);
+        let mut stop = None;
+        let work_max = match cx.schedule.reads() {
+            0 => VISIT_WORK_ALONE_MAX,
+            _ => VISIT_WORK_MAX,
+        };
+        // What the visit may cost is what it has cost before, and what earlier visits have cost too much.
+        let begin = cx.totals.work - cx.clients[slot as usize].debt;
         while stop.is_none()
             && let Some(item) = items.next()
         {
             let is_charged = item != Item::Line(b"");
-            handlers::handle(cx, self.directory, slot, item);
-            handled += 1;
+            handlers::handle(cx, directory, slot, item);
+            cx.totals.work += ITEM_WORK;
             if is_charged {
-                stop = charge(cx, slot);
+                stop = charge(cx, addresses, slot);
             }
-            if handled == VISIT_LINES_MAX {
+            if cx.totals.work - begin >= work_max {
                 stop = stop.or(Some(Stop::Yield));
             }
         }
@@ -86,6 +109,8 @@ impl Reading<'_> {
             items.discard();
         }
         drop(items);
+        let work = cx.totals.work - begin;
+        cx.clients[slot as usize].debt = work.saturating_sub(work_max);
         cx.totals.discarded_bytes += u64::from(self.inputs[slot as usize].take_discarded());
         self.stopped(slot, stop)
     }
@@ -124,12 +149,18 @@ impl Reading<'_> {
         }
     }
 
+    /// Why a client's input may not be handled now.
+    fn block_reason(&mut self, slot: u32) -> Option<Block> {
+        block_reason(&mut self.cx, self.addresses, slot)
+    }
+
     /// Arms a client's timer for its next deadline.
     pub fn arm(&mut self, slot: u32) {
         let input = &self.inputs[slot as usize];
         let has_partial = !input.partial().is_empty() && !input.has_deferred();
         let client = &self.cx.clients[slot as usize];
-        if let Some(due) = client.deadline(self.cx.limits, has_partial) {
+        let free_at = free_at(&self.cx, self.addresses, slot);
+        if let Some(due) = client.deadline(self.cx.limits, has_partial, free_at) {
             self.cx.schedule.arm(Timer::Client(slot), due);
         }
     }
@@ -138,16 +169,22 @@ impl Reading<'_> {
     pub fn tick(&mut self, slot: u32) {
         let (now, limits) = (self.cx.now, self.cx.limits);
         let is_due = |due: Option<Now>| due.is_some_and(|due| due <= now);
+        let free_at = free_at(&self.cx, self.addresses, slot);
         let client = &mut self.cx.clients[slot as usize];
         match *client.state() {
             State::Draining { since, .. } if since.after(limits.drain_us) <= now => {
                 client.close();
                 self.cx.schedule.want_close(client.id(slot));
             }
-            State::Open(Gate::Blocked(Block::RateLimit))
-                if is_due(client.deadline(limits, false)) =>
-            {
+            State::Open(Gate::Blocked(Block::RateLimit)) if free_at <= now => {
                 self.cx.room_of(slot).wake(slot, Place::Last);
+            }
+            // What has arrived and is not read yet is no silence.
+            State::Open(Gate::Ready)
+                if self.cx.schedule.is_read_queued(client.id(slot))
+                    && is_due(client.deadline(limits, true, now)) =>
+            {
+                client.break_silence(now);
             }
             State::Open(Gate::Ready) if is_due(client.idle_due(limits)) => {
                 let seconds = limits.idle_timeout_us / 1_000_000;
@@ -157,7 +194,7 @@ impl Reading<'_> {
             }
             State::Open(Gate::Ready) if is_due(client.partial_due(limits)) => {
                 client.break_silence(now);
-                match self.cx.block_reason(slot) {
+                match self.block_reason(slot) {
                     Some(reason) => self.block(slot, reason),
                     None => self.process(slot, b"", true),
                 };
@@ -168,12 +205,40 @@ impl Reading<'_> {
     }
 }
 
-/// Counts an item against its client's rate limit. Returns why the client may not go on, if it may not.
-fn charge(cx: &mut Context<'_>, slot: u32) -> Option<Stop> {
+/// Counts an item against its sender's rate limit. Returns why the client may not go on, if it may not.
+fn charge(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> Option<Stop> {
     let client = &mut cx.clients[slot as usize];
-    client.charge(cx.now, cx.limits);
+    if cx.limits.rate_lines > 0 && client.role != Role::Console {
+        let rate = addresses.rate(slot).unwrap_or(&mut client.rate);
+        rate.charge(cx.now, cx.limits);
+    }
     if !matches!(client.state(), State::Open(_)) {
         return Some(Stop::NotOpen);
     }
-    cx.block_reason(slot).map(Stop::Blocked)
+    block_reason(cx, addresses, slot).map(Stop::Blocked)
+}
+
+/// When a client's rate limit lets it go on: not later than now means at once.
+fn free_at(cx: &Context<'_>, addresses: &mut Addresses, slot: u32) -> Now {
+    if cx.limits.rate_lines == 0 {
+        return Now::default();
+    }
+    let client = &cx.clients[slot as usize];
+    let rate = addresses.rate(slot).map_or(client.rate, |rate| *rate);
+    rate.free_at(cx.limits)
+}
+
+/// Why a client's input may not be handled now.
+fn block_reason(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> Option<Block> {
+    let client = &cx.clients[slot as usize];
+    if client.has_backlog() {
+        return Some(Block::Backlog);
+    }
+    let number = client.room;
+    if free_at(cx, addresses, slot) > cx.now {
+        return Some(Block::RateLimit);
+    }
+    let room = cx.rooms.get_mut(number);
+    room.observe(cx.now, cx.limits);
+    (!room.accepts_lines(cx.limits)).then_some(Block::Room)
 }

@@ -2,7 +2,7 @@
 
 use super::client::Role;
 use super::limits::Limits;
-use super::name::{LOBBY, room_skeleton};
+use super::name::{LOBBY, RoomName, room_name};
 use super::room::Room;
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +19,8 @@ pub struct Rooms {
     rooms: Slab<Room>,
     /// Room numbers by the skeletons of their names: every room but that of raw connections.
     by_skeleton: BTreeMap<Box<str>, u32>,
+    /// Those of them that have members.
+    occupied: BTreeMap<Box<str>, u32>,
     /// Rooms without members that are kept for their history, the one that has been empty for longest first.
     empty: VecDeque<u32>,
 }
@@ -27,12 +29,19 @@ impl Rooms {
     /// An empty lobby, and the room of raw connections.
     pub fn new(limits: &Limits) -> Rooms {
         let mut rooms = Slab::new();
-        let raw = rooms.insert(Room::new("".into(), limits));
-        let lobby = rooms.insert(Room::new(LOBBY.into(), limits));
+        let unnamed = RoomName {
+            name: "".into(),
+            skeleton: "".into(),
+        };
+        let name = room_name(LOBBY).expect("a valid name");
+        let skeleton = name.skeleton.clone();
+        let raw = rooms.insert(Room::new(unnamed, limits));
+        let lobby = rooms.insert(Room::new(name, limits));
         debug_assert_eq!((raw, lobby), (RAW_ROOM as usize, LOBBY_ROOM as usize));
         Rooms {
             rooms,
-            by_skeleton: BTreeMap::from([(room_skeleton(LOBBY), LOBBY_ROOM)]),
+            by_skeleton: BTreeMap::from([(skeleton, LOBBY_ROOM)]),
+            occupied: BTreeMap::new(),
             empty: VecDeque::new(),
         }
     }
@@ -56,14 +65,14 @@ impl Rooms {
     }
 
     /// The number of the room that has this name or one with the same skeleton.
-    pub fn find(&self, name: &str) -> Option<u32> {
-        self.by_skeleton.get(&room_skeleton(name)).copied()
+    pub fn find(&self, name: &RoomName) -> Option<u32> {
+        self.by_skeleton.get(&name.skeleton).copied()
     }
 
     /// The number of the room of this name, which is opened if it does not exist. It may replace an empty one that is kept
     /// for its history; `None` when all have members.
-    pub fn open(&mut self, name: &str, limits: &Limits) -> Option<u32> {
-        if let Some(number) = self.find(name) {
+    pub fn open(&mut self, name: RoomName, limits: &Limits) -> Option<u32> {
+        if let Some(number) = self.find(&name) {
             return Some(number);
         }
         // The room of raw connections is not counted.
@@ -71,19 +80,26 @@ impl Rooms {
             let oldest = self.empty.pop_front()?;
             self.close(oldest);
         }
-        let number = self.rooms.insert(Room::new(name.into(), limits)) as u32;
-        self.by_skeleton.insert(room_skeleton(name), number);
+        let skeleton = name.skeleton.clone();
+        let number = self.rooms.insert(Room::new(name, limits)) as u32;
+        self.by_skeleton.insert(skeleton, number);
         Some(number)
     }
 
     /// A room has its first member.
     pub fn occupied(&mut self, number: u32) {
         self.empty.retain(|&empty| empty != number);
+        if number != RAW_ROOM {
+            let skeleton = self.get(number).skeleton.clone();
+            self.occupied.insert(skeleton, number);
+        }
     }
 
     /// A room has lost its last member: it is kept as long as it has a history and nothing needs its place.
     pub fn vacated(&mut self, number: u32, limits: &Limits) {
-        self.get_mut(number).vacate();
+        let room = &mut self.rooms[number as usize];
+        room.vacate();
+        self.occupied.remove(&room.skeleton);
         if number < ROOMS_PERMANENT {
             return;
         }
@@ -96,13 +112,12 @@ impl Rooms {
 
     fn close(&mut self, number: u32) {
         let room = self.rooms.remove(number as usize);
-        self.by_skeleton.remove(&room_skeleton(&room.name));
+        self.by_skeleton.remove(&room.skeleton);
     }
 
     /// The rooms that have a name and members, in order of their skeletons.
-    pub fn list(&self) -> impl Iterator<Item = &Room> {
-        let named = self.by_skeleton.values().map(|&number| self.get(number));
-        named.filter(|room| !room.members.is_empty())
+    pub fn list(&self) -> impl ExactSizeIterator<Item = &Room> {
+        self.occupied.values().map(|&number| self.get(number))
     }
 
     /// Every room with its number.
@@ -127,8 +142,12 @@ impl Rooms {
         assert!(self.len() <= limits.rooms_max + 1);
         assert_eq!(self.by_skeleton.len() + 1, self.len());
         for (skeleton, &number) in &self.by_skeleton {
-            assert_eq!(room_skeleton(&self.get(number).name), *skeleton);
+            let room = self.get(number);
+            assert_eq!(room.skeleton, *skeleton);
+            let is_occupied = !room.members.is_empty();
+            assert_eq!(self.occupied.contains_key(skeleton), is_occupied);
         }
+        assert!(self.occupied.len() <= self.by_skeleton.len());
         for (number, room) in self.iter() {
             room.check(limits);
             let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();

@@ -29,6 +29,8 @@ pub struct Schedule {
     writes: VecDeque<ConnId>,
     /// Rooms whose carousel is turning; each once.
     fan_outs: VecDeque<u32>,
+    /// Members of the first of these rooms that have been visited in its present turn.
+    fan_out_visits: usize,
     /// Whether a room's member is written next, or a client with output of its own.
     is_fan_out_next: bool,
     /// Clients that may have input; each once.
@@ -112,6 +114,12 @@ impl Schedule {
         None
     }
 
+    /// Whether a client is in the read queue.
+    pub fn is_read_queued(&self, id: ConnId) -> bool {
+        let entry = self.clients.get(id.slot() as usize);
+        entry.is_some_and(|entry| entry.read == id.serial())
+    }
+
     /// How many clients [`next_read`](Schedule::next_read) has at most.
     pub fn reads(&self) -> usize {
         self.reads.len()
@@ -126,16 +134,26 @@ impl Schedule {
         }
     }
 
-    /// The next room of which a member is to be visited. Rooms take turns, until [`end_fan_out`](Schedule::end_fan_out).
-    pub fn next_fan_out(&mut self) -> Option<u32> {
-        let room = self.fan_outs.pop_front()?;
-        self.fan_outs.push_back(room);
-        Some(room)
+    /// The room of which a member is to be visited next.
+    pub fn next_fan_out(&self) -> Option<u32> {
+        self.fan_outs.front().copied()
     }
 
-    /// Every member of the room that [`next_fan_out`](Schedule::next_fan_out) has just returned has been visited.
+    /// A member of that room has been visited. After `visits_max` of them the next room has its turn.
+    pub fn fan_out_visited(&mut self, visits_max: usize) {
+        self.fan_out_visits += 1;
+        if self.fan_out_visits >= visits_max {
+            self.fan_out_visits = 0;
+            if self.fan_outs.len() > 1 {
+                self.fan_outs.rotate_left(1);
+            }
+        }
+    }
+
+    /// Every member of that room has been visited.
     pub fn end_fan_out(&mut self) {
-        if let Some(room) = self.fan_outs.pop_back() {
+        self.fan_out_visits = 0;
+        if let Some(room) = self.fan_outs.pop_front() {
             self.rooms[room as usize].fans_out = false;
         }
     }
@@ -163,6 +181,11 @@ impl Schedule {
         self.closes.push_back(id);
     }
 
+    /// Whether a client is to be disconnected.
+    pub fn has_closes(&self) -> bool {
+        !self.closes.is_empty()
+    }
+
     /// The next client to be disconnected.
     pub fn next_close(&mut self) -> Option<ConnId> {
         self.closes.pop_front()
@@ -182,6 +205,9 @@ impl Schedule {
         let entry = entry(&mut self.rooms, room);
         if entry.fans_out {
             entry.fans_out = false;
+            if self.fan_outs.front() == Some(&room) {
+                self.fan_out_visits = 0;
+            }
             self.fan_outs.retain(|&queued| queued != room);
         }
     }
@@ -342,8 +368,14 @@ mod tests {
         }
         schedule.forget_room(5);
         schedule.check();
-        assert_eq!(schedule.next_fan_out(), Some(2));
-        assert_eq!(schedule.next_fan_out(), Some(2));
+        schedule.want_fan_out(7);
+        let mut visited = Vec::new();
+        for _ in 0..5 {
+            visited.extend(schedule.next_fan_out());
+            schedule.fan_out_visited(2);
+        }
+        assert_eq!(visited, [2, 2, 7, 7, 2]);
+        schedule.end_fan_out();
         schedule.end_fan_out();
         schedule.check();
         assert!(!schedule.has_writes() && schedule.next_fan_out().is_none());

@@ -108,6 +108,8 @@ pub struct Totals {
     pub skipped_lines: u64,
     /// Members closed because they read too slowly.
     pub slow_closed: u64,
+    /// Units of work done for clients: see [`VISIT_WORK_MAX`](super::limits::VISIT_WORK_MAX).
+    pub work: u64,
 }
 
 /// What the hub holds at a moment.

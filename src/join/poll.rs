@@ -18,18 +18,12 @@ pub fn poll<const N: usize>(
     interests: [Interest<'_>; N],
     deadline: Option<Instant>,
 ) -> io::Result<[PollFlags; N]> {
-    let mut fds: Vec<PollFd<'_>> = interests
-        .iter()
-        .flatten()
-        .map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags))
-        .collect();
-    let wait = deadline.map(|deadline| {
-        let wait = deadline.saturating_duration_since(Instant::now());
-        Timespec {
-            tv_sec: wait.as_secs() as i64,
-            tv_nsec: wait.subsec_nanos().into(),
-        }
-    });
+    let wanted = interests.iter().flatten();
+    let fds = wanted.map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags));
+    let mut fds: Vec<PollFd<'_>> = fds.collect();
+    let wait = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    // A wait too long for the type is a wait without end.
+    let wait = wait.and_then(|wait| Timespec::try_from(wait).ok());
     match rustix::event::poll(&mut fds, wait.as_ref()) {
         Ok(_) => {}
         Err(Errno::INTR) => return Ok([PollFlags::empty(); N]),
@@ -37,8 +31,7 @@ pub fn poll<const N: usize>(
     }
     let mut fds = fds.iter();
     Ok(interests.map(|interest| {
-        interest
-            .and_then(|_| fds.next())
-            .map_or(PollFlags::empty(), PollFd::revents)
+        let polled = interest.and_then(|_| fds.next());
+        polled.map_or(PollFlags::empty(), PollFd::revents)
     }))
 }

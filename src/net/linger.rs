@@ -10,9 +10,8 @@ use std::collections::VecDeque;
 pub const LINGER_US: u64 = 1_000_000;
 /// Sockets that linger at a time. One more, and the oldest is closed early.
 pub const LINGERING_MAX: usize = 16;
-/// Reads of unwanted input before a socket is closed, and bytes per read.
-const DISCARDS_MAX: usize = 64;
-const DISCARD_BYTES: usize = 4096;
+/// Reads of unwanted input before a socket is closed: so many times the scheduler's scratch buffer.
+const DISCARDS_MAX: usize = 16;
 
 /// Sockets that linger, each with the time when it is closed, the oldest first. At most [`LINGERING_MAX`].
 #[derive(Debug)]
@@ -26,34 +25,47 @@ impl<S> Default for Lingering<S> {
 
 impl<S> Lingering<S> {
     /// Shuts down the sending side of `socket`, and closes it at `until`.
-    pub fn add<N: Net<Socket = S>>(&mut self, net: &mut N, until: Now, mut socket: S) {
+    pub fn add<N: Net<Socket = S>>(
+        &mut self,
+        net: &mut N,
+        until: Now,
+        mut socket: S,
+        scratch: &mut [u8],
+    ) {
         net.close_write(&mut socket);
         self.0.push_back((until, socket));
         if self.0.len() > LINGERING_MAX
             && let Some((_, oldest)) = self.0.pop_front()
         {
-            discard(net, oldest);
+            discard(net, oldest, scratch);
         }
     }
 
-    /// Closes the sockets whose time has come.
-    pub fn expire<N: Net<Socket = S>>(&mut self, net: &mut N, now: Now) {
-        while let Some((_, socket)) = self.0.pop_front_if(|(until, _)| *until <= now) {
-            discard(net, socket);
+    /// Closes the oldest socket if its time has come. Returns whether it had.
+    pub fn expire_one<N: Net<Socket = S>>(
+        &mut self,
+        net: &mut N,
+        now: Now,
+        scratch: &mut [u8],
+    ) -> bool {
+        let expired = self.0.pop_front_if(|(until, _)| *until <= now);
+        let has_expired = expired.is_some();
+        if let Some((_, socket)) = expired {
+            discard(net, socket, scratch);
         }
+        has_expired
     }
 
-    /// When [`expire`](Lingering::expire) must be called next.
+    /// When [`expire_one`](Lingering::expire_one) must be called next.
     pub fn next_deadline(&self) -> Option<Now> {
         self.0.front().map(|(until, _)| *until)
     }
 }
 
 /// Reads and drops unwanted input, then closes the socket.
-fn discard<N: Net>(net: &mut N, mut socket: N::Socket) {
-    let mut unwanted = [0; DISCARD_BYTES];
+fn discard<N: Net>(net: &mut N, mut socket: N::Socket, scratch: &mut [u8]) {
     for _ in 0..DISCARDS_MAX {
-        if !matches!(net.read(&mut socket, &mut unwanted), Ok(1..)) {
+        if !matches!(net.read(&mut socket, scratch), Ok(1..)) {
             break;
         }
     }

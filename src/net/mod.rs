@@ -1,13 +1,17 @@
 //! The only sockets and the only clock of the server: the hub's surroundings.
 //!
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
-//! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one.
+//! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one. `service_time` is
+//! real time less pauses of the process, `turn_lengths` a histogram.
 
+mod acceptor;
 mod connections;
 mod linger;
 pub mod listener;
 pub mod reactor;
 pub mod scheduler;
+mod service_time;
 mod signal;
 pub mod stream;
 pub mod transport;
+mod turn_lengths;

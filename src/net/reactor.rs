@@ -147,6 +147,8 @@ impl Reactor {
             }
         }
         let totals = self.scheduler.hub().totals();
+        let turns = self.scheduler.turn_lengths();
+        tracing::info!(%turns, longest_turn_us = turns.longest_us(), "turns");
         tracing::info!(?totals, "ended");
         Ok(Ended::Drained)
     }

@@ -1,42 +1,43 @@
-//! The order of a turn: accept, read, write, deadlines, close, each within a budget. Generic over its sockets and told the
+//! The order of a turn: accept, read, write, timers, close, each within a budget. Generic over its sockets and told the
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
+use super::acceptor::Acceptor;
 use super::connections::{Connections, End};
 use super::linger::{LINGER_US, Lingering};
-use super::listener::{AcceptFault, classify};
+use super::service_time::ServiceTime;
 use super::transport::{Event, Net};
+use super::turn_lengths::TurnLengths;
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
 use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-/// Newcomers accepted a turn.
-const ACCEPTS_MAX: usize = 256;
-/// Microseconds for reading, and for writing, before the other has its turn. The first visits are always made.
-const PHASE_US: u64 = 2_000;
-/// Visits between two looks at the clock.
+/// Microseconds of each phase of a turn, for accepting at each listener. What is left is done in the next turn.
+const ACCEPT_US: u64 = 500;
+const READ_US: u64 = 2_000;
+const WRITE_US: u64 = 2_000;
+const TIMERS_US: u64 = 1_000;
+const CLOSE_US: u64 = 1_000;
+/// Writes between two looks at the clock: a write costs what a member costs, whoever caused it.
 const VISITS_A_LOOK: usize = 16;
-/// Microseconds until accepting is tried again after the system ran out of something.
-const ACCEPT_BACKOFF_US: u64 = 100_000;
 
-/// Serves a [`Hub`]: says which connection is accepted, read, written and closed when.
+/// Serves a [`Hub`]: decides which connection is accepted, read, written and closed when.
 #[derive(Debug)]
 pub struct Scheduler<N: Net> {
     net: N,
     hub: Hub,
     connections: Connections<N::Socket>,
+    time: ServiceTime,
+    turn_lengths: TurnLengths,
     /// Connections that are writable again, or did not take all.
     unblocked: VecDeque<ConnId>,
     /// The next connections to be written to: `0 <= len <= VISITS_A_LOOK`.
     visits: Vec<ConnId>,
-    /// Connections that have ended by themselves in this turn.
-    broken: Vec<ConnId>,
+    /// Connections that have ended by themselves and are to be closed.
+    broken: VecDeque<ConnId>,
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
-    /// Whether each listener may have newcomers.
-    newcomers: Vec<bool>,
-    /// Nothing is accepted until then: the system has run out of descriptors or memory.
-    accept_pause: Option<Now>,
+    acceptor: Acceptor,
     scratch: Box<[u8]>,
 }
 
@@ -47,12 +48,13 @@ impl<N: Net> Scheduler<N> {
             net,
             hub,
             connections: Connections::default(),
+            time: ServiceTime::default(),
+            turn_lengths: TurnLengths::default(),
             unblocked: VecDeque::new(),
             visits: Vec::with_capacity(VISITS_A_LOOK),
-            broken: Vec::new(),
+            broken: VecDeque::new(),
             lingering: Lingering::default(),
-            newcomers: vec![true; listeners],
-            accept_pause: None,
+            acceptor: Acceptor::new(listeners),
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         }
     }
@@ -67,12 +69,18 @@ impl<N: Net> Scheduler<N> {
         &self.hub
     }
 
+    /// How long turns have taken.
+    pub fn turn_lengths(&self) -> &TurnLengths {
+        &self.turn_lengths
+    }
+
     /// Connects the console, before anybody else.
     ///
     /// # Errors
     /// The system has no memory to poll its connection.
     pub fn connect_console(&mut self, mut socket: N::Socket) -> io::Result<()> {
-        let id = self.hub.connect_console(self.net.now());
+        let now = self.now();
+        let id = self.hub.connect_console(now);
         self.net.register(&mut socket, id)?;
         self.connections.insert(id, socket);
         Ok(())
@@ -81,7 +89,7 @@ impl<N: Net> Scheduler<N> {
     /// Notes what the poll has reported.
     pub fn event(&mut self, event: Event) {
         match event {
-            Event::Newcomers(listener) => self.newcomers[listener] = true,
+            Event::Newcomers(listener) => self.acceptor.note(listener),
             Event::Ready {
                 id,
                 readable,
@@ -103,37 +111,49 @@ impl<N: Net> Scheduler<N> {
     }
 
     /// How long the poll may wait, in microseconds: `None` for ever, 0 while there is work.
-    pub fn timeout(&self) -> Option<u64> {
-        let accepts = self.accept_pause.is_none()
-            && self.newcomers.contains(&true)
-            && !self.hub.is_shutting_down();
+    pub fn timeout(&mut self) -> Option<u64> {
+        let timeout = self.work_timeout();
+        self.time
+            .wait_until(self.net.now().after(timeout.unwrap_or(u64::MAX)));
+        timeout
+    }
+
+    fn work_timeout(&self) -> Option<u64> {
+        let accepts = self.acceptor.is_ready() && !self.hub.is_shutting_down();
         let has_visits = !self.unblocked.is_empty() || self.hub.has_writable();
-        if accepts || has_visits || self.hub.readables() > 0 {
+        let has_closed = !self.broken.is_empty() || self.hub.has_closed();
+        if accepts || has_visits || has_closed || self.hub.readables() > 0 {
             return Some(0);
         }
         let next = [
             self.hub.next_deadline(),
             self.lingering.next_deadline(),
-            self.accept_pause,
+            self.acceptor.deadline(),
         ]
         .into_iter()
         .flatten()
         .min()?;
-        Some(next.as_micros().saturating_sub(self.net.now().as_micros()))
+        let now = self.time.of(self.net.now());
+        Some(next.as_micros().saturating_sub(now.as_micros()))
     }
 
     /// One turn.
     pub fn run(&mut self) {
+        let began = self.now();
         self.accept();
         self.read();
         self.write();
-        self.hub.tick(self.net.now());
+        self.ring_timers();
         self.close();
+        let ended = self.now();
+        let length_us = ended.as_micros().saturating_sub(began.as_micros());
+        self.turn_lengths.record(length_us);
     }
 
     /// Accepts nothing any more, and closes each connection as soon as its output has been written.
     pub fn stop(&mut self) {
-        self.hub.shutdown(self.net.now());
+        let now = self.now();
+        self.hub.shutdown(now);
     }
 
     /// Whether every connection has ended after [`stop`](Scheduler::stop).
@@ -141,38 +161,28 @@ impl<N: Net> Scheduler<N> {
         self.hub.is_shutting_down() && self.hub.clients() == 0
     }
 
+    fn now(&mut self) -> Now {
+        self.time.at(self.net.now())
+    }
+
     fn accept(&mut self) {
-        let now = self.net.now();
-        if self.hub.is_shutting_down() || self.accept_pause.is_some_and(|until| until > now) {
+        if self.hub.is_shutting_down() {
             return;
         }
-        let was_paused = self.accept_pause.take().is_some();
-        let mut budget = ACCEPTS_MAX;
-        for listener in 0..self.newcomers.len() {
-            while self.newcomers[listener] && budget > 0 {
-                budget -= 1;
-                match self.net.accept(listener) {
-                    Ok((socket, peer)) => self.admit(socket, peer),
-                    Err(error) => match classify(&error) {
-                        AcceptFault::NobodyThere => self.newcomers[listener] = false,
-                        AcceptFault::OneNewcomer => {
-                            tracing::debug!(%error, "a newcomer closed before it was accepted");
-                        }
-                        AcceptFault::System => {
-                            if !was_paused {
-                                tracing::warn!(%error, "newcomers have to wait");
-                            }
-                            self.accept_pause = Some(self.net.now().after(ACCEPT_BACKOFF_US));
-                            return;
-                        }
-                    },
+        for listener in 0..self.acceptor.listeners() {
+            let mut now = self.now();
+            let deadline = now.after(ACCEPT_US);
+            while let Some((socket, peer)) = self.acceptor.next(&mut self.net, now, listener) {
+                self.admit(now, socket, peer);
+                now = self.now();
+                if now >= deadline {
+                    break;
                 }
             }
         }
     }
 
-    fn admit(&mut self, mut socket: N::Socket, peer: Peer) {
-        let now = self.net.now();
+    fn admit(&mut self, now: Now, mut socket: N::Socket, peer: Peer) {
         let id = match self.hub.connect(now, peer) {
             Ok(id) => id,
             Err(refusal) => {
@@ -184,7 +194,8 @@ impl<N: Net> Scheduler<N> {
                     let _ = self.net.write(&mut socket, &[IoSlice::new(&line)]);
                 }
                 let until = now.after(LINGER_US);
-                return self.lingering.add(&mut self.net, until, socket);
+                let scratch = &mut self.scratch;
+                return self.lingering.add(&mut self.net, until, socket, scratch);
             }
         };
         if let Err(error) = self.net.register(&mut socket, id) {
@@ -196,20 +207,19 @@ impl<N: Net> Scheduler<N> {
         self.connections.insert(id, socket);
     }
 
-    /// Visits each readable connection once, within the budget. Those that may have more are queued again.
+    /// Visits each readable connection once, within the budget. Those that may have more are queued again. The clock is
+    /// looked at after each visit, whatever the visit was for.
     fn read(&mut self) {
-        let mut now = self.net.now();
-        let deadline = now.after(PHASE_US);
-        for visit in 1..=self.hub.readables() {
+        let mut now = self.now();
+        let deadline = now.after(READ_US);
+        for _ in 0..self.hub.readables() {
             let Some(id) = self.hub.next_readable() else {
                 break;
             };
             self.read_one(now, id);
-            if visit % VISITS_A_LOOK == 0 {
-                now = self.net.now();
-                if now >= deadline {
-                    break;
-                }
+            now = self.now();
+            if now >= deadline {
+                break;
             }
         }
     }
@@ -223,7 +233,7 @@ impl<N: Net> Scheduler<N> {
             Resume::Read | Resume::Wait => return,
             Resume::Blocked => {
                 if connection.end.is_gone() {
-                    self.broken.push(id);
+                    self.broken.push_back(id);
                 }
                 return;
             }
@@ -235,7 +245,7 @@ impl<N: Net> Scheduler<N> {
                     self.hub.finish(now, id);
                 }
                 if connection.end.is_gone() {
-                    self.broken.push(id);
+                    self.broken.push_back(id);
                 } else {
                     connection.end = End::Read;
                 }
@@ -248,28 +258,34 @@ impl<N: Net> Scheduler<N> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.readable(id),
             Err(error) => {
                 tracing::debug!(slot = id.slot(), %error, "reading failed");
-                self.broken.push(id);
+                self.broken.push_back(id);
             }
         }
     }
 
     /// Writes to each connection that has output, within the budget. The next turn goes on where this one stopped.
     fn write(&mut self) {
-        let mut now = self.net.now();
-        let deadline = now.after(PHASE_US);
+        let mut now = self.now();
+        let deadline = now.after(WRITE_US);
         // Connections that were not writable are visited once a turn, so that one that never takes all cannot hold up the
         // others.
-        for _ in 0..self.unblocked.len() {
+        for visit in 1..=self.unblocked.len() {
             let Some(id) = self.unblocked.pop_front() else {
                 break;
             };
             self.write_one(now, id);
+            if visit % VISITS_A_LOOK == 0 {
+                now = self.now();
+                if now >= deadline {
+                    break;
+                }
+            }
         }
         while self.plan_visits(now) {
             for nth in 0..self.visits.len() {
                 self.write_one(now, self.visits[nth]);
             }
-            now = self.net.now();
+            now = self.now();
             if now >= deadline {
                 break;
             }
@@ -320,7 +336,7 @@ impl<N: Net> Scheduler<N> {
                 connection.writable = false;
                 connection.readable = true;
                 if connection.end == End::Read {
-                    self.broken.push(id);
+                    self.broken.push_back(id);
                 } else {
                     // What the peer sent before it closed is still read; that ends in an error or in its end.
                     let is_reset = error.kind() != io::ErrorKind::BrokenPipe;
@@ -331,30 +347,54 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    /// Closes what has ended: only at the end of a turn, so that no event of this turn reaches a newcomer.
-    fn close(&mut self) {
-        let now = self.net.now();
-        for id in self.broken.drain(..) {
-            self.connections.remove(id);
-            self.hub.disconnect(now, id);
-        }
-        while let Some(id) = self.hub.next_closed() {
-            let Some(connection) = self.connections.remove(id) else {
-                continue;
-            };
-            tracing::debug!(slot = id.slot(), "closed");
-            self.hub.disconnect(now, id);
-            if connection.end == End::None {
-                // When the server itself ends, no peer is waited for.
-                let linger_us = if self.hub.is_shutting_down() {
-                    0
-                } else {
-                    LINGER_US
-                };
-                let until = now.after(linger_us);
-                self.lingering.add(&mut self.net, until, connection.socket);
+    /// Does what is due by now, within the budget.
+    fn ring_timers(&mut self) {
+        let mut now = self.now();
+        let deadline = now.after(TIMERS_US);
+        while self.hub.tick(now) {
+            now = self.now();
+            if now >= deadline {
+                break;
             }
         }
-        self.lingering.expire(&mut self.net, now);
+    }
+
+    /// Closes what has ended, within the budget: only at the end of a turn, so that few events are for connections that
+    /// have gone.
+    fn close(&mut self) {
+        let mut now = self.now();
+        let deadline = now.after(CLOSE_US);
+        while let Some(id) = self.broken.pop_front().or_else(|| self.hub.next_closed()) {
+            self.close_one(now, id);
+            now = self.now();
+            if now >= deadline {
+                return;
+            }
+        }
+        while self
+            .lingering
+            .expire_one(&mut self.net, now, &mut self.scratch)
+        {
+            now = self.now();
+            if now >= deadline {
+                return;
+            }
+        }
+    }
+
+    fn close_one(&mut self, now: Now, id: ConnId) {
+        let is_closed = self.hub.is_closed(id);
+        self.hub.disconnect(now, id);
+        let Some(connection) = self.connections.remove(id) else {
+            return;
+        };
+        if is_closed && connection.end == End::None {
+            tracing::debug!(slot = id.slot(), "closed");
+            // When the server itself ends, no peer is waited for.
+            let is_over = self.hub.is_shutting_down();
+            let until = now.after(if is_over { 0 } else { LINGER_US });
+            let (socket, scratch) = (connection.socket, &mut self.scratch);
+            self.lingering.add(&mut self.net, until, socket, scratch);
+        }
     }
 }

@@ -10,8 +10,9 @@ fn every_committed_input_passes_its_target() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     for (name, body) in TARGETS {
         let directory = corpus.join(name);
-        let mut inputs: Vec<_> = fs::read_dir(&directory)
-            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        let entries = fs::read_dir(&directory);
+        let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+        let mut inputs: Vec<_> = entries
             .map(|entry| entry.expect("an entry").path())
             .collect();
         inputs.sort();

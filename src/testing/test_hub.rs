@@ -85,7 +85,7 @@ impl TestHub {
     /// Lets time pass and fires the timers that are due.
     pub fn advance(&mut self, micros: u64) {
         self.now = self.now.after(micros);
-        self.hub.tick(self.now);
+        while self.hub.tick(self.now) {}
         self.check();
     }
 

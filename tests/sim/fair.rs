@@ -8,8 +8,11 @@ use madang::hub::limits::{Limits, SlowPolicy};
 use madang::hub::{Hub, Wire};
 use madang::net::scheduler::Scheduler;
 
-/// Visits that each phase of a turn makes at least: the scheduler reads the clock once per 16 visits.
+/// Visits that each phase of a turn makes at least: it has 2 ms, and reads the clock after each visit or more.
 const VISITS_MIN: usize = 16;
+
+/// Microseconds that pass at most when the scheduler reads the clock.
+const CLOCK_STEP_US: u64 = 2_000 / VISITS_MIN as u64;
 
 /// How often the server may visit all clients until a line is delivered: it must visit the speaker, the room must
 /// accept the line, and it must visit the listener. The room's wait for members that do not read has taken up to 16
@@ -34,9 +37,8 @@ impl Flood {
             room_log_bytes_max: 1 << [18, 20, 22][rng.usize(..3)],
             ..Limits::default()
         };
-        // The first time that a phase reads the clock, its time budget is used up.
         let faults = Faults {
-            clock_step_us: 8_000,
+            clock_step_us: CLOCK_STEP_US,
             ..Faults::default()
         };
         let mut network = Network::new(rng.u64(..), faults);
@@ -97,17 +99,19 @@ impl Flood {
 
 #[test]
 fn a_quiet_client_is_heard_within_bounded_turns_of_a_flood() {
+    let mut flooded = 0;
     for seed in 0..20 {
         let mut flood = Flood::new(seed);
         let mut rng = Rng::with_seed(seed);
         (0..50).for_each(|_| flood.turn_once(&mut rng));
-        let lines = flood.scheduler.hub().totals().lines;
+        let before = flood.scheduler.hub().totals().lines;
         let rounds = (flood.flooders.len() + 2).div_ceil(VISITS_MIN);
         for _ in 0..10 {
             let turns = flood.turns_until_delivered(&mut rng);
             assert!(turns <= ROUNDS_MAX * rounds, "{turns} turns");
         }
-        let flooded = flood.scheduler.hub().totals().lines > lines + 100;
-        assert!(flooded, "the other clients do not flood");
+        // Flooders that do not read may be blocked by then.
+        flooded += flood.scheduler.hub().totals().lines - before;
     }
+    assert!(flooded > 20_000, "only {flooded} lines are no flood");
 }

@@ -23,13 +23,8 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
             let last = number + 1 == transcript.stays.len();
             // A client that finishes in the middle of `/join NAME` may enter a room without an observer.
             let Some(room) = rooms.get(&stay.room) else {
-                assert_eq!(
-                    (client.end, last),
-                    (End::Fin, true),
-                    "client {} is in {}",
-                    client.number,
-                    stay.room
-                );
+                let end = (client.end, last);
+                assert_eq!(end, (End::Fin, true), "{} in {}", client.number, stay.room);
                 continue;
             };
             let fits =
@@ -58,10 +53,8 @@ fn name_owners(clients: &[Client], transcripts: &[Transcript]) -> HashMap<String
         for name in &transcript.names {
             let other = owners.insert(name.clone(), client.number);
             // A client may have a name twice: a flushed part of `/nick` may be an earlier name of the client.
-            assert!(
-                other.is_none_or(|other| other == client.number),
-                "two clients had the name {name}"
-            );
+            let is_own = other.is_none_or(|other| other == client.number);
+            assert!(is_own, "two clients had the name {name}");
         }
     }
     owners

@@ -244,11 +244,12 @@ impl Network {
         }
     }
 
-    /// A fault returned `WouldBlock` although the pipe was ready, so the poll must report the edge again.
-    fn report_again(&mut self, pipe: &Shared, readable: bool) {
-        if let Some(id) = pipe.borrow().id {
+    /// A fault: `WouldBlock` although the pipe is ready, so the poll must report the edge again.
+    fn would_block(&mut self, id: Option<ConnId>, readable: bool) -> io::Error {
+        if let Some(id) = id {
             self.report(ready(id, readable, !readable));
         }
+        io::ErrorKind::WouldBlock.into()
     }
 
     fn cut_short(&self, n: usize, fault: u8) -> usize {
@@ -329,9 +330,7 @@ impl Net for Network {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.chance(faults.would_block) {
-            drop(pipe);
-            self.report_again(&socket.0, true);
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(self.would_block(pipe.id, true));
         }
         let n = self.cut_short(n, faults.short_read);
         for (to, from) in into.iter_mut().zip(pipe.inbound.drain(..n)) {
@@ -361,9 +360,7 @@ impl Net for Network {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.chance(faults.would_block) {
-            drop(pipe);
-            self.report_again(&socket.0, false);
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(self.would_block(pipe.id, false));
         }
         let n = self.cut_short(n, faults.short_write);
         let bytes = slices.iter().flat_map(|slice| slice.iter().copied());

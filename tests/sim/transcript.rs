@@ -101,10 +101,8 @@ impl Transcript {
             (Some(_), [word, ..]) if word.starts_with('/') => {}
             (None, ["!", ..] | [_, "->", ..]) => {}
             _ => {
-                assert!(
-                    notice.is_some() || speaker(line).is_some(),
-                    "client {number}: a line without an author: {line}"
-                );
+                let has_author = notice.is_some() || speaker(line).is_some();
+                assert!(has_author, "client {number}: no author: {line}");
                 self.push(Item::Line(line.into()));
             }
         }

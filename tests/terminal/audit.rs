@@ -32,9 +32,9 @@ impl Perform for Audit {
         }
     }
 
-    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _: bool, last: char) {
+    fn csi_dispatch(&mut self, params: &Params, marks: &[u8], _: bool, last: char) {
         let params: Vec<&[u16]> = params.iter().collect();
-        let is_needed = match (intermediates, last) {
+        let is_needed = match (marks, last) {
             // Cursor up, right, to a column; erase the rest of a row or of the screen.
             (b"", 'A' | 'C' | 'G') => true,
             (b"", 'K' | 'J') => params == [[0]],
@@ -49,16 +49,14 @@ impl Perform for Audit {
             _ => false,
         };
         if !is_needed {
-            let intermediates = intermediates.escape_ascii();
-            self.found
-                .push(format!("CSI {intermediates}{params:?} {last}"));
+            let marks = marks.escape_ascii();
+            self.found.push(format!("CSI {marks}{params:?} {last}"));
         }
     }
 
-    fn esc_dispatch(&mut self, intermediates: &[u8], _: bool, last: u8) {
-        let intermediates = intermediates.escape_ascii();
-        self.found
-            .push(format!("ESC {intermediates}{}", char::from(last)));
+    fn esc_dispatch(&mut self, marks: &[u8], _: bool, last: u8) {
+        let (marks, last) = (marks.escape_ascii(), char::from(last));
+        self.found.push(format!("ESC {marks}{last}"));
     }
 
     fn osc_dispatch(&mut self, params: &[&[u8]], _: bool) {

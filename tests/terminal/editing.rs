@@ -55,38 +55,32 @@ fn editing_keys_work_as_in_a_shell() {
     }
 }
 
+/// Types the start of a text, then Tab and `!`, which shows where the completed text ends.
+#[track_caller]
+fn assert_completed(rig: &mut Rig, start: &str, completed: &str) {
+    rig.keys(&format!("{start}\t!"));
+    rig.until_typed(&format!("{completed}!"), "");
+    rig.keys("\x15");
+    rig.until_typed("", "");
+}
+
 #[test]
 fn tab_completes_commands_and_names() {
     let mut rig = Rig::new(wrapping(60, 24));
-    for (keys, typed) in [
-        ("/wh\t", "/who "),
-        ("/W\t", "/who "),
-        // Members from the answer to `/who`.
-        ("ki\t", "kim: "),
-        ("hello le\t", "hello lee "),
-        ("nobody\t", "nobody"),
-    ] {
-        rig.keys(keys);
-        rig.keys("!");
-        rig.until_typed(&format!("{typed}!"), "");
-        rig.keys("\x15");
-        rig.until_typed("", "");
-    }
+    assert_completed(&mut rig, "/wh", "/who ");
+    assert_completed(&mut rig, "/W", "/who ");
+    // Members from the answer to `/who`.
+    assert_completed(&mut rig, "ki", "kim: ");
+    assert_completed(&mut rig, "hello le", "hello lee ");
+    assert_completed(&mut rig, "nobody", "nobody");
     // Members who spoke, joined or have a new name.
     rig.send("park: hello");
     rig.send("* joined: choi (4 here)");
     rig.send("* renamed: lee -> leonore");
     rig.until_shown("leonore");
-    for (keys, typed) in [
-        ("pa\t", "park: "),
-        ("ch\t", "choi: "),
-        ("le\t", "leonore: "),
-    ] {
-        rig.keys(keys);
-        rig.until_typed(typed, "");
-        rig.keys("\x15");
-        rig.until_typed("", "");
-    }
+    assert_completed(&mut rig, "pa", "park: ");
+    assert_completed(&mut rig, "ch", "choi: ");
+    assert_completed(&mut rig, "le", "leonore: ");
 }
 
 #[test]

@@ -259,10 +259,7 @@ impl Rig {
         let pty = self.pty.as_ref().filter(|_| pty);
         let mut fds: Vec<PollFd<'_>> = pty.map(|pty| PollFd::new(pty, flags)).into_iter().collect();
         fds.extend(self.server.as_ref().and_then(FakeServer::interest));
-        let most = Timespec {
-            tv_sec: most.as_secs() as i64,
-            tv_nsec: most.subsec_nanos().into(),
-        };
+        let most = Timespec::try_from(most).expect("a short time");
         // After a failed wait, the step does what is possible all the same.
         let _ = poll(&mut fds, Some(&most));
     }

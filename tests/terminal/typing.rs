@@ -113,8 +113,6 @@ fn a_long_received_line_is_one_line_to_the_terminal() {
     rig.resize(100, 12);
     rig.send("kim: wide");
     rig.until_shown("kim: wide");
-    assert_eq!(
-        rig.picture().above(),
-        [OPENING[0], OPENING[1], line, "kim: wide"]
-    );
+    let shown = [OPENING[0], OPENING[1], line, "kim: wide"];
+    assert_eq!(rig.picture().above(), shown);
 }

@@ -2,10 +2,11 @@
 //! `outbox`. Knows no room and no other client.
 
 pub mod outbox;
-mod rate;
+pub mod private_lines;
+pub mod rate;
 
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
-use super::name::Name;
+use super::name::{Name, RoomName};
 use super::room::log::Log;
 use super::schedule::Schedule;
 use super::types::{ConnId, Now, Wire};
@@ -85,7 +86,7 @@ pub struct Move {
     /// Position in the old room's log.
     until: u64,
     /// The new room's name.
-    room: Box<str>,
+    room: RoomName,
 }
 
 /// One client.
@@ -108,7 +109,10 @@ pub struct Client {
     silent_since: Now,
     /// When something was last written to it.
     pub progress_at: Now,
-    rate: RateLimiter,
+    /// Units of work that it has caused beyond its visits: `debt < VISIT_WORK_MAX` while its input is handled.
+    pub debt: u64,
+    /// What it has used of its rate, where its address is not counted.
+    pub rate: RateLimiter,
 }
 
 /// All clients, by slot.
@@ -144,6 +148,7 @@ impl Client {
             outbox: Outbox::default(),
             silent_since: now,
             progress_at: now,
+            debt: 0,
             rate: RateLimiter::default(),
         }
     }
@@ -156,7 +161,9 @@ impl Client {
     /// Memory besides the fixed record, in bytes.
     pub fn memory_bytes(&self) -> usize {
         let change = match &self.state {
-            State::Moving(change) => size_of::<Move>() + change.room.len(),
+            State::Moving(change) => {
+                size_of::<Move>() + change.room.name.len() + change.room.skeleton.len()
+            }
             _ => 0,
         };
         self.outbox.memory_bytes() + change
@@ -197,31 +204,20 @@ impl Client {
         !matches!(self.state, State::Open(Gate::Ready) | State::ReceiveOnly)
     }
 
-    /// Why its input may not be handled, as far as that depends on itself alone.
-    pub fn block_reason(&self, now: Now, limits: &Limits) -> Option<Block> {
-        if self.outbox.private_bytes() > PRIVATE_BYTES_MARK
-            || self.outbox.own_ranges() >= OWN_RANGES_MAX
-        {
-            return Some(Block::Backlog);
-        }
-        (self.rate.free_at(limits) > now).then_some(Block::RateLimit)
-    }
-
-    /// Counts one item of its input against the rate limit.
-    pub fn charge(&mut self, now: Now, limits: &Limits) {
-        if self.role != Role::Console {
-            self.rate.charge(now, limits);
-        }
+    /// Whether it does not read its own replies, or too many ranges of its own lines are ahead of it.
+    pub fn has_backlog(&self) -> bool {
+        self.outbox.reply_bytes() > PRIVATE_BYTES_MARK || self.outbox.own_ranges() >= OWN_RANGES_MAX
     }
 
     /// When something is due for it alone. `has_partial`: it has sent an unfinished line, and nothing is deferred.
-    pub fn deadline(&self, limits: &Limits, has_partial: bool) -> Option<Now> {
+    /// `free_at`: when its rate limit lets it go on.
+    pub fn deadline(&self, limits: &Limits, has_partial: bool, free_at: Now) -> Option<Now> {
         match self.state {
             State::Open(Gate::Ready) => {
                 let partial = self.partial_due(limits).filter(|_| has_partial);
                 self.idle_due(limits).into_iter().chain(partial).min()
             }
-            State::Open(Gate::Blocked(Block::RateLimit)) => Some(self.rate.free_at(limits)),
+            State::Open(Gate::Blocked(Block::RateLimit)) => Some(free_at),
             State::Draining { since, .. } => Some(since.after(limits.drain_us)),
             State::Open(Gate::Blocked(Block::Backlog | Block::Room))
             | State::Moving(_)
@@ -312,7 +308,7 @@ impl Client {
     }
 
     /// Asks for a change of rooms, once the log has been written to it up to `until`.
-    pub fn begin_move(&mut self, until: u64, room: Box<str>) {
+    pub fn begin_move(&mut self, until: u64, room: RoomName) {
         debug_assert!(matches!(self.state, State::Open(_)));
         self.state = State::Moving(Box::new(Move { until, room }));
     }
@@ -323,7 +319,7 @@ impl Client {
     }
 
     /// Ends the wait for a change of rooms if it [may](Client::can_move): the name of the new room.
-    pub fn end_move(&mut self, now: Now) -> Option<Box<str>> {
+    pub fn end_move(&mut self, now: Now) -> Option<RoomName> {
         if !self.can_move() {
             return None;
         }
@@ -379,11 +375,15 @@ mod tests {
             ..Limits::default()
         };
         let client = client();
-        assert_eq!(client.deadline(&limits, false), None, "nothing unfinished");
+        assert_eq!(
+            client.deadline(&limits, false, Now::default()),
+            None,
+            "nothing unfinished"
+        );
         let due = Now::from_micros(1005);
-        assert_eq!(client.deadline(&limits, true), Some(due));
+        assert_eq!(client.deadline(&limits, true, Now::default()), Some(due));
         limits.partial_after_us = 0;
-        assert_eq!(client.deadline(&limits, true), None);
+        assert_eq!(client.deadline(&limits, true, Now::default()), None);
     }
 
     #[test]
@@ -394,12 +394,12 @@ mod tests {
         };
         let mut client = client();
         let due = Some(Now::from_micros(1005));
-        assert_eq!(client.deadline(&limits, false), due);
+        assert_eq!(client.deadline(&limits, false, Now::default()), due);
         assert!(client.block(Block::Room) && !client.block(Block::Room));
-        assert_eq!(client.deadline(&limits, false), None);
+        assert_eq!(client.deadline(&limits, false, Now::default()), None);
         client.unblock(Now::from_micros(700));
         assert_eq!(
-            client.deadline(&limits, false),
+            client.deadline(&limits, false, Now::default()),
             Some(Now::from_micros(1700))
         );
     }
@@ -414,7 +414,7 @@ mod tests {
             assert_eq!(client.log_until(1000), want);
         }
         let due = Now::from_micros(10).after(limits.drain_us);
-        assert_eq!(client.deadline(&limits, false), Some(due));
+        assert_eq!(client.deadline(&limits, false, Now::default()), Some(due));
         client.close();
         assert!(!client.drain(Now::from_micros(30), 300) && client.is_closing());
     }
@@ -422,13 +422,11 @@ mod tests {
     #[test]
     fn a_move_ends_once_the_old_log_is_written() {
         let mut client = client();
-        client.begin_move(0, "pond".into());
-        assert_eq!(
-            client.end_move(Now::from_micros(9)).as_deref(),
-            Some("pond")
-        );
+        let pond = crate::hub::name::room_name("pond").unwrap();
+        client.begin_move(0, pond.clone());
+        assert_eq!(client.end_move(Now::from_micros(9)), Some(pond.clone()));
         assert!(matches!(client.state(), State::Open(Gate::Ready)));
-        client.begin_move(7, "pond".into());
+        client.begin_move(7, pond);
         assert!(!client.can_move() && client.end_move(Now::default()).is_none());
     }
 }

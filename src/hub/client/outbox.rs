@@ -1,6 +1,7 @@
 //! What to write next to one client, as borrowed slices: its private bytes, and its room's log from its cursor on. Never
 //! copies a line of the room, but for the rest of the line in flight when the client is moved forward.
 
+use super::private_lines::PrivateLines;
 use crate::hub::limits::OWN_RANGES_MAX;
 use crate::hub::room::log::Log;
 use std::collections::VecDeque;
@@ -21,7 +22,7 @@ pub struct Outbox {
     awaited: bool,
 }
 
-/// What is to be written pending the log from the cursor on, or left out of it.
+/// What is to be written besides the log from the cursor on, or left out of it.
 #[derive(Debug)]
 struct Pending {
     /// The client's own lines after the cursor: ranges of the log in order, apart from each other;
@@ -34,6 +35,8 @@ struct Pending {
     private: Vec<u8>,
     /// How much of `private` has been written: `0 <= private_sent < private.len()`, or both are 0.
     private_sent: usize,
+    /// The private lines of other clients in `private`.
+    lines: PrivateLines,
 }
 
 const EMPTY: &Pending = &Pending::empty();
@@ -45,6 +48,7 @@ impl Pending {
             skipped_lines: 0,
             private: Vec::new(),
             private_sent: 0,
+            lines: PrivateLines::new(),
         }
     }
 
@@ -84,12 +88,31 @@ impl Outbox {
         self.pending().private_rest().len()
     }
 
-    /// Memory pending the fixed record, in bytes.
+    /// Bytes of replies that are to be written: all private bytes but other clients' private lines.
+    pub fn reply_bytes(&self) -> usize {
+        self.private_bytes() - self.pending().lines.unsent_bytes()
+    }
+
+    /// The private lines of other clients that are to be written.
+    pub fn private_lines(&self) -> &PrivateLines {
+        &self.pending().lines
+    }
+
+    /// Lets `render` append a private line of the client in slot `sender`.
+    pub fn push_line_of(&mut self, sender: u32, render: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.private_bytes();
+        self.push_private(render);
+        let left = self.private_bytes();
+        self.change(|pending| pending.lines.push(sender, left - before, left));
+    }
+
+    /// Memory besides the fixed record, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| {
             size_of::<Pending>()
                 + pending.private.capacity()
                 + pending.own.capacity() * size_of::<Range<u64>>()
+                + pending.lines.memory_bytes()
         })
     }
 
@@ -215,6 +238,7 @@ impl Outbox {
             self.change(|pending| {
                 debug_assert_eq!(pending.private_sent, 0, "it waits for the line in flight");
                 pending.private.splice(..0, rest.iter().copied());
+                pending.lines.delay(rest.len());
             });
             self.in_flight = false;
         }
@@ -292,9 +316,11 @@ impl Outbox {
         self.change(|pending| {
             let n = n.min(pending.private_rest().len());
             pending.private_sent += n;
+            pending.lines.sent(n);
             if pending.private_rest().is_empty() {
                 pending.private = Vec::new();
                 pending.private_sent = 0;
+                pending.lines = PrivateLines::new();
             }
             n
         })
@@ -327,6 +353,7 @@ impl Outbox {
         assert!(pending.private_sent < pending.private.len().max(1));
         assert!(self.private_bytes() <= private_bytes_max);
         assert!(pending.own.len() <= OWN_RANGES_MAX);
+        pending.lines.check(self.private_bytes());
         let mut after = self.cursor;
         for range in &pending.own {
             assert!(after < range.start && range.start < range.end && range.end <= log.end());

@@ -18,6 +18,11 @@ impl RateLimiter {
         }
     }
 
+    /// Whether it is as if nothing had been sent.
+    pub fn is_paid(self, now: Now) -> bool {
+        self.paid_until <= now
+    }
+
     /// When the next line may be sent: not later than `now` means at once.
     pub fn free_at(self, limits: &Limits) -> Now {
         let burst_us = u64::from(limits.burst_lines.saturating_sub(1)) * interval_us(limits);

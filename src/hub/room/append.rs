@@ -14,6 +14,7 @@ pub fn append(
 ) {
     backpressure::reserve(view, bytes_max);
     let range = view.room.append(bytes_max, view.limits, render);
+    view.totals.work += range.end - range.start;
     if view.room.carousel.is_turning() {
         view.schedule.want_fan_out(view.number);
     }

@@ -16,6 +16,7 @@ use super::view::RoomView;
 use crate::hub::client::{Block, Role};
 use crate::hub::limits::{LATE_RETRY_US, SlowPolicy};
 use crate::hub::schedule::{Place, Timer};
+use crate::hub::types::Now;
 use crate::protocol::{Notice, Refusal};
 
 /// Makes the log ready for a line of at most `bytes_max` bytes. To be called before each
@@ -32,6 +33,7 @@ pub fn reserve(view: &mut RoomView<'_>, bytes_max: usize) {
 /// another half has been said.
 fn evict_laggards(view: &mut RoomView<'_>) {
     let target = view.room.eviction_target(view.limits.log_kept_bytes());
+    view.totals.work += view.room.members.len() as u64;
     for seat in 0..view.room.members.len() {
         let slot = view.room.members[seat];
         if view.client(slot).outbox.cursor() < target {
@@ -135,7 +137,7 @@ pub fn wake_blocked(view: &mut RoomView<'_>) {
 /// Arms the room's timer for when its members are to be looked at.
 fn watch(view: &mut RoomView<'_>) {
     view.room.observe(view.now, view.limits);
-    if let Some(due) = view.room.gate.deadline(view.now, view.limits) {
+    if let Some(due) = view.room.gate.deadline(view.limits) {
         view.schedule.arm(Timer::Room(view.number), due);
     }
 }
@@ -143,31 +145,36 @@ fn watch(view: &mut RoomView<'_>) {
 /// The room's timer has rung: looks at members that others wait for.
 pub fn tick(view: &mut RoomView<'_>) {
     view.room.observe(view.now, view.limits);
-    if view.room.gate.is_late_over(view.now) {
-        stop_waiting(view);
+    if let Some(since) = view.room.gate.late_over(view.now) {
+        stop_waiting(view, since);
     }
     if view.room.gate.is_retry_due(view.now) {
         wait_again(view);
     }
-    if view.room.gate.is_full_over(view.now, view.limits) {
-        close_stuck(view);
+    if let Some(held_us) = view.room.gate.count_held(view.now, view.limits) {
+        close_holders(view, held_us);
     }
     wake_blocked(view);
     watch(view);
 }
 
-/// Senders stop waiting for members that are late. Looks at all members, but only while some are late, and not more often
-/// than every [`LATE_TIMEOUT_US`](crate::hub::limits::LATE_TIMEOUT_US).
-fn stop_waiting(view: &mut RoomView<'_>) {
+/// Senders have waited for late members since `since`: they stop waiting for those that have made no progress. Looks at all
+/// members, but only while some are late, and as often as there is credit for.
+fn stop_waiting(view: &mut RoomView<'_>, since: Now) {
+    view.totals.work += view.room.members.len() as u64;
     for &slot in &view.room.members {
-        let outbox = &mut view.clients[slot as usize].outbox;
-        outbox.stop_waiting_if_late(&mut view.room.log);
+        let client = &mut view.clients[slot as usize];
+        if client.progress_at <= since {
+            client.outbox.stop_waiting_if_late(&mut view.room.log);
+        }
     }
+    view.room.gate.restart_wait(view.now);
     view.room.gate.retry_later(view.now);
 }
 
 /// Senders wait again for members that have been reading since.
 fn wait_again(view: &mut RoomView<'_>) {
+    view.totals.work += view.room.members.len() as u64;
     let mut is_any_left = false;
     for &slot in &view.room.members {
         let client = &mut view.clients[slot as usize];
@@ -182,16 +189,19 @@ fn wait_again(view: &mut RoomView<'_>) {
     }
 }
 
-/// Closes the members that a full room waits for and that have made no progress for `--slow-timeout`.
-fn close_stuck(view: &mut RoomView<'_>) {
+/// A full room has waited for `held_us` more: closes the members that have held it full for `--slow-timeout` in all, however
+/// much they read meanwhile.
+fn close_holders(view: &mut RoomView<'_>, held_us: u64) {
+    view.totals.work += view.room.members.len() as u64;
     // Below what an open log may hold, so that every member in the way is found.
     let target = view.room.eviction_target(view.limits.log_open_bytes() / 2);
     let end = view.room.log.end();
     for seat in 0..view.room.members.len() {
         let slot = view.room.members[seat];
         let client = &view.clients[slot as usize];
-        let is_stuck = client.progress_at.after(view.limits.slow_timeout_us) <= view.now;
-        if is_stuck && client.outbox.cursor() < target {
+        if client.outbox.cursor() >= target {
+            view.room.gate.forgive(slot, held_us);
+        } else if view.room.gate.hold(slot, held_us) >= view.limits.slow_timeout_us {
             too_slow(view, slot, end, SlowPolicy::Close);
         }
     }

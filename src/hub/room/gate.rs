@@ -2,31 +2,65 @@
 //! back-pressure; what is done about it is in `backpressure`. Sees the room's log and nothing else.
 
 use super::log::Log;
-use crate::hub::limits::{LATE_RETRY_US, LATE_TIMEOUT_US, Limits, SlowPolicy};
+use crate::hub::limits::{
+    LATE_CREDIT_MAX_US, LATE_CREDIT_SHARE, LATE_RETRY_US, LATE_TIMEOUT_US, Limits, SlowPolicy,
+};
 use crate::hub::types::{ConnId, Now};
+use std::collections::BTreeMap;
 
 /// Two reasons for which a room accepts no line, a reason to look again, and the senders that wait.
 ///
 /// | reason | from | until |
 /// | --- | --- | --- |
 /// | full (`--slow wait` only) | the log holds `log_full_bytes` | it holds `log_open_bytes` |
-/// | late | an awaited reader is `late_bytes` behind | none is, or senders stop waiting after [`LATE_TIMEOUT_US`] |
+/// | late | an awaited reader is `late_bytes` behind, and there is credit | none is, or the credit is used up |
 #[derive(Debug, Default)]
 pub struct Gate {
     /// Since when the log has been full.
     full_since: Option<Now>,
-    /// Since when senders have been waiting for late readers.
+    /// Since when senders have been waiting for late readers, or for the same ones that still make progress.
     late_since: Option<Now>,
+    /// How long senders may still wait for late readers, in tenths of a microsecond, at `observed_at`:
+    /// `0 <= credit <= CREDIT_MAX`. Waiting uses it up, and [`LATE_CREDIT_SHARE`] times as long without waiting earns it.
+    credit: u64,
+    /// When the gate was last brought up to date.
+    observed_at: Now,
     /// When senders may wait again for readers that they have stopped waiting for, if there are any.
     retry_at: Option<Now>,
+    /// Under `--slow wait`: microseconds for which a member has held the room full, by slot, and when that was last
+    /// counted.
+    held: BTreeMap<u32, u64>,
+    held_counted_at: Now,
     /// Clients that wait until the room accepts lines, each once, the one that has waited longest first.
     blocked: Vec<ConnId>,
 }
 
+const CREDIT_MAX: u64 = LATE_CREDIT_MAX_US * LATE_CREDIT_SHARE;
+
 impl Gate {
+    /// A gate whose senders have not waited for anybody.
+    pub fn new() -> Gate {
+        Gate {
+            credit: CREDIT_MAX,
+            ..Gate::default()
+        }
+    }
+
     /// Brings both reasons up to date with the log. To be called before they are asked for.
     pub fn observe(&mut self, now: Now, log: &Log, limits: &Limits) {
-        self.late_since = (log.late() > 0).then(|| self.late_since.unwrap_or(now));
+        let elapsed_us = now.as_micros().saturating_sub(self.observed_at.as_micros());
+        self.observed_at = self.observed_at.max(now);
+        self.credit = match self.late_since {
+            Some(_) => self.credit.saturating_sub(elapsed_us * LATE_CREDIT_SHARE),
+            None => CREDIT_MAX.min(self.credit + elapsed_us),
+        };
+        // Senders begin to wait only with credit for a whole wait, or they would be stopped and woken again and again.
+        let credit_min = match self.late_since {
+            Some(_) => 1,
+            None => LATE_TIMEOUT_US * LATE_CREDIT_SHARE,
+        };
+        let is_late = log.late() > 0 && self.credit >= credit_min;
+        self.late_since = is_late.then(|| self.late_since.unwrap_or(now));
         if limits.slow == SlowPolicy::Wait {
             // A full room does not open before much of its log has been read, or its senders would be woken for every
             // line.
@@ -35,6 +69,9 @@ impl Gate {
                 None => limits.log_full_bytes(),
             };
             let is_full = log.live_bytes() > mark;
+            if is_full && self.full_since.is_none() {
+                self.held_counted_at = now;
+            }
             self.full_since = is_full.then(|| self.full_since.unwrap_or(now));
         }
     }
@@ -49,16 +86,17 @@ impl Gate {
         self.full_since.is_some()
     }
 
-    /// Whether senders have waited for late readers as long as they may.
-    pub fn is_late_over(&self, now: Now) -> bool {
+    /// When senders have waited for late readers as long as they wait for one that makes no progress: since when.
+    pub fn late_over(&self, now: Now) -> Option<Now> {
         self.late_since
-            .is_some_and(|since| since.after(LATE_TIMEOUT_US) <= now)
+            .filter(|since| since.after(LATE_TIMEOUT_US) <= now)
     }
 
-    /// Whether the log has been full for `--slow-timeout`.
-    pub fn is_full_over(&self, now: Now, limits: &Limits) -> bool {
-        self.full_since
-            .is_some_and(|since| since.after(limits.slow_timeout_us) <= now)
+    /// The late readers that senders still wait for have made progress: these begin to wait anew.
+    pub fn restart_wait(&mut self, now: Now) {
+        if let Some(since) = &mut self.late_since {
+            *since = now;
+        }
     }
 
     /// Whether it is time to wait again for readers that are reading.
@@ -76,17 +114,47 @@ impl Gate {
         self.retry_at = None;
     }
 
+    /// Microseconds for which the log has been full since this was last called, if it is time to count them: to be added
+    /// to the members that hold it, and a tenth to be taken from the others.
+    pub fn count_held(&mut self, now: Now, limits: &Limits) -> Option<u64> {
+        let since = self.held_counted_at.as_micros();
+        let held_us = now.as_micros().saturating_sub(since);
+        let is_due = self.is_full() && held_us >= held_interval_us(limits);
+        is_due.then(|| {
+            self.held_counted_at = now;
+            held_us
+        })
+    }
+
+    /// A member has held the room for `us` more. Returns for how long in all.
+    pub fn hold(&mut self, slot: u32, us: u64) -> u64 {
+        let held_us = self.held.entry(slot).or_default();
+        *held_us += us;
+        *held_us
+    }
+
+    /// A member does not hold the room at present: what it has held is forgiven by and by.
+    pub fn forgive(&mut self, slot: u32, us: u64) {
+        if let Some(held_us) = self.held.get_mut(&slot) {
+            *held_us = held_us.saturating_sub(us / LATE_CREDIT_SHARE);
+        }
+    }
+
+    /// A member has left.
+    pub fn forget(&mut self, slot: u32) {
+        self.held.remove(&slot);
+    }
+
     /// When the room's readers are to be looked at.
-    pub fn deadline(&self, now: Now, limits: &Limits) -> Option<Now> {
-        let late = self.late_since.map(|since| since.after(LATE_TIMEOUT_US));
-        let full = self.full_since.map(|since| {
-            let due = since.after(limits.slow_timeout_us);
-            if due > now {
-                return due;
-            }
-            // After the first time four times as often: other readers may have become stuck meanwhile.
-            now.after(limits.slow_timeout_us.div_ceil(4))
+    pub fn deadline(&self, limits: &Limits) -> Option<Now> {
+        let late = self.late_since.map(|since| {
+            let credit_ends = self
+                .observed_at
+                .after(self.credit.div_ceil(LATE_CREDIT_SHARE));
+            since.after(LATE_TIMEOUT_US).min(credit_ends)
         });
+        let held = self.held_counted_at.after(held_interval_us(limits));
+        let full = self.full_since.map(|_| held);
         [late, full, self.retry_at].into_iter().flatten().min()
     }
 
@@ -109,8 +177,52 @@ impl Gate {
 
     /// Panics if an invariant is broken. For tests: looks at everything.
     pub fn check(&self) {
+        assert!(self.credit <= CREDIT_MAX);
         for (at, id) in self.blocked.iter().enumerate() {
             assert!(!self.blocked[..at].contains(id), "{id:?} waits twice");
         }
+    }
+}
+
+/// Microseconds between two counts of who holds a full room.
+fn held_interval_us(limits: &Limits) -> u64 {
+    limits.slow_timeout_us.div_ceil(4).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_has_a_credit_that_comes_back_with_a_tenth_of_the_time() {
+        let limits = Limits::default();
+        let mut log = Log::new(0, 0, limits.late_bytes());
+        log.enter(0);
+        let mut gate = Gate::new();
+        let at = Now::from_micros;
+        gate.observe(at(0), &log, &limits);
+        assert!(!gate.is_shut());
+        while log.late() == 0 {
+            log.append(1000, 1 << 20, |out| {
+                out.extend([b'x'; 999]);
+                out.push(b'\n');
+            });
+        }
+        gate.observe(at(100), &log, &limits);
+        assert!(gate.is_shut());
+        assert_eq!(gate.late_over(at(3_099)), None);
+        assert_eq!(gate.late_over(at(3_100)), Some(at(100)));
+        // The reader goes on reading, but never catches up: senders wait until the credit is used up.
+        gate.restart_wait(at(3_100));
+        gate.observe(at(20_099), &log, &limits);
+        assert!(gate.is_shut());
+        gate.observe(at(20_100), &log, &limits);
+        assert!(!gate.is_shut());
+        // Then they wait no more, until there is credit for a whole wait.
+        gate.observe(at(50_099), &log, &limits);
+        assert!(!gate.is_shut());
+        gate.observe(at(50_100), &log, &limits);
+        assert!(gate.is_shut());
+        assert_eq!(gate.deadline(&limits), Some(at(53_100)));
     }
 }

@@ -9,7 +9,8 @@ pub mod gate;
 pub mod log;
 pub mod view;
 
-use super::limits::{Limits, SlowPolicy};
+use super::limits::{Limits, MEMBERS_A_VISIT, ROOM_VISITS_MAX, SlowPolicy};
+use super::name::RoomName;
 use super::types::Now;
 use arrivals::Arrivals;
 use carousel::Carousel;
@@ -22,6 +23,8 @@ use std::ops::Range;
 pub struct Room {
     /// Its name as it was first given; empty for the room of all raw connections.
     pub name: Box<str>,
+    /// Rooms with the same skeleton would be this room.
+    pub skeleton: Box<str>,
     /// What was said in it and is still needed.
     pub log: Log,
     /// The slots of its members, in no order. Each member knows its seat, the index in here.
@@ -38,9 +41,10 @@ pub struct Room {
 
 impl Room {
     /// An empty room.
-    pub fn new(name: Box<str>, limits: &Limits) -> Room {
+    pub fn new(name: RoomName, limits: &Limits) -> Room {
         Room {
-            name,
+            name: name.name,
+            skeleton: name.skeleton,
             log: Log::new(
                 limits.history_lines,
                 limits.history_bytes_max(),
@@ -50,7 +54,7 @@ impl Room {
             console: None,
             carousel: Carousel::default(),
             arrivals: Arrivals::default(),
-            gate: Gate::default(),
+            gate: Gate::new(),
         }
     }
 
@@ -94,10 +98,15 @@ impl Room {
             .append(bytes_max, limits.room_log_bytes_max, render)
     }
 
+    /// Members that are visited before the next room has its turn: a share that grows with the room.
+    pub fn visits_a_turn(&self) -> usize {
+        (self.members.len() / MEMBERS_A_VISIT).clamp(1, ROOM_VISITS_MAX)
+    }
+
     /// The last member has left: forgets what concerned members, and gives back memory.
     pub fn vacate(&mut self) {
         self.arrivals.clear();
-        self.gate = Gate::default();
+        self.gate = Gate::new();
         self.log.shrink();
     }
 

@@ -2,7 +2,7 @@
 
 use super::Room;
 use crate::hub::client::{Block, Client, Clients, State};
-use crate::hub::limits::Limits;
+use crate::hub::limits::{Limits, NOTICE_WORK};
 use crate::hub::schedule::{Place, Schedule, Timer};
 use crate::hub::types::{Now, Totals};
 use crate::protocol::{Notice, Refusal};
@@ -29,14 +29,20 @@ impl RoomView<'_> {
 
     /// Sends a member a notice of its own.
     pub fn notify(&mut self, slot: u32, notice: Notice<'_>) {
-        let client = &mut self.clients[slot as usize];
-        client.write_private(slot, self.schedule, |out| notice.write(out));
+        self.write_private(slot, |out| notice.write(out));
     }
 
     /// Tells a member why something is refused.
     pub fn refuse(&mut self, slot: u32, refusal: Refusal<'_>) {
+        self.write_private(slot, |out| refusal.write(out));
+    }
+
+    fn write_private(&mut self, slot: u32, render: impl FnOnce(&mut Vec<u8>)) {
         let client = &mut self.clients[slot as usize];
-        client.write_private(slot, self.schedule, |out| refusal.write(out));
+        let before = client.outbox.private_bytes();
+        client.write_private(slot, self.schedule, render);
+        let bytes = client.outbox.private_bytes() - before;
+        self.totals.work += NOTICE_WORK + bytes as u64;
     }
 
     /// Writes to a member all that it is to receive by now, then closes it.
@@ -50,7 +56,7 @@ impl RoomView<'_> {
         let client = &mut self.clients[slot as usize];
         if client.drain(self.now, until) {
             self.schedule.want_write(client.id(slot));
-            if let Some(due) = client.deadline(self.limits, false) {
+            if let Some(due) = client.deadline(self.limits, false, self.now) {
                 self.schedule.arm(Timer::Client(slot), due);
             }
         }

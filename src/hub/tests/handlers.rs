@@ -18,6 +18,7 @@ impl Two {
 
     /// The first client sends a line. Returns what each of the two receives then.
     fn say(&mut self, line: &str) -> (String, String) {
+        self.0.resume_all();
         self.0.send(self.1, format!("{line}\n").as_bytes());
         (self.0.read(self.1), self.0.read(self.2))
     }

@@ -1,6 +1,7 @@
 //! Joining and leaving: announcements, history, the limit of rooms, and what the hub holds after all clients have left.
 
 use crate::hub::limits::Limits;
+use crate::hub::name::room_name;
 use crate::hub::{ConnId, Peer, Wire};
 use crate::testing::test_hub::TestHub;
 
@@ -51,6 +52,11 @@ fn nothing_is_announced_above_the_member_limit() {
     assert_eq!(announced(&mut test, first), "* left: guest2 (1 here)\n");
 }
 
+/// The number of a room.
+fn find(test: &TestHub, name: &str) -> Option<u32> {
+    test.hub.rooms().find(&room_name(name).unwrap())
+}
+
 #[test]
 fn history_survives_an_empty_room() {
     let mut test = TestHub::new(Limits {
@@ -85,12 +91,12 @@ fn history_survives_an_empty_room() {
     );
     test.send(a, b"/join well\n");
     assert!(
-        test.hub.rooms().find("garden").is_none(),
+        find(&test, "garden").is_none(),
         "the oldest empty room is closed"
     );
-    assert!(test.hub.rooms().find("pond").is_some());
+    assert!(find(&test, "pond").is_some());
     test.hub.disconnect(test.now, a);
-    assert!(test.hub.rooms().find("well").is_some());
+    assert!(find(&test, "well").is_some());
 }
 
 #[test]

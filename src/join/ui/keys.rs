@@ -220,9 +220,10 @@ impl KeyDecoder {
             b'\t' => self.keys.push(Key::Tab),
             0x08 | 0x7f => self.keys.push(Key::Backspace),
             0x1b => self.state = State::Escape,
-            0x00..=0x1f => self
-                .keys
-                .push(Key::Ctrl((byte | 0x40).to_ascii_lowercase())),
+            0x00..=0x1f => {
+                let letter = (byte | 0x40).to_ascii_lowercase();
+                self.keys.push(Key::Ctrl(letter));
+            }
             0x20..=0x7e => self.keys.push(Key::Char(byte.into())),
             0x80.. => self.utf8(byte),
         }

@@ -228,10 +228,8 @@ mod tests {
     fn each_kind_of_line_has_its_colours() {
         let lee = "^[33mlee^[0m";
         assert_eq!(shown("lee: hello"), format!("{lee}: hello"));
-        assert_eq!(
-            shown("lee: hello Kim, kim!"),
-            format!("!{lee}: hello ^[1;7mKim^[22;27m, ^[1;7mkim^[22;27m!^[0m")
-        );
+        let mentions = format!("!{lee}: hello ^[1;7mKim^[22;27m, ^[1;7mkim^[22;27m!^[0m");
+        assert_eq!(shown("lee: hello Kim, kim!"), mentions);
         let received = "!^[1;7m^[33mlee^[0m -> you: psst";
         assert_eq!(shown("lee -> you: psst"), received);
         assert_eq!(shown("you -> lee: kim"), format!("you -> {lee}: kim"));

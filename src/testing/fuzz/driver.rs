@@ -219,7 +219,7 @@ impl Driver {
 
     pub fn advance(&mut self, micros: u64) {
         self.test.now = self.test.now.after(micros);
-        self.test.hub.tick(self.test.now);
+        while self.test.hub.tick(self.test.now) {}
         self.check();
     }
 

@@ -231,7 +231,7 @@ fn is_server_line(line: &str) -> bool {
 
 fn assert_is_name(name: &str) {
     let known = name::guest_number(name).is_some()
-        || name::nickname(name).as_deref() == Ok(name)
+        || name::nickname(name).is_ok_and(|nickname| *nickname.name == *name)
         || name == "host";
     assert!(known, "{name:?} is not a name");
 }

@@ -5,7 +5,7 @@ use super::shown::assert_harmless;
 use crate::hub::directory::Directory;
 use crate::hub::input::text::Text;
 use crate::hub::limits::NAME_CHARS_MAX;
-use crate::hub::name::{Name, Skeletons, guest_number, nickname, room_name, room_skeleton};
+use crate::hub::name::{Name, Nickname, Skeletons, guest_number, nickname, room_name};
 use crate::protocol::Append;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,13 +36,15 @@ pub fn name(data: &[u8]) {
             assert!(nickname(raw).is_err(), "a client chose a guest's name");
         }
         if let Ok(room) = room_name(raw) {
-            check_fit(&room);
-            assert_eq!(room_name(&room).as_ref(), Ok(&room));
-            assert_eq!(room_skeleton(&room), room_skeleton(&room.to_lowercase()));
+            check_fit(&room.name);
+            assert_eq!(room_name(&room.name).as_ref(), Ok(&room));
+            if let Ok(lower) = room_name(&room.name.to_lowercase()) {
+                assert_eq!(lower.skeleton, room.skeleton);
+            }
         }
-        if let Ok(name) = nickname(raw) {
-            check_nickname(&name, &reserved);
-            registry.rename(at % SLOTS, &name);
+        if let Ok(nickname) = nickname(raw) {
+            check_nickname(&nickname, &reserved);
+            registry.rename(at % SLOTS, nickname);
         }
     }
     registry.close();
@@ -69,16 +71,17 @@ fn check_fit(name: &str) {
     assert_eq!(shown, name.as_bytes(), "a name is rendered unchanged");
 }
 
-fn check_nickname(name: &str, reserved: &[String]) {
+fn check_nickname(chosen: &Nickname, reserved: &[String]) {
+    let name = &*chosen.name;
     check_fit(name);
-    assert_eq!(nickname(name).as_deref(), Ok(name));
+    assert_eq!(nickname(name).as_ref(), Ok(chosen));
     assert!(name.contains(char::is_alphabetic), "{name:?}");
     assert_eq!(guest_number(name), None);
     for skeleton in skeletons(name) {
         assert!(!reserved.contains(&skeleton), "{name:?}: {skeleton}");
     }
     if let Ok(lower) = nickname(&name.to_lowercase()) {
-        assert!(alike(name, &lower), "{name:?} and {lower:?}");
+        assert!(alike(name, &lower.name), "{name:?} and {lower:?}");
     }
 }
 
@@ -110,11 +113,13 @@ impl Registry {
         }
     }
 
-    fn rename(&mut self, slot: usize, name: &str) {
+    fn rename(&mut self, slot: usize, nickname: Nickname) {
+        let name = &*nickname.name.clone();
         let is_conflict = |other: &usize| *other != slot && alike(&self.chosen[other], name);
         let conflicts = self.chosen.keys().copied().filter(is_conflict);
         let conflicts: Vec<usize> = conflicts.collect();
-        match self.directory.rename(slot as u32, &self.names[slot], name) {
+        let old = &self.names[slot];
+        match self.directory.rename(slot as u32, old, nickname) {
             Err(other) => assert!(conflicts.contains(&(other as usize)), "{name:?}"),
             Ok(new) => {
                 assert!(conflicts.is_empty(), "{name:?}");
@@ -142,8 +147,8 @@ impl Registry {
     }
 
     fn close(mut self) {
-        for name in &self.names {
-            self.directory.release(name);
+        for (slot, name) in self.names.iter().enumerate() {
+            self.directory.release(slot as u32, name);
         }
         assert_eq!(self.directory.names(), 0);
     }

@@ -1,0 +1,194 @@
+//! That no client costs the others more than its share: work a visit, turns of rooms, private lines, silence.
+
+use crate::hub::limits::{
+    ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_WORK, NOTICE_WORK, REPLY_BYTES_MAX,
+    ROOM_VISITS_MAX, VISIT_WORK_ALONE_MAX,
+};
+use crate::hub::{ConnId, Peer, Resume, Wire};
+use crate::testing::test_hub::TestHub;
+use std::net::IpAddr;
+
+/// Work of the most expensive item: a list or a change of names and rooms, its reply and its announcement, and the longest
+/// line.
+fn item_work_max(limits: &Limits) -> u64 {
+    let fixed = ITEM_WORK + LIST_WORK + 2 * NAME_WORK + 2 * MOVE_WORK + 16 * NOTICE_WORK;
+    fixed + (REPLY_BYTES_MAX + 2 * limits.rendered_bytes_max()) as u64
+}
+
+#[test]
+fn a_visit_costs_no_more_than_its_work_and_one_item() {
+    for line in [
+        "x\n",
+        "\n",
+        &("y".repeat(63) + "\n"),
+        &("\u{1b}".repeat(8000) + "\n"),
+        "/nick aa\n/nick bb\n",
+        "/nick guest2\n",
+        "/nick gue5t2\n",
+        "/join aa\n/join bb\n",
+        "/join !\n",
+        "/msg nobody hi\n",
+        "/msg guest2 hi\n",
+        "/msg guest1 hi\n",
+        "/me waves\n",
+        "/who\n",
+        "/rooms\n",
+        "/help\n",
+        "/frob\n",
+        "/nick\n",
+        "\u{fdfa}\n",
+        &("/who ".to_owned() + &"\u{fdfa}".repeat(2600) + "\n"),
+    ] {
+        let mut test = TestHub::new(Limits::default());
+        let (a, _b) = (test.join(), test.join());
+        test.flush_announcements();
+        let flood = line.repeat(16_000 / line.len());
+        let most = VISIT_WORK_ALONE_MAX + item_work_max(test.hub.limits());
+        let mut work = test.hub.totals().work;
+        let mut visited = |test: &TestHub| {
+            let now = test.hub.totals().work;
+            assert!(now - work <= most, "{line:?}: {}", now - work);
+            work = now;
+        };
+        test.send(a, flood.as_bytes());
+        visited(&test);
+        for _ in 0..1000 {
+            test.flush();
+            visited(&test);
+            while let Some(id) = test.hub.next_readable() {
+                let _ = test.hub.resume(test.now, id);
+                visited(&test);
+            }
+        }
+        assert!(!test.hub.input(a).has_deferred(), "{line:?}");
+    }
+}
+
+#[test]
+fn a_client_that_has_cost_more_than_a_visit_waits_for_the_others() {
+    let mut test = TestHub::new(Limits::default());
+    let (a, b) = (test.join(), test.join());
+    test.flush_announcements();
+    let long = "\u{1b}".repeat(8000) + "\nnext\n";
+    // Another client is in the queue too.
+    test.hub.readable(b);
+    test.send(a, long.as_bytes());
+    let mut visits = 0;
+    while test.hub.totals().lines < 2 {
+        test.hub.readable(b);
+        let id = test.hub.next_readable().unwrap();
+        let resume = test.hub.resume(test.now, id);
+        visits += u64::from(id == a);
+        assert!(id == a || resume == Resume::Read);
+        test.flush();
+    }
+    // 24,000 rendered bytes are the work of nearly three visits: the first is paid at once, the second by waiting, and what
+    // is left is less than a visit.
+    assert_eq!(visits, 2);
+}
+
+#[test]
+fn a_rooms_turn_has_more_visits_in_a_larger_room() {
+    let mut test = TestHub::new(Limits {
+        clients_max: 300,
+        announce_members_max: 0,
+        ..Limits::default()
+    });
+    let mut ids = Vec::new();
+    for members in [2, 40, 200] {
+        let joined: Vec<ConnId> = (0..members).map(|_| test.join()).collect();
+        for &id in &joined {
+            test.send(id, format!("/join room{members}\n").as_bytes());
+            test.flush();
+            test.resume_all();
+        }
+        ids.push(joined);
+    }
+    test.flush();
+    for room in &ids {
+        test.send(room[0], b"to everybody\n");
+    }
+    let mut order = Vec::new();
+    while let Some(id) = test.hub.next_writable(test.now) {
+        let room = ids.iter().position(|room| room.contains(&id)).unwrap();
+        match order.last_mut() {
+            Some((last, visits)) if *last == room => *visits += 1,
+            _ => order.push((room, 1)),
+        }
+        test.read(id);
+    }
+    assert_eq!(order[..3], [(0, 1), (1, 10), (2, ROOM_VISITS_MAX)]);
+}
+
+#[test]
+fn a_flood_of_private_lines_leaves_a_share_to_other_senders() {
+    let mut test = TestHub::new(Limits::default());
+    let (reader, flooder, friend) = (test.join(), test.join(), test.join());
+    test.flush_announcements();
+    let line = format!("/msg guest1 {}\n", "x".repeat(500));
+    let refused = "! line not sent: guest1 has not read your last private lines yet";
+    let mut answers = String::new();
+    while !answers.contains(refused) {
+        test.resume_all();
+        test.send(flooder, line.as_bytes());
+        answers = test.read(flooder);
+    }
+    for _ in 0..3 {
+        test.send(friend, b"/msg guest1 hello\n");
+        assert_eq!(test.read(friend), "you -> guest1: hello\n");
+    }
+    // Private lines do not keep their reader from speaking.
+    assert_eq!(test.send(reader, b"I am here\n"), Resume::Read);
+    assert!(test.read(friend).contains("guest1: I am here"));
+    let received = test.read(reader);
+    assert_eq!(received.matches("guest3 -> you: hello").count(), 3);
+    test.send(flooder, line.as_bytes());
+    assert!(test.read(flooder).starts_with("you -> guest1: "));
+}
+
+#[test]
+fn unread_input_is_no_silence() {
+    let mut test = TestHub::new(Limits {
+        idle_timeout_us: 3_000_000,
+        ..Limits::default()
+    });
+    let (a, b) = (test.join(), test.join());
+    test.flush_announcements();
+    test.flush();
+    test.resume_all();
+    // The poll has reported bytes of `a`, and nobody has read them yet.
+    test.hub.readable(a);
+    test.advance(4_000_000);
+    assert_eq!(test.reap(), [], "both must be told first");
+    assert_eq!(test.send(a, b"here\n"), Resume::Read);
+    assert!(
+        test.read(b)
+            .starts_with("! closed: nothing received for 3 s\n")
+    );
+    assert_eq!(test.reap(), [b]);
+}
+
+#[test]
+fn reconnecting_does_not_renew_the_rate_of_an_address() {
+    let mut test = TestHub::new(Limits {
+        rate_lines: 1,
+        burst_lines: 10,
+        ..Limits::default()
+    });
+    let connect = |address: &str, test: &mut TestHub| {
+        let address = Some(address.parse::<IpAddr>().unwrap());
+        let wire = Wire::Chat;
+        test.hub.connect(test.now, Peer { address, wire }).unwrap()
+    };
+    for _ in 0..20 {
+        let id = connect("2001:db8::1", &mut test);
+        test.send(id, &b"again\n".repeat(100));
+        test.hub.disconnect(test.now, id);
+    }
+    assert_eq!(test.hub.totals().lines, 10);
+    // Its neighbour in the /64 shares the rate; the next /64 does not.
+    let neighbour = connect("2001:db8::2", &mut test);
+    assert_eq!(test.send(neighbour, b"me too\n"), Resume::Wait);
+    let other = connect("2001:db8:0:1::1", &mut test);
+    assert_eq!(test.send(other, b"hello\n"), Resume::Read);
+}

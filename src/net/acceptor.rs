@@ -1,0 +1,87 @@
+//! Which listeners may have newcomers, and what an error of accepting means for the next try. Decides nothing about the
+//! newcomers.
+
+use super::listener::{AcceptFault, classify};
+use super::transport::Net;
+use crate::hub::{Now, Peer};
+
+/// Microseconds until accepting is tried again after the system ran out of something.
+const BACKOFF_US: u64 = 100_000;
+
+/// The listeners, as far as accepting is concerned.
+#[derive(Debug)]
+pub struct Acceptor {
+    /// Whether each listener may have newcomers.
+    newcomers: Vec<bool>,
+    /// Nothing is accepted until then: the system has run out of descriptors or memory.
+    paused_until: Option<Now>,
+    /// The operator has been told of that.
+    is_reported: bool,
+}
+
+impl Acceptor {
+    /// For so many listeners, all of which may have newcomers.
+    pub fn new(listeners: usize) -> Acceptor {
+        Acceptor {
+            newcomers: vec![true; listeners],
+            paused_until: None,
+            is_reported: false,
+        }
+    }
+
+    /// The poll has reported a listener.
+    pub fn note(&mut self, listener: usize) {
+        self.newcomers[listener] = true;
+    }
+
+    /// How many listeners there are.
+    pub fn listeners(&self) -> usize {
+        self.newcomers.len()
+    }
+
+    /// Whether something is to be accepted at once.
+    pub fn is_ready(&self) -> bool {
+        self.paused_until.is_none() && self.newcomers.contains(&true)
+    }
+
+    /// When accepting is to be tried again.
+    pub fn deadline(&self) -> Option<Now> {
+        self.paused_until
+    }
+
+    /// The next newcomer of a listener, if there is one.
+    pub fn next<N: Net>(
+        &mut self,
+        net: &mut N,
+        now: Now,
+        listener: usize,
+    ) -> Option<(N::Socket, Peer)> {
+        if self.paused_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        self.paused_until = None;
+        while self.newcomers[listener] {
+            let error = match net.accept(listener) {
+                Ok(accepted) => {
+                    self.is_reported = false;
+                    return Some(accepted);
+                }
+                Err(error) => error,
+            };
+            match classify(&error) {
+                AcceptFault::NobodyThere => self.newcomers[listener] = false,
+                AcceptFault::OneNewcomer => {
+                    tracing::debug!(%error, "a newcomer closed before it was accepted");
+                }
+                AcceptFault::System => {
+                    if !std::mem::replace(&mut self.is_reported, true) {
+                        tracing::warn!(%error, "newcomers have to wait");
+                    }
+                    self.paused_until = Some(now.after(BACKOFF_US));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}
