@@ -7,8 +7,8 @@ use super::types::Now;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Addresses, where there is a limit for them. IPv4-mapped addresses count as IPv4, IPv6 addresses by their /64 prefix:
-/// whoever has one has all of it.
+/// Addresses, where there is a limit for them. IPv4-mapped addresses count as IPv4, IPv6 addresses by their /64 prefix,
+/// since a host that has one of them has all of them.
 #[derive(Debug, Default)]
 pub struct Addresses {
     entries: BTreeMap<IpAddr, Entry>,

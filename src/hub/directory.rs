@@ -39,7 +39,7 @@ impl Directory {
         }
         self.release(slot, old);
         self.insert(new.skeletons, slot);
-        Ok(Name::Chosen(new.name))
+        Ok(Name::Chosen(Box::new(new.name)))
     }
 
     /// A client's name is free again.

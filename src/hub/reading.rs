@@ -54,13 +54,14 @@ impl Reading<'_> {
         }
         let client = &mut self.cx.clients[slot as usize];
         client.unblock(self.cx.now);
-        if client.debt >= VISIT_WORK_MAX {
-            client.debt -= VISIT_WORK_MAX;
+        let input = &mut self.inputs[slot as usize];
+        if input.debt >= VISIT_WORK_MAX as u32 {
+            input.debt -= VISIT_WORK_MAX as u32;
             if self.cx.schedule.reads() > 0 {
                 return self.stopped(slot, Some(Stop::Yield));
             }
             // Nobody else waits.
-            client.debt = 0;
+            input.debt = 0;
         }
         if self.inputs[slot as usize].has_deferred() {
             let bytes = self.inputs[slot as usize].take_deferred();
@@ -84,6 +85,7 @@ impl Reading<'_> {
             line_bytes_max: cx.limits.line_bytes_max,
             flush,
         };
+        let debt = u64::from(inputs[slot as usize].debt);
         let mut items = inputs[slot as usize].items(bytes, options);
         let mut stop = None;
         let work_max = match cx.schedule.reads() {
@@ -91,7 +93,7 @@ impl Reading<'_> {
             _ => VISIT_WORK_MAX,
         };
         // What the visit may cost is what it has cost before, and what earlier visits have cost too much.
-        let begin = cx.totals.work - cx.clients[slot as usize].debt;
+        let begin = cx.totals.work - debt;
         while stop.is_none()
             && let Some(item) = items.next()
         {
@@ -105,13 +107,13 @@ impl Reading<'_> {
                 stop = stop.or(Some(Stop::Yield));
             }
         }
+        cx.totals.discarded_bytes += u64::from(items.take_discarded());
         if !cx.clients[slot as usize].is_receiving() {
             items.discard();
         }
         drop(items);
         let work = cx.totals.work - begin;
-        cx.clients[slot as usize].debt = work.saturating_sub(work_max);
-        cx.totals.discarded_bytes += u64::from(self.inputs[slot as usize].take_discarded());
+        inputs[slot as usize].debt = work.saturating_sub(work_max) as u32;
         self.stopped(slot, stop)
     }
 
@@ -172,7 +174,7 @@ impl Reading<'_> {
         let free_at = free_at(&self.cx, self.addresses, slot);
         let client = &mut self.cx.clients[slot as usize];
         match *client.state() {
-            State::Draining { since, .. } if since.after(limits.drain_us) <= now => {
+            State::Draining(_) if is_due(client.deadline(limits, false, free_at)) => {
                 client.close();
                 self.cx.schedule.want_close(client.id(slot));
             }

@@ -18,7 +18,7 @@ const READ_US: u64 = 2_000;
 const WRITE_US: u64 = 2_000;
 const TIMERS_US: u64 = 1_000;
 const CLOSE_US: u64 = 1_000;
-/// Writes between two looks at the clock: a write costs what a member costs, whoever caused it.
+/// Writes between two looks at the clock: unlike a read, a write always costs about the same.
 const VISITS_A_LOOK: usize = 16;
 
 /// Serves a [`Hub`]: decides which connection is accepted, read, written and closed when.

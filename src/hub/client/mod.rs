@@ -49,12 +49,7 @@ pub enum State {
     ReceiveOnly,
     /// Nothing is received from it any more. Its room's log up to `until` and its private bytes are written to it, then
     /// it is closed.
-    Draining {
-        /// Position in the room's log.
-        until: u64,
-        /// When this began. It may take `drain_us`.
-        since: Now,
-    },
+    Draining(Box<Drain>),
     /// To be disconnected.
     Closed,
 }
@@ -89,6 +84,15 @@ pub struct Move {
     room: RoomName,
 }
 
+/// The last output of a client.
+#[derive(Debug)]
+pub struct Drain {
+    /// Position in the room's log.
+    until: u64,
+    /// When this began. It may take `drain_us`.
+    since: Now,
+}
+
 /// One client.
 #[derive(Debug)]
 pub struct Client {
@@ -109,8 +113,6 @@ pub struct Client {
     silent_since: Now,
     /// When something was last written to it.
     pub progress_at: Now,
-    /// Units of work that it has caused beyond its visits: `debt < VISIT_WORK_MAX` while its input is handled.
-    pub debt: u64,
     /// What it has used of its rate, where its address is not counted.
     pub rate: RateLimiter,
 }
@@ -148,7 +150,6 @@ impl Client {
             outbox: Outbox::default(),
             silent_since: now,
             progress_at: now,
-            debt: 0,
             rate: RateLimiter::default(),
         }
     }
@@ -164,6 +165,7 @@ impl Client {
             State::Moving(change) => {
                 size_of::<Move>() + change.room.name.len() + change.room.skeleton.len()
             }
+            State::Draining(_) => size_of::<Drain>(),
             _ => 0,
         };
         self.outbox.memory_bytes() + change
@@ -181,7 +183,7 @@ impl Client {
 
     /// Whether it is on its way out.
     pub fn is_closing(&self) -> bool {
-        matches!(self.state, State::Draining { .. } | State::Closed)
+        matches!(self.state, State::Draining(_) | State::Closed)
     }
 
     /// Whether `reason` keeps its input from being handled.
@@ -193,7 +195,7 @@ impl Client {
     pub fn log_until(&self, end: u64) -> u64 {
         match &self.state {
             State::Moving(change) => change.until,
-            State::Draining { until, .. } => *until,
+            State::Draining(drain) => drain.until,
             State::Open(_) | State::ReceiveOnly => end,
             State::Closed => 0,
         }
@@ -218,7 +220,7 @@ impl Client {
                 self.idle_due(limits).into_iter().chain(partial).min()
             }
             State::Open(Gate::Blocked(Block::RateLimit)) => Some(free_at),
-            State::Draining { since, .. } => Some(since.after(limits.drain_us)),
+            State::Draining(ref drain) => Some(drain.since.after(limits.drain_us)),
             State::Open(Gate::Blocked(Block::Backlog | Block::Room))
             | State::Moving(_)
             | State::ReceiveOnly
@@ -342,12 +344,13 @@ impl Client {
     pub fn drain(&mut self, now: Now, until: u64) -> bool {
         match &mut self.state {
             State::Closed => false,
-            State::Draining { until: before, .. } => {
-                *before = until.min(*before);
+            State::Draining(drain) => {
+                drain.until = until.min(drain.until);
                 false
             }
             state => {
-                *state = State::Draining { until, since: now };
+                let since = now;
+                *state = State::Draining(Box::new(Drain { until, since }));
                 true
             }
         }

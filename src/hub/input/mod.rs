@@ -37,8 +37,8 @@ pub enum Item<'a> {
 pub struct Input {
     /// `None` between lines, so that a silent client costs no memory.
     pending: Option<Box<Pending>>,
-    /// Bytes of over-long lines that were discarded since [`Input::take_discarded`].
-    discarded_bytes: u32,
+    /// Units of work that handling it has cost beyond its visits.
+    pub debt: u32,
     /// The first line has not been seen whole: it may show another protocol.
     sniffing: bool,
     /// The peer has finished sending, and [`Item::End`] has not been taken.
@@ -98,11 +98,6 @@ impl Input {
         self.pending
             .as_ref()
             .map_or(&[], |pending| pending.frame.partial())
-    }
-
-    /// Bytes of over-long lines that were discarded since this was last called.
-    pub fn take_discarded(&mut self) -> u32 {
-        std::mem::take(&mut self.discarded_bytes)
     }
 
     /// Memory besides the fixed record, in bytes.
@@ -206,6 +201,11 @@ impl<'a> Items<'a> {
         }
     }
 
+    /// Bytes of over-long lines that were discarded since this was last called.
+    pub fn take_discarded(&mut self) -> u32 {
+        self.pending.frame.take_discarded()
+    }
+
     /// Discards what is left: nobody will handle it.
     pub fn discard(&mut self) {
         (self.text, self.rest) = (&[], &[]);
@@ -240,7 +240,6 @@ impl Drop for Items<'_> {
         let left = self.rest.len() + self.text.len();
         pending.deferred = self.bytes[self.bytes.len() - left..].to_vec();
         pending.frame.forget_collected();
-        self.input.discarded_bytes += pending.frame.take_discarded();
         if pending.is_default() {
             self.input.pending = None;
             return;

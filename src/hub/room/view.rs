@@ -66,8 +66,8 @@ impl RoomView<'_> {
     /// A member has made progress, or is on its way out: does what has waited for that.
     pub fn settle(&mut self, slot: u32) {
         let client = &mut self.clients[slot as usize];
-        let is_drained = matches!(client.state(), State::Draining { .. })
-            && !client.has_output(self.room.log.end());
+        let is_drained =
+            matches!(client.state(), State::Draining(_)) && !client.has_output(self.room.log.end());
         if is_drained {
             client.close();
             self.schedule.want_close(client.id(slot));

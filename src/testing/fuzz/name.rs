@@ -123,7 +123,7 @@ impl Registry {
             Err(other) => assert!(conflicts.contains(&(other as usize)), "{name:?}"),
             Ok(new) => {
                 assert!(conflicts.is_empty(), "{name:?}");
-                assert_eq!(new, Name::Chosen(name.into()));
+                assert_eq!(new, Name::Chosen(Box::new(name.into())));
                 self.names[slot] = new;
                 self.chosen.insert(slot, name.to_owned());
             }
