@@ -10,7 +10,6 @@ const BUCKETS: usize = 24;
 pub struct TurnLengths {
     turns: [u64; BUCKETS],
     longest_us: u64,
-    sum_us: u64,
 }
 
 impl TurnLengths {
@@ -19,17 +18,11 @@ impl TurnLengths {
         let bucket = (u64::BITS - us.leading_zeros()) as usize;
         self.turns[bucket.min(BUCKETS - 1)] += 1;
         self.longest_us = self.longest_us.max(us);
-        self.sum_us += us;
     }
 
     /// The longest turn.
     pub fn longest_us(&self) -> u64 {
         self.longest_us
-    }
-
-    /// All turns together.
-    pub fn sum_us(&self) -> u64 {
-        self.sum_us
     }
 
     /// Upper bounds in microseconds, and how many turns were shorter than each and not shorter than the one before.

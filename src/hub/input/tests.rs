@@ -1,3 +1,5 @@
+//! Items at every cut of the bytes, what is kept between them, and what the end of input is.
+
 use super::*;
 use crate::hub::limits::VISIT_LINES_MAX;
 
