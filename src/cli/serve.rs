@@ -89,7 +89,7 @@ pub struct LimitFlags {
     #[arg(long, value_name = "CONNECTIONS", env = "MADANG_MAX_CLIENTS", value_parser = value_parser!(u32).range(1..))]
     pub max_clients: Option<u32>,
 
-    /// Maximum number of connections from one IP address; 0: no limit
+    /// Maximum number of connections from one IP address (of IPv6: from one /64); 0: no limit
     #[arg(long, value_name = "CONNECTIONS")]
     #[arg(env = "MADANG_MAX_PER_IP", default_value_t = 0)]
     pub max_per_ip: u32,
@@ -108,11 +108,12 @@ pub struct LimitFlags {
     #[arg(long, value_name = "BYTES", env = "MADANG_ROOM_LOG", default_value_t = 4 << 20, value_parser = value_parser!(u32).range(1..=1 << 31))]
     pub room_log: u32,
 
-    /// Lines per second that a client may send; its further lines are read later; 0: no limit
+    /// Lines per second that all clients of one IP address, or a client of a Unix socket, may send; further lines are read
+    /// later; 0: no limit
     #[arg(long, value_name = "LINES", env = "MADANG_RATE", default_value_t = 0, value_parser = value_parser!(u32).range(..=1_000_000))]
     pub rate: u32,
 
-    /// Lines that a client may send at once before --rate applies
+    /// Lines that they may send at once before --rate applies
     #[arg(long, value_name = "LINES")]
     #[arg(env = "MADANG_BURST", default_value_t = 100)]
     pub burst: u32,

@@ -29,9 +29,6 @@ pub const MOVE_WORK: u64 = 1024;
 /// … of a list of names or rooms.
 pub const LIST_WORK: u64 = 4096;
 
-/// Items of one visit at most.
-pub const VISIT_LINES_MAX: u32 = (VISIT_WORK_MAX / ITEM_WORK) as u32;
-
 /// Characters of a person's or a room's name.
 pub const NAME_CHARS_MAX: usize = 24;
 
@@ -150,7 +147,7 @@ pub enum HalfClose {
 pub struct Limits {
     /// Connections at a time; the console is one more.
     pub clients_max: usize,
-    /// Connections at a time from one IP address; 0: no limit.
+    /// Connections at a time from one IP address, of IPv6 from one /64; 0: no limit.
     pub clients_per_ip_max: usize,
     /// Bytes of a line without its terminator.
     pub line_bytes_max: usize,
@@ -162,9 +159,10 @@ pub struct Limits {
     pub rooms_max: usize,
     /// Members up to which comings and goings are announced in a room.
     pub announce_members_max: usize,
-    /// Lines a second that a client may send in the long run; 0: no limit.
+    /// Lines a second that the clients of one IP address, or one client without an address, may send in the long run; 0: no
+    /// limit.
     pub rate_lines: u32,
-    /// Lines that a client may send at once after a silence.
+    /// Lines that they may send at once after a silence.
     pub burst_lines: u32,
     /// What happens to a slow member.
     pub slow: SlowPolicy,

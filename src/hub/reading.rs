@@ -92,7 +92,7 @@ impl Reading<'_> {
             0 => VISIT_WORK_ALONE_MAX,
             _ => VISIT_WORK_MAX,
         };
-        // What the visit may cost is what it has cost before, and what earlier visits have cost too much.
+        // What earlier visits have cost too much counts as a part of this one.
         let begin = cx.totals.work - debt;
         while stop.is_none()
             && let Some(item) = items.next()

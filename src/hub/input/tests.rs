@@ -1,7 +1,6 @@
 //! Items at every cut of the bytes, what is kept between them, and what the end of input is.
 
 use super::*;
-use crate::hub::limits::VISIT_LINES_MAX;
 
 const OPTIONS: Options = Options {
     raw: false,
@@ -178,9 +177,9 @@ fn a_visit_takes_a_bounded_number_of_lines() {
     let mut input = Input::new(false);
     let bytes = b"\n".repeat(1000);
     let mut items = input.items(&bytes, OPTIONS);
-    for _ in 0..VISIT_LINES_MAX {
+    for _ in 0..256 {
         assert_eq!(items.next(), Some(Item::Line(b"")));
     }
     drop(items);
-    assert_eq!(input.take_deferred().len(), 1000 - VISIT_LINES_MAX as usize);
+    assert_eq!(input.take_deferred().len(), 1000 - 256);
 }

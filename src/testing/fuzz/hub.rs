@@ -5,9 +5,10 @@ use super::bytes::Bytes;
 use super::driver::{Driver, Fin};
 use super::model::Expectation::{self, Exact, Harmless};
 use crate::hub::Wire;
-use crate::hub::limits::{
-    HalfClose, Limits, READ_BYTES_MAX, ROOM_LOG_BYTES_MIN, SlowPolicy, VISIT_LINES_MAX,
-};
+use crate::hub::limits::{HalfClose, Limits, READ_BYTES_MAX, ROOM_LOG_BYTES_MIN, SlowPolicy};
+
+/// Lines that a flood sends at a time.
+const FLOOD_LINES_MAX: usize = 256;
 
 /// How many operations one input may have, and how many of these may be floods.
 const OPERATIONS_MAX: usize = 256;
@@ -228,7 +229,7 @@ fn flood(driver: &mut Driver, number: usize, data: &mut Bytes<'_>) {
     let filler = "y".repeat(fill);
     // More than the largest log can hold.
     for _ in 0..24 {
-        for _ in 0..(4000 / (fill + 1)).min(VISIT_LINES_MAX as usize) {
+        for _ in 0..(4000 / (fill + 1)).min(FLOOD_LINES_MAX) {
             let peer = &mut driver.peers[number];
             if peer.fin != Fin::No || peer.sent.len() > SENT_BYTES_MAX {
                 break;
