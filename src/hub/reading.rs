@@ -172,7 +172,9 @@ impl Reading<'_> {
         let (now, limits) = (self.cx.now, self.cx.limits);
         let is_due = |due: Option<Now>| due.is_some_and(|due| due <= now);
         let free_at = free_at(&self.cx, self.addresses, slot);
+        let has_deferred = self.inputs[slot as usize].has_deferred();
         let client = &mut self.cx.clients[slot as usize];
+        let is_unread = has_deferred || self.cx.schedule.is_read_queued(client.id(slot));
         match *client.state() {
             State::Draining(_) if is_due(client.deadline(limits, false, free_at)) => {
                 client.close();
@@ -181,11 +183,8 @@ impl Reading<'_> {
             State::Open(Gate::Blocked(Block::RateLimit)) if free_at <= now => {
                 self.cx.room_of(slot).wake(slot, Place::Last);
             }
-            // What has arrived and is not read yet is no silence.
-            State::Open(Gate::Ready)
-                if self.cx.schedule.is_read_queued(client.id(slot))
-                    && is_due(client.deadline(limits, true, now)) =>
-            {
+            // What has arrived and is not handled yet is no silence.
+            State::Open(Gate::Ready) if is_unread && is_due(client.deadline(limits, true, now)) => {
                 client.break_silence(now);
             }
             State::Open(Gate::Ready) if is_due(client.idle_due(limits)) => {

@@ -1,8 +1,8 @@
 //! That no client costs the others more than its share: work a visit, turns of rooms, private lines, silence.
 
 use crate::hub::limits::{
-    ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_WORK, NOTICE_WORK, REPLY_BYTES_MAX,
-    ROOM_VISITS_MAX, VISIT_WORK_ALONE_MAX,
+    ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_WORK, NOTICE_WORK, READ_BYTES_MAX,
+    REPLY_BYTES_MAX, ROOM_VISITS_MAX, VISIT_WORK_ALONE_MAX,
 };
 use crate::hub::{ConnId, Peer, Resume, Wire};
 use crate::testing::test_hub::TestHub;
@@ -166,6 +166,28 @@ fn unread_input_is_no_silence() {
             .starts_with("! closed: nothing received for 3 s\n")
     );
     assert_eq!(test.reap(), [b]);
+}
+
+#[test]
+fn deferred_input_is_no_silence() {
+    let mut test = TestHub::new(Limits {
+        partial_after_us: 1_000_000,
+        ..Limits::default()
+    });
+    let (a, b) = (test.join(), test.join());
+    test.flush_announcements();
+    test.flush();
+    test.resume_all();
+    test.send(a, b"thr");
+    // More than one visit's work: the rest is deferred.
+    test.send(a, &b"ee\n".repeat(READ_BYTES_MAX / 3));
+    // It has been taken out of the queue, and its driver has not come to it.
+    assert_eq!(test.hub.next_readable(), Some(a));
+    test.advance(2_000_000);
+    assert!(test.read(b).starts_with("guest1: three\nguest1: ee\n"));
+    let handled = test.hub.totals().lines;
+    assert_eq!(test.hub.resume(test.now, a), Resume::Wait);
+    assert!(test.hub.totals().lines > handled);
 }
 
 #[test]
