@@ -4,7 +4,7 @@
 //! | the server sends | it means |
 //! | --- | --- |
 //! | `kim: text` | kim said text |
-//! | `* kim waves` | kim's `/me waves` |
+//! | `** kim waves` | kim's `/me waves` |
 //! | `* text` | a [`Notice`]: to the room, or to one client |
 //! | `! text` | a [`Refusal`]: what was sent has changed nothing, and why |
 //! | `kim -> you: text`, `you -> kim: text` | a private line, received or confirmed |
@@ -16,6 +16,8 @@ use std::fmt;
 /// Longest name, in bytes, that is read as one: a server of another kind may begin its lines with anything.
 pub const NAME_BYTES_MAX: usize = 128;
 
+/// What a line begins with that tells what a person does.
+const ACTION_MARK: &str = "** ";
 /// What a line of the server's begins with when no person speaks.
 const NOTICE_MARK: &str = "* ";
 const REFUSAL_MARK: &str = "! ";
@@ -31,7 +33,9 @@ pub enum Line<'a> {
     Received(&'a str, &'a str),
     /// `you -> kim: text`: the receiver's name and the text.
     Confirmed(&'a str, &'a str),
-    /// `* text`: the text of a [`Notice`], or of an action.
+    /// `** kim text`: a name and what its owner does.
+    Action(&'a str, &'a str),
+    /// `* text`: the text of a [`Notice`].
     Notice(&'a str),
     /// `! text`: the text of a [`Refusal`].
     Refusal(&'a str),
@@ -47,6 +51,12 @@ impl<'a> Line<'a> {
         }
         if let Some(text) = line.strip_prefix(REFUSAL_MARK) {
             return Line::Refusal(text);
+        }
+        if let Some(action) = line.strip_prefix(ACTION_MARK) {
+            return match action.split_once(' ') {
+                Some((who, text)) if is_name(who) => Line::Action(who, text),
+                _ => Line::Other(line),
+            };
         }
         let Some((who, text)) = line.split_once(": ") else {
             return Line::Other(line);
@@ -81,9 +91,9 @@ pub fn said(out: &mut Vec<u8>, name: Option<&impl Append>, text: &impl Append) {
     out.push(b'\n');
 }
 
-/// Writes what `name` does: `* name text`.
+/// Writes what `name` does: `** name text`.
 pub fn action(out: &mut Vec<u8>, name: &impl Append, text: &impl Append) {
-    out.extend_from_slice(NOTICE_MARK.as_bytes());
+    out.extend_from_slice(ACTION_MARK.as_bytes());
     name.append_to(out);
     out.push(b' ');
     text.append_to(out);
@@ -179,16 +189,23 @@ texts! {
         YouAreNow { name: &'a str } = "you are now {name}",
         /// To the client that has changed rooms.
         YouAreIn { room: &'a str, here: usize } = "you are in {room} ({here} here)",
-        /// To the room: one member has come.
-        Joined { name: &'a str, here: usize } = "joined: {name} ({here} here)",
-        /// To the room: one member has gone.
-        Left { name: &'a str, here: usize } = "left: {name} ({here} here)",
-        /// To the room: several members have come.
+        /// To a newcomer: the lines that follow, up to [`Notice::Now`], were said before it came.
+        History { lines: usize } = "the last {lines} lines:",
+        /// To a newcomer: the lines that follow are said now.
+        Now {} = "now",
+        /// To the room: members have come and gone. The lists are names ([`list`]).
+        JoinedAndLeft { joined: &'a str, left: &'a str, here: usize } =
+            "joined: {joined}; left: {left} ({here} here)",
+        /// To the room: members have come.
+        Joined { names: &'a str, here: usize } = "joined: {names} ({here} here)",
+        /// To the room: members have gone.
+        Left { names: &'a str, here: usize } = "left: {names} ({here} here)",
+        /// To the room: many members have come.
         ManyJoined { joined: usize, here: usize } = "{joined} joined ({here} here)",
-        /// To the room: several members have gone.
+        /// To the room: many members have gone.
         ManyLeft { left: usize, here: usize } = "{left} left ({here} here)",
-        /// To the room: members have come and gone.
-        JoinedAndLeft { joined: usize, left: usize, here: usize } =
+        /// To the room: many members have come and gone.
+        ManyJoinedAndLeft { joined: usize, left: usize, here: usize } =
             "{joined} joined, {left} left ({here} here)",
         /// To the room: a member has another name.
         Renamed { old: &'a str, new: &'a str } = "renamed: {old} -> {new}",
@@ -279,6 +296,7 @@ impl Notice<'_> {
             | Self::ManyJoined { here, .. }
             | Self::ManyLeft { here, .. }
             | Self::JoinedAndLeft { here, .. }
+            | Self::ManyJoinedAndLeft { here, .. }
             | Self::Members { here, .. } => Some(here),
             _ => None,
         }
@@ -407,6 +425,8 @@ mod tests {
             ("kim: a: b", Line::Said("kim", "a: b")),
             ("kim -> you: hi", Line::Received("kim", "hi")),
             ("you -> kim: hi", Line::Confirmed("kim", "hi")),
+            ("** kim waves: so", Line::Action("kim", "waves: so")),
+            ("** kim", Line::Other("** kim")),
             ("* kim waves: so", Line::Notice("kim waves: so")),
             ("! line not sent: x", Line::Refusal("line not sent: x")),
             ("two words: x", Line::Other("two words: x")),
@@ -445,7 +465,10 @@ mod tests {
         assert_eq!(Line::parse(&line), Line::Received("kim", "psst"));
         let line = written(&|out| confirmed(out, &"kim", &"psst"));
         assert_eq!(Line::parse(&line), Line::Confirmed("kim", "psst"));
-        assert_eq!(written(&|out| action(out, &"kim", &"waves")), "* kim waves");
+        assert_eq!(
+            written(&|out| action(out, &"kim", &"waves")),
+            "** kim waves"
+        );
     }
 
     /// A text that fits a template, whatever its fields are: numbers where a number is wanted.

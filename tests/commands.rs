@@ -87,7 +87,7 @@ fn msg_to_an_unknown_name_is_refused() {
 fn me_is_shown_to_the_others_only() {
     let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     ann.say("/me waves");
-    bob.expect("* ann waves");
+    bob.expect("** ann waves");
     bob.say("hi");
     ann.expect("bob: hi");
 }

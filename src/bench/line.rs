@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(
             read(b"* joined: kim (1,204 here)"),
             Line::Notice(Notice::Joined {
-                name: "kim",
+                names: "kim",
                 here: 1204
             })
         );

@@ -144,7 +144,7 @@ impl Session {
         match Line::parse(line) {
             Line::Notice(text) => return self.notice(text),
             Line::Refusal(text) => return self.refusal(text),
-            Line::Said(name, _) => self.add_name(name),
+            Line::Said(name, _) | Line::Action(name, _) => self.add_name(name),
             Line::Received(..) | Line::Confirmed(..) | Line::Other(_) => {}
         }
         None
@@ -200,17 +200,29 @@ impl Session {
                 self.names.clear();
                 return Some(ASK_MEMBERS);
             }
-            Notice::Joined { name, .. } => self.add_name(name),
-            Notice::Left { name, .. } => _ = self.names.remove(name),
+            Notice::Joined { names, .. } => self.add_names(names),
+            Notice::Left { names, .. } => self.remove_names(names),
+            Notice::JoinedAndLeft { joined, left, .. } => {
+                self.remove_names(left);
+                self.add_names(joined);
+            }
             Notice::Renamed { old, new } => {
                 self.names.remove(old);
                 self.add_name(new);
             }
-            Notice::Members { list, .. } => entries(list).for_each(|name| self.add_name(name)),
+            Notice::Members { list, .. } => self.add_names(list),
             Notice::Goodbye {} => self.is_over = true,
             _ => {}
         }
         None
+    }
+
+    fn add_names(&mut self, list: &str) {
+        entries(list).for_each(|name| self.add_name(name));
+    }
+
+    fn remove_names(&mut self, list: &str) {
+        entries(list).for_each(|name| _ = self.names.remove(name));
     }
 
     fn add_name(&mut self, name: &str) {
@@ -375,7 +387,7 @@ mod tests {
         let mut session = greeted();
         assert!(!session.is_over());
         session.receive("you: you left; goodbye");
-        session.receive("* kim you left; goodbye");
+        session.receive("** kim you left; goodbye");
         assert!(!session.is_over());
         session.receive("* you left; goodbye");
         assert!(session.is_over());

@@ -38,7 +38,7 @@ fn talks(setup: Setup) -> Rig {
     let mut rig = setup.start(wrapping(60, 24));
     rig.send("kim: hello guest1");
     rig.send("! name not changed: lee is in use");
-    rig.send("* kim waves");
+    rig.send("** kim waves");
     rig.keys("hello\r/who\r");
     rig.until_received(&["hello"]);
     rig.send("kim: goodbye");

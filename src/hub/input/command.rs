@@ -39,7 +39,7 @@ pub const COMMANDS: [(&str, &str); 8] = [
     ("/nick NAME", "take another name"),
     ("/join ROOM", "go to another room"),
     ("/msg NAME TEXT", "say something to one person only"),
-    ("/me ACTION", "say what you do: * kim waves"),
+    ("/me ACTION", "say what you do: ** kim waves"),
     ("/who [ROOM]", "list who is here, or in another room"),
     ("/rooms", "list the rooms"),
     ("/help", "list these commands"),

@@ -45,11 +45,11 @@ impl Arrivals {
     /// What is to be announced to a room that now has `here` members.
     pub fn notice(&self, here: usize) -> Notice<'_> {
         match (&self.only, self.joined, self.left) {
-            (Some((name, Some(_))), ..) => Notice::Joined { name, here },
-            (Some((name, None)), ..) => Notice::Left { name, here },
+            (Some((names, Some(_))), ..) => Notice::Joined { names, here },
+            (Some((names, None)), ..) => Notice::Left { names, here },
             (None, joined, 0) => Notice::ManyJoined { joined, here },
             (None, 0, left) => Notice::ManyLeft { left, here },
-            (None, joined, left) => Notice::JoinedAndLeft { joined, left, here },
+            (None, joined, left) => Notice::ManyJoinedAndLeft { joined, left, here },
         }
     }
 
@@ -79,13 +79,13 @@ mod tests {
         arrivals.join("kim".into(), 3);
         assert_eq!(arrivals.due(), Some(Now::default()));
         assert_eq!(arrivals.only_joined(), Some(3));
-        let (name, here) = ("kim", 2);
-        assert_eq!(arrivals.notice(2), Notice::Joined { name, here });
+        let (names, here) = ("kim", 2);
+        assert_eq!(arrivals.notice(2), Notice::Joined { names, here });
         arrivals.announced(now);
         assert_eq!(arrivals.due(), None);
         arrivals.leave("kim".into());
         assert_eq!(arrivals.due(), Some(now.after(ANNOUNCE_INTERVAL_US)));
-        assert_eq!(arrivals.notice(2), Notice::Left { name, here });
+        assert_eq!(arrivals.notice(2), Notice::Left { names, here });
         arrivals.clear();
         for slot in 0..1204 {
             arrivals.join("x".into(), slot);

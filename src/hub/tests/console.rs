@@ -25,7 +25,7 @@ fn the_console_is_a_member_like_others() {
     let guest = test.join();
     test.flush_announcements();
     test.send(console, b"hello\n/me waves\n/who\n");
-    assert_eq!(test.read(guest), "host: hello\n* host waves\n");
+    assert_eq!(test.read(guest), "host: hello\n** host waves\n");
     assert_eq!(test.read(console), "* here in lobby: guest1, host (2)\n");
     test.send(guest, b"/nick kim\nhi\n");
     assert_eq!(test.read(console), "* renamed: guest1 -> kim\nkim: hi\n");

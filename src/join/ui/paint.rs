@@ -1,7 +1,7 @@
 //! How a line looks: colours, and marks where the client's own name is mentioned. Whatever the server sent, the result
 //! has no control characters but TAB and these colours (SGR, ECMA-48 8.3.117). Knows nothing of terminals.
 
-use crate::hub::{self, Text};
+use crate::hub::Text;
 use crate::protocol::Line;
 
 const RESET: &str = "\x1b[0m";
@@ -85,7 +85,7 @@ pub fn line(colors: Colors, line: &str, own: Option<&str>) -> Painted {
             text.push_str(said);
             false
         }
-        Line::Notice(said) if is_action(said) => mentions(DIM, line, &mut text),
+        Line::Action(..) => mentions(DIM, line, &mut text),
         Line::Notice(_) => {
             text = dim(colors, line);
             false
@@ -123,11 +123,6 @@ pub fn dim(colors: Colors, line: &str) -> String {
 /// Colours an error.
 pub fn error(colors: Colors, line: &str) -> String {
     colored(colors, ERROR, line)
-}
-
-/// Whether a notice is an action (`/me`). The server's own notices begin with words that cannot be names.
-fn is_action(notice: &str) -> bool {
-    hub::is_persons_name(notice.split(' ').next().unwrap_or_default())
 }
 
 fn colored(colors: Colors, sgr: &str, line: &str) -> String {
@@ -235,12 +230,12 @@ mod tests {
         assert_eq!(shown("you -> lee: kim"), format!("you -> {lee}: kim"));
         let joined = "* joined: kim (2 here)";
         assert_eq!(shown(joined), format!("^[2m{joined}^[0m"));
-        let action = "!^[2m* lee hugs ^[1;7mkim^[22;27m^[2m^[0m";
-        assert_eq!(shown("* lee hugs kim"), action);
+        let action = "!^[2m** lee hugs ^[1;7mkim^[22;27m^[2m^[0m";
+        assert_eq!(shown("** lee hugs kim"), action);
         assert_eq!(shown("! no, kim"), "^[31m! no, kim^[0m");
         assert_eq!(shown("plain text"), "plain text");
         let plain = |text| line(Colors::None, text, Some("kim")).text;
-        for text in ["lee: hi kim", "* lee hugs kim", "! no", "lee -> you: x"] {
+        for text in ["lee: hi kim", "** lee hugs kim", "! no", "lee -> you: x"] {
             assert_eq!(plain(text), text);
         }
     }
