@@ -209,9 +209,11 @@ fn history_shows_a_new_client_the_last_lines() {
         bob.expect(&format!("ann: {text}"));
     }
     let mut cho = Client::connect(server.addr());
+    cho.expect("* the last 3 lines:");
     for text in ["two", "three", "four"] {
         cho.expect(&format!("ann: {text}"));
     }
+    cho.expect("* now");
     // Members who were there receive nothing twice, and new lines follow the old ones.
     bob.say("five");
     cho.expect("bob: five");
@@ -227,8 +229,10 @@ fn an_empty_room_keeps_its_history() {
     ann.find("* you are in lobby (1 here)");
     let mut bob = Client::connect_named(server.addr(), "bob");
     bob.join("garden", 1);
+    bob.expect("* the last 2 lines:");
     bob.expect("ann: second");
     bob.expect("ann: third");
+    bob.expect("* now");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn control_characters_are_replaced_by_visible_ones() {
 fn control_characters_in_commands_are_replaced_too() {
     let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     ann.say("/me \u{1b}[31mblushes\u{202e}");
-    bob.expect("* ann ␛[31mblushes\u{fffd}");
+    bob.expect("** ann ␛[31mblushes\u{fffd}");
     ann.say("/msg bob \u{7}ding");
     bob.expect("ann -> you: ␇ding");
     ann.expect("you -> bob: ␇ding");

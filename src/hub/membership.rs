@@ -1,13 +1,14 @@
 //! Entering and leaving rooms, and what is announced of it. Reads no input.
 
-use super::client::Role;
+use super::client::{self, Role};
 use super::context::Context;
 use super::limits::{ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX, MOVE_WORK};
+use super::name::Name;
 use super::room::append::append;
-use super::room::arrivals::Left;
 use super::room::backpressure;
 use super::room::view::RoomView;
 use super::schedule::Timer;
+use super::types::ConnId;
 use crate::protocol::Notice;
 use std::ops::Range;
 
@@ -63,7 +64,7 @@ pub fn leave(cx: &mut Context<'_>, slot: u32) {
     let client = &mut view.clients[slot as usize];
     client.outbox.leave(&mut room.log);
     match &client.name {
-        Some(name) if client.is_announced => room.arrivals.leave(name),
+        Some(name) if client.is_announced => room.arrivals.leave(client.id(slot), name.clone()),
         Some(_) => room.arrivals.forget(client.entered_at, slot),
         None => {}
     }
@@ -99,12 +100,11 @@ pub fn announce(view: &mut RoomView<'_>) {
         return stay_silent(view);
     }
     view.room.observe(view.now, view.limits);
-    // A full room has no space for an announcement either.
-    let due = if view.room.gate.is_full() {
-        view.now.after(ANNOUNCE_INTERVAL_US)
-    } else {
-        due
-    };
+    if view.room.gate.is_full() {
+        // A full room has no space for an announcement either.
+        let due = due.max(view.now.after(ANNOUNCE_INTERVAL_US));
+        return view.schedule.arm(Timer::Room(view.number), due);
+    }
     if due <= view.now {
         let newcomers = view.room.arrivals.take_newcomers(view.now);
         tell(view, newcomers);
@@ -144,11 +144,11 @@ pub fn announce_left(view: &mut RoomView<'_>, slot: u32) -> bool {
     is_known
 }
 
-/// Whether anybody is to hear of comings and goings: a member that is not alone with having come, in a room that is not
-/// too large.
+/// Whether anybody is to hear of comings and goings: there is a member that is not the only one that has come, and the room
+/// is not too large.
 fn has_audience(view: &RoomView<'_>) -> bool {
     match &*view.room.members {
-        [only] => view.clients[*only as usize].is_announced,
+        [only] => view.clients[*only as usize].is_announced || view.room.arrivals.has_left(),
         members => members.len() <= view.limits.announce_members_max,
     }
 }
@@ -160,76 +160,130 @@ fn stay_silent(view: &mut RoomView<'_>) {
     }
 }
 
-/// Announces `newcomers`, and those who have left. A newcomer does not read of itself: it is sent an announcement without
-/// itself.
+/// Announces `newcomers`, and those who have left.
 fn tell(view: &mut RoomView<'_>, mut newcomers: Vec<u32>) {
     // Those on their way out already will never have been there.
     newcomers.retain(|&slot| !view.clients[slot as usize].is_closing());
     let mut left = view.room.arrivals.take_left(view.now);
-    let named = newcomers.iter().take(ANNOUNCED_NAMES_MAX + 1);
-    let names: Vec<String> = named
-        .filter_map(|&slot| view.client(slot).name.as_ref().map(ToString::to_string))
-        .collect();
-    if names.iter().any(|name| left.names.contains(name)) {
-        // The one who has left and the one who has come are two: left is told first.
-        append_announcement(view, &[], 0, &left);
-        left = Left::default();
+    let clients = &view.clients;
+    let has_come = |(id, name): &(ConnId, Name)| {
+        newcomers.iter().any(|&slot| {
+            let client = &clients[slot as usize];
+            client.id(slot) == *id || client.name.as_ref() == Some(name)
+        })
+    };
+    if left.iter().any(has_come) {
+        // The same has left before it has come, or another one of the same name.
+        append_announcement(view, &[], &left);
+        left.clear();
     }
-    let Some(range) = append_announcement(view, &names, newcomers.len(), &left) else {
+    append_announcement(view, &newcomers, &left);
+}
+
+/// Appends an announcement, if there is anything to announce. A member that it names does not read it: it is sent one
+/// without itself.
+fn append_announcement(view: &mut RoomView<'_>, joined: &[u32], left: &[(ConnId, Name)]) {
+    let here = view.room.members.len();
+    let named = joined.iter().take(ANNOUNCED_NAMES_MAX + 1);
+    let names = named.filter_map(|&slot| view.clients[slot as usize].name.as_ref());
+    let joined_names: Vec<String> = names.map(ToString::to_string).collect();
+    let named = left.iter().take(ANNOUNCED_NAMES_MAX + 1);
+    let left_names: Vec<String> = named.map(|(_, name)| name.to_string()).collect();
+    let joined_people = People {
+        count: joined.len(),
+        names: &joined_names,
+        without: None,
+    };
+    let left_people = People {
+        count: left.len(),
+        names: &left_names,
+        without: None,
+    };
+    let Some(text) = announcement(joined_people, left_people, here) else {
         return;
     };
-    let here = view.room.members.len();
-    for (nth, &slot) in newcomers.iter().enumerate() {
-        let client = &mut view.clients[slot as usize];
-        client.is_announced = true;
-        client.outbox.leave_out(&mut view.room.log, range.clone());
-        let others = names.iter().enumerate().filter(|(other, _)| *other != nth);
-        let others: Vec<&str> = others.map(|(_, name)| &**name).collect();
-        if let Some(text) = announcement(&others, newcomers.len() - 1, &left, here) {
-            view.notify_after(slot, range.start, Notice::Other(&text));
+    let mut line = Vec::new();
+    Notice::Other(&text).write(&mut line);
+    let range = append(view, line.len(), None, |out| out.extend_from_slice(&line));
+    for (nth, &slot) in joined.iter().enumerate() {
+        view.clients[slot as usize].is_announced = true;
+        let others = announcement(joined_people.without(nth), left_people, here);
+        tell_instead(view, slot, &range, others);
+    }
+    for (nth, (id, _)) in left.iter().enumerate() {
+        let client = client::find(view.clients, *id);
+        if client.is_some_and(|client| view.room.is_member(id.slot(), client.seat)) {
+            // It has come back.
+            let others = announcement(joined_people, left_people.without(nth), here);
+            tell_instead(view, id.slot(), &range, others);
         }
     }
 }
 
-/// Appends an announcement to the room's log, if there is anything to announce. Returns where it stands.
-fn append_announcement(
-    view: &mut RoomView<'_>,
-    names: &[String],
-    joined: usize,
-    left: &Left,
-) -> Option<Range<u64>> {
-    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-    let text = announcement(&names, joined, left, view.room.members.len())?;
-    let mut line = Vec::new();
-    Notice::Other(&text).write(&mut line);
-    Some(append(view, line.len(), None, |out| {
-        out.extend_from_slice(&line)
-    }))
+/// A member does not read the announcement at `range`, but `text` in its place.
+fn tell_instead(view: &mut RoomView<'_>, slot: u32, range: &Range<u64>, text: Option<String>) {
+    let client = &mut view.clients[slot as usize];
+    client.outbox.leave_out(&mut view.room.log, range.clone());
+    if let Some(text) = text {
+        view.notify_after(slot, range.start, Notice::Other(&text));
+    }
 }
 
-/// What is announced when `joined` members have come, the first of which have these names, and others have left.
-fn announcement(names: &[&str], joined: usize, left: &Left, here: usize) -> Option<String> {
-    let notice = |notice: Notice<'_>| Some(notice.to_string());
-    let (names, left_names) = (&*names.join(", "), &*left.names.join(", "));
-    if joined + left.count > ANNOUNCED_NAMES_MAX {
-        let left = left.count;
-        return match (joined, left) {
-            (joined, 0) => notice(Notice::ManyJoined { joined, here }),
-            (0, left) => notice(Notice::ManyLeft { left, here }),
-            (joined, left) => notice(Notice::ManyJoinedAndLeft { joined, left, here }),
-        };
+/// Those who have come, or those who have left.
+#[derive(Clone, Copy)]
+struct People<'a> {
+    count: usize,
+    /// The first of their names, one more than are shown.
+    names: &'a [String],
+    /// The one that is left out.
+    without: Option<usize>,
+}
+
+impl<'a> People<'a> {
+    fn without(self, nth: usize) -> People<'a> {
+        People {
+            count: self.count - 1,
+            without: Some(nth),
+            ..self
+        }
     }
-    match (joined, left.count) {
-        (0, 0) => None,
-        (_, 0) => notice(Notice::Joined { names, here }),
-        (0, _) => notice(Notice::Left {
+
+    fn list(self) -> String {
+        let names = self.names.iter().enumerate();
+        let names = names.filter(|(nth, _)| Some(*nth) != self.without);
+        names
+            .map(|(_, name)| &**name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// What is announced when members have come and others have left: by name if they are few.
+fn announcement(joined: People<'_>, left: People<'_>, here: usize) -> Option<String> {
+    if joined.count + left.count > ANNOUNCED_NAMES_MAX {
+        let notice = match (joined.count, left.count) {
+            (joined, 0) => Notice::ManyJoined { joined, here },
+            (0, left) => Notice::ManyLeft { left, here },
+            (joined, left) => Notice::ManyJoinedAndLeft { joined, left, here },
+        };
+        return Some(notice.to_string());
+    }
+    let (joined_names, left_names) = (&*joined.list(), &*left.list());
+    let notice = match (joined.count, left.count) {
+        (0, 0) => return None,
+        (_, 0) => Notice::Joined {
+            names: joined_names,
+            here,
+        },
+        (0, _) => Notice::Left {
             names: left_names,
             here,
-        }),
-        _ => notice(Notice::JoinedAndLeft {
-            joined: names,
+        },
+        _ => Notice::JoinedAndLeft {
+            joined: joined_names,
             left: left_names,
             here,
-        }),
-    }
+        },
+    };
+    Some(notice.to_string())
 }

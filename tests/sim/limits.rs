@@ -19,7 +19,7 @@ pub fn drawn_limits(rng: &mut Rng) -> Limits {
         line_bytes_max,
         room_log_bytes_max: [65_536, 70_000, 262_144][rng.usize(..3)].max(32 * line_bytes_max),
         history_lines: if rng.bool() { 0 } else { rng.usize(0..30) },
-        announce_members_max: rng.usize(0..20),
+        announce_members_max: if rng.bool() { 1000 } else { rng.usize(0..20) },
         rate_lines: if rng.u8(0..4) == 0 {
             rng.u32(1..2000)
         } else {

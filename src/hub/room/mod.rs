@@ -98,6 +98,11 @@ impl Room {
             .append(bytes_max, limits.room_log_bytes_max, render)
     }
 
+    /// Whether the client in this slot is a member, given the seat that it has in its room.
+    pub fn is_member(&self, slot: u32, seat: u32) -> bool {
+        self.members.get(seat as usize) == Some(&slot)
+    }
+
     /// Members that are visited before the next room has its turn: a share that grows with the room.
     pub fn visits_a_turn(&self) -> usize {
         (self.members.len() / MEMBERS_A_VISIT).clamp(1, ROOM_VISITS_MAX)
