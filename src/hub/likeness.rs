@@ -9,6 +9,10 @@ use unicode_security::skeleton;
 /// U+0307, which is not seen on a letter that has a dot anyway.
 const DOT_ABOVE: char = '\u{307}';
 
+/// U+0345, the mark of `ᾳ`, would become a letter in capitals; and the mark that it looks like.
+const IOTA: char = '\u{345}';
+const OGONEK: char = '\u{328}';
+
 /// Rounds after which a closed form does not change any more: every letter of Unicode needs at most 3.
 const ROUNDS_MAX: usize = 8;
 
@@ -32,9 +36,12 @@ impl Likeness {
     /// Of a valid name.
     pub fn of(name: &str) -> Likeness {
         let name: String = name.chars().filter(|&c| !is_ignored(c)).collect();
-        let shown = closed(skeleton(&name).collect());
+        let has_case = |c: char| c.is_uppercase() || c.is_lowercase();
+        // Otherwise both forms are the same.
+        let shown = (!name.is_ascii() && name.contains(has_case))
+            .then(|| closed(skeleton(&name).collect()));
         let folded = closed(name);
-        let shown = (shown != folded).then(|| shown.into());
+        let shown = shown.filter(|shown| *shown != folded).map(Into::into);
         let folded = folded.into();
         Likeness { folded, shown }
     }
@@ -62,6 +69,9 @@ pub fn is_ignored(c: char) -> bool {
 
 /// The closed form of a text.
 fn closed(mut text: String) -> String {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return closed_ascii(&text);
+    }
     for _ in 0..ROUNDS_MAX {
         let next = skeleton_without_case(&text);
         if next == text {
@@ -72,10 +82,25 @@ fn closed(mut text: String) -> String {
     text
 }
 
+/// The same of ASCII letters and digits, without the tables of Unicode.
+fn closed_ascii(text: &str) -> String {
+    let mut form = String::with_capacity(2 * text.len());
+    for c in text.chars() {
+        match c.to_ascii_lowercase() {
+            'i' | '1' => form.push('l'),
+            '0' => form.push('o'),
+            'm' => form.push_str("rn"),
+            c => form.push(c),
+        }
+    }
+    form
+}
+
 /// The skeleton of a text in small letters.
 fn skeleton_without_case(text: &str) -> String {
     // Nearly Unicode's case folding: `ß` becomes `ss`, and a final `ς` the same as `σ`.
-    let upper = text.nfkd().flat_map(char::to_uppercase);
+    let marked = text.nfkd().map(|c| if c == IOTA { OGONEK } else { c });
+    let upper = marked.flat_map(char::to_uppercase);
     let folded: String = upper.flat_map(char::to_lowercase).collect();
     let mut base = None;
     let without_dot = |c: char| {
@@ -198,9 +223,26 @@ mod tests {
             for text in [c.to_string(), format!("I{c}\u{307}m"), format!("a{c}{c}")] {
                 let form = closed(text.clone());
                 assert_eq!(skeleton_without_case(&form), form, "{text}");
-                let upper = text.chars().flat_map(char::to_uppercase).collect();
-                assert_eq!(closed(upper), form, "{text} in capitals");
+                let small: String = text.chars().flat_map(char::to_lowercase).collect();
+                assert_eq!(closed(skeleton(&small).collect()), form, "{text}");
             }
+            let marked = c.nfkd().any(|c| c == IOTA);
+            let upper = c.to_uppercase().collect();
+            assert!(
+                marked || closed(upper) == closed(c.to_string()),
+                "{c} in capitals"
+            );
+        }
+    }
+
+    #[test]
+    fn ascii_needs_no_tables() {
+        for c in ('\0'..'\u{7f}').filter(char::is_ascii_alphanumeric) {
+            let mut form = c.to_string();
+            for _ in 0..ROUNDS_MAX {
+                form = skeleton_without_case(&form);
+            }
+            assert_eq!(closed_ascii(&c.to_string()), form);
         }
     }
 

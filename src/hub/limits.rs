@@ -20,8 +20,11 @@ pub const ITEM_WORK: u64 = 32;
 /// … of a notice or a refusal.
 pub const NOTICE_WORK: u64 = 256;
 
-/// … of computing what a name looks like.
+/// … of a name of ASCII letters.
 pub const NAME_WORK: u64 = 2048;
+
+/// … of each character of another name, for computing what it looks like.
+pub const NAME_CHAR_WORK: u64 = 1024;
 
 /// … of entering or leaving a room.
 pub const MOVE_WORK: u64 = 1024;

@@ -1,7 +1,7 @@
 //! Names of people and rooms: which are valid (UTS #39), and how they are written. Knows no client and no room.
 
 use super::likeness::{Likeness, is_ignored};
-use super::limits::{NAME_CHARS_MAX, NAME_MARKS_MAX};
+use super::limits::{NAME_CHAR_WORK, NAME_CHARS_MAX, NAME_MARKS_MAX, NAME_WORK};
 use crate::protocol::Append;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -249,6 +249,17 @@ pub fn room_name(raw: &str) -> Result<RoomName, Invalid> {
     Ok(RoomName { name, likeness })
 }
 
+/// Units of work that the name of a person or a room costs, valid or not.
+pub fn work(raw: &str) -> u64 {
+    let chars = raw.chars().take(NAME_CHARS_MAX).count() as u64;
+    NAME_WORK
+        + if raw.is_ascii() {
+            0
+        } else {
+            chars * NAME_CHAR_WORK
+        }
+}
+
 /// The normal form (NFKC) of any name, of a person or a room, reserved or not.
 ///
 /// # Errors
@@ -322,8 +333,12 @@ fn check_marks(name: &str) -> Result<(), Invalid> {
 /// Whether a dot above this letter is not seen: it has one, or looks like a letter that has. Of the letters that look like
 /// `l`, a dot on `I` makes the Turkish `İ`.
 fn hides_dot(letter: char) -> bool {
-    letter != 'I' && skeleton(letter.encode_utf8(&mut [0; 4])).any(|c| DOTTED.contains(c))
-        || DOTTED.contains(letter)
+    let shape = skeleton(letter.encode_utf8(&mut [0; 4])).last();
+    letter != 'I'
+        && [Some(letter), shape]
+            .into_iter()
+            .flatten()
+            .any(|c| DOTTED.contains(c))
 }
 
 /// UTS #39, section 5.2, level "highly restrictive": one script; or Latin with Han and either Hangul, or the two kana, or

@@ -13,12 +13,10 @@ fn names_that_people_have_are_accepted() {
         "サッカー",
         "山田",
         "山田さくら",
-        "ㄅㄆ漢",
         "محمد",
         "مُحَمَّد",
         "دانیال",
         "דוד",
-        "דָּוִד",
         "राम",
         "अनिल",
         "श्रीकृष्ण",
@@ -63,13 +61,8 @@ fn names_that_people_have_are_accepted() {
         assert_eq!(nickname(&decomposed), nickname(name), "{name} in NFD");
         assert!(room_name(name).is_ok(), "{name}");
     }
-    for (raw, name) in [("ｋｉｍ", "kim"), ("한글", "한글"), ("ﷺa", "صلى")] {
-        let given = nickname(raw).map(|it| it.name);
-        if raw.starts_with('ﷺ') {
-            assert!(given.is_err(), "a space is within it");
-        } else {
-            assert_eq!(given, Ok(name.into()));
-        }
+    for (raw, name) in [("ｋｉｍ", "kim"), ("\u{1112}\u{1161}\u{11ab}글", "한글")] {
+        assert_eq!(nickname(raw).map(|it| it.name), Ok(name.into()));
     }
 }
 
@@ -89,6 +82,9 @@ fn invalid_names_are_refused_with_the_reason() {
         ("a\u{3164}b", Invalid::Character('\u{1160}')),
         ("kim\u{ad}", Invalid::Character('\u{ad}')),
         ("😀", Invalid::Character('😀')),
+        // No scripts, and no points of Hebrew, that UTS #39 does not recommend for identifiers.
+        ("ㄅㄆ", Invalid::Character('ㄅ')),
+        ("מ\u{5b8}", Invalid::Character('\u{5b8}')),
         ("ᏦᎥᎷ", Invalid::Character('Ꮶ')),
         ("\u{301}a", Invalid::Start('\u{301}')),
         ("-a", Invalid::Start('-')),
@@ -120,7 +116,7 @@ fn marks_that_are_repeated_piled_up_or_not_seen_are_refused() {
         ("Zo\u{eb}\u{308}", Invalid::SameMark('\u{308}')),
         // In canonical order the mark below comes first.
         ("Zo\u{eb}\u{331}\u{308}", Invalid::SameMark('\u{308}')),
-        ("מ\u{5b8}\u{5b8}", Invalid::SameMark('\u{5b8}')),
+        ("م\u{64f}\u{64f}", Invalid::SameMark('\u{64f}')),
         ("x\u{301}\u{302}\u{303}\u{304}\u{306}", Invalid::Marks),
         ("ki\u{307}m", Invalid::HiddenDot('i')),
         ("kı\u{307}m", Invalid::HiddenDot('ı')),
@@ -140,7 +136,7 @@ fn marks_that_are_repeated_piled_up_or_not_seen_are_refused() {
         "Zoë",
         "ı\u{301}\u{307}",
         "ż\u{301}",
-        "ṩ",
+        "ậ",
     ] {
         assert!(nickname(name).is_ok(), "{name}: {:?}", nickname(name));
     }
@@ -158,15 +154,13 @@ fn scripts_are_mixed_only_as_the_highly_restrictive_level_allows() {
         ("joined\u{903}", ['j', '\u{903}']),
         ("kim١", ['k', '١']),
         ("さく김", ['さ', '김']),
-        ("ㄅさ", ['ㄅ', 'さ']),
-        ("김ㄅ", ['김', 'ㄅ']),
         ("山ц", ['山', 'ц']),
         ("a山さ김", ['さ', '김']),
         ("кατ", ['к', 'α']),
     ] {
         assert_eq!(nickname(name), Err(Invalid::Scripts(Some(pair))), "{name}");
     }
-    for name in ["a山김", "a山さサ", "a山ㄅ", "aさ", "김山", "ㄅ山", "さサ山"] {
+    for name in ["a山김", "a山さサ", "aさ", "김山", "さサ山"] {
         assert!(nickname(name).is_ok(), "{name}: {:?}", nickname(name));
     }
 }
