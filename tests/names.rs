@@ -94,11 +94,11 @@ fn a_refused_name_of_a_person_or_a_room_is_told_its_reason() {
     for (name, why) in [
         (
             "adm1n",
-            "that name is the server's own, since it is or looks like 'admin'",
+            "that name looks like 'admin', which is the server's own",
         ),
         (
             "h-o-s-t",
-            "that name is the server's own, since it is or looks like 'host'",
+            "that name looks like 'host', which is the server's own",
         ),
         ("guest_1", "names like guest1 are given by the server"),
     ] {

@@ -128,8 +128,10 @@ pub enum Invalid {
     Scripts(Option<[char; 2]>),
     /// Digits without a letter: they would look like a count in a notice.
     NoLetter,
-    /// A reserved word, or one that looks like this one.
-    Reserved(&'static str),
+    /// A reserved word.
+    Reserved,
+    /// It looks like this reserved word.
+    LooksReserved(&'static str),
     /// It can be mistaken for a guest's name.
     Guest,
 }
@@ -179,9 +181,10 @@ impl fmt::Display for Invalid {
             }
             Invalid::Scripts(None) => f.write_str("a name has letters of one script"),
             Invalid::NoLetter => f.write_str("a name has at least one letter"),
-            Invalid::Reserved(word) => write!(
+            Invalid::Reserved => f.write_str("that name is the server's own"),
+            Invalid::LooksReserved(word) => write!(
                 f,
-                "that name is the server's own, since it is or looks like '{word}'"
+                "that name looks like '{word}', which is the server's own"
             ),
             Invalid::Guest => f.write_str("names like guest1 are given by the server"),
         }
@@ -231,7 +234,12 @@ pub fn nickname(raw: &str) -> Result<Nickname, Invalid> {
     let likeness = Likeness::of(&name);
     let is_one = |form: &str| likeness.forms().any(|own| own == form);
     if let Some((word, _)) = RESERVED.iter().find(|(_, form)| is_one(form)) {
-        return Err(Invalid::Reserved(word));
+        let is_same = name.eq_ignore_ascii_case(word);
+        return Err(if is_same {
+            Invalid::Reserved
+        } else {
+            Invalid::LooksReserved(word)
+        });
     }
     if likeness.forms().any(looks_like_guest) {
         return Err(Invalid::Guest);
