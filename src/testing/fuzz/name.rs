@@ -213,12 +213,12 @@ fn skeletons(name: &str) -> [String; 2] {
 /// Whether it has the skeleton of a word that no client can have, in any case.
 fn is_reserved(name: &str) -> bool {
     let own = skeletons(name).map(|skeleton| lower(&skeleton));
-    let is_word = |word: &&str| skeletons(word).iter().any(|one| own.contains(one));
+    let is_word = |word: &str| skeletons(word).iter().any(|one| own.contains(one));
     let is_guest = |one: &String| {
         let rest = one.strip_prefix("guest");
         rest.is_some_and(|rest| rest.chars().all(|c| "ol23456789".contains(c)))
     };
-    own.iter().any(is_guest) || RESERVED.iter().any(|it| is_word(&it))
+    own.iter().any(is_guest) || RESERVED.iter().any(|it| is_word(it))
 }
 
 /// Whether it is like such a word, whatever its separators are and whichever of `i` and `l` are in it.
