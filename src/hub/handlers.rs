@@ -9,8 +9,8 @@ use super::input::Item;
 use super::input::command::{self, COMMANDS, Invalid, Request};
 use super::input::text::{NotUtf8, Text};
 use super::limits::{
-    HalfClose, LIST_ENTRIES_MAX, LIST_WORK, Limits, NAME_WORK, PRIVATE_BYTES_MARK,
-    RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX,
+    HalfClose, LIST_ENTRIES_MAX, LIST_WORK, Limits, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA,
+    RENDER_GROWTH_MAX,
 };
 use super::membership;
 use super::name::{self, RoomName};
@@ -108,7 +108,7 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
         // It could not take its name back: nobody can choose that.
         return cx.refuse_line(slot, Refusal::NameOfConsole { name: old });
     }
-    cx.totals.work += NAME_WORK;
+    cx.totals.work += name::work(raw);
     let nickname = match name::nickname(raw) {
         Ok(nickname) => nickname,
         Err(error) => {
@@ -148,7 +148,7 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
 
 /// `/join ROOM`: at once if the old room's log has been written to the client, otherwise as soon as it has.
 fn join(cx: &mut Context<'_>, slot: u32, raw: &str) {
-    cx.totals.work += NAME_WORK;
+    cx.totals.work += name::work(raw);
     let name = match name::room_name(raw) {
         Ok(name) => name,
         Err(error) => {
@@ -185,7 +185,7 @@ pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: RoomName) {
 
 /// `/msg NAME TEXT`
 fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: Text<'_>) {
-    cx.totals.work += NAME_WORK;
+    cx.totals.work += name::work(to);
     let Some(target) = directory.find(to) else {
         let name = &*Text::of(to).to_string();
         return cx.refuse(slot, Refusal::NobodyCalled { name });
@@ -221,7 +221,7 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
 
 /// `/who [ROOM]`
 fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
-    cx.totals.work += LIST_WORK;
+    cx.totals.work += LIST_WORK + room.map_or(0, name::work);
     let number = match room {
         None => cx.clients[slot as usize].room,
         Some(name) => match name::room_name(name).map(|name| cx.rooms.find(&name)) {

@@ -20,8 +20,11 @@ pub const ITEM_WORK: u64 = 32;
 /// … of a notice or a refusal.
 pub const NOTICE_WORK: u64 = 256;
 
-/// … of computing the skeletons of a name.
+/// … of a name of ASCII letters.
 pub const NAME_WORK: u64 = 2048;
+
+/// … of each character of another name, for computing what it looks like.
+pub const NAME_CHAR_WORK: u64 = 1024;
 
 /// … of entering or leaving a room.
 pub const MOVE_WORK: u64 = 1024;
@@ -31,6 +34,9 @@ pub const LIST_WORK: u64 = 4096;
 
 /// Characters of a person's or a room's name.
 pub const NAME_CHARS_MAX: usize = 24;
+
+/// Nonspacing marks in a row in a name (UTS #39, section 5.4).
+pub const NAME_MARKS_MAX: usize = 4;
 
 /// Bytes around a text in a rendered line: two names of up to 4 bytes a character, ` -> `, `: `, `\n`.
 pub const RENDER_BYTES_EXTRA: usize = 2 * 4 * NAME_CHARS_MAX + 8;

@@ -65,6 +65,7 @@ pub(crate) mod directory;
 mod handlers;
 pub mod input;
 mod inspect;
+pub(crate) mod likeness;
 pub mod limits;
 mod membership;
 pub(crate) mod name;

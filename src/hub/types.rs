@@ -119,7 +119,7 @@ pub struct Census {
     pub clients: usize,
     /// Rooms, the lobby and the room of raw connections included.
     pub rooms: usize,
-    /// Names in use, each counted once for every skeleton by which it is found.
+    /// Names in use, each counted once for each closed form by which it is found.
     pub names: usize,
     /// Addresses at which connections are counted: none unless there is a limit for them.
     pub addresses: usize,

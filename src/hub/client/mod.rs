@@ -170,7 +170,7 @@ impl Client {
     pub fn memory_bytes(&self) -> usize {
         let change = match &self.state {
             State::Moving(change) => {
-                size_of::<Move>() + change.room.name.len() + change.room.skeleton.len()
+                size_of::<Move>() + change.room.name.len() + change.room.likeness.bytes()
             }
             State::Draining(_) => size_of::<Drain>(),
             _ => 0,

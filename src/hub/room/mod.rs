@@ -9,6 +9,7 @@ pub mod gate;
 pub mod log;
 pub mod view;
 
+use super::likeness::Likeness;
 use super::limits::{Limits, MEMBERS_A_VISIT, ROOM_VISITS_MAX, SlowPolicy};
 use super::name::RoomName;
 use super::types::Now;
@@ -23,8 +24,8 @@ use std::ops::Range;
 pub struct Room {
     /// Its name as it was first given; empty for the room of all raw connections.
     pub name: Box<str>,
-    /// Rooms with the same skeleton would be this room.
-    pub skeleton: Box<str>,
+    /// Rooms whose names are like this would be this room.
+    pub likeness: Likeness,
     /// What was said in it and is still needed.
     pub log: Log,
     /// The slots of its members, in no order. Each member knows its seat, the index in here.
@@ -44,7 +45,7 @@ impl Room {
     pub fn new(name: RoomName, limits: &Limits) -> Room {
         Room {
             name: name.name,
-            skeleton: name.skeleton,
+            likeness: name.likeness,
             log: Log::new(
                 limits.history_lines,
                 limits.history_bytes_max(),

@@ -1,8 +1,8 @@
 //! That no client costs the others more than its share: work a visit, turns of rooms, private lines, silence.
 
 use crate::hub::limits::{
-    ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_WORK, NOTICE_WORK, READ_BYTES_MAX,
-    REPLY_BYTES_MAX, ROOM_VISITS_MAX, VISIT_WORK_ALONE_MAX,
+    ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_CHAR_WORK, NAME_CHARS_MAX, NAME_WORK,
+    NOTICE_WORK, READ_BYTES_MAX, REPLY_BYTES_MAX, ROOM_VISITS_MAX, VISIT_WORK_ALONE_MAX,
 };
 use crate::hub::{ConnId, Peer, Resume, Wire};
 use crate::testing::test_hub::TestHub;
@@ -11,7 +11,8 @@ use std::net::IpAddr;
 /// Work of the most expensive item: a list or a change of names and rooms, its reply and its announcement, and the longest
 /// line.
 fn item_work_max(limits: &Limits) -> u64 {
-    let fixed = ITEM_WORK + LIST_WORK + 2 * NAME_WORK + 2 * MOVE_WORK + 16 * NOTICE_WORK;
+    let name = NAME_WORK + NAME_CHARS_MAX as u64 * NAME_CHAR_WORK;
+    let fixed = ITEM_WORK + LIST_WORK + name + 2 * MOVE_WORK + 16 * NOTICE_WORK;
     fixed + (REPLY_BYTES_MAX + 2 * limits.rendered_bytes_max()) as u64
 }
 
@@ -25,6 +26,7 @@ fn a_visit_costs_no_more_than_its_work_and_one_item() {
         "/nick aa\n/nick bb\n",
         "/nick guest2\n",
         "/nick gue5t2\n",
+        &("/nick ".to_owned() + &"ᾦ".repeat(24) + "\n/nick aa\n"),
         "/join aa\n/join bb\n",
         "/join !\n",
         "/msg nobody hi\n",

@@ -86,7 +86,8 @@ impl Ui {
     pub fn receive(&mut self, line: &[u8]) -> Option<Reaction> {
         let line = paint::safe(line);
         let reaction = self.session.receive(&line);
-        let painted = paint::line(self.style.colors, &line, self.session.name());
+        let isolated = paint::isolated(&line);
+        let painted = paint::line(self.style.colors, &isolated, self.session.name());
         self.print(&painted.text);
         if painted.is_mention && self.style.bell {
             self.screen.ring_bell();
