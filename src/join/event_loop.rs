@@ -39,7 +39,7 @@ pub enum Role {
         /// Whether to reconnect when the connection is lost.
         reconnect: bool,
     },
-    /// The server's console. SIGTERM and SIGINT are left to the server.
+    /// The server's console. SIGTERM, SIGINT and SIGHUP are left to the server.
     Console {
         /// The server's log, if the console shows it.
         log: Option<ServerLog>,
@@ -90,7 +90,7 @@ impl EventLoop {
     ) -> io::Result<EventLoop> {
         let signals: &[i32] = match role {
             Role::Client { .. } => &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
-            Role::Console { .. } => &[SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
+            Role::Console { .. } => &[SIGQUIT, SIGWINCH, SIGCONT],
         };
         Ok(EventLoop {
             tty,
