@@ -160,7 +160,11 @@ fn parse(text: &str) -> Result<Written<'_>, String> {
         Some((host, _)) if host.contains(':') && !is_ipv6(host) => {
             Err(format!("{host} is no IPv6 address; {FORMS}"))
         }
-        Some((host, port)) => Ok(Written::Address(tcp(host, parse_port(port, host)?))),
+        Some((host, port)) => {
+            let brackets = host.contains(':').then(|| format!("[{host}]"));
+            let port = parse_port(port, brackets.as_deref().unwrap_or(host))?;
+            Ok(Written::Address(tcp(host, port)))
+        }
     }
 }
 
@@ -322,7 +326,7 @@ mod tests {
             ("[localhost]:8080", "localhost:8080"),
             ("[]:8080", "[::1]:8080"),
             ("::1:7001", "[::1]:7001 or [::1:7001]:8080"),
-            (":::", "[IPV6]:PORT"),
+            (":::", "[::]:8080"),
             ("1:2:3", "[IPV6]:PORT"),
         ] {
             for error in [Address::to_listen_on(text), Address::to_connect_to(text)] {

@@ -34,6 +34,15 @@ enum Endpoint {
     Unix(PathBuf),
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Tcp(address) => write!(f, "{address}"),
+            Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// Listens on every address of these places.
 ///
 /// # Errors
@@ -97,7 +106,7 @@ fn bind_resolved(
                 return Err(cannot_listen(place, error, None));
             }
             _ => missing.iter().for_each(|(endpoint, error)| {
-                tracing::warn!(%place, ?endpoint, %error, "skipped: this machine has no such address");
+                tracing::warn!(%place, address = %endpoint, %error, "skipped: this machine has no such address");
             }),
         }
     }

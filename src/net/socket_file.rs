@@ -153,7 +153,7 @@ mod tests {
         for _ in 0..50 {
             drop(UnixListener::bind(&path).unwrap());
             let started: Vec<_> = thread::scope(|scope| {
-                let start = || scope.spawn(|| SocketFile::listen(&path, 1).ok());
+                let start = || scope.spawn(|| SocketFile::listen(&path, 16).ok());
                 let threads: Vec<_> = (0..4).map(|_| start()).collect();
                 threads.into_iter().map(|one| one.join().unwrap()).collect()
             });

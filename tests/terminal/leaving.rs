@@ -110,8 +110,8 @@ fn the_terminal_is_taken_in_the_foreground_only() {
         !shown.contains("kim:"),
         "written from the background: {shown}"
     );
-    assert!(rig.terminal().brackets_pastes() == false);
-    rig.keys("\r\n");
+    assert!(!rig.terminal().brackets_pastes());
+    rig.keys("\r");
     rig.until_shown("kim: who is there?");
     rig.until_typed("half", "");
     assert!(!rig.is_cooked(), "the terminal is not raw");
@@ -151,11 +151,10 @@ fn late_answers_of_the_terminal_do_not_reach_the_shell() {
         rig.hold_answers(true);
         rig.resize(30, 24);
         rig.until("the query", |rig| rig.written().ends_with(b"\x1b[6n"));
+        let written = rig.written().len();
         // Ctrl-U empties the line, so that Ctrl-D leaves.
         rig.keys(&format!("\x15{key}"));
-        rig.until("the client asks for the last answers", |rig| {
-            rig.written().ends_with(b"\x1b[K\x1b[C\x1b[J\r")
-        });
+        rig.until("the last output", |rig| rig.written().len() > written);
         rig.hold_answers(false);
         rig.until_shown("left []");
         rig.keys("\x04");
