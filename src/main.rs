@@ -1,6 +1,5 @@
 //! The `madang` program: parses the command line, runs the subcommand, and turns its result into an exit status.
 
-use clap::Parser;
 #[cfg(feature = "bench")]
 use madang::bench;
 #[cfg(feature = "bench")]
@@ -15,7 +14,7 @@ use std::process::ExitCode;
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::from_process().command {
         Command::Serve(flags) => run_serve(&flags),
         Command::Join(flags) => run_join(&flags),
         #[cfg(feature = "bench")]

@@ -59,7 +59,7 @@ impl Room {
     ) -> Outcome<Self> {
         let server = Server::madang(harness, flags)?;
         let mut plan = Plan {
-            target: Address::Tcp(server.address.to_string()),
+            target: Address::from(server.address),
             protocol: Protocol::Madang,
             receivers: (slow + readers) as u32,
             senders: 1,

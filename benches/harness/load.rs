@@ -111,7 +111,7 @@ pub(crate) struct Load<D> {
 impl<D: Decoder> Load<D> {
     /// A load without clients.
     pub(crate) fn new(server: SocketAddr, arrival: Arrival) -> Outcome<Self> {
-        let target = Address::Tcp(server.to_string());
+        let target = Address::from(server);
         Ok(Self {
             engine: Engine::new(&target, CONNECTIONS_A_MINUTE, 0)?,
             arrival,

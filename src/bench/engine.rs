@@ -363,7 +363,7 @@ mod tests {
     fn a_paused_connection_is_read_only_on_request_and_its_end_is_seen_when_it_resumes()
     -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let target = Address::Tcp(listener.local_addr()?.to_string());
+        let target = Address::from(listener.local_addr()?);
         let mut engine = Engine::new(&target, 2, 0).unwrap();
         assert_eq!(engine.open(false, Vec::new()), Ok(true));
         assert_eq!(engine.open(true, Vec::new()), Ok(true));

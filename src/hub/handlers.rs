@@ -65,7 +65,17 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
         Err(Invalid::Unknown(word)) => {
             let word = &*Text::of(word).to_string();
             let as_text = &*format!("/{word}");
-            cx.refuse_line(slot, Refusal::UnknownCommand { word, as_text });
+            cx.refuse_line(
+                slot,
+                match command::suggest(word) {
+                    Some(near) => Refusal::NearCommand {
+                        word,
+                        near,
+                        as_text,
+                    },
+                    None => Refusal::UnknownCommand { word, as_text },
+                },
+            );
         }
     }
 }

@@ -3,14 +3,14 @@
 
 use super::poll::Interest;
 use super::send_queue::SendQueue;
-use crate::address::Address;
+use crate::address::{Address, resolve};
 use crate::hub::{Frame, Line};
 use crate::protocol::grouped;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::io::{self, Read};
-use std::net::{Shutdown, ToSocketAddrs};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -42,11 +42,11 @@ impl Endpoints {
     pub fn resolve(address: &Address) -> io::Result<Endpoints> {
         let all = match address {
             Address::Unix(path) => vec![SockAddr::unix(path)?],
-            Address::Tcp(host) => host.to_socket_addrs()?.map(SockAddr::from).collect(),
+            Address::Tcp { host, port } => {
+                let all = resolve(host, *port)?.into_iter();
+                all.map(SockAddr::from).collect()
+            }
         };
-        if all.is_empty() {
-            return Err(io::Error::other("the host has no address"));
-        }
         Ok(Endpoints { all, next: 0 })
     }
 

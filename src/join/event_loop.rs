@@ -6,10 +6,10 @@ use super::connection::{Connection, Event, explain, too_long};
 use super::ended::Ended;
 use super::history_file::HistoryFile;
 use super::poll::poll;
-use super::server_log::ServerLog;
+use super::role::Role;
 use super::session::Reaction;
 use super::signals::Signals;
-use super::tty::Tty;
+use super::tty::{ANSWER_TIMEOUT, Tty};
 use super::ui::keys::{Key, KeyDecoder};
 use super::ui::{Action, Ui, is_quit};
 use crate::hub::Line;
@@ -22,29 +22,12 @@ use std::time::{Duration, Instant};
 
 /// A window that has not changed for so long has stopped changing: tmux reports a change up to 250 ms late.
 const RESIZE_PAUSE: Duration = Duration::from_millis(300);
-/// How long a terminal may take to report where its cursor is.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long to wait, when the user leaves, for a server that neither takes bytes nor closes the connection.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes waiting for the server at which no more keys are read. Much more than a paste, because Ctrl-C is a key too.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
 /// Bytes waiting for the server at which its lines are not answered any more.
 const UNSENT_BYTES_TO_ANSWER: usize = 1 << 20;
-
-/// Whose terminal it is.
-#[derive(Debug)]
-pub enum Role {
-    /// A client's.
-    Client {
-        /// Whether to reconnect when the connection is lost.
-        reconnect: bool,
-    },
-    /// The server's console. SIGTERM and SIGINT are left to the server.
-    Console {
-        /// The server's log, if the console shows it.
-        log: Option<ServerLog>,
-    },
-}
 
 /// What to do next about a window that is changing.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +73,7 @@ impl EventLoop {
     ) -> io::Result<EventLoop> {
         let signals: &[i32] = match role {
             Role::Client { .. } => &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
-            Role::Console { .. } => &[SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
+            Role::Console { .. } => &[SIGQUIT, SIGWINCH, SIGCONT],
         };
         Ok(EventLoop {
             tty,
@@ -129,7 +112,7 @@ impl EventLoop {
         if let Some(typed) = self.ui.close() {
             self.save(&typed);
         }
-        let _ = self.tty.write_all(self.ui.screen.output());
+        let _ = self.give_back();
         match (ended, self.connection.queue.lines()) {
             (Ended::Left, lines @ 1..) => Ended::Unsent(lines),
             (ended, _) => ended,
@@ -143,10 +126,11 @@ impl EventLoop {
         let now = Instant::now();
         self.ui.set_time(time_of_day);
         if !signals.is_empty()
-            && let Some(ended) = self.handle_signals()?
+            && let Some(ended) = self.handle_signals()
         {
             return Ok(Some(ended));
         }
+        self.follow_foreground()?;
         // The size must be known before any other event is handled, and SIGWINCH may come late.
         self.update_size()?;
         for key in self.read_keys(now, tty)? {
@@ -180,8 +164,20 @@ impl EventLoop {
         Ok(None)
     }
 
-    /// Writes what is to be shown, as much as the terminal takes.
+    /// Takes the terminal in the foreground, leaves it alone in the background.
+    fn follow_foreground(&mut self) -> io::Result<()> {
+        if self.tty.follow_foreground()? {
+            self.ui.screen.invalidate();
+        }
+        Ok(())
+    }
+
+    /// Writes what is to be shown, as much as the terminal takes. In the background all of it waits.
     fn show(&mut self) -> io::Result<()> {
+        self.follow_foreground()?;
+        if !self.tty.is_taken() {
+            return Ok(());
+        }
         self.update_size()?;
         match self.resize {
             _ if !self.ui.screen.is_resizing() => self.resize = None,
@@ -213,13 +209,16 @@ impl EventLoop {
     fn wait(&self) -> io::Result<[PollFlags; 4]> {
         let timers = [self.key_timeout, self.name_retry_at, self.leave_by];
         let others = [self.resize.map(|(at, _)| at), self.connection.deadline()];
-        let deadline = timers.into_iter().chain(others).flatten().min();
+        let others = others.into_iter().chain([self.tty.look_again_at()]);
+        let deadline = others.chain(timers).flatten().min();
         // Back-pressure both ways: no keys while too much is unsent, no lines while too much is not shown.
         let may_type = self.connection.queue.bytes() < UNSENT_BYTES_MAX;
         let may_show = !self.ui.screen.is_full();
         let mut tty = PollFlags::empty();
-        tty.set(PollFlags::IN, may_type);
-        tty.set(PollFlags::OUT, !self.ui.screen.output().is_empty());
+        if self.tty.is_taken() {
+            tty.set(PollFlags::IN, may_type);
+            tty.set(PollFlags::OUT, !self.ui.screen.output().is_empty());
+        }
         let log = match &self.role {
             Role::Console { log: Some(log) } if may_show => Some((log.as_fd(), PollFlags::IN)),
             _ => None,
@@ -230,23 +229,25 @@ impl EventLoop {
         poll([tty, signals, socket, log], deadline)
     }
 
-    fn handle_signals(&mut self) -> io::Result<Option<Ended>> {
+    fn handle_signals(&mut self) -> Option<Ended> {
         for signal in self.signals.pending() {
             match signal {
                 SIGWINCH => {}
                 SIGCONT => {
-                    self.tty.make_raw()?;
+                    self.tty.was_stopped();
                     self.ui.screen.invalidate();
                 }
-                signal => return Ok(Some(Ended::Signal(signal))),
+                signal => return Some(Ended::Signal(signal)),
             }
         }
-        Ok(None)
+        None
     }
 
     fn read_keys(&mut self, now: Instant, ready: PollFlags) -> io::Result<Vec<Key>> {
         let mut bytes = [0; 4096];
-        if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+        // Reading in the background would stop this process (SIGTTIN), unless the terminal is gone.
+        let is_gone = ready.intersects(PollFlags::HUP | PollFlags::ERR);
+        if is_gone || (self.tty.is_taken() && ready.contains(PollFlags::IN)) {
             let read = self.tty.read(&mut bytes)?.unwrap_or(0);
             let keys = self.keys.feed(&bytes[..read]);
             self.key_timeout = self.keys.timeout().map(|timeout| now + timeout);
@@ -362,13 +363,30 @@ impl EventLoop {
     /// Suspends this process until SIGCONT. Where no shell could continue it, the kernel ignores the request.
     fn suspend(&mut self) -> io::Result<Option<Ended>> {
         self.ui.screen.remove_area();
-        self.tty.write_all(self.ui.screen.output())?;
-        self.ui.screen.written(self.ui.screen.output().len());
-        self.tty.restore();
+        self.give_back()?;
         kill_process(getpid(), Signal::TSTP)?;
-        self.tty.make_raw()?;
         // Handles SIGCONT before anything is drawn: it makes the screen forget what is drawn.
-        self.handle_signals()
+        Ok(self.handle_signals())
+    }
+
+    /// Writes what is left to be shown, and restores the terminal. In the background neither.
+    fn give_back(&mut self) -> io::Result<()> {
+        if !self.tty.is_taken() {
+            return Ok(());
+        }
+        let (keys, screen) = (&mut self.keys, &mut self.ui.screen);
+        self.tty.write_all(screen.output())?;
+        screen.written(screen.output().len());
+        self.tty.read_answers(screen.is_answer_due(), |bytes| {
+            for key in keys.feed(bytes) {
+                if let Key::CursorAt(_, column) = key {
+                    screen.cursor_at(column);
+                }
+            }
+            screen.is_answer_due()
+        })?;
+        self.tty.restore();
+        Ok(())
     }
 
     /// Saves a typed line for the next run.

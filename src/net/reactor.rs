@@ -2,7 +2,7 @@
 
 use super::listener::Listener;
 use super::scheduler::Scheduler;
-use super::signal::Signals;
+use super::signal::{Request, Signals};
 use super::stream::Stream;
 use super::transport::{Event, Net};
 use crate::hub::limits::Limits;
@@ -67,6 +67,7 @@ pub struct Reactor {
     poll: Poll,
     signals: Signals,
     scheduler: Scheduler<Sockets>,
+    has_console: bool,
 }
 
 impl Reactor {
@@ -94,6 +95,7 @@ impl Reactor {
             start: Instant::now(),
         };
         let mut scheduler = Scheduler::new(net, Hub::new(limits), number);
+        let has_console = console.is_some();
         if let Some(console) = console {
             console.set_nonblocking(true)?;
             scheduler.connect_console(Stream::Unix(mio::net::UnixStream::from_std(console)))?;
@@ -102,6 +104,7 @@ impl Reactor {
             poll,
             signals,
             scheduler,
+            has_console,
         })
     }
 
@@ -120,13 +123,8 @@ impl Reactor {
             for event in &events {
                 match (event.token(), ConnId::from_token(event.token().0)) {
                     (SIGNALS, _) => {
-                        for signal in self.signals.pending() {
-                            if self.scheduler.hub().is_shutting_down() {
-                                return Ok(Ended::Forced(signal));
-                            }
-                            let clients = self.scheduler.hub().clients();
-                            tracing::info!(signal, clients, "shutting down");
-                            stop(&mut self.scheduler);
+                        if let Some(signal) = self.handle_signals() {
+                            return Ok(Ended::Forced(signal));
                         }
                     }
                     (_, Some(id)) => self.scheduler.event(Event::Ready {
@@ -151,6 +149,30 @@ impl Reactor {
         tracing::info!(%turns, longest_turn_us = turns.longest_us(), "turns");
         tracing::info!(?totals, "ended");
         Ok(Ended::Drained)
+    }
+
+    /// Does what signals ask for. Returns the signal that ends the server at once, if there is one.
+    fn handle_signals(&mut self) -> Option<i32> {
+        for request in self.signals.pending() {
+            let hub = self.scheduler.hub();
+            let (clients, is_shutting_down) = (hub.clients(), hub.is_shutting_down());
+            match request {
+                Request::Stop(signal) if is_shutting_down => return Some(signal),
+                Request::Stop(signal) => {
+                    tracing::info!(signal, clients, "shutting down");
+                    stop(&mut self.scheduler);
+                }
+                // A shell and the kernel may both send it, so a second one does not force the end.
+                Request::HangUp if is_shutting_down => {}
+                Request::HangUp if self.has_console => {
+                    tracing::info!(clients, "SIGHUP at the console: shutting down");
+                    stop(&mut self.scheduler);
+                }
+                Request::HangUp => tracing::info!("SIGHUP: there is nothing to reload"),
+                Request::Nothing(signal) => tracing::info!(signal, "this signal does nothing"),
+            }
+        }
+        None
     }
 }
 

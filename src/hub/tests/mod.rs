@@ -383,7 +383,7 @@ fn a_refusal_names_the_limit_that_is_reached() {
         ),
         (
             Refusal::AddressFull { clients_max: 2 },
-            "2 connections from your address",
+            "too many connections from your address: at most 2",
         ),
         (Refusal::ShuttingDown {}, "server is shutting down"),
     ] {
