@@ -16,6 +16,8 @@ fn join_into(stdout: Stdio, address: impl ToString) -> Child {
     command.spawn().expect("spawn")
 }
 
+const GREETING: &str = "* you are guest1 in lobby (1 here); /help lists commands";
+
 /// A server of another kind: it sends only what the test wants.
 struct ForeignServer(TcpListener);
 
@@ -31,6 +33,14 @@ impl ForeignServer {
     fn accept(&self) -> TcpStream {
         let (socket, _) = self.0.accept().expect("accept");
         socket.set_read_timeout(Some(DEADLINE)).expect("timeout");
+        socket
+    }
+
+    /// Accepts, and greets as madang does.
+    fn greet(&self) -> TcpStream {
+        let mut socket = self.accept();
+        socket.write_all(GREETING.as_bytes()).expect("write");
+        socket.write_all(b"\n").expect("write");
         socket
     }
 }
@@ -104,11 +114,11 @@ fn a_server_that_cannot_be_reached_is_reported_in_one_line() {
 fn a_connection_that_is_lost_is_an_error() {
     let foreign = ForeignServer::new();
     let mut join = Program::join(foreign.address(), &[]);
-    let mut socket = foreign.accept();
+    let mut socket = foreign.greet();
     socket.write_all(b"a line\nhalf a li").expect("write");
     socket.shutdown(Shutdown::Both).expect("shutdown");
     assert_eq!(join.wait_exit().code(), Some(1));
-    assert_eq!(join.rest(), ["a line", "half a li"]);
+    assert_eq!(join.rest(), [GREETING, "a line", "half a li"]);
     let why = "is lost: closed by the server";
     let complaint = format!("madang: the connection to {} {why}", foreign.address());
     assert_eq!(join.complaints(), [complaint]);
@@ -118,7 +128,7 @@ fn a_connection_that_is_lost_is_an_error() {
 fn after_the_end_of_input_received_lines_are_still_printed() {
     let foreign = ForeignServer::new();
     let mut join = Program::join(foreign.address(), &[]);
-    let mut socket = foreign.accept();
+    let mut socket = foreign.greet();
     join.type_line("last words");
     join.end_input();
     let mut received = String::new();
@@ -134,7 +144,7 @@ fn after_the_end_of_input_received_lines_are_still_printed() {
 fn control_characters_from_the_server_are_not_printed() {
     let foreign = ForeignServer::new();
     let mut join = Program::join(foreign.address(), &["--color", "never"]);
-    let mut socket = foreign.accept();
+    let mut socket = foreign.greet();
     let attack = b"\x1b]0;owned\x07\x1b[2J\x1b[6n\x9b0c\xe2\x80\xae\rover\x08\n";
     socket.write_all(attack).expect("write");
     let endless = vec![b'x'; 3 << 20];
@@ -186,7 +196,7 @@ fn a_closed_reader_of_standard_output_ends_the_program() {
 fn a_stalled_reader_of_standard_output_costs_bounded_memory() {
     let foreign = ForeignServer::new();
     let mut child = join_into(Stdio::piped(), foreign.address());
-    let mut socket = foreign.accept();
+    let mut socket = foreign.greet();
     socket.set_nonblocking(true).expect("nonblocking");
     let line = [b"x".repeat(999), b"\n".to_vec()].concat().repeat(64);
     let mut sent = 0;

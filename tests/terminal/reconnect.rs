@@ -106,7 +106,7 @@ fn lines_for_a_room_that_is_refused_are_not_sent_elsewhere() {
     rig.until_shown("kim: and this");
     let server = start_server(&["--listen", &addr, "--max-rooms", "1"]);
     let mut ann = Client::connect_named(server.addr(), "ann");
-    rig.until_shown("-- 2 of your lines not sent: you are in another room now");
+    rig.until_shown("-- 2 of your lines not sent: you are in lobby");
     rig.keys("hello lobby\r");
     rig.until_shown("kim: hello lobby");
     ann.expect("kim: hello lobby");
