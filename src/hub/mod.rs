@@ -69,6 +69,7 @@ pub mod limits;
 mod membership;
 pub(crate) mod name;
 mod reading;
+mod reports;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
@@ -92,7 +93,7 @@ use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use std::io::IoSlice;
 use std::net::IpAddr;
-pub use types::{Census, ConnId, Now, Peer, Resume, Totals, Wire};
+pub use types::{Census, ConnId, Departure, Ending, Now, Peer, Report, Resume, Totals, Wire};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]
@@ -130,6 +131,11 @@ impl Hub {
             console: None,
             is_shutting_down: false,
         }
+    }
+
+    /// From now on there are [reports](Hub::next_report).
+    pub fn keep_reports(&mut self) {
+        self.schedule.reports.keep();
     }
 
     /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted.
@@ -266,7 +272,7 @@ impl Hub {
         for slot in slots {
             let mut view = cx.room_of(slot);
             view.notify(slot, Notice::ShuttingDown {});
-            view.drain(slot);
+            view.drain(slot, Ending::Shutdown);
         }
     }
 }
@@ -330,6 +336,12 @@ impl Hub {
     #[must_use = "a connection that has been taken out is to be closed"]
     pub fn next_closed(&mut self) -> Option<ConnId> {
         self.schedule.next_close()
+    }
+
+    /// The next thing for a detailed log, if [`keep_reports`](Hub::keep_reports) has been called. Need not be drained: of
+    /// many, the oldest are kept.
+    pub fn next_report(&mut self) -> Option<(ConnId, Report)> {
+        self.schedule.reports.next()
     }
 
     /// When [`tick`](Hub::tick) is to be called.

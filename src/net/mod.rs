@@ -1,10 +1,12 @@
 //! The only sockets and the only clock of the server: the hub's surroundings.
 //!
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
-//! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one. `service_time` is
+//! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
+//! `connection_log` what the log tells of them. `service_time` is
 //! real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
+mod connection_log;
 mod connections;
 mod linger;
 pub mod listener;

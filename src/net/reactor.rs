@@ -6,9 +6,10 @@ use super::signal::Signals;
 use super::stream::Stream;
 use super::transport::{Event, Net};
 use crate::hub::limits::Limits;
-use crate::hub::{ConnId, Hub, Now, Peer};
+use crate::hub::{ConnId, Hub, Now, Peer, Totals};
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,14 @@ impl Net for Sockets {
 
     fn accept(&mut self, listener: usize) -> io::Result<(Stream, Peer)> {
         self.listeners[listener].accept()
+    }
+
+    fn listener(&self, listener: usize) -> String {
+        self.listeners[listener].to_string()
+    }
+
+    fn peer(&self, socket: &Stream) -> Option<SocketAddr> {
+        socket.peer()
     }
 
     fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
@@ -146,10 +155,29 @@ impl Reactor {
                 stop(&mut self.scheduler);
             }
         }
-        let totals = self.scheduler.hub().totals();
+        let Totals {
+            connections,
+            refused_connections,
+            lines,
+            refused_lines,
+            discarded_bytes,
+            skipped_lines,
+            slow_closed,
+            work,
+        } = self.scheduler.hub().totals();
         let turns = self.scheduler.turn_lengths();
         tracing::info!(%turns, longest_turn_us = turns.longest_us(), "turns");
-        tracing::info!(?totals, "ended");
+        tracing::info!(
+            connections,
+            refused_connections,
+            lines,
+            refused_lines,
+            discarded_bytes,
+            skipped_lines,
+            slow_closed,
+            work,
+            "ended"
+        );
         Ok(Ended::Drained)
     }
 }

@@ -2,6 +2,7 @@
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
 use super::acceptor::Acceptor;
+use super::connection_log::{Broken, ConnectionLog};
 use super::connections::{Connections, End};
 use super::linger::{LINGER_US, Lingering};
 use super::service_time::ServiceTime;
@@ -34,17 +35,19 @@ pub struct Scheduler<N: Net> {
     /// The next connections to be written to: `0 <= len <= VISITS_A_LOOK`.
     visits: Vec<ConnId>,
     /// Connections that have ended by themselves and are to be closed.
-    broken: VecDeque<ConnId>,
+    broken: VecDeque<(ConnId, Broken)>,
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
     acceptor: Acceptor,
+    log: ConnectionLog,
     scratch: Box<[u8]>,
 }
 
 impl<N: Net> Scheduler<N> {
     /// A scheduler for so many listeners.
-    pub fn new(net: N, hub: Hub, listeners: usize) -> Scheduler<N> {
+    pub fn new(net: N, mut hub: Hub, listeners: usize) -> Scheduler<N> {
         Scheduler {
+            log: ConnectionLog::new(&mut hub),
             net,
             hub,
             connections: Connections::default(),
@@ -82,7 +85,7 @@ impl<N: Net> Scheduler<N> {
         let now = self.now();
         let id = self.hub.connect_console(now);
         self.net.register(&mut socket, id)?;
-        self.connections.insert(id, socket);
+        self.connections.insert(now, id, socket, None);
         Ok(())
     }
 
@@ -129,6 +132,7 @@ impl<N: Net> Scheduler<N> {
             self.hub.next_deadline(),
             self.lingering.next_deadline(),
             self.acceptor.deadline(),
+            self.log.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -144,8 +148,10 @@ impl<N: Net> Scheduler<N> {
         self.read();
         self.write();
         self.ring_timers();
+        self.log.reports(&mut self.hub);
         self.close();
         let ended = self.now();
+        self.log.sum_up(ended, self.is_over());
         let length_us = ended.as_micros().saturating_sub(began.as_micros());
         self.turn_lengths.record(length_us);
     }
@@ -173,7 +179,7 @@ impl<N: Net> Scheduler<N> {
             let mut now = self.now();
             let deadline = now.after(ACCEPT_US);
             while let Some((socket, peer)) = self.acceptor.next(&mut self.net, now, listener) {
-                self.admit(now, socket, peer);
+                self.admit(now, socket, peer, listener);
                 now = self.now();
                 if now >= deadline {
                     break;
@@ -182,11 +188,12 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    fn admit(&mut self, now: Now, mut socket: N::Socket, peer: Peer) {
+    fn admit(&mut self, now: Now, mut socket: N::Socket, peer: Peer, listener: usize) {
+        let (address, listener) = (self.net.peer(&socket), self.net.listener(listener));
         let id = match self.hub.connect(now, peer) {
             Ok(id) => id,
             Err(refusal) => {
-                tracing::debug!(?peer.address, %refusal, "refused");
+                self.log.refused(now, address, &listener, refusal);
                 if peer.wire == Wire::Chat {
                     let mut line = Vec::new();
                     refusal.write(&mut line);
@@ -203,8 +210,8 @@ impl<N: Net> Scheduler<N> {
             self.hub.disconnect(now, id);
             return;
         }
-        tracing::debug!(slot = id.slot(), ?peer.address, "connected");
-        self.connections.insert(id, socket);
+        self.log.opened(now, id, address, &listener);
+        self.connections.insert(now, id, socket, address);
     }
 
     /// Visits each readable connection once, within the budget. Those that may have more are queued again. The clock is
@@ -233,7 +240,7 @@ impl<N: Net> Scheduler<N> {
             Resume::Read | Resume::Wait => return,
             Resume::Blocked => {
                 if connection.end.is_gone() {
-                    self.broken.push_back(id);
+                    self.broken.push_back((id, Broken::of(connection.end)));
                 }
                 return;
             }
@@ -245,7 +252,7 @@ impl<N: Net> Scheduler<N> {
                     self.hub.finish(now, id);
                 }
                 if connection.end.is_gone() {
-                    self.broken.push_back(id);
+                    self.broken.push_back((id, Broken::of(connection.end)));
                 } else {
                     connection.end = End::Read;
                 }
@@ -257,8 +264,7 @@ impl<N: Net> Scheduler<N> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.readable(id),
             Err(error) => {
-                tracing::debug!(slot = id.slot(), %error, "reading failed");
-                self.broken.push_back(id);
+                self.broken.push_back((id, Broken::Failed(error.kind())));
             }
         }
     }
@@ -332,11 +338,10 @@ impl<N: Net> Scheduler<N> {
                 self.unblocked.push_back(id);
             }
             Err(error) => {
-                tracing::debug!(slot = id.slot(), %error, "writing failed");
                 connection.writable = false;
                 connection.readable = true;
                 if connection.end == End::Read {
-                    self.broken.push_back(id);
+                    self.broken.push_back((id, Broken::Failed(error.kind())));
                 } else {
                     // What the peer sent before it closed is still read; that ends in an error or in its end.
                     let is_reset = error.kind() != io::ErrorKind::BrokenPipe;
@@ -364,8 +369,8 @@ impl<N: Net> Scheduler<N> {
     fn close(&mut self) {
         let mut now = self.now();
         let deadline = now.after(CLOSE_US);
-        while let Some(id) = self.broken.pop_front().or_else(|| self.hub.next_closed()) {
-            self.close_one(now, id);
+        while let Some((id, broken)) = self.next_ended() {
+            self.close_one(now, id, broken);
             now = self.now();
             if now >= deadline {
                 return;
@@ -382,14 +387,23 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    fn close_one(&mut self, now: Now, id: ConnId) {
+    fn next_ended(&mut self) -> Option<(ConnId, Option<Broken>)> {
+        let broken = self.broken.pop_front();
+        let broken = broken.map(|(id, broken)| (id, Some(broken)));
+        broken.or_else(|| self.hub.next_closed().map(|id| (id, None)))
+    }
+
+    fn close_one(&mut self, now: Now, id: ConnId, broken: Option<Broken>) {
         let is_closed = self.hub.is_closed(id);
+        let departure = self.hub.departure(id);
         self.hub.disconnect(now, id);
         let Some(connection) = self.connections.remove(id) else {
             return;
         };
+        let peer = self.net.peer(&connection.socket);
+        let log = &mut self.log;
+        log.closed(now, id, &connection, peer, departure, broken);
         if is_closed && connection.end == End::None {
-            tracing::debug!(slot = id.slot(), "closed");
             // When the server itself ends, no peer is waited for.
             let is_over = self.hub.is_shutting_down();
             let until = now.after(if is_over { 0 } else { LINGER_US });

@@ -2,6 +2,7 @@
 
 use crate::hub::{ConnId, Now, Peer};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 
 /// The surroundings of the scheduler: real sockets, or simulated ones.
 pub trait Net {
@@ -14,6 +15,14 @@ pub trait Net {
     /// # Errors
     /// `WouldBlock` when there is none, or whatever the system says.
     fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, Peer)>;
+    /// How a listener is named in the log.
+    fn listener(&self, _listener: usize) -> String {
+        String::new()
+    }
+    /// The peer's address and port, as long as the system knows them.
+    fn peer(&self, _socket: &Self::Socket) -> Option<SocketAddr> {
+        None
+    }
     /// From now on the poll reports the readiness of `socket`, both ways, by edges.
     ///
     /// # Errors
