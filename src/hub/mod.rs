@@ -133,11 +133,6 @@ impl Hub {
         }
     }
 
-    /// From now on there are [reports](Hub::next_report).
-    pub fn keep_reports(&mut self) {
-        self.schedule.reports.keep();
-    }
-
     /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted.
     ///
     /// # Errors
@@ -336,12 +331,6 @@ impl Hub {
     #[must_use = "a connection that has been taken out is to be closed"]
     pub fn next_closed(&mut self) -> Option<ConnId> {
         self.schedule.next_close()
-    }
-
-    /// The next thing for a detailed log, if [`keep_reports`](Hub::keep_reports) has been called. Need not be drained: of
-    /// many, the oldest are kept.
-    pub fn next_report(&mut self) -> Option<(ConnId, Report)> {
-        self.schedule.reports.next()
     }
 
     /// When [`tick`](Hub::tick) is to be called.

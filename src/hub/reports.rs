@@ -1,9 +1,23 @@
 //! What has happened to clients, for an operator who wants a detailed log. Kept only if asked for, and only so many at a
 //! time. Decides nothing.
 
+use super::Hub;
 use super::limits::REPORTS_MAX;
 use super::types::{ConnId, Report};
 use std::collections::VecDeque;
+
+impl Hub {
+    /// From now on there are [reports](Hub::next_report).
+    pub fn keep_reports(&mut self) {
+        self.schedule.reports.keep();
+    }
+
+    /// The next thing for a detailed log, if [`keep_reports`](Hub::keep_reports) has been called. Need not be drained: of
+    /// many, the oldest are kept.
+    pub fn next_report(&mut self) -> Option<(ConnId, Report)> {
+        self.schedule.reports.next()
+    }
+}
 
 /// Reports that have not been taken; `None`: nobody wants any.
 #[derive(Debug, Default)]

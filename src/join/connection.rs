@@ -313,6 +313,11 @@ pub fn silent() -> String {
     format!("it has not greeted within {seconds} s")
 }
 
+/// The same: it has closed the connection before.
+pub fn no_greeting() -> String {
+    "it has closed the connection without a greeting".into()
+}
+
 /// The same: what it has said instead of a greeting, made safe to show.
 pub fn foreign(line: &str) -> String {
     let quoted: String = line.chars().take(QUOTED_CHARS_MAX).collect();

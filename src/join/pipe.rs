@@ -2,7 +2,9 @@
 //! and for terminals that do not understand control sequences.
 
 use super::clock::{NO_TIME, time_of_day};
-use super::connection::{Connection, Event, GREETING_TIMEOUT, explain, foreign, silent, too_long};
+use super::connection::{
+    Connection, Event, GREETING_TIMEOUT, explain, foreign, no_greeting, silent, too_long,
+};
 use super::ended::Ended;
 use super::poll::poll;
 use super::request::Answer;
@@ -58,6 +60,8 @@ struct Printer {
     is_history: bool,
     /// Standard input and output are one terminal with a person at it: refusals are read there, and are no failure.
     is_interactive: bool,
+    /// Standard output and standard error are one terminal: a refusal is shown there once.
+    has_one_screen: bool,
     /// The server has refused a line, or said why it closes the connection.
     has_failed: bool,
 }
@@ -76,6 +80,7 @@ impl Pipe {
                 unprinted: Vec::new(),
                 is_history: false,
                 is_interactive: io::stdin().is_terminal() && io::stdout().is_terminal(),
+                has_one_screen: io::stdout().is_terminal() && io::stderr().is_terminal(),
                 has_failed: false,
             },
             greeted_by: Instant::now() + GREETING_TIMEOUT,
@@ -247,9 +252,7 @@ impl Pipe {
         match session.farewell() {
             Some(Farewell::Passing | Farewell::Final) if self.printer.has_failed => Ended::Refused,
             Some(Farewell::Passing) => Ended::Lost("the server is shutting down".into()),
-            _ if !session.is_greeted() && is_end => {
-                Ended::Foreign("it has closed the connection without a greeting".into())
-            }
+            _ if !session.is_greeted() && is_end => Ended::Foreign(no_greeting()),
             _ => Ended::Lost(explain(error)),
         }
     }
@@ -286,7 +289,12 @@ impl Printer {
         if let Some(Notice::Now {}) = notice {
             self.is_history = false;
         }
-        self.say(&text);
+        let is_complaint = !self.is_interactive
+            && self.has_one_screen
+            && matches!(protocol::Line::parse(&text), protocol::Line::Refusal(_));
+        if !is_complaint {
+            self.say(&text);
+        }
         if let Some(Notice::History { .. }) = notice {
             self.is_history = true;
         }

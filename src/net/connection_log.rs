@@ -2,8 +2,9 @@
 //! line a second. Also what clients do, if the log is detailed. Decides nothing about connections.
 
 use super::connections::{Connection, End};
-use crate::hub::{ConnId, Departure, Ending, Hub, Now, Report};
-use crate::protocol::Refusal;
+use super::transport::Net;
+use crate::hub::{ConnId, Ending, Hub, Now, Report};
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 
@@ -11,22 +12,13 @@ use std::net::SocketAddr;
 const LINES_MAX: u32 = 20;
 const SECOND_US: u64 = 1_000_000;
 
-/// Why a connection has ended that the server did not want to close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
-    /// The peer has closed its receiving side too, and something was still to be written.
-    Gone,
-    /// Reading or writing has failed.
-    Failed(io::ErrorKind),
-}
+/// A listener, which is asked for its name only where that is logged.
+#[derive(Debug)]
+pub struct Place<'a, N>(pub &'a N, pub usize);
 
-impl Broken {
-    /// What is behind this end.
-    pub fn of(end: End) -> Broken {
-        match end {
-            End::Reset => Broken::Failed(io::ErrorKind::ConnectionReset),
-            End::None | End::Read | End::Write => Broken::Gone,
-        }
+impl<N: Net> Place<'_, N> {
+    fn name(&self) -> String {
+        self.0.listener(self.1)
     }
 }
 
@@ -57,54 +49,63 @@ impl ConnectionLog {
     }
 
     /// A connection was accepted.
-    pub fn opened(&mut self, now: Now, id: ConnId, peer: Option<SocketAddr>, listener: &str) {
+    pub fn opened<N: Net>(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        peer: Option<SocketAddr>,
+        listener: Place<'_, N>,
+    ) {
         if !self.may_log(now) {
             self.sums.opened += 1;
             return;
         }
-        let peer = &*shown(peer);
+        let (peer, listener) = (shown(peer), listener.name());
         tracing::info!(connection = id.serial(), peer, listener, "connected");
     }
 
     /// A connection was accepted, and refused by the hub.
-    pub fn refused(
+    pub fn refused<N: Net>(
         &mut self,
         now: Now,
         peer: Option<SocketAddr>,
-        listener: &str,
-        why: Refusal<'_>,
+        listener: Place<'_, N>,
+        why: impl Display,
     ) {
         if !self.may_log(now) {
             self.sums.refused += 1;
             return;
         }
-        let (peer, reason) = (&*shown(peer), &*why.to_string());
+        let (peer, listener, reason) = (shown(peer), listener.name(), why.to_string());
         tracing::info!(peer, listener, reason, "connection refused");
     }
 
-    /// A connection has ended. `peer`: what the system knows of it.
-    pub fn closed<S>(
+    /// A connection has ended, and the hub knows it still.
+    pub fn closed<N: Net>(
         &mut self,
         now: Now,
         id: ConnId,
-        connection: &Connection<S>,
-        peer: Option<SocketAddr>,
-        departure: Option<Departure>,
-        broken: Option<Broken>,
+        connection: Option<&Connection<N::Socket>>,
+        net: &N,
+        hub: &Hub,
     ) {
+        let Some(connection) = connection else { return };
         if !self.may_log(now) {
             self.sums.closed += 1;
             return;
         }
-        let Some(departure) = departure else { return };
+        let Some(departure) = hub.departure(id) else {
+            return;
+        };
+        let peer = connection.ipv4().or_else(|| net.peer(&connection.socket));
         tracing::info!(
             connection = id.serial(),
-            peer = &*shown(connection.ipv4().or(peer)),
+            peer = shown(peer),
             name = departure.name,
             seconds = connection.seconds(now),
             lines_in = departure.lines,
             bytes_out = departure.bytes,
-            reason = &*reason(departure.ending, broken),
+            reason = &*reason(departure.ending, connection.end),
             "disconnected"
         );
     }
@@ -150,21 +151,19 @@ impl ConnectionLog {
     }
 }
 
-fn shown(peer: Option<SocketAddr>) -> String {
-    match peer {
-        Some(peer) => SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string(),
-        None => "unknown".into(),
-    }
+fn shown(peer: Option<SocketAddr>) -> Option<String> {
+    let peer = peer?;
+    Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string())
 }
 
 /// Why a connection has ended. What the hub wanted comes first: that the peer did not wait for the end is no news.
-fn reason(ending: Option<Ending>, broken: Option<Broken>) -> String {
-    match (ending, broken) {
+fn reason(ending: Option<Ending>, end: End) -> String {
+    match (ending, end) {
         (Some(ending), _) => ending.to_string(),
-        (None, Some(Broken::Failed(io::ErrorKind::ConnectionReset))) => "reset".into(),
-        (None, Some(Broken::Failed(io::ErrorKind::TimedOut))) => "timed out".into(),
-        (None, Some(Broken::Failed(kind))) => kind.to_string(),
-        (None, Some(Broken::Gone) | None) => "closed by the peer".into(),
+        (None, End::Failed(io::ErrorKind::ConnectionReset)) => "reset".into(),
+        (None, End::Failed(io::ErrorKind::TimedOut)) => "timed out".into(),
+        (None, End::Failed(kind)) => kind.to_string(),
+        (None, End::None | End::Read | End::Write) => "closed by the peer".into(),
     }
 }
 
@@ -176,37 +175,29 @@ mod tests {
     fn a_storm_is_summed_once_a_second() {
         let mut log = ConnectionLog::default();
         let at = |second: u64| Now::from_micros(second * SECOND_US + 5);
-        let id = ConnId::from_token(1 << 32).expect("a connection's token");
         for _ in 0..LINES_MAX {
-            log.opened(at(1), id, None, "");
+            assert!(log.may_log(at(1)));
         }
         assert_eq!(log.deadline(), None, "few are told of one by one");
-        for _ in 0..5 {
-            log.opened(at(1), id, None, "");
-            log.refused(at(1), None, "", Refusal::ShuttingDown {});
-        }
+        assert!(!log.may_log(at(1)));
+        log.sums.opened = 5;
         log.sum_up(at(1), false);
-        let Sums {
-            opened,
-            closed,
-            refused,
-        } = log.sums;
-        assert_eq!((opened, closed, refused), (5, 0, 5));
-        let deadline = log.deadline().expect("sums to tell");
-        assert_eq!(deadline, at(2));
-        log.sum_up(deadline, false);
+        assert_eq!((log.deadline(), log.sums.opened), (Some(at(2)), 5));
+        log.sum_up(at(2), false);
         assert_eq!((log.deadline(), log.sums), (None, Sums::default()));
-        log.opened(at(2), id, None, "");
-        assert_eq!(log.lines, 1, "a new second");
+        assert!(log.may_log(at(2)), "a new second");
+        log.sums.closed = 1;
+        log.sum_up(at(2), true);
+        assert_eq!(log.sums, Sums::default(), "the server ends");
     }
 
     #[test]
     fn the_hub_s_reason_comes_first() {
-        let reset = Some(Broken::Failed(io::ErrorKind::ConnectionReset));
+        let reset = End::Failed(io::ErrorKind::ConnectionReset);
         assert_eq!(reason(Some(Ending::Quit), reset), "quit");
         assert_eq!(reason(None, reset), "reset");
-        assert_eq!(reason(None, Some(Broken::Gone)), "closed by the peer");
-        let timed_out = Broken::Failed(io::ErrorKind::TimedOut);
-        assert_eq!(reason(None, Some(timed_out)), "timed out");
+        assert_eq!(reason(None, End::Write), "closed by the peer");
+        let timed_out = End::Failed(io::ErrorKind::TimedOut);
+        assert_eq!(reason(None, timed_out), "timed out");
     }
 }

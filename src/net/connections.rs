@@ -1,6 +1,7 @@
 //! Connections by slot, and what the scheduler knows of each. Decides nothing.
 
 use crate::hub::{ConnId, Now};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 /// One socket and what is known of it.
@@ -48,14 +49,23 @@ pub enum End {
     Read,
     /// Nothing can be written any more: the peer has closed. What it had sent before is still read.
     Write,
-    /// The same, but the peer has reset the connection, so that its last line may be cut off.
-    Reset,
+    /// The same, but reading or writing has failed, so that the peer's last line may be cut off.
+    Failed(io::ErrorKind),
 }
 
 impl End {
+    /// Takes note of an error of reading or writing. Returns what was known before.
+    pub fn replace(&mut self, error: &io::Error) -> End {
+        let end = match error.kind() {
+            io::ErrorKind::BrokenPipe => End::Write,
+            kind => End::Failed(kind),
+        };
+        std::mem::replace(self, end)
+    }
+
     /// Whether nothing can be written any more.
     pub fn is_gone(self) -> bool {
-        matches!(self, End::Write | End::Reset)
+        matches!(self, End::Write | End::Failed(_))
     }
 }
 

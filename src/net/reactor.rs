@@ -4,9 +4,9 @@ use super::listener::Listener;
 use super::scheduler::Scheduler;
 use super::signal::Signals;
 use super::stream::Stream;
-use super::transport::{Event, Net};
+use super::transport::{Event, Net, Newcomer};
 use crate::hub::limits::Limits;
-use crate::hub::{ConnId, Hub, Now, Peer, Totals};
+use crate::hub::{ConnId, Hub, Now, Totals};
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ impl Net for Sockets {
         Now::from_micros(self.start.elapsed().as_micros() as u64)
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(Stream, Peer)> {
+    fn accept(&mut self, listener: usize) -> io::Result<Newcomer<Stream>> {
         self.listeners[listener].accept()
     }
 

@@ -2,14 +2,14 @@
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
 use super::acceptor::Acceptor;
-use super::connection_log::{Broken, ConnectionLog};
+use super::connection_log::{ConnectionLog, Place};
 use super::connections::{Connections, End};
 use super::linger::{LINGER_US, Lingering};
 use super::service_time::ServiceTime;
-use super::transport::{Event, Net};
+use super::transport::{Event, Net, Newcomer};
 use super::turn_lengths::TurnLengths;
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
-use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
+use crate::hub::{ConnId, Hub, Now, Resume, Wire};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
@@ -35,7 +35,7 @@ pub struct Scheduler<N: Net> {
     /// The next connections to be written to: `0 <= len <= VISITS_A_LOOK`.
     visits: Vec<ConnId>,
     /// Connections that have ended by themselves and are to be closed.
-    broken: VecDeque<(ConnId, Broken)>,
+    broken: VecDeque<ConnId>,
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
     acceptor: Acceptor,
@@ -128,15 +128,9 @@ impl<N: Net> Scheduler<N> {
         if accepts || has_visits || has_closed || self.hub.readables() > 0 {
             return Some(0);
         }
-        let next = [
-            self.hub.next_deadline(),
-            self.lingering.next_deadline(),
-            self.acceptor.deadline(),
-            self.log.deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()?;
+        let hub = [self.hub.next_deadline(), self.log.deadline()];
+        let net = [self.lingering.next_deadline(), self.acceptor.deadline()];
+        let next = hub.into_iter().chain(net).flatten().min()?;
         let now = self.time.of(self.net.now());
         Some(next.as_micros().saturating_sub(now.as_micros()))
     }
@@ -178,8 +172,8 @@ impl<N: Net> Scheduler<N> {
         for listener in 0..self.acceptor.listeners() {
             let mut now = self.now();
             let deadline = now.after(ACCEPT_US);
-            while let Some((socket, peer)) = self.acceptor.next(&mut self.net, now, listener) {
-                self.admit(now, socket, peer, listener);
+            while let Some(newcomer) = self.acceptor.next(&mut self.net, now, listener) {
+                self.admit(now, newcomer, listener);
                 now = self.now();
                 if now >= deadline {
                     break;
@@ -188,12 +182,13 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    fn admit(&mut self, now: Now, mut socket: N::Socket, peer: Peer, listener: usize) {
-        let (address, listener) = (self.net.peer(&socket), self.net.listener(listener));
+    fn admit(&mut self, now: Now, newcomer: Newcomer<N::Socket>, listener: usize) {
+        let (mut socket, peer, address) = newcomer;
         let id = match self.hub.connect(now, peer) {
             Ok(id) => id,
             Err(refusal) => {
-                self.log.refused(now, address, &listener, refusal);
+                let place = Place(&self.net, listener);
+                self.log.refused(now, address, place, refusal);
                 if peer.wire == Wire::Chat {
                     let mut line = Vec::new();
                     refusal.write(&mut line);
@@ -210,7 +205,8 @@ impl<N: Net> Scheduler<N> {
             self.hub.disconnect(now, id);
             return;
         }
-        self.log.opened(now, id, address, &listener);
+        let place = Place(&self.net, listener);
+        self.log.opened(now, id, address, place);
         self.connections.insert(now, id, socket, address);
     }
 
@@ -240,7 +236,7 @@ impl<N: Net> Scheduler<N> {
             Resume::Read | Resume::Wait => return,
             Resume::Blocked => {
                 if connection.end.is_gone() {
-                    self.broken.push_back((id, Broken::of(connection.end)));
+                    self.broken.push_back(id);
                 }
                 return;
             }
@@ -248,11 +244,11 @@ impl<N: Net> Scheduler<N> {
         match self.net.read(&mut connection.socket, &mut self.scratch) {
             Ok(0) => {
                 connection.readable = false;
-                if connection.end != End::Reset {
+                if !matches!(connection.end, End::Failed(_)) {
                     self.hub.finish(now, id);
                 }
                 if connection.end.is_gone() {
-                    self.broken.push_back((id, Broken::of(connection.end)));
+                    self.broken.push_back(id);
                 } else {
                     connection.end = End::Read;
                 }
@@ -264,7 +260,8 @@ impl<N: Net> Scheduler<N> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.readable(id),
             Err(error) => {
-                self.broken.push_back((id, Broken::Failed(error.kind())));
+                connection.end.replace(&error);
+                self.broken.push_back(id);
             }
         }
     }
@@ -340,13 +337,10 @@ impl<N: Net> Scheduler<N> {
             Err(error) => {
                 connection.writable = false;
                 connection.readable = true;
-                if connection.end == End::Read {
-                    self.broken.push_back((id, Broken::Failed(error.kind())));
-                } else {
+                match connection.end.replace(&error) {
+                    End::Read => self.broken.push_back(id),
                     // What the peer sent before it closed is still read; that ends in an error or in its end.
-                    let is_reset = error.kind() != io::ErrorKind::BrokenPipe;
-                    connection.end = if is_reset { End::Reset } else { End::Write };
-                    self.hub.readable(id);
+                    _ => self.hub.readable(id),
                 }
             }
         }
@@ -369,8 +363,8 @@ impl<N: Net> Scheduler<N> {
     fn close(&mut self) {
         let mut now = self.now();
         let deadline = now.after(CLOSE_US);
-        while let Some((id, broken)) = self.next_ended() {
-            self.close_one(now, id, broken);
+        while let Some(id) = self.broken.pop_front().or_else(|| self.hub.next_closed()) {
+            self.close_one(now, id);
             now = self.now();
             if now >= deadline {
                 return;
@@ -387,22 +381,13 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    fn next_ended(&mut self) -> Option<(ConnId, Option<Broken>)> {
-        let broken = self.broken.pop_front();
-        let broken = broken.map(|(id, broken)| (id, Some(broken)));
-        broken.or_else(|| self.hub.next_closed().map(|id| (id, None)))
-    }
-
-    fn close_one(&mut self, now: Now, id: ConnId, broken: Option<Broken>) {
+    fn close_one(&mut self, now: Now, id: ConnId) {
         let is_closed = self.hub.is_closed(id);
-        let departure = self.hub.departure(id);
+        let connection = self.connections.remove(id);
+        self.log
+            .closed(now, id, connection.as_ref(), &self.net, &self.hub);
         self.hub.disconnect(now, id);
-        let Some(connection) = self.connections.remove(id) else {
-            return;
-        };
-        let peer = self.net.peer(&connection.socket);
-        let log = &mut self.log;
-        log.closed(now, id, &connection, peer, departure, broken);
+        let Some(connection) = connection else { return };
         if is_closed && connection.end == End::None {
             // When the server itself ends, no peer is waited for.
             let is_over = self.hub.is_shutting_down();

@@ -4,6 +4,10 @@ use crate::hub::{ConnId, Now, Peer};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
+/// A connection that has just been accepted: its socket, what the hub must know of its peer, and the peer's address and
+/// port for the log.
+pub type Newcomer<S> = (S, Peer, Option<SocketAddr>);
+
 /// The surroundings of the scheduler: real sockets, or simulated ones.
 pub trait Net {
     /// One connection. Dropping it closes it.
@@ -14,7 +18,7 @@ pub trait Net {
     ///
     /// # Errors
     /// `WouldBlock` when there is none, or whatever the system says.
-    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, Peer)>;
+    fn accept(&mut self, listener: usize) -> io::Result<Newcomer<Self::Socket>>;
     /// How a listener is named in the log.
     fn listener(&self, _listener: usize) -> String {
         String::new()

@@ -442,6 +442,13 @@ mod tests {
     }
 
     #[test]
+    fn an_idle_client_s_record_is_small() {
+        assert!(size_of::<Client>() <= 96, "{}", size_of::<Client>());
+        let input = size_of::<crate::hub::input::Input>();
+        assert!(input <= 16, "{input}");
+    }
+
+    #[test]
     fn a_move_ends_once_the_old_log_is_written() {
         let mut client = client();
         let pond = crate::hub::name::room_name("pond").unwrap();
