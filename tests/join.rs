@@ -426,7 +426,7 @@ fn a_server_that_closes_the_connection_says_why() {
     ] {
         let mut join = Program::join(foreign.address(), &[]);
         let mut socket = foreign.greet();
-        write!(socket, "! {line}\n").expect("write");
+        writeln!(socket, "! {line}").expect("write");
         drop(socket);
         assert_eq!(join.wait_exit().code(), Some(1));
         assert_eq!(join.complaints(), [format!("madang: {line}")]);
