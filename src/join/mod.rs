@@ -108,7 +108,8 @@ fn is_capable() -> bool {
 
 fn talk(connection: Connection, session: Session, show: Show, role: Role) -> Result<Ended, String> {
     if !has_editor() {
-        return Ok(Pipe::new(connection, session, show.style()).run());
+        let is_console = matches!(role, Role::Console { .. });
+        return Ok(Pipe::new(connection, session, show.style(), is_console).run());
     }
     let unusable = |error| format!("cannot use the terminal: {error}");
     let tty = Tty::open().map_err(unusable)?;

@@ -58,7 +58,7 @@ struct Printer {
     unprinted: Vec<u8>,
     /// The lines that come now were said before the client came.
     is_history: bool,
-    /// Standard input and output are one terminal with a person at it: refusals are read there, and are no failure.
+    /// A person sits at a terminal, or at the server's console: refusals are read there, and are no failure.
     is_interactive: bool,
     /// Standard output and standard error are one terminal: a refusal is shown there once.
     has_one_screen: bool,
@@ -67,8 +67,15 @@ struct Printer {
 }
 
 impl Pipe {
-    /// Over an established connection.
-    pub fn new(mut connection: Connection, mut session: Session, style: Style) -> Pipe {
+    /// Over an established connection. `is_console`: it is the server's console, which must not end the server because a
+    /// line is refused.
+    pub fn new(
+        mut connection: Connection,
+        mut session: Session,
+        style: Style,
+        is_console: bool,
+    ) -> Pipe {
+        let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
         connection.queue.push_setup(&session.connected());
         connection.queue.hold(true);
         Pipe {
@@ -79,7 +86,7 @@ impl Pipe {
                 style,
                 unprinted: Vec::new(),
                 is_history: false,
-                is_interactive: io::stdin().is_terminal() && io::stdout().is_terminal(),
+                is_interactive: is_console || is_terminal,
                 has_one_screen: io::stdout().is_terminal() && io::stderr().is_terminal(),
                 has_failed: false,
             },

@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_record_is_small_and_knows_its_peer_and_its_age() {
-        assert!(size_of::<Option<Connection<crate::net::stream::Stream>>>() <= 28);
+        // A socket takes 8 bytes in a release build.
+        assert!(size_of::<Option<Connection<[u32; 2]>>>() <= 28);
         let id = ConnId::from_token(1 << 32 | 1).expect("a connection's token");
         let mut connections = Connections::default();
         for (peer, ipv4) in [

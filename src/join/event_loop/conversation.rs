@@ -21,7 +21,7 @@ impl EventLoop {
         let (mut all_heard, mut why_foreign) = (Vec::new(), None);
         let ui = &mut self.ui;
         let event = self.connection.handle(ready, now, |line| match line {
-            // Nothing of a server of another kind is shown.
+            // One line of a server of another kind is enough.
             _ if why_foreign.is_some() => {}
             Line::Whole(line) => {
                 let heard = ui.receive(line);
@@ -36,7 +36,7 @@ impl EventLoop {
             self.react(now, heard);
         }
         self.was_greeted |= self.ui.session.is_greeted();
-        let is_silent = self.greeted_by().is_some_and(|by| by <= now);
+        let is_silent = event.is_none() && self.greeted_by().is_some_and(|by| by <= now);
         let ended = match event {
             _ if why_foreign.is_some() || is_silent => {
                 self.connection.close();
@@ -57,6 +57,7 @@ impl EventLoop {
         self.connection.queue.hold(!is_greeted);
         ended
     }
+
     /// When the server must have greeted the client.
     pub(super) fn greeted_by(&self) -> Option<Instant> {
         let is_waiting = self.connection.is_connected() && !self.ui.session.is_greeted();
@@ -164,6 +165,7 @@ impl EventLoop {
             Key::CursorAt(..) | Key::Terminal(..) | Key::Ctrl(b'c' | b'd' | b'z')
         );
         if is_pressed && std::mem::take(&mut self.waits_for_key) {
+            self.connected_at = now;
             self.connection.reconnect_at(Some(now));
         }
     }
