@@ -476,11 +476,11 @@ fn history_has_no_times() {
     let mut join = Program::join(foreign.address(), &["--timestamps"]);
     let mut socket = foreign.greet();
     socket
-        .write_all(b"* the last 1 lines:\nann: before\n* now\nann: after\n")
+        .write_all(b"* the last line:\nann: before\n* now\nann: after\n")
         .expect("write");
     join.find("a greeting", |line| line.ends_with("/help lists commands"));
     join.find("a time", |line| {
-        line.ends_with(" * the last 1 lines:") && &line[2..3] == ":"
+        line.ends_with(" * the last line:") && &line[2..3] == ":"
     });
     join.find_line("      ann: before");
     join.find("a time", |line| {

@@ -36,7 +36,7 @@ pub fn handle(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, item: 
         }
         Item::Negotiation(answer) => {
             let client = &mut cx.clients[slot as usize];
-            client.write_private(slot, cx.schedule, |out| out.extend_from_slice(&answer));
+            client.write_private(slot, 0, cx.schedule, |out| out.extend_from_slice(&answer));
         }
         Item::WrongProtocol(protocol) => {
             let why = Ending::WrongProtocol(protocol);
@@ -74,12 +74,12 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
 
 /// Says a text to the room.
 fn say(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
+    membership::announce_speaker(view, slot);
     let name = view.client(slot).name.clone();
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::said(out, name.as_ref(), &text);
     });
-    view.client(slot).said.add_one();
-    view.totals.lines += 1;
+    count_line(view, slot);
 }
 
 /// `/me ACTION`
@@ -87,10 +87,17 @@ fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
     let Some(name) = view.client(slot).name.clone() else {
         return;
     };
+    membership::announce_speaker(view, slot);
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::action(out, &name, &text);
     });
-    view.client(slot).said.add_one();
+    count_line(view, slot);
+}
+
+/// Counts a line that has been said.
+fn count_line(view: &mut RoomView<'_>, slot: u32) {
+    let said = &mut view.client(slot).said;
+    *said = said.saturating_add(1);
     view.totals.lines += 1;
 }
 
@@ -141,11 +148,12 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
             let id = cx.clients[slot as usize].id(slot);
             let report = || Report::Renamed(old.into(), name.into());
             cx.schedule.reports.add(id, report);
-            let renamed = Notice::Renamed { old, new: name };
-            let bytes_max = RENDER_BYTES_EXTRA + 16;
-            append(&mut cx.room_of(slot), bytes_max, Some(slot), |out| {
-                renamed.write(out);
-            });
+            let mut view = cx.room_of(slot);
+            if membership::announce_left(&mut view, slot) {
+                let renamed = Notice::Renamed { old, new: name };
+                let bytes_max = RENDER_BYTES_EXTRA + 16;
+                append(&mut view, bytes_max, Some(slot), |out| renamed.write(out));
+            }
         }
     }
 }
@@ -184,6 +192,7 @@ pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: RoomName) {
     let mut view = cx.room(number);
     let (room, here) = (&*view.room.name.clone(), view.room.members.len());
     view.notify(slot, Notice::YouAreIn { room, here });
+    membership::show_history(&mut view, slot);
 }
 
 /// `/msg NAME TEXT`
@@ -202,6 +211,8 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
         return cx.refuse(slot, Refusal::ToYourself { name });
     }
     let receiver = &mut cx.clients[target as usize];
+    // It must not overtake what its sender has said in that room.
+    let position = cx.rooms.get(receiver.room).log.end();
     if receiver.outbox.reply_bytes() > PRIVATE_BYTES_MARK {
         return cx.refuse(slot, Refusal::NotReading { name });
     }
@@ -212,10 +223,10 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
     }
     receiver
         .outbox
-        .push_line_of(slot, |out| protocol::received(out, &from, &text));
+        .push_line_of(slot, position, |out| protocol::received(out, &from, &text));
     cx.schedule.want_write(receiver.id(target));
     cx.totals.work += 2 * text.as_sent().len() as u64;
-    cx.clients[slot as usize].write_private(slot, cx.schedule, |out| {
+    cx.clients[slot as usize].write_private(slot, 0, cx.schedule, |out| {
         protocol::confirmed(out, &to, &text);
     });
 }
@@ -295,4 +306,5 @@ pub fn greet(view: &mut RoomView<'_>, slot: u32) {
     let (room, here) = (&*view.room.name.clone(), view.room.members.len());
     let name = &*name;
     view.notify(slot, Notice::Greeting { name, room, here });
+    membership::show_history(view, slot);
 }

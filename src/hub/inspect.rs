@@ -41,7 +41,7 @@ impl Hub {
         let client = &self.clients[self.slot(id)? as usize];
         Some(Departure {
             name: client.name.as_ref().map(ToString::to_string),
-            lines: client.said.count(),
+            lines: client.said,
             bytes: client.outbox.written,
             ending: client.ending(),
         })

@@ -117,8 +117,8 @@ impl fmt::Display for Ending {
 pub struct Departure {
     /// Its last name; `None` for a raw connection.
     pub name: Option<String>,
-    /// Lines that it has said; no more than 16,777,215 are counted.
-    pub lines: u32,
+    /// Lines that it has said; no more than 65,535 are counted.
+    pub lines: u16,
     /// Bytes that were written to it; no more than 4 GiB are counted.
     pub bytes: u32,
     /// Why the server closes it; `None`: it does not.

@@ -302,7 +302,7 @@ impl Printer {
         if !is_complaint {
             self.say(&text);
         }
-        if let Some(Notice::History { .. }) = notice {
+        if let Some(Notice::LastLine {} | Notice::LastLines { .. }) = notice {
             self.is_history = true;
         }
         (heard, text)

@@ -223,7 +223,7 @@ fn only_missed_history_is_shown_after_a_reconnection() {
             "lee: three",
             "guest1: four",
             GREETING,
-            "* the last 1 lines:",
+            "* the last line:",
             "kim: five",
             "* now",
             "lee: six",

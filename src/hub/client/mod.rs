@@ -1,10 +1,10 @@
 //! One client: its role, its state machine, its deadlines. What it has sent is in `input`, what is to be written to it in
 //! `outbox`. Knows no room and no other client.
 
+pub mod barriers;
 pub mod outbox;
 pub mod private_lines;
 pub mod rate;
-mod said;
 
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};
@@ -14,7 +14,6 @@ use super::types::{ConnId, Ending, Now, Wire};
 use crate::protocol::Notice;
 use outbox::Outbox;
 use rate::RateLimiter;
-use said::SaidLines;
 use slab::Slab;
 use std::io::IoSlice;
 
@@ -105,10 +104,14 @@ pub struct Client {
     pub room: u32,
     /// Its index among the room's members.
     pub seat: u32,
+    /// When it entered the room.
+    pub entered_at: Now,
+    /// The room has been told that it has come, or nobody is to hear of it.
+    pub is_announced: bool,
     /// Which rules hold for it.
     pub role: Role,
-    /// Lines that it has said.
-    pub said: SaidLines,
+    /// Lines that it has said; no more than 65,535 are counted.
+    pub said: u16,
     /// `None` for a raw connection.
     pub name: Option<Name>,
     state: State,
@@ -149,8 +152,10 @@ impl Client {
             serial,
             room: 0,
             seat: 0,
+            entered_at: now,
+            is_announced: name.is_none(),
             role,
-            said: SaidLines::default(),
+            said: 0,
             name,
             state: State::Open(Gate::Ready),
             outbox: Outbox::default(),
@@ -268,12 +273,9 @@ impl Client {
         if matches!(self.state, State::Closed(_)) {
             return 0;
         }
-        if self.outbox.skipped_lines() > 0 && self.outbox.private_bytes() == 0 {
-            let lines = self.outbox.take_skipped();
-            let skipped = Notice::Skipped { lines };
-            self.outbox.push_private(|out| skipped.write(out));
-        }
         let until = self.log_until(log.end());
+        self.outbox
+            .tell_skipped(until, |out, lines| Notice::Skipped { lines }.write(out));
         self.outbox.output(log, until, slices)
     }
 
@@ -286,16 +288,17 @@ impl Client {
         self.outbox.has_output(until)
     }
 
-    /// Appends a line of the server's, or a private one, to what is written to this client alone. A raw connection
-    /// receives none.
+    /// Appends a line of the server's, or a private one, to what is written to this client alone: once its room's log has
+    /// been written to it up to `position`; 0: at once. A raw connection receives none.
     pub fn write_private(
         &mut self,
         slot: u32,
+        position: u64,
         schedule: &mut Schedule,
         render: impl FnOnce(&mut Vec<u8>),
     ) {
         if self.role != Role::Raw {
-            self.outbox.push_private(render);
+            self.outbox.push_private(position, render);
             schedule.want_write(self.id(slot));
         }
     }
@@ -443,7 +446,7 @@ mod tests {
 
     #[test]
     fn an_idle_client_s_record_is_small() {
-        assert!(size_of::<Client>() <= 96, "{}", size_of::<Client>());
+        assert!(size_of::<Client>() <= 104, "{}", size_of::<Client>());
         let input = size_of::<crate::hub::input::Input>();
         assert!(input <= 16, "{input}");
     }

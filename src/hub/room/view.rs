@@ -29,7 +29,12 @@ impl RoomView<'_> {
 
     /// Sends a member a notice of its own.
     pub fn notify(&mut self, slot: u32, notice: Notice<'_>) {
-        self.write_private(slot, |out| notice.write(out));
+        self.notify_after(slot, 0, notice);
+    }
+
+    /// Sends a member a notice of its own, which it receives after the log up to `position`.
+    pub fn notify_after(&mut self, slot: u32, position: u64, notice: Notice<'_>) {
+        self.write_private(slot, position, |out| notice.write(out));
     }
 
     /// Tells a member why something is refused.
@@ -37,13 +42,13 @@ impl RoomView<'_> {
         let id = self.clients[slot as usize].id(slot);
         let report = || Report::Refused(refusal.to_string());
         self.schedule.reports.add(id, report);
-        self.write_private(slot, |out| refusal.write(out));
+        self.write_private(slot, 0, |out| refusal.write(out));
     }
 
-    fn write_private(&mut self, slot: u32, render: impl FnOnce(&mut Vec<u8>)) {
+    fn write_private(&mut self, slot: u32, position: u64, render: impl FnOnce(&mut Vec<u8>)) {
         let client = &mut self.clients[slot as usize];
         let before = client.outbox.private_bytes();
-        client.write_private(slot, self.schedule, render);
+        client.write_private(slot, position, self.schedule, render);
         let bytes = client.outbox.private_bytes() - before;
         self.totals.work += NOTICE_WORK + bytes as u64;
     }

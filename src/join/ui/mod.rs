@@ -98,10 +98,8 @@ impl Ui {
         let is_history = self.transcript.is_history();
         match Line::parse(&line) {
             Line::Notice(text) => match Notice::parse(text) {
-                Notice::History { lines } => {
-                    self.end_history();
-                    self.transcript.begin(lines);
-                }
+                Notice::LastLine {} => self.begin_history(1),
+                Notice::LastLines { lines } => self.begin_history(lines),
                 Notice::Now {} if is_history => self.end_history(),
                 _ => self.show(&line),
             },
@@ -124,6 +122,11 @@ impl Ui {
         self.end_history();
     }
 
+    fn begin_history(&mut self, lines: usize) {
+        self.end_history();
+        self.transcript.begin(lines);
+    }
+
     /// Shows what is new in the history, without times: nobody knows when it was said. That of a room that the client
     /// only passes through is not shown.
     fn end_history(&mut self) {
@@ -138,7 +141,10 @@ impl Ui {
             line.pop();
             String::from_utf8_lossy(&line).into_owned()
         };
-        self.show(&notice(Notice::History { lines: lines.len() }));
+        self.show(&notice(match lines.len() {
+            1 => Notice::LastLine {},
+            lines => Notice::LastLines { lines },
+        }));
         let timestamp = std::mem::take(&mut self.timestamp);
         if !timestamp.is_empty() {
             self.timestamp = format!("{NO_TIME} ");
@@ -443,7 +449,7 @@ mod tests {
             "lee: four",
             "* now",
         ];
-        let shown = "12:34 * the last 1 lines:\r\n      lee: four\r\n12:34 * now\r\n";
+        let shown = "12:34 * the last line:\r\n      lee: four\r\n12:34 * now\r\n";
         assert_eq!(receive(&mut ui, &missed), shown);
         assert_eq!(receive(&mut ui, &["lee: five"]), "12:34 lee: five\r\n");
     }
@@ -456,7 +462,7 @@ mod tests {
         ui.receive(b"lee: one");
         written(&mut ui);
         ui.disconnected();
-        let shown = "* the last 1 lines:\r\nlee: one\r\n* now\r\n";
+        let shown = "* the last line:\r\nlee: one\r\n* now\r\n";
         assert_eq!(written(&mut ui), shown);
         ui.receive(b"* the last 2 lines:");
         ui.receive(b"lee: two");
@@ -475,7 +481,7 @@ mod tests {
         let mut ui = Ui::new(session, Screen::new(80, 24), History::default(), PLAIN);
         ui.receive(GREETING);
         written(&mut ui);
-        for line in ["* the last 1 lines:", "lee: in the lobby", "* now"] {
+        for line in ["* the last line:", "lee: in the lobby", "* now"] {
             ui.receive(line.as_bytes());
         }
         assert_eq!(written(&mut ui), "");
