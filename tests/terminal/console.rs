@@ -20,7 +20,7 @@ fn console(flags: &[&str]) -> (Rig, SocketAddr, Client) {
     let addr = lines.find_map(|line| line.strip_prefix("listening on ")?.parse().ok());
     let addr = addr.expect("an address");
     let ann = Client::connect_named(addr, "ann");
-    rig.until_shown("* renamed: guest1 -> ann");
+    rig.until_shown("* joined: ann (2 here)");
     (rig, addr, ann)
 }
 
