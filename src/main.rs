@@ -41,6 +41,10 @@ fn run_join(flags: &Join) -> Outcome {
         join::Ended::Lost(why) => {
             Err(format!("the connection to {} is lost: {why}", flags.address).into())
         }
+        join::Ended::Foreign(why) => {
+            Err(format!("{} is not a madang server: {why}", flags.address).into())
+        }
+        join::Ended::Refused => Ok(ExitCode::FAILURE),
         join::Ended::Unprinted(why) => {
             Err(format!("cannot write to standard output: {why}").into())
         }

@@ -217,6 +217,8 @@ texts! {
         Rooms { list: &'a str } = "rooms: {list}",
         /// To a member that did not read fast enough.
         Skipped { lines: u64 } = "{lines} lines skipped: you are reading too slowly",
+        /// To a client whose lines wait because of `--rate`; once.
+        TooFast { rate: u64 } = "you send too fast: {rate} lines a second are read; the others wait, none is lost",
         /// The answer to `/quit`.
         Goodbye {} = "you left; goodbye",
         /// To everybody: the server ends.
@@ -507,6 +509,7 @@ mod tests {
             "rooms_max",
             "clients_max",
             "seconds",
+            "rate",
         ];
         for template in Notice::TEMPLATES {
             let text = filled(template, &numbers);

@@ -16,6 +16,7 @@ use super::membership;
 use super::name::{self, RoomName};
 use super::room::append::append;
 use super::room::view::RoomView;
+use super::types::{Ending, Report};
 use crate::protocol::{self, Notice, Refusal};
 
 /// Handles one item of a client's input.
@@ -38,9 +39,10 @@ pub fn handle(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, item: 
             client.write_private(slot, 0, cx.schedule, |out| out.extend_from_slice(&answer));
         }
         Item::WrongProtocol(protocol) => {
+            let why = Ending::WrongProtocol(protocol);
             let protocol = &*protocol.to_string();
             cx.refuse(slot, Refusal::WrongProtocol { protocol });
-            cx.room_of(slot).drain(slot);
+            cx.room_of(slot).drain(slot, why);
         }
         Item::End => end(cx, slot),
     }
@@ -87,7 +89,7 @@ fn say(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::said(out, name.as_ref(), &text);
     });
-    view.totals.lines += 1;
+    count_line(view, slot);
 }
 
 /// `/me ACTION`
@@ -99,6 +101,13 @@ fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::action(out, &name, &text);
     });
+    count_line(view, slot);
+}
+
+/// Counts a line that has been said.
+fn count_line(view: &mut RoomView<'_>, slot: u32) {
+    let said = &mut view.client(slot).said;
+    *said = said.saturating_add(1);
     view.totals.lines += 1;
 }
 
@@ -146,6 +155,9 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
         Ok(new) => {
             cx.clients[slot as usize].name = Some(new);
             cx.notify(slot, Notice::YouAreNow { name });
+            let id = cx.clients[slot as usize].id(slot);
+            let report = || Report::Renamed(old.into(), name.into());
+            cx.schedule.reports.add(id, report);
             let mut view = cx.room_of(slot);
             if membership::announce_left(&mut view, slot) {
                 let renamed = Notice::Renamed { old, new: name };
@@ -279,7 +291,7 @@ fn quit(view: &mut RoomView<'_>, slot: u32, last_words: Option<&str>) {
         say(view, slot, Text::of(text));
     }
     view.notify(slot, Notice::Goodbye {});
-    view.drain(slot);
+    view.drain(slot, Ending::Quit);
 }
 
 /// The peer has finished sending.
@@ -288,7 +300,7 @@ fn end(cx: &mut Context<'_>, slot: u32) {
     if cx.limits.half_close == HalfClose::Keep && client.role != Role::Console {
         client.receive_only();
     } else {
-        cx.room_of(slot).drain(slot);
+        cx.room_of(slot).drain(slot, Ending::EndOfInput);
     }
 }
 

@@ -38,6 +38,9 @@ pub const NAME_CHARS_MAX: usize = 24;
 /// Nonspacing marks in a row in a name (UTS #39, section 5.4).
 pub const NAME_MARKS_MAX: usize = 4;
 
+/// Reports for the log that are kept until they are taken: more than a turn makes, unless it is flooded with refusals.
+pub const REPORTS_MAX: usize = 1024;
+
 /// Bytes around a text in a rendered line: two names of up to 4 bytes a character, ` -> `, `: `, `\n`.
 pub const RENDER_BYTES_EXTRA: usize = 2 * 4 * NAME_CHARS_MAX + 8;
 

@@ -70,6 +70,7 @@ pub mod limits;
 mod membership;
 pub(crate) mod name;
 mod reading;
+mod reports;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
@@ -93,7 +94,7 @@ use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use std::io::IoSlice;
 use std::net::IpAddr;
-pub use types::{Census, ConnId, Now, Peer, Resume, Totals, Wire};
+pub use types::{Census, ConnId, Ending, Now, Peer, Report, Resume, Totals, Wire};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]
@@ -267,7 +268,7 @@ impl Hub {
         for slot in slots {
             let mut view = cx.room_of(slot);
             view.notify(slot, Notice::ShuttingDown {});
-            view.drain(slot);
+            view.drain(slot, Ending::Shutdown);
         }
     }
 }
@@ -342,10 +343,8 @@ impl Hub {
 /// What composes the parts.
 impl Hub {
     fn slot(&self, id: ConnId) -> Option<u32> {
-        self.clients
-            .get(id.slot() as usize)
-            .filter(|client| client.serial == id.serial())
-            .map(|_| id.slot())
+        let client = self.clients.get(id.slot() as usize)?;
+        (client.serial == id.serial()).then_some(id.slot())
     }
 
     fn context(&mut self, now: Now) -> Context<'_> {

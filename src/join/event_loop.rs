@@ -1,18 +1,19 @@
 //! The event loop of the client on a terminal: waits for the keyboard, the server, signals and timers, and passes each
-//! event to the part that it concerns. What a key or a line means is decided in the user interface.
+//! event to the part that it concerns. What a key or a line means is decided in the user interface, what the end of a
+//! connection means in `conversation`.
+
+mod conversation;
 
 use super::clock::time_of_day;
-use super::connection::{Connection, Event, explain, too_long};
+use super::connection::Connection;
 use super::ended::Ended;
 use super::history_file::HistoryFile;
 use super::poll::poll;
 use super::role::Role;
-use super::session::Reaction;
 use super::signals::Signals;
 use super::tty::{ANSWER_TIMEOUT, Tty};
 use super::ui::keys::{Key, KeyDecoder};
 use super::ui::{Action, Ui, is_quit};
-use crate::hub::Line;
 use rustix::event::PollFlags;
 use rustix::process::{Signal, getpid, kill_process};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
@@ -51,6 +52,12 @@ pub struct EventLoop {
     resize: Option<(Instant, Resize)>,
     /// When the connection was made, or when the next attempt begins.
     connected_at: Instant,
+    /// A server has greeted the client on some connection.
+    was_greeted: bool,
+    /// The name was requested again, and is not answered yet.
+    is_retrying: bool,
+    /// Nothing is attempted before the user presses a key.
+    waits_for_key: bool,
     /// When to request the wanted name again.
     name_retry_at: Option<Instant>,
     /// The user has left: when the client ends at the latest.
@@ -86,6 +93,9 @@ impl EventLoop {
             key_timeout: None,
             resize: None,
             connected_at: Instant::now(),
+            was_greeted: false,
+            is_retrying: false,
+            waits_for_key: false,
             name_retry_at: None,
             leave_by: None,
             shown_error: None,
@@ -96,6 +106,7 @@ impl EventLoop {
     pub fn run(mut self) -> Ended {
         let setup = self.ui.session.connected();
         self.connection.queue.push_setup(&setup);
+        self.connection.queue.hold(true);
         let ended = loop {
             match self.run_once() {
                 Ok(None) => {}
@@ -134,6 +145,7 @@ impl EventLoop {
         // The size must be known before any other event is handled, and SIGWINCH may come late.
         self.update_size()?;
         for key in self.read_keys(now, tty)? {
+            self.return_for(&key, now);
             if let Some(action) = self.ui.key(key)
                 && let Some(ended) = self.perform(now, action)?
             {
@@ -146,7 +158,8 @@ impl EventLoop {
         if self.name_retry_at.is_some_and(|at| at <= now) {
             self.name_retry_at = None;
             if let Some(line) = self.ui.session.name_request() {
-                self.connection.queue.push(&line);
+                self.connection.queue.ask(&line);
+                self.is_retrying = true;
             }
         }
         let unsent = self.connection.queue.bytes();
@@ -209,8 +222,10 @@ impl EventLoop {
     fn wait(&self) -> io::Result<[PollFlags; 4]> {
         let timers = [self.key_timeout, self.name_retry_at, self.leave_by];
         let others = [self.resize.map(|(at, _)| at), self.connection.deadline()];
+        let greeting = [self.greeted_by()];
         let others = others.into_iter().chain([self.tty.look_again_at()]);
-        let deadline = others.chain(timers).flatten().min();
+        let deadline = timers.into_iter().chain(others).chain(greeting);
+        let deadline = deadline.flatten().min();
         // Back-pressure both ways: no keys while too much is unsent, no lines while too much is not shown.
         let may_type = self.connection.queue.bytes() < UNSENT_BYTES_MAX;
         let may_show = !self.ui.screen.is_full();
@@ -264,75 +279,6 @@ impl EventLoop {
         }
     }
 
-    /// Reads and writes the connection. Returns how the client ends, if the connection's end is the client's.
-    fn handle_connection(&mut self, now: Instant, ready: PollFlags) -> Option<Ended> {
-        let mut reactions = Vec::new();
-        let ui = &mut self.ui;
-        let event = self.connection.handle(ready, now, |line| match line {
-            Line::Whole(line) => reactions.extend(ui.receive(line)),
-            Line::TooLong => ui.error(&too_long()),
-        });
-        for reaction in reactions {
-            match reaction {
-                // The user has left; or the server asks endlessly and reads no answer.
-                Reaction::Send(_) if self.leave_by.is_some() => {}
-                Reaction::Send(_) if self.connection.queue.bytes() >= UNSENT_BYTES_TO_ANSWER => {}
-                Reaction::Send(line) => self.connection.queue.push(line),
-                Reaction::RetryName(pause) => self.name_retry_at = Some(now + pause),
-                Reaction::RoomRefused => self.room_refused(),
-            }
-        }
-        let ended = match event {
-            None => None,
-            Some(Event::Connected) => {
-                self.shown_error = None;
-                self.connected_at = now;
-                self.ui.notice("connected again");
-                let setup = self.ui.session.connected();
-                self.connection.queue.push_setup(&setup);
-                None
-            }
-            Some(Event::Disconnected(error)) => self.disconnected(now, &error),
-        };
-        self.connection.queue.hold(self.ui.session.must_wait());
-        ended
-    }
-
-    /// Drops unsent lines, which were typed for the room that has refused the client.
-    fn room_refused(&mut self) {
-        let lines = self.connection.queue.discard();
-        if lines > 0 {
-            let why = "of your lines not sent: you are in another room now";
-            self.ui.error(&format!("{lines} {why}"));
-        }
-        self.connection.queue.push("/who");
-    }
-
-    fn disconnected(&mut self, now: Instant, error: &io::Error) -> Option<Ended> {
-        if self.leave_by.is_some() || self.ui.session.is_over() {
-            return Some(Ended::Left);
-        }
-        let why = explain(error);
-        match self.role {
-            Role::Console { .. } => return Some(Ended::Left),
-            Role::Client { reconnect: false } => return Some(Ended::Lost(why)),
-            Role::Client { reconnect: true } => {}
-        }
-        let lasted = now.saturating_duration_since(self.connected_at);
-        let pause = self.ui.session.disconnected(lasted, fastrand::f64());
-        self.name_retry_at = None;
-        self.connected_at = now + pause;
-        self.connection.reconnect_at(now + pause);
-        if self.shown_error.as_ref() != Some(&why) {
-            self.ui.error(&match self.shown_error {
-                None => format!("connection lost: {why} (reconnecting; Ctrl-C leaves)"),
-                Some(_) => format!("still reconnecting: {why}"),
-            });
-            self.shown_error = Some(why);
-        }
-        None
-    }
-
     fn perform(&mut self, now: Instant, action: Action) -> io::Result<Option<Ended>> {
         match action {
             // Without a connection there is nobody to send `/quit` to.
@@ -344,6 +290,12 @@ impl EventLoop {
                 self.connection.queue.push(&line);
             }
             Action::Leave if self.leave_by.is_some() || !self.connection.is_connected() => {
+                return Ok(Some(Ended::Left));
+            }
+            // Nothing can be sent before the greeting.
+            Action::Leave
+                if !self.ui.session.is_greeted() && self.connection.queue.lines() == 0 =>
+            {
                 return Ok(Some(Ended::Left));
             }
             Action::Leave => {

@@ -3,6 +3,7 @@
 
 use super::socket_file::SocketFile;
 use super::stream::Stream;
+use super::transport::Newcomer;
 use crate::hub::{Peer, Wire};
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
@@ -122,14 +123,14 @@ impl Listener {
     ///
     /// # Errors
     /// See accept(2); [`classify`] tells what to do.
-    pub fn accept(&mut self) -> io::Result<(Stream, Peer)> {
+    pub fn accept(&mut self) -> io::Result<Newcomer<Stream>> {
         let (stream, address) = match &mut self.socket {
             Listening::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;
                 if !cfg!(any(target_os = "linux", target_os = "android")) {
                     apply(SockRef::from(&stream), self.options)?;
                 }
-                (Stream::Tcp(stream), Some(address.ip()))
+                (Stream::Tcp(stream), Some(address))
             }
             Listening::Unix(_, listener) => {
                 let (stream, _) = listener.accept()?;
@@ -137,8 +138,11 @@ impl Listener {
                 (Stream::Unix(stream), None)
             }
         };
-        let wire = self.wire;
-        Ok((stream, Peer { address, wire }))
+        let peer = Peer {
+            address: address.map(|address| address.ip()),
+            wire: self.wire,
+        };
+        Ok((stream, peer, address))
     }
 }
 

@@ -4,11 +4,12 @@ use super::listener::Listener;
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
 use super::stream::Stream;
-use super::transport::{Event, Net};
+use super::transport::{Event, Net, Newcomer};
 use crate::hub::limits::Limits;
-use crate::hub::{ConnId, Hub, Now, Peer};
+use crate::hub::{ConnId, Hub, Now, Totals};
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,16 @@ impl Net for Sockets {
         Now::from_micros(self.start.elapsed().as_micros() as u64)
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(Stream, Peer)> {
+    fn accept(&mut self, listener: usize) -> io::Result<Newcomer<Stream>> {
         self.listeners[listener].accept()
+    }
+
+    fn listener(&self, listener: usize) -> String {
+        self.listeners[listener].to_string()
+    }
+
+    fn peer(&self, socket: &Stream) -> Option<SocketAddr> {
+        socket.peer()
     }
 
     fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
@@ -144,10 +153,29 @@ impl Reactor {
                 stop(&mut self.scheduler);
             }
         }
-        let totals = self.scheduler.hub().totals();
+        let Totals {
+            connections,
+            refused_connections,
+            lines,
+            refused_lines,
+            discarded_bytes,
+            skipped_lines,
+            slow_closed,
+            work,
+        } = self.scheduler.hub().totals();
         let turns = self.scheduler.turn_lengths();
         tracing::info!(%turns, longest_turn_us = turns.longest_us(), "turns");
-        tracing::info!(?totals, "ended");
+        tracing::info!(
+            connections,
+            refused_connections,
+            lines,
+            refused_lines,
+            discarded_bytes,
+            skipped_lines,
+            slow_closed,
+            work,
+            "ended"
+        );
         Ok(Ended::Drained)
     }
 

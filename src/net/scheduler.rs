@@ -2,13 +2,14 @@
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
 use super::acceptor::Acceptor;
+use super::connection_log::{ConnectionLog, Place};
 use super::connections::{Connections, End};
 use super::linger::{LINGER_US, Lingering};
 use super::service_time::ServiceTime;
-use super::transport::{Event, Net};
+use super::transport::{Event, Net, Newcomer};
 use super::turn_lengths::TurnLengths;
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
-use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
+use crate::hub::{ConnId, Hub, Now, Resume, Wire};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
@@ -38,13 +39,15 @@ pub struct Scheduler<N: Net> {
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
     acceptor: Acceptor,
+    log: ConnectionLog,
     scratch: Box<[u8]>,
 }
 
 impl<N: Net> Scheduler<N> {
     /// A scheduler for so many listeners.
-    pub fn new(net: N, hub: Hub, listeners: usize) -> Scheduler<N> {
+    pub fn new(net: N, mut hub: Hub, listeners: usize) -> Scheduler<N> {
         Scheduler {
+            log: ConnectionLog::new(&mut hub),
             net,
             hub,
             connections: Connections::default(),
@@ -82,7 +85,7 @@ impl<N: Net> Scheduler<N> {
         let now = self.now();
         let id = self.hub.connect_console(now);
         self.net.register(&mut socket, id)?;
-        self.connections.insert(id, socket);
+        self.connections.insert(now, id, socket, None);
         Ok(())
     }
 
@@ -125,14 +128,9 @@ impl<N: Net> Scheduler<N> {
         if accepts || has_visits || has_closed || self.hub.readables() > 0 {
             return Some(0);
         }
-        let next = [
-            self.hub.next_deadline(),
-            self.lingering.next_deadline(),
-            self.acceptor.deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()?;
+        let hub = [self.hub.next_deadline(), self.log.deadline()];
+        let net = [self.lingering.next_deadline(), self.acceptor.deadline()];
+        let next = hub.into_iter().chain(net).flatten().min()?;
         let now = self.time.of(self.net.now());
         Some(next.as_micros().saturating_sub(now.as_micros()))
     }
@@ -144,8 +142,10 @@ impl<N: Net> Scheduler<N> {
         self.read();
         self.write();
         self.ring_timers();
+        self.log.reports(&mut self.hub);
         self.close();
         let ended = self.now();
+        self.log.sum_up(ended, self.is_over());
         let length_us = ended.as_micros().saturating_sub(began.as_micros());
         self.turn_lengths.record(length_us);
     }
@@ -172,8 +172,8 @@ impl<N: Net> Scheduler<N> {
         for listener in 0..self.acceptor.listeners() {
             let mut now = self.now();
             let deadline = now.after(ACCEPT_US);
-            while let Some((socket, peer)) = self.acceptor.next(&mut self.net, now, listener) {
-                self.admit(now, socket, peer);
+            while let Some(newcomer) = self.acceptor.next(&mut self.net, now, listener) {
+                self.admit(now, newcomer, listener);
                 now = self.now();
                 if now >= deadline {
                     break;
@@ -182,11 +182,13 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    fn admit(&mut self, now: Now, mut socket: N::Socket, peer: Peer) {
+    fn admit(&mut self, now: Now, newcomer: Newcomer<N::Socket>, listener: usize) {
+        let (mut socket, peer, address) = newcomer;
         let id = match self.hub.connect(now, peer) {
             Ok(id) => id,
             Err(refusal) => {
-                tracing::debug!(?peer.address, %refusal, "refused");
+                let place = Place(&self.net, listener);
+                self.log.refused(now, address, place, refusal);
                 if peer.wire == Wire::Chat {
                     let mut line = Vec::new();
                     refusal.write(&mut line);
@@ -203,8 +205,9 @@ impl<N: Net> Scheduler<N> {
             self.hub.disconnect(now, id);
             return;
         }
-        tracing::debug!(slot = id.slot(), ?peer.address, "connected");
-        self.connections.insert(id, socket);
+        let place = Place(&self.net, listener);
+        self.log.opened(now, id, address, place);
+        self.connections.insert(now, id, socket, address);
     }
 
     /// Visits each readable connection once, within the budget. Those that may have more are queued again. The clock is
@@ -241,7 +244,7 @@ impl<N: Net> Scheduler<N> {
         match self.net.read(&mut connection.socket, &mut self.scratch) {
             Ok(0) => {
                 connection.readable = false;
-                if connection.end != End::Reset {
+                if !matches!(connection.end, End::Failed(_)) {
                     self.hub.finish(now, id);
                 }
                 if connection.end.is_gone() {
@@ -257,7 +260,7 @@ impl<N: Net> Scheduler<N> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.readable(id),
             Err(error) => {
-                tracing::debug!(slot = id.slot(), %error, "reading failed");
+                connection.end.replace(&error);
                 self.broken.push_back(id);
             }
         }
@@ -332,16 +335,12 @@ impl<N: Net> Scheduler<N> {
                 self.unblocked.push_back(id);
             }
             Err(error) => {
-                tracing::debug!(slot = id.slot(), %error, "writing failed");
                 connection.writable = false;
                 connection.readable = true;
-                if connection.end == End::Read {
-                    self.broken.push_back(id);
-                } else {
+                match connection.end.replace(&error) {
+                    End::Read => self.broken.push_back(id),
                     // What the peer sent before it closed is still read; that ends in an error or in its end.
-                    let is_reset = error.kind() != io::ErrorKind::BrokenPipe;
-                    connection.end = if is_reset { End::Reset } else { End::Write };
-                    self.hub.readable(id);
+                    _ => self.hub.readable(id),
                 }
             }
         }
@@ -384,12 +383,12 @@ impl<N: Net> Scheduler<N> {
 
     fn close_one(&mut self, now: Now, id: ConnId) {
         let is_closed = self.hub.is_closed(id);
+        let connection = self.connections.remove(id);
+        self.log
+            .closed(now, id, connection.as_ref(), &self.net, &self.hub);
         self.hub.disconnect(now, id);
-        let Some(connection) = self.connections.remove(id) else {
-            return;
-        };
+        let Some(connection) = connection else { return };
         if is_closed && connection.end == End::None {
-            tracing::debug!(slot = id.slot(), "closed");
             // When the server itself ends, no peer is waited for.
             let is_over = self.hub.is_shutting_down();
             let until = now.after(if is_over { 0 } else { LINGER_US });

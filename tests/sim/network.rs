@@ -7,7 +7,7 @@ use madang::net::transport::{Event, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 /// How often each fault happens, in percent. The default is no fault.
@@ -279,7 +279,7 @@ impl Net for Network {
         Now::from_micros(self.now_us.get())
     }
 
-    fn accept(&mut self, _: usize) -> io::Result<(Socket, Peer)> {
+    fn accept(&mut self, _: usize) -> io::Result<(Socket, Peer, Option<SocketAddr>)> {
         if self.newcomers.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -294,7 +294,7 @@ impl Net for Network {
             address: Some(Ipv4Addr::LOCALHOST.into()),
             wire: pipe.borrow().wire,
         };
-        Ok((Socket(pipe), peer))
+        Ok((Socket(pipe), peer, None))
     }
 
     fn register(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {

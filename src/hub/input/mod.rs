@@ -9,7 +9,7 @@
 
 pub mod command;
 pub mod frame;
-mod sniff;
+pub mod sniff;
 pub mod telnet;
 pub mod text;
 
@@ -43,6 +43,8 @@ pub struct Input {
     sniffing: bool,
     /// The peer has finished sending, and [`Item::End`] has not been taken.
     finished: bool,
+    /// The client has been told that it sends faster than the rate limit allows.
+    pub is_told_of_rate: bool,
 }
 
 /// An unfinished line or telnet command, and deferred bytes.

@@ -16,7 +16,7 @@ use super::view::RoomView;
 use crate::hub::client::{Block, Role};
 use crate::hub::limits::{LATE_RETRY_US, SlowPolicy};
 use crate::hub::schedule::{Place, Timer};
-use crate::hub::types::Now;
+use crate::hub::types::{Ending, Now};
 use crate::protocol::{Notice, Refusal};
 
 /// Makes the log ready for a line of at most `bytes_max` bytes. To be called before each
@@ -102,7 +102,7 @@ fn too_slow(view: &mut RoomView<'_>, slot: u32, target: u64, policy: SlowPolicy)
     }
     view.totals.slow_closed += 1;
     let until = view.client(slot).outbox.cursor();
-    view.drain_until(slot, until);
+    view.drain_until(slot, until, Ending::Slow);
 }
 
 /// A client's room does not accept its line: the client waits, once, until the room does.

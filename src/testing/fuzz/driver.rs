@@ -373,7 +373,7 @@ impl Driver {
     }
 
     fn is_closed(&self, id: ConnId) -> bool {
-        matches!(self.client(id).state(), State::Closed)
+        matches!(self.client(id).state(), State::Closed(_))
     }
 
     fn client(&self, id: ConnId) -> &Client {
