@@ -7,6 +7,8 @@
 //! | `main.rs` | one run: clients connect, act, read everything and disconnect; the tests over many seeds |
 //! | `network.rs` | the simulated sockets, poll and clock, and their faults |
 //! | `limits.rs` | the server's limits, drawn from the seed |
+//! | `world.rs` | what the clients of a run have in common: listeners, floods, storms, pauses |
+//! | `budget.rs` | how long a turn may be |
 //! | `client.rs` | a simulated client: what it sends, when it reads, how it ends |
 //! | `transcript.rs` | the bytes that a client has received, parsed into rooms and lines |
 //! | `judge.rs` | checks the transcripts: order, completeness, counted losses |
@@ -18,24 +20,32 @@
 //! MADANG_SIM_FIRST=301 cargo test --test sim                                 # starts at seed 301 instead of 1
 //! ```
 
+mod budget;
 mod client;
 mod fair;
 mod judge;
 mod limits;
 mod network;
 mod transcript;
+mod world;
 
 use client::{Behavior, Client, End, room_name};
 use fastrand::Rng;
 use limits::drawn_limits;
 use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits};
 use madang::hub::{Hub, Totals, Wire};
-use madang::net::scheduler::Scheduler;
-use network::{Faults, Network, Pipe, Socket};
+use madang::net::scheduler::{Scheduler, VISITS_A_LOOK};
+use network::{Faults, Network, Pipe, Shared, Socket};
+use std::net::Ipv4Addr;
 use std::time::Instant;
+use world::{STORM_ADDRESS, STORM_CLIENTS_MAX, Theme, World};
 
 /// Turns within which a network without faults must become quiet.
 const QUIET_TURNS_MAX: usize = 200_000;
+
+/// Turns within which a newcomer without faults is greeted, at whatever listener, if nobody waits before it: the poll may
+/// report it late, and it is accepted and written to in the same turn or the next.
+const GREETED_TURNS_MAX: usize = 12;
 
 /// Longer than any timer except the idle timeout: twice the longest `slow_timeout_us`.
 const TIMER_US_MAX: u64 = 80_000_000;
@@ -44,8 +54,13 @@ struct Sim {
     scheduler: Scheduler<Network>,
     rng: Rng,
     limits: Limits,
+    world: World,
     observers: Vec<Client>,
     clients: Vec<Client>,
+    /// Clients of storms are `clients` too.
+    storm_clients: usize,
+    /// Newcomers without faults: their index in `clients`, and how many turns they wait at most from now on to be greeted.
+    newcomers: Vec<(usize, usize)>,
     faults: Faults,
     verbose: bool,
     /// When clients last sent something in order not to be closed as idle, in microseconds.
@@ -69,21 +84,25 @@ struct Outcome {
 impl Sim {
     fn new(seed: u64, verbose: bool) -> Sim {
         let mut rng = Rng::with_seed(seed);
-        let limits = drawn_limits(&mut rng);
+        let mut limits = drawn_limits(&mut rng);
+        let world = World::drawn(&mut rng, &mut limits);
         limits.check().expect("valid limits");
         let mut faults = Faults::drawn(&mut rng);
         if rng.u8(0..8) == 0 {
             faults = Faults::default();
         }
-        let mut network = Network::new(rng.u64(..), Faults::default());
+        let mut network = Network::new(rng.u64(..), world.listeners, Faults::default());
         network.verbose = verbose;
-        let scheduler = Scheduler::new(network, Hub::new(limits.clone()), 1);
+        let scheduler = Scheduler::new(network, Hub::new(limits.clone()), world.listeners);
         Sim {
             scheduler,
             rng,
             limits,
+            world,
             observers: Vec::new(),
             clients: Vec::new(),
+            storm_clients: 0,
+            newcomers: Vec::new(),
             faults,
             verbose,
             kept_alive_at: 0,
@@ -95,11 +114,12 @@ impl Sim {
 
     /// Connects an observer in each room, before all other clients.
     fn connect_observers(&mut self, rooms: usize) {
-        let raw = self.scheduler.net().connect(Wire::Raw, usize::MAX);
+        let raw = self.connected(0, Wire::Raw, usize::MAX, self.world.address(0xffff));
         let observer = Client::new(usize::MAX, raw, Behavior::observer());
         self.observers.push(observer);
         for room in 0..rooms {
-            let pipe = self.scheduler.net().connect(Wire::Chat, usize::MAX);
+            let address = self.world.address(0xfff0 + room);
+            let pipe = self.connected(0, Wire::Chat, usize::MAX, address);
             let mut observer = Client::new(usize::MAX - 1 - room, pipe, Behavior::observer());
             if room > 0 {
                 observer.enqueue(&format!("/join {}", room_name(room)));
@@ -112,11 +132,12 @@ impl Sim {
     /// Connects the console, which stays to the end: the server never closes it for reading slowly.
     fn connect_console_client(&mut self) {
         let pipe = Pipe::shared(Wire::Chat, self.drawn_capacity());
-        let behavior = Behavior::drawn(&mut self.rng).without_end();
+        let behavior = self.world.behavior(&mut self.rng).without_end();
         let socket = Socket(pipe.clone());
         let connected = self.scheduler.connect_console(socket);
         connected.expect("no faults yet");
-        self.clients.push(Client::new(0, pipe, behavior));
+        let client = Client::new(0, pipe, behavior).connected(self.scheduler.net());
+        self.clients.push(client);
         self.has_console = true;
     }
 
@@ -127,6 +148,7 @@ impl Sim {
     /// Runs one turn of the event loop, unless its poll would still wait.
     fn turn_once(&mut self) {
         self.keep_alive();
+        self.count_turn_of_newcomers();
         let events = self.scheduler.net().poll();
         if events.is_empty() && self.scheduler.net().micros() < self.wakes_at {
             return;
@@ -134,7 +156,7 @@ impl Sim {
         for event in events {
             self.scheduler.event(event);
         }
-        self.scheduler.run();
+        self.run_scheduler();
         let timeout = self.scheduler.timeout().unwrap_or(u64::MAX);
         self.wakes_at = self.scheduler.net().micros().saturating_add(timeout);
         for observer in &mut self.observers {
@@ -143,6 +165,35 @@ impl Sim {
         self.scheduler.hub().check();
         let census = self.scheduler.hub().census();
         assert!(census.bytes <= self.limits.memory_bytes_max(), "{census:?}");
+    }
+
+    /// No step of a turn costs more than a visit, and no turn takes longer than its phases may.
+    fn run_scheduler(&mut self) {
+        let began = self.scheduler.net().active_micros();
+        self.scheduler.run();
+        let faults = self.scheduler.net().faults;
+        let turn_us = self.scheduler.net().active_micros() - began;
+        let clients = self.clients.len() + self.observers.len();
+        let listeners = self.world.listeners as u64;
+        let most = budget::turn_us_max(&self.limits, faults, listeners, clients);
+        assert!(turn_us <= most, "a turn of {turn_us} us, not {most}");
+        let work = self.scheduler.net().greatest_work();
+        let most = budget::step_work_max(&self.limits, clients);
+        assert!(work <= most, "{work} units of work in a step, not {most}");
+    }
+
+    /// Another turn begins in which newcomers may be greeted.
+    fn count_turn_of_newcomers(&mut self) {
+        let clients = &self.clients;
+        self.newcomers.retain_mut(|(number, turns)| {
+            let client = &clients[*number];
+            let is_greeted = !client.received.is_empty()
+                || !client.pipe.borrow().outbound.is_empty()
+                || client.end != End::None;
+            assert!(is_greeted || *turns > 0, "newcomer {number} is not greeted");
+            *turns = turns.saturating_sub(1);
+            !is_greeted
+        });
     }
 
     fn keep_alive(&mut self) {
@@ -160,11 +211,34 @@ impl Sim {
         };
         for client in self.observers.iter_mut().chain(clients) {
             client.keep_alive();
-            client.send_and_read_all(self.scheduler.net());
+            client.send_all(self.scheduler.net());
         }
     }
 
-    /// Advances the clock: usually at most to the next deadline, as a poll does; sometimes far beyond it.
+    /// The process does not run for 1 to 90 seconds: between two turns, while its clients may go on, or within a turn.
+    fn pause(&mut self, rooms: usize, peers: usize) {
+        let pause_us = self.rng.u64(1_000_001..90_000_000);
+        if self.rng.u8(0..4) == 0 {
+            let looks = self.rng.u32(1..12);
+            return self.scheduler.net().pause_later(looks, pause_us);
+        }
+        let clients_act = self.rng.bool();
+        let until = self.scheduler.net().micros() + pause_us;
+        loop {
+            let left = until - self.scheduler.net().micros();
+            if left == 0 {
+                break;
+            }
+            let part = self.rng.u64(100_000..5_000_000).min(left);
+            self.scheduler.net().advance(part);
+            self.keep_alive();
+            for client in self.clients.iter_mut().filter(|_| clients_act) {
+                client.act(self.scheduler.net(), &mut self.rng, rooms, peers + rooms);
+            }
+        }
+    }
+
+    /// Advances the clock at most to the next deadline, as a poll does.
     fn wait(&mut self) {
         let timeout = self.scheduler.timeout().unwrap_or(2_000_000);
         if timeout > 0 {
@@ -173,12 +247,7 @@ impl Sim {
             } else {
                 self.rng.u64(0..=timeout)
             };
-            let jump = if self.rng.u8(0..50) == 0 {
-                self.rng.u64(0..20_000_000)
-            } else {
-                0
-            };
-            self.scheduler.net().advance(micros.min(2_000_000) + jump);
+            self.scheduler.net().advance(micros.min(2_000_000));
         }
     }
 
@@ -211,7 +280,7 @@ impl Sim {
             self.scheduler.net().advance(wait.max(1));
             quiet = if at_rest { quiet + 1 } else { 0 };
             if quiet > 3 {
-                self.keeps_clients_alive = false;
+                self.keeps_clients_alive = self.world.keeps_alive;
                 return;
             }
         }
@@ -236,8 +305,14 @@ impl Sim {
         }
         self.scheduler.net().faults = self.faults;
         for _ in 0..steps {
-            if self.clients.len() < peers && self.rng.u8(0..4) == 0 {
+            if self.clients.len() - self.storm_clients < peers && self.rng.u8(0..4) == 0 {
                 self.connect_client();
+            }
+            if matches!(self.world.theme, Theme::Storms) && self.rng.u8(0..8) == 0 {
+                self.storm();
+            }
+            if self.rng.usize(..self.world.steps_a_pause) == 0 {
+                self.pause(rooms, peers);
             }
             for client in &mut self.clients {
                 client.act(self.scheduler.net(), &mut self.rng, rooms, peers + rooms);
@@ -253,7 +328,7 @@ impl Sim {
 
     fn connect_client(&mut self) {
         let capacity = self.drawn_capacity();
-        let behavior = Behavior::drawn(&mut self.rng);
+        let behavior = self.world.behavior(&mut self.rng);
         // A flushed part of a raw line does not contain its author.
         let raw = self.rng.u8(0..6) == 0 && self.limits.partial_after_us == 0;
         let (wire, behavior) = if raw {
@@ -261,9 +336,55 @@ impl Sim {
         } else {
             (Wire::Chat, behavior)
         };
-        let pipe = self.scheduler.net().connect(wire, capacity);
-        let client = Client::new(self.clients.len(), pipe, behavior);
+        self.push_client(wire, capacity, behavior);
+    }
+
+    /// A client connects to any of the listeners.
+    fn push_client(&mut self, wire: Wire, capacity: usize, behavior: Behavior) {
+        let number = self.clients.len();
+        let listener = self.rng.usize(..self.world.listeners);
+        let pipe = self.connected(listener, wire, capacity, self.world.address(number));
+        let client = Client::new(number, pipe, behavior).connected(self.scheduler.net());
         self.clients.push(client);
+    }
+
+    fn connected(
+        &mut self,
+        listener: usize,
+        wire: Wire,
+        capacity: usize,
+        address: Ipv4Addr,
+    ) -> Shared {
+        let pipe = Pipe::shared(wire, capacity);
+        pipe.borrow_mut().address = address;
+        self.scheduler.net().connect_to(listener, pipe.clone());
+        pipe
+    }
+
+    /// Many newcomers of one address connect and send what is no line; then one of another address connects to any of the
+    /// listeners, and is greeted within bounded turns.
+    fn storm(&mut self) {
+        for _ in 0..self.rng.usize(1..40) {
+            if self.storm_clients < STORM_CLIENTS_MAX {
+                let listener = self.rng.usize(..self.world.listeners);
+                let pipe = self.connected(listener, Wire::Chat, 20_000, STORM_ADDRESS);
+                pipe.borrow_mut().inbound.extend([b'\n'; 50_000]);
+                let behavior = Behavior::observer().without_end();
+                let client = Client::new(self.clients.len(), pipe, behavior);
+                self.clients.push(client.connected(self.scheduler.net()));
+                self.storm_clients += 1;
+            }
+        }
+        let faults = self.scheduler.net().faults;
+        if faults.accept_error == 0 && faults.register_error == 0 {
+            let number = self.clients.len();
+            self.push_client(Wire::Chat, usize::MAX, Behavior::observer());
+            let ahead =
+                (0..self.world.listeners).map(|listener| self.scheduler.net().waiting(listener));
+            let turns = GREETED_TURNS_MAX + ahead.max().unwrap_or(0) + number / VISITS_A_LOOK;
+            self.newcomers.push((number, turns));
+            self.storm_clients += 1;
+        }
     }
 
     /// Disconnects all clients, some of them by a reset; then the hub must hold nothing.
@@ -303,12 +424,30 @@ impl Sim {
         }
     }
 
+    /// Nobody who sent in time was closed for silence. Where the poll itself is late, it is not known what had arrived.
+    fn judge_silence(&mut self) {
+        if self.faults.event_late > 0 {
+            return;
+        }
+        for client in &self.clients {
+            let silence_us = client.longest_silence_us(self.scheduler.net());
+            let received = String::from_utf8_lossy(&client.received);
+            let is_closed = received.contains("! closed: nothing received");
+            let number = client.number;
+            assert!(
+                !is_closed || silence_us >= self.limits.idle_timeout_us,
+                "client {number} was closed for silence and was never silent for more than {silence_us} us"
+            );
+        }
+    }
+
     fn run(seed: u64, verbose: bool) -> Outcome {
         let mut sim = Sim::new(seed, verbose);
         sim.run_steps();
         if sim.verbose {
             println!("{:?}\n{:?}", sim.limits, sim.scheduler.hub().totals());
         }
+        sim.judge_silence();
         judge::judge(&sim.observers, &sim.clients, &sim.limits);
         sim.disconnect_all();
         let totals = sim.scheduler.hub().totals();

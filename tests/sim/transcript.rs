@@ -116,7 +116,7 @@ pub fn speaker(line: &str) -> Option<&str> {
     match words[..] {
         ["*", "joined:", name, ..] => Some(name),
         ["*", "renamed:", _, "->", name] => Some(name),
-        ["*", name, ..] => Some(name),
+        ["*" | "**", name, ..] => Some(name),
         [name, ..] => name.strip_suffix(':'),
         [] => None,
     }
