@@ -8,12 +8,20 @@ use madang::hub::limits::{
 };
 use madang::net::scheduler::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
 
-/// System calls between two looks at the clock: two rounds of writes; or a connection that is closed or refused, and the
-/// unwanted input of another.
-const CALLS_MAX: u64 = 2 * VISITS_A_LOOK as u64;
+/// System calls of the greatest step of each phase. Accepting: failed tries, a newcomer, its refusal, and the unwanted input
+/// of another connection.
+const ACCEPT_CALLS_MAX: u64 = 8 + 3 + DISCARDS;
+const READ_CALLS_MAX: u64 = 1;
+/// Two rounds of writes: to those that could not be written to before, and to others.
+const WRITE_CALLS_MAX: u64 = 2 * VISITS_A_LOOK as u64;
+/// One connection, and the unwanted input of another.
+const CLOSE_CALLS_MAX: u64 = 1 + DISCARDS;
 
-/// Phases of a turn with one listener.
-const PHASES: u64 = 5;
+/// Reads of unwanted input before a connection is closed.
+const DISCARDS: u64 = 16;
+
+/// Phases of a turn, without accepting.
+const PHASES: u64 = 4;
 
 /// Work between two looks at the clock, with so many clients: one visit, which handles what was deferred and then what it
 /// reads. The last item of each is the most expensive, and moves all members of a small room forward at once.
@@ -26,9 +34,10 @@ pub fn step_work_max(limits: &Limits, clients: usize) -> u64 {
 
 /// Microseconds of the longest turn.
 pub fn turn_us_max(limits: &Limits, faults: Faults, listeners: u64, clients: usize) -> u64 {
-    let step_ns = step_work_max(limits, clients) * WORK_NS + CALLS_MAX * faults.syscall_ns;
+    let calls = listeners * ACCEPT_CALLS_MAX + READ_CALLS_MAX + WRITE_CALLS_MAX + CLOSE_CALLS_MAX;
+    let step_us = step_work_max(limits, clients) * WORK_NS / 1000 + 1;
     // Each phase looks at the clock before its first step and after its last one.
-    let overrun_us = step_ns / 1000 + 2 * faults.clock_step_us + 1;
+    let overrun_us = step_us + 2 * faults.clock_step_us;
     let budgets_us = listeners * ACCEPT_US + READ_US + WRITE_US + TIMERS_US + CLOSE_US;
-    budgets_us + (PHASES + listeners) * overrun_us
+    budgets_us + (PHASES + listeners) * overrun_us + calls * faults.syscall_ns / 1000
 }
