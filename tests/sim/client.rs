@@ -132,7 +132,7 @@ impl Behavior {
         Behavior {
             says: 100,
             sends: 100,
-            lines: 60,
+            lines: 20,
             send: 40_000,
             costly: Some(costly),
             ..self

@@ -34,7 +34,7 @@ pub struct World {
 const STORM_ADMITTED_MAX: usize = 2;
 
 /// Newcomers of all storms of a world.
-pub const STORM_CLIENTS_MAX: usize = 100;
+pub const STORM_CLIENTS_MAX: usize = 40;
 
 /// Where storms come from.
 pub const STORM_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
