@@ -17,8 +17,8 @@
 //!
 //! ```sh
 //! MADANG_SIM_SEED=7 cargo test --test sim -- --nocapture                     # one seed, with its trace
-//! MADANG_SIM_SEEDS=10000 cargo test --release --test sim -- --nocapture      # 10,000 seeds instead of 300
-//! MADANG_SIM_FIRST=301 cargo test --test sim                                 # starts at seed 301 instead of 1
+//! MADANG_SIM_SEEDS=10000 cargo test --release --test sim -- --nocapture      # 10,000 seeds instead of 200
+//! MADANG_SIM_FIRST=201 cargo test --test sim                                 # starts at seed 201 instead of 1
 //! ```
 
 mod budget;
@@ -352,7 +352,7 @@ fn every_seed_keeps_the_guarantees() {
         return;
     }
     let first = number_from("MADANG_SIM_FIRST").unwrap_or(1);
-    let seeds = number_from("MADANG_SIM_SEEDS").unwrap_or(300);
+    let seeds = number_from("MADANG_SIM_SEEDS").unwrap_or(200);
     let start = Instant::now();
     let (mut deliveries, mut skipped, mut slow_closed) = (0, 0, 0);
     for seed in first..first + seeds {
