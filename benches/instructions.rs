@@ -184,7 +184,7 @@ struct Sink {
 impl Net for BenchNet {
     type Socket = Sink;
 
-    fn now(&self) -> Now {
+    fn now(&self, _: u64) -> Now {
         Now::from_micros(self.micros)
     }
 

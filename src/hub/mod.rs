@@ -74,9 +74,10 @@ mod reports;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
+mod shutdown;
 pub mod types;
 
-use crate::protocol::{Notice, Refusal};
+use crate::protocol::Refusal;
 use addresses::Addresses;
 use client::{Block, Client, Clients, Gate, Role, State};
 use context::Context;
@@ -92,6 +93,7 @@ use reading::Reading;
 use room::backpressure;
 use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
+use shutdown::Shutdown;
 use std::io::IoSlice;
 use std::net::IpAddr;
 pub use types::{Census, ConnId, Ending, Now, Peer, Report, Resume, Totals, Wire};
@@ -112,7 +114,7 @@ pub struct Hub {
     serial: u32,
     /// The console's connection, if there has been one.
     console: Option<ConnId>,
-    is_shutting_down: bool,
+    shutdown: Shutdown,
 }
 
 /// Inputs.
@@ -130,7 +132,7 @@ impl Hub {
             totals: Totals::default(),
             serial: 0,
             console: None,
-            is_shutting_down: false,
+            shutdown: Shutdown::None,
         }
     }
 
@@ -247,6 +249,9 @@ impl Hub {
 
     /// Does one thing that is due by now; false: nothing is.
     pub fn tick(&mut self, now: Now) -> bool {
+        if self.tell_next_of_shutdown(now) {
+            return true;
+        }
         match self.schedule.next_timeout(now) {
             None => return false,
             Some(Timer::Client(slot)) => self.reading(now).tick(slot),
@@ -258,18 +263,6 @@ impl Hub {
             }
         }
         true
-    }
-
-    /// The server is to end: every client is told so, receives its output, and is closed.
-    pub fn shutdown(&mut self, now: Now) {
-        self.is_shutting_down = true;
-        let slots: Vec<u32> = self.clients.iter().map(|(slot, _)| slot as u32).collect();
-        let mut cx = self.context(now);
-        for slot in slots {
-            let mut view = cx.room_of(slot);
-            view.notify(slot, Notice::ShuttingDown {});
-            view.drain(slot, Ending::Shutdown);
-        }
     }
 }
 
@@ -336,7 +329,8 @@ impl Hub {
 
     /// When [`tick`](Hub::tick) is to be called.
     pub fn next_deadline(&self) -> Option<Now> {
-        self.schedule.deadline()
+        self.shutdown_deadline()
+            .or_else(|| self.schedule.deadline())
     }
 }
 
@@ -368,7 +362,7 @@ impl Hub {
     }
 
     fn admission_refusal(&self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
-        if self.is_shutting_down {
+        if self.is_shutting_down() {
             return Some(Refusal::ShuttingDown {});
         }
         // The console takes nobody's place.

@@ -38,7 +38,7 @@ struct Sockets {
 impl Net for Sockets {
     type Socket = Stream;
 
-    fn now(&self) -> Now {
+    fn now(&self, _: u64) -> Now {
         Now::from_micros(self.start.elapsed().as_micros() as u64)
     }
 

@@ -13,14 +13,19 @@ use crate::hub::{ConnId, Hub, Now, Resume, Wire};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-/// Microseconds of each phase of a turn, for accepting at each listener. What is left is done in the next turn.
-const ACCEPT_US: u64 = 500;
-const READ_US: u64 = 2_000;
-const WRITE_US: u64 = 2_000;
-const TIMERS_US: u64 = 1_000;
-const CLOSE_US: u64 = 1_000;
+/// Microseconds of accepting at each listener in a turn. What is left, of this and of the other phases, is done in the next
+/// turn.
+pub const ACCEPT_US: u64 = 500;
+/// … of reading.
+pub const READ_US: u64 = 2_000;
+/// … of writing.
+pub const WRITE_US: u64 = 2_000;
+/// … of timers.
+pub const TIMERS_US: u64 = 1_000;
+/// … of closing.
+pub const CLOSE_US: u64 = 1_000;
 /// Writes between two looks at the clock: unlike a read, a write always costs about the same.
-const VISITS_A_LOOK: usize = 16;
+pub const VISITS_A_LOOK: usize = 16;
 
 /// Serves a [`Hub`]: decides which connection is accepted, read, written and closed when.
 #[derive(Debug)]
@@ -115,13 +120,14 @@ impl<N: Net> Scheduler<N> {
 
     /// How long the poll may wait, in microseconds: `None` for ever, 0 while there is work.
     pub fn timeout(&mut self) -> Option<u64> {
-        let timeout = self.work_timeout();
-        self.time
-            .wait_until(self.net.now().after(timeout.unwrap_or(u64::MAX)));
+        let now = self.net.now(self.hub.totals().work);
+        let timeout = self.work_timeout(now);
+        self.time.wait_until(now.after(timeout.unwrap_or(u64::MAX)));
         timeout
     }
 
-    fn work_timeout(&self) -> Option<u64> {
+    /// The same, at the real time `now`.
+    fn work_timeout(&self, now: Now) -> Option<u64> {
         let accepts = self.acceptor.is_ready() && !self.hub.is_shutting_down();
         let has_visits = !self.unblocked.is_empty() || self.hub.has_writable();
         let has_closed = !self.broken.is_empty() || self.hub.has_closed();
@@ -131,7 +137,7 @@ impl<N: Net> Scheduler<N> {
         let hub = [self.hub.next_deadline(), self.log.deadline()];
         let net = [self.lingering.next_deadline(), self.acceptor.deadline()];
         let next = hub.into_iter().chain(net).flatten().min()?;
-        let now = self.time.of(self.net.now());
+        let now = self.time.of(now);
         Some(next.as_micros().saturating_sub(now.as_micros()))
     }
 
@@ -152,8 +158,7 @@ impl<N: Net> Scheduler<N> {
 
     /// Accepts nothing any more, and closes each connection as soon as its output has been written.
     pub fn stop(&mut self) {
-        let now = self.now();
-        self.hub.shutdown(now);
+        self.hub.shutdown();
     }
 
     /// Whether every connection has ended after [`stop`](Scheduler::stop).
@@ -162,7 +167,7 @@ impl<N: Net> Scheduler<N> {
     }
 
     fn now(&mut self) -> Now {
-        self.time.at(self.net.now())
+        self.time.at(self.net.now(self.hub.totals().work))
     }
 
     fn accept(&mut self) {

@@ -12,8 +12,8 @@ pub type Newcomer<S> = (S, Peer, Option<SocketAddr>);
 pub trait Net {
     /// One connection. Dropping it closes it.
     type Socket;
-    /// The time.
-    fn now(&self) -> Now;
+    /// The time. `work` is what the [hub](crate::hub::Hub::totals) has done so far: a simulated clock moves with it.
+    fn now(&self, work: u64) -> Now;
     /// The next newcomer of a listener.
     ///
     /// # Errors

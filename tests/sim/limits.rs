@@ -39,11 +39,11 @@ pub fn drawn_limits(rng: &mut Rng) -> Limits {
             HalfClose::Close
         },
         partial_after_us: micros(rng, 200_000),
-        // Longer than every other timer.
-        idle_timeout_us: if rng.u8(0..5) == 0 {
-            rng.u64(120_000_000..400_000_000)
-        } else {
-            0
+        // Some shorter than a pause of the process, some longer than every other timer.
+        idle_timeout_us: match rng.u8(0..6) {
+            0 => rng.u64(20_000_000..90_000_000),
+            1 => rng.u64(120_000_000..400_000_000),
+            _ => 0,
         },
         drain_us: rng.u64(0..10_000_000),
         ..Limits::default()

@@ -339,7 +339,8 @@ fn shutdown_notifies_and_closes_all_clients() {
     let mut test = TestHub::new(Limits::default());
     let (a, b) = (test.join(), test.join());
     test.flush_announcements();
-    test.hub.shutdown(test.now);
+    test.hub.shutdown();
+    test.advance(0);
     assert_eq!(test.read(a), "* server is shutting down\n");
     assert_eq!(test.reap(), [a]);
     assert_eq!(test.connect(Wire::Chat), Err(Refusal::ShuttingDown {}));
