@@ -95,13 +95,11 @@ pub(crate) fn commands(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let mut plain = None;
     for command in COMMANDS {
         let server = Server::madang_with_log(harness, &[])?;
-        let (latency, repeated) = flood(&server, command, harness)?;
+        let latency = flood(&server, command, harness)?;
         let goal = plain.map_or(Goal::None, |plain| Goal::AtMost(TIMES_MAX * plain));
         plain.get_or_insert(latency.p99);
-        let note = format!(
-            "median {:.2} ms, longest {:.2} ms; {repeated:.0} a second",
-            latency.median, latency.longest
-        );
+        let (median, longest) = (latency.median, latency.longest);
+        let note = format!("median {median:.2} ms, longest {longest:.2} ms");
         let name = format!("{}: 99th percentile", command.name);
         report.row_with_note(&name, latency.p99, MILLISECONDS, goal, &note);
         report.note_if(latency.remark());
@@ -110,25 +108,19 @@ pub(crate) fn commands(harness: &Harness, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// How late the pair's lines are, and how many commands a second the server takes.
-fn flood(server: &Server, command: &Command, harness: &Harness) -> Outcome<(Latency, f64)> {
+/// How late the pair's lines are.
+fn flood(server: &Server, command: &Command, harness: &Harness) -> Outcome<Latency> {
     let arrival = Arrival::Answered {
         hello: |id| text(format!("/nick fl{id}\n/join r{id}\n")),
         answer: b"* you are in r",
     };
     let mut pair = Pair::gather(server.address, Arrival::Greeted, 1)?;
     let mut flooders = Flooders::gather(server.address, FLOODERS, arrival, command.bytes)?;
+    flooders.warm_up()?;
     let time = harness.size(Duration::from_secs(4), Duration::from_millis(400));
     let latency = pair.talk(time, || flooders.step())?;
-    if latency.lost > 0 {
-        return Err(format!("{}: {} lines lost", command.name, latency.lost).into());
+    match latency.lost {
+        0 => Ok(latency),
+        lost => Err(format!("{}: {lost} lines lost", command.name).into()),
     }
-    // By turns, a flooder repeats two commands together.
-    let bytes = (command.bytes)(0);
-    let commands = bytes.iter().filter(|&&byte| byte == b'\n').count().max(1);
-    let each = (bytes.len() / commands) as f64;
-    Ok((
-        latency,
-        flooders.sent_bytes() as f64 / each / time.as_secs_f64(),
-    ))
 }

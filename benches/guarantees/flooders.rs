@@ -1,7 +1,7 @@
 //! Clients that send as much as the server takes: each the same bytes, over and over.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::Outcome;
 use crate::harness::decoder::Count;
@@ -12,6 +12,8 @@ const WRITES_A_STEP: usize = 8;
 const READS_A_STEP: usize = 16;
 /// Bytes that one write offers at least.
 const WRITE_BYTES: usize = 16 * 1024;
+/// How long it takes to fill the sockets of some hundred flooders.
+const WARM_UP: Duration = Duration::from_millis(200);
 /// Connections that are being made at a time.
 const PENDING_MAX: usize = 64;
 
@@ -57,6 +59,15 @@ impl Flooders {
             next: 0,
             sent_bytes: 0,
         })
+    }
+
+    /// Floods until all sockets are full: from then on the flooders send what the server reads.
+    pub(crate) fn warm_up(&mut self) -> Outcome<()> {
+        let end = Instant::now() + WARM_UP;
+        while Instant::now() < end {
+            self.step()?;
+        }
+        Ok(())
     }
 
     /// A few flooders write what their sockets take, and a few read: a fraction of a millisecond.

@@ -20,8 +20,8 @@ const FLAGS: &[&str] = &[
 ];
 /// How long the pair talks after all have left: until they are given up, and their sockets do not linger any more.
 const TALK: Duration = Duration::from_millis(3_000);
-/// Lines that fill the sockets of members that do not read, and lines that a leaving member sends after its `/quit`.
-const FILLING_LINES: usize = 64;
+/// Lines that fill the sockets of members that do not read, and that a leaving member offers at once after its `/quit`.
+const FILLING_LINES: usize = 400;
 const LINE: &str = "these are the words of a member that does not listen to what others say, and they fill a socket\n";
 /// How many leaving members write in one step.
 const WRITES_A_STEP: usize = 16;
@@ -44,7 +44,11 @@ pub(crate) fn give_up(harness: &Harness, report: &mut Report) -> Outcome<()> {
     for id in 0..members {
         load.send(id, b"/quit\n")?;
     }
-    let (more, mut next) = (LINE.repeat(20 * FILLING_LINES), 0);
+    load.poll_for(Duration::from_millis(200))?;
+    if server.open_descriptors()? < members {
+        return Err("members have left at once: their sockets were not full".into());
+    }
+    let (more, mut next) = (LINE.repeat(FILLING_LINES), 0);
     let latency = pair.talk(TALK, || {
         for _ in 0..WRITES_A_STEP {
             load.offer(next, more.as_bytes());

@@ -13,8 +13,11 @@ use crate::room::{LINE_BYTES, Speed};
 /// The pace of the sender.
 const BYTES_A_SECOND: f64 = 30e6;
 const SENDER: usize = 0;
+/// How many of them, and how often each changes.
 const LAGGARDS: &[usize] = &[3, 6, 10, 40];
+const LAGGARDS_SHORT: &[usize] = &[3, 40];
 const PERIODS_MS: &[u64] = &[100, 200, 400];
+const PERIODS_SHORT_MS: &[u64] = &[100];
 /// How many clients one step reads.
 const READS_A_STEP: usize = 8;
 
@@ -30,8 +33,8 @@ pub(crate) fn laggards(harness: &Harness, report: &mut Report) -> Outcome<()> {
         usual / 1e6,
         latency.median
     ));
-    for &laggards in LAGGARDS {
-        for &period in harness.size(PERIODS_MS, &PERIODS_MS[..1]) {
+    for &laggards in harness.size(LAGGARDS, LAGGARDS_SHORT) {
+        for &period in harness.size(PERIODS_MS, PERIODS_SHORT_MS) {
             let period = Duration::from_millis(period);
             let (pace, beside) = measure(laggards, period, harness)?;
             report.note(&format!("{laggards} of them, every {period:?}"));
