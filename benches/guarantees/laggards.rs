@@ -27,7 +27,7 @@ const MEDIAN_MAX: f64 = 1.3;
 
 /// A sender at a pace, with a pair in the same room: alone, and with laggards.
 pub(crate) fn laggards(harness: &Harness, report: &mut Report) -> Outcome<()> {
-    let (usual, latency) = measure(0, Duration::ZERO, harness)?;
+    let (usual, latency) = measure(0, Duration::ZERO, harness, report)?;
     report.note(&format!(
         "without them: {:.1} MB/s, median {:.2} ms",
         usual / 1e6,
@@ -36,8 +36,8 @@ pub(crate) fn laggards(harness: &Harness, report: &mut Report) -> Outcome<()> {
     for &laggards in harness.size(LAGGARDS, LAGGARDS_SHORT) {
         for &period in harness.size(PERIODS_MS, PERIODS_SHORT_MS) {
             let period = Duration::from_millis(period);
-            let (pace, beside) = measure(laggards, period, harness)?;
             report.note(&format!("{laggards} of them, every {period:?}"));
+            let (pace, beside) = measure(laggards, period, harness, report)?;
             let note = format!("{:.1} MB/s", pace / 1e6);
             let (name, goal) = ("  throughput beside that", Goal::AtLeast(THROUGHPUT_MIN));
             report.row_with_note(name, pace / usual, TIMES, goal, &note);
@@ -54,7 +54,12 @@ pub(crate) fn laggards(harness: &Harness, report: &mut Report) -> Outcome<()> {
 }
 
 /// Bytes a second that the sender could send, and how late the pair's lines were.
-fn measure(laggards: usize, period: Duration, harness: &Harness) -> Outcome<(f64, Latency)> {
+fn measure(
+    laggards: usize,
+    period: Duration,
+    harness: &Harness,
+    report: &mut Report,
+) -> Outcome<(f64, Latency)> {
     let server = Server::madang(harness, &[])?;
     let mut pair = Pair::gather(server.address, Arrival::Greeted, 1)?;
     let mut load = Load::<Count>::new(server.address, Arrival::Greeted)?;
@@ -75,6 +80,7 @@ fn measure(laggards: usize, period: Duration, harness: &Harness) -> Outcome<(f64
         sent += load.offer(SENDER, &lines[at..end]) as u64;
         load.poll(Duration::ZERO)
     })?;
+    report.note_if(server.contention()?);
     Ok((sent as f64 / time.as_secs_f64(), latency))
 }
 

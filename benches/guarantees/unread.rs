@@ -14,7 +14,7 @@ const PEERS: &[&str] = &["redis", "nats", "mosquitto", "ngircd"];
 /// The longest silence of a receiver that reads: madang's must be short, and shorter than each peer's.
 pub(crate) fn unread(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let (madang, peers) = KINDS.split_first().ok_or("there are no servers")?;
-    let ours = measure(madang, harness)?;
+    let ours = measure(madang, harness, report)?;
     let silence = milliseconds(ours.silence);
     let (name, goal) = (
         "longest silence of those who read",
@@ -33,7 +33,7 @@ pub(crate) fn unread(harness: &Harness, report: &mut Report) -> Outcome<()> {
             report.note(&format!("NOT INSTALLED: {program}"));
             continue;
         }
-        match measure(peer, harness) {
+        match measure(peer, harness, report) {
             Ok(theirs) => {
                 let name = format!("  the same, beside {}", peer.name);
                 let theirs = milliseconds(theirs.silence);
@@ -46,8 +46,12 @@ pub(crate) fn unread(harness: &Harness, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-fn measure(kind: &'static Kind, harness: &Harness) -> Outcome<Measured> {
+fn measure(kind: &'static Kind, harness: &Harness, report: &mut Report) -> Outcome<Measured> {
     let seconds = harness.size(6.0, 1.5);
     let lines = (f64::from(PACE) * seconds) as u32;
-    TimedAudience::gather(harness, kind, RECEIVERS, &[])?.measure_silence(lines)
+    let mut audience = TimedAudience::gather(harness, kind, RECEIVERS, &[])?;
+    let measured = audience.measure_silence(lines)?;
+    let contention = audience.server.contention()?;
+    report.note_if(contention.map(|text| format!("{}: {text}", kind.name)));
+    Ok(measured)
 }

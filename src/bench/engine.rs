@@ -427,4 +427,68 @@ mod tests {
         assert_eq!(engine.write(1, b"x"), 0);
         Ok(())
     }
+
+    #[test]
+    fn a_reopened_connection_starts_anew_under_its_number() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Address::Tcp(listener.local_addr()?.to_string());
+        let mut engine = Engine::new(&target, 2, 0).unwrap();
+        assert_eq!(engine.open(false, Vec::new()), Ok(true));
+        let mut first = listener.accept()?.0;
+        poll_until(&mut engine, b"+");
+        first.write_all(b"old")?;
+        assert_eq!(engine.reopen(0, false, Vec::new()), Ok(true));
+        let mut second = listener.accept()?.0;
+        second.write_all(b"new")?;
+        poll_until(&mut engine, b"+new");
+        assert_eq!(engine.opened(), 1);
+        // Its socket is closed, with bytes that nobody has read: by a reset.
+        let mut rest = Vec::new();
+        let end = first.read_to_end(&mut rest);
+        assert!(end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+        Ok(())
+    }
+
+    #[test]
+    fn a_reset_before_the_first_poll_is_a_close() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Address::Tcp(listener.local_addr()?.to_string());
+        let mut engine = Engine::new(&target, 1, 0).unwrap();
+        assert_eq!(engine.open(false, Vec::new()), Ok(true));
+        let accepted = Socket::from(listener.accept()?.0);
+        accepted.set_linger(Some(Duration::ZERO))?;
+        drop(accepted);
+        poll_until(&mut engine, b"+-");
+        Ok(())
+    }
+
+    #[test]
+    fn a_poll_reads_no_more_connections_than_it_may_and_forgets_none() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Address::Tcp(listener.local_addr()?.to_string());
+        let mut engine = Engine::new(&target, 3, 0).unwrap();
+        let mut accepted = Vec::new();
+        for _ in 0..3 {
+            assert_eq!(engine.open(false, Vec::new()), Ok(true));
+            accepted.push(listener.accept()?.0);
+        }
+        poll_until(&mut engine, b"+++");
+        engine.set_reads_max(1);
+        for server in &mut accepted {
+            server.write_all(b"x")?;
+        }
+        let mut before = 3;
+        while before < 6 {
+            let mut seen = 0;
+            let handle = |_: usize, state: &mut Vec<u8>, _: Event<'_>| {
+                seen += 1;
+                state.push(b'x');
+            };
+            engine.poll(Duration::from_secs(20), handle).unwrap();
+            assert!(seen <= 1);
+            before += seen;
+        }
+        assert!(engine.states().all(|state| state == b"+x"));
+        Ok(())
+    }
 }
