@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench --bench guarantees                   every scenario at full size, some minutes
 //! cargo bench --bench guarantees -- storm idle     only these
-//! cargo bench --bench guarantees -- --short        every scenario at a reduced size, about a minute
+//! cargo bench --bench guarantees -- --short        every scenario at a reduced size, two to three minutes
 //! ```
 //!
 //! Each scenario starts its own server as a child process on one core, and runs all its clients in one thread on
@@ -11,7 +11,8 @@
 //! what was measured, the goal, and whether it was met. A missed goal is a result; the exit status is 1 only if something
 //! could not be measured, or if lines were lost without being reported as skipped.
 //!
-//! Read the harness first (`load.rs`: the clients; `server.rs`: the child process), then a scenario.
+//! Read the harness first (`load.rs`: the clients; `server.rs`: the child process), then `pair.rs` and `flooders.rs` (healthy
+//! clients and those that flood), then a scenario.
 //! `cargo bench --bench fanout` measures what a line costs beside other servers.
 
 mod calls;

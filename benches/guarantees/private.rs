@@ -41,7 +41,7 @@ fn flood(flooders: usize, harness: &Harness, report: &mut Report) -> Outcome<()>
     let lines = |_| format!("/msg reader {}\n", "x".repeat(100)).into_bytes();
     let mut flood = Flooders::gather(server.address, flooders, Arrival::Greeted, lines)?;
 
-    let (start, mut read, mut said) = (Instant::now(), Instant::now(), 0);
+    let (start, mut reads, mut said) = (Instant::now(), 0, 0);
     // The friend receives what it has sent, too: the confirmation.
     let received = |friends: &Load<Stamps>| friends.decoder(READER).received.len();
     let end = SAY_EVERY * FRIENDLY_LINES as u32 + LAST_WAIT;
@@ -53,8 +53,8 @@ fn flood(flooders: usize, harness: &Harness, report: &mut Report) -> Outcome<()>
             let line = format!("/msg reader {}{}\n", char::from(MARK), friends.now_ns());
             friends.send(FRIEND, line.as_bytes())?;
         }
-        if read.elapsed() >= READ_EVERY {
-            read = Instant::now();
+        while start.elapsed() >= READ_EVERY * reads {
+            reads += 1;
             friends.read_paused(READER, READ_BYTES)?;
         }
         friends.poll(Duration::ZERO)?;
