@@ -25,7 +25,8 @@ const SILENT: usize = 0;
 
 /// Clients that speak every second, one that does not, and a server that is stopped.
 pub(crate) fn pause(harness: &Harness, report: &mut Report) -> Outcome<()> {
-    let clients = harness.size(1_500, 200);
+    // More than one call of the poll reports.
+    let clients = harness.size(1_500, 1_200);
     harness.require_connections(clients)?;
     let server = Server::madang(harness, FLAGS)?;
     let arrival = Arrival::Answered {
