@@ -268,7 +268,7 @@ impl Speed {
 
     /// How many lines may be sent by now, when `sent_bytes` have been. A sender that was blocked does not catch up at full
     /// speed: the measurement would no longer be of this pace.
-    fn lines_due(&mut self, sent_bytes: u64) -> u64 {
+    pub(crate) fn lines_due(&mut self, sent_bytes: u64) -> u64 {
         let now = Instant::now();
         let since = (now - self.computed).as_secs_f64();
         self.computed = now;

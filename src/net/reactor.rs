@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Events taken from the poll at a time; more wait in the kernel.
+/// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
 /// Signals have the largest token; listeners have those above every connection's.
 const SIGNALS: Token = Token(usize::MAX);
@@ -125,26 +125,8 @@ impl Reactor {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.scheduler.is_over() {
             let timeout = self.scheduler.timeout().map(Duration::from_micros);
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other?,
-            }
-            for event in &events {
-                match (event.token(), ConnId::from_token(event.token().0)) {
-                    (SIGNALS, _) => {
-                        if let Some(signal) = self.handle_signals() {
-                            return Ok(Ended::Forced(signal));
-                        }
-                    }
-                    (_, Some(id)) => self.scheduler.event(Event::Ready {
-                        id,
-                        readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-                        writable: event.is_writable() || event.is_write_closed(),
-                    }),
-                    (Token(token), None) => {
-                        self.scheduler.event(Event::Newcomers(token - LISTENERS))
-                    }
-                }
+            if let Some(signal) = self.poll(&mut events, timeout)? {
+                return Ok(Ended::Forced(signal));
             }
             self.scheduler.run();
             let hub = self.scheduler.hub();
@@ -177,6 +159,52 @@ impl Reactor {
             "ended"
         );
         Ok(Ended::Drained)
+    }
+
+    /// Waits for events and notes all of them, also when they are more than one call of the poll reports: a client is silent
+    /// only if nothing that it sent has arrived. As long as calls are full, there is one for each [`EVENTS_MAX`] clients; the
+    /// kernel reports sockets in the order in which they became ready. After SIGCONT the wait is interrupted (signal(7)), and
+    /// nothing has been reported yet. Returns the signal that ends the server at once.
+    fn poll(
+        &mut self,
+        events: &mut Events,
+        mut timeout: Option<Duration>,
+    ) -> io::Result<Option<i32>> {
+        for _ in 0..3 + self.scheduler.hub().clients() / EVENTS_MAX {
+            let polled = self.poll.poll(events, timeout);
+            timeout = Some(Duration::ZERO);
+            match polled {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            if let Some(signal) = self.note(events) {
+                return Ok(Some(signal));
+            }
+            if events.iter().count() < EVENTS_MAX {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes events; returns the signal that ends the server at once.
+    fn note(&mut self, events: &Events) -> Option<i32> {
+        for event in events {
+            match (event.token(), ConnId::from_token(event.token().0)) {
+                (SIGNALS, _) => {
+                    if let Some(signal) = self.handle_signals() {
+                        return Some(signal);
+                    }
+                }
+                (_, Some(id)) => self.scheduler.event(Event::Ready {
+                    id,
+                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                    writable: event.is_writable() || event.is_write_closed(),
+                }),
+                (Token(token), None) => self.scheduler.event(Event::Newcomers(token - LISTENERS)),
+            }
+        }
+        None
     }
 
     /// Does what signals ask for. Returns the signal that ends the server at once, if there is one.
