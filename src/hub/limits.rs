@@ -57,14 +57,12 @@ pub const RENDER_GROWTH_MAX: usize = 3;
 /// A client with more unread bytes of replies than this is not read, and nobody can send it a private line.
 pub const PRIVATE_BYTES_MARK: usize = 16 * 1024;
 
-/// Unread bytes of private lines that one sender may have at one receiver, unless it is a single line.
+/// Unread bytes of private lines that one sender may have at one receiver, unless it is a single line; no more, in bytes and in
+/// lines, than the receiver still takes of all, so that there is a share for the next sender.
 pub const PRIVATE_SHARE_BYTES: usize = PRIVATE_BYTES_MARK / 4;
 
-/// With more unread bytes of private lines than this, a receiver takes a line only from a sender that has none there.
-pub const PRIVATE_LINES_MARK: usize = PRIVATE_BYTES_MARK;
-
-/// With more than this, it takes none.
-pub const PRIVATE_LINES_BYTES_MAX: usize = 2 * PRIVATE_LINES_MARK;
+/// Unread bytes of private lines of one receiver at most, and one line more.
+pub const PRIVATE_LINES_BYTES_MAX: usize = 2 * PRIVATE_BYTES_MARK;
 
 /// Unread private lines of one receiver at most.
 pub const PRIVATE_LINES_MAX: usize = 256;

@@ -450,7 +450,7 @@ mod tests {
             ("! closed: you are reading too slowly", Passing),
             ("! server is full: 3 connections; try again later", Passing),
             (
-                "! server is full: 3 connections from your address; close one first",
+                "! too many connections from your address: at most 3; close one first",
                 Passing,
             ),
             ("! server is shutting down", Passing),
