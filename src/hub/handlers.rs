@@ -1,6 +1,7 @@
 //! What each item of a client's input does: one function a command. Writes no words of its own: every line of the server's
 //! is in [`protocol`].
 
+use super::announcements;
 use super::client::Role;
 use super::client::private_lines::PrivateFull;
 use super::context::Context;
@@ -84,7 +85,7 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
 
 /// Says a text to the room.
 fn say(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
-    membership::announce_speaker(view, slot);
+    announcements::announce_speaker(view, slot);
     let name = view.client(slot).name.clone();
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::said(out, name.as_ref(), &text);
@@ -97,7 +98,7 @@ fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
     let Some(name) = view.client(slot).name.clone() else {
         return;
     };
-    membership::announce_speaker(view, slot);
+    announcements::announce_speaker(view, slot);
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::action(out, &name, &text);
     });
@@ -159,7 +160,7 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
             let report = || Report::Renamed(old.into(), name.into());
             cx.schedule.reports.add(id, report);
             let mut view = cx.room_of(slot);
-            if membership::announce_left(&mut view, slot) {
+            if announcements::announce_left(&mut view, slot) {
                 let renamed = Notice::Renamed { old, new: name };
                 let bytes_max = RENDER_BYTES_EXTRA + 16;
                 append(&mut view, bytes_max, Some(slot), |out| renamed.write(out));

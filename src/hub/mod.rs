@@ -59,6 +59,7 @@
 
 mod addresses;
 mod admission;
+mod announcements;
 pub(crate) mod client;
 mod context;
 pub(crate) mod directory;
@@ -258,7 +259,7 @@ impl Hub {
             Some(Timer::Room(number)) => {
                 let mut cx = self.context(now);
                 let mut view = cx.room(number);
-                membership::announce(&mut view);
+                announcements::announce(&mut view);
                 backpressure::tick(&mut view);
             }
         }
