@@ -274,7 +274,7 @@ fn nothing_is_said_if_the_name_or_the_room_is_refused() {
         ),
         (
             ["--room", "?"],
-            "room not changed: a name has letters, digits, '-', '_' and '.', not U+003F",
+            "room not changed: a name has letters, digits, '-', '_' and '.', not U+003F ('?')",
         ),
     ] {
         let (status, output, complaints) =

@@ -63,6 +63,7 @@ fn rate_delivers_every_line_of_a_client_that_has_finished() {
         bob.expect(&format!("ann: {count}"));
     }
     bob.expect("ann: unterminated");
+    ann.expect_start("* you send too fast: 50 lines a second are read");
     ann.expect_end();
 }
 

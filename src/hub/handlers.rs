@@ -203,7 +203,7 @@ pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: RoomName) {
     let mut view = cx.room(number);
     let (room, here) = (&*view.room.name.clone(), view.room.members.len());
     view.notify(slot, Notice::YouAreIn { room, here });
-    membership::show_history(&mut view, slot);
+    membership::entered(&mut view, slot);
 }
 
 /// `/msg NAME TEXT`
@@ -317,5 +317,5 @@ pub fn greet(view: &mut RoomView<'_>, slot: u32) {
     let (room, here) = (&*view.room.name.clone(), view.room.members.len());
     let name = &*name;
     view.notify(slot, Notice::Greeting { name, room, here });
-    membership::show_history(view, slot);
+    membership::entered(view, slot);
 }

@@ -12,6 +12,11 @@ impl Hub {
         self.clients.len()
     }
 
+    /// Whether [`shutdown`](Hub::shutdown) has been called.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutdown.has_begun()
+    }
+
     /// Whether there was a console that has left, or is on its way out: the server is to end with it.
     pub fn console_has_left(&self) -> bool {
         self.console.is_some_and(|id| {

@@ -8,13 +8,14 @@ use super::room::backpressure;
 use super::room::view::RoomView;
 use crate::protocol::Notice;
 
-/// A client enters a room: it reads on from where the room's history begins.
+/// A client enters a room: it reads on from where the room's history begins. Its caller tells it so, and then calls
+/// [`entered`].
 pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
     cx.totals.work += MOVE_WORK;
     if cx.rooms.get(number).members.is_empty() {
         cx.rooms.occupied(number);
     }
-    let mut view = cx.room(number);
+    let view = cx.room(number);
     let (now, room) = (view.now, &mut *view.room);
     let client = &mut view.clients[slot as usize];
     client.room = number;
@@ -35,14 +36,13 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
         client.entered_at = now;
         client.is_announced = false;
         room.arrivals.join(now, slot);
-        announcements::announce(&mut view);
     }
 }
 
-/// Shows a client that has just entered its room what was said there before.
-pub fn show_history(view: &mut RoomView<'_>, slot: u32) {
+/// A client has been told which room it has entered: shows it what was said there before, and arms the announcement.
+pub fn entered(view: &mut RoomView<'_>, slot: u32) {
     let lines = view.room.log.history_lines();
-    if lines > 0 && view.client(slot).role != Role::Raw {
+    if lines > 0 {
         let until = view.room.log.end();
         match lines {
             1 => view.notify(slot, Notice::LastLine {}),
@@ -50,6 +50,7 @@ pub fn show_history(view: &mut RoomView<'_>, slot: u32) {
         }
         view.notify_after(slot, until, Notice::Now {});
     }
+    announcements::announce(view);
 }
 
 /// A client leaves its room.

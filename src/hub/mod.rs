@@ -248,9 +248,17 @@ impl Hub {
         self.schedule.forget_client(slot);
     }
 
+    /// The server is to end: no newcomer is admitted any more. Each [`tick`](Hub::tick) tells one client so.
+    pub fn shutdown(&mut self) {
+        self.shutdown.begin();
+    }
+
     /// Does one thing that is due by now; false: nothing is.
     pub fn tick(&mut self, now: Now) -> bool {
-        if self.tell_next_of_shutdown(now) {
+        let mut shutdown = self.shutdown;
+        let has_told = shutdown.tell_next(&mut self.context(now));
+        self.shutdown = shutdown;
+        if has_told {
             return true;
         }
         match self.schedule.next_timeout(now) {
@@ -330,8 +338,8 @@ impl Hub {
 
     /// When [`tick`](Hub::tick) is to be called.
     pub fn next_deadline(&self) -> Option<Now> {
-        self.shutdown_deadline()
-            .or_else(|| self.schedule.deadline())
+        let shutdown = self.shutdown.deadline();
+        shutdown.or_else(|| self.schedule.deadline())
     }
 }
 
@@ -363,7 +371,7 @@ impl Hub {
     }
 
     fn admission_refusal(&self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
-        if self.is_shutting_down() {
+        if self.shutdown.has_begun() {
             return Some(Refusal::ShuttingDown {});
         }
         // The console takes nobody's place.
