@@ -208,6 +208,12 @@ enum Until {
     Anywhere,
 }
 
+/// Where a stay does not fit: after so many items, and which line of the room was wanted then.
+struct Mismatch {
+    items: usize,
+    want: Option<usize>,
+}
+
 /// Compares one stay of a client with the lines of its room.
 struct StayCheck<'a> {
     room: &'a RoomLines,
@@ -230,19 +236,23 @@ impl StayCheck<'_> {
             Until::LastOwn => self.last_own.unwrap_or(0),
             Until::Anywhere => 0,
         };
-        let mut furthest = (0, String::new());
+        let mut furthest = Mismatch {
+            items: 0,
+            want: None,
+        };
         for entry in self.entries() {
             for counted in self.counted_in(entry) {
                 match self.received(entry, counted, end) {
                     Ok(()) => return,
-                    Err(failure) if failure.0 >= furthest.0 => furthest = failure,
+                    Err(failure) if failure.items >= furthest.items => furthest = failure,
                     Err(_) => {}
                 }
             }
         }
-        let (received, failure) = furthest;
-        let (client, room) = (self.client, &self.stay.room);
-        panic!("client {client} in {room}: after {received} items: {failure}");
+        let item = self.stay.items.get(furthest.items);
+        let want = furthest.want.map(|at| &self.room.lines[at]);
+        let (client, room, items) = (self.client, &self.stay.room, furthest.items);
+        panic!("client {client} in {room}: after {items} items {item:.60?}, not {want:.60?}");
     }
 
     /// Where the client may have come: shortly before the first line that it received live and that is no announcement.
@@ -302,14 +312,8 @@ impl StayCheck<'_> {
         })
     }
 
-    /// Checks the stay if the client came at `entry` and was counted in the announcement at `counted`. The error is how many items fit, and
-    /// what did not.
-    fn received(
-        &self,
-        entry: usize,
-        counted: Option<usize>,
-        end: usize,
-    ) -> Result<(), (usize, String)> {
+    /// Checks the stay if the client came at `entry` and was counted in the announcement at `counted`.
+    fn received(&self, entry: usize, counted: Option<usize>, end: usize) -> Result<(), Mismatch> {
         let is_said = |at: &usize| !self.room.lines[*at].starts_with("* ");
         let mut history: Vec<usize> = Vec::new();
         if self.stay.history > 0 {
@@ -327,8 +331,8 @@ impl StayCheck<'_> {
         for (nth, item) in self.stay.items.iter().enumerate() {
             match item {
                 Item::Line(line) => {
-                    let want = wanted.peek().map(|at| &self.room.lines[*at]);
-                    if want == Some(line) {
+                    let want = wanted.peek().copied();
+                    if want.is_some_and(|at| self.room.lines[at] == *line) {
                         wanted.next();
                         continue;
                     }
@@ -338,13 +342,16 @@ impl StayCheck<'_> {
                     let is_instead =
                         |it: &[_; 2]| counts.is_some_and(|counts| it.contains(&counts));
                     if instead.next_if(is_instead).is_none() {
-                        return Err((nth, format!("{line:.60?}, not {want:.60?}")));
+                        return Err(Mismatch { items: nth, want });
                     }
                 }
                 Item::Skipped(lines) => {
                     for _ in 0..*lines {
                         if wanted.next().is_none() {
-                            return Err((nth, "more skipped than said".into()));
+                            return Err(Mismatch {
+                                items: nth,
+                                want: None,
+                            });
                         }
                     }
                 }
@@ -352,10 +359,10 @@ impl StayCheck<'_> {
         }
         match wanted.find(|at| (entry..end).contains(at)) {
             None => Ok(()),
-            Some(at) => Err((
-                self.stay.items.len(),
-                format!("missing {:.60?}", self.room.lines[at]),
-            )),
+            want => Err(Mismatch {
+                items: self.stay.items.len(),
+                want,
+            }),
         }
     }
 }
