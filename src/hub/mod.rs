@@ -111,6 +111,8 @@ pub struct Hub {
     /// The console's connection, if there has been one.
     console: Option<ConnId>,
     is_shutting_down: bool,
+    /// What [`output`](Hub::output) has lent last to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
+    telnet_write: Vec<u8>,
 }
 
 /// Inputs.
@@ -129,6 +131,7 @@ impl Hub {
             serial: 0,
             console: None,
             is_shutting_down: false,
+            telnet_write: Vec::new(),
         }
     }
 
@@ -321,7 +324,10 @@ impl Hub {
     /// Lends what to write next to a connection, and returns how many slices that is; 0: nothing.
     pub fn output<'a>(&'a mut self, id: ConnId, slices: &mut [IoSlice<'a>]) -> usize {
         match client::find(&mut self.clients, id) {
-            Some(client) => client.output(&self.rooms.get(client.room).log, slices),
+            Some(client) => {
+                let log = &self.rooms.get(client.room).log;
+                client.output(log, slices, &mut self.telnet_write)
+            }
             None => 0,
         }
     }
@@ -389,7 +395,7 @@ impl Hub {
         if slot as usize >= self.inputs.len() {
             self.inputs.resize_with(slot as usize + 1, Input::default);
         }
-        self.inputs[slot as usize] = Input::new(role == Role::Person);
+        self.inputs[slot as usize] = Input::new(role != Role::Console);
         let mut reading = self.reading(now);
         membership::enter(&mut reading.cx, slot, Rooms::first(role));
         handlers::greet(&mut reading.cx.room_of(slot), slot);

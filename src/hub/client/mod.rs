@@ -1,16 +1,18 @@
 //! One client: its role, its state machine, its deadlines. What it has sent is in `input`, what is to be written to it in
 //! `outbox`. Knows no room and no other client.
 
+mod crlf;
 pub mod outbox;
 pub mod private_lines;
 pub mod rate;
 
-use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
+use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK, SLICES_MAX};
 use super::name::{Name, RoomName};
 use super::room::log::Log;
 use super::schedule::Schedule;
 use super::types::{ConnId, Now, Wire};
 use crate::protocol::Notice;
+use crlf::Crlf;
 use outbox::Outbox;
 use rate::RateLimiter;
 use slab::Slab;
@@ -109,6 +111,8 @@ pub struct Client {
     state: State,
     /// What is to be written to it.
     pub outbox: Outbox,
+    /// `Some` if lines to it end with CR LF, not LF.
+    crlf: Option<Crlf>,
     /// Since when nothing has been received from it while its input was handled.
     silent_since: Now,
     /// When something was last written to it.
@@ -148,6 +152,7 @@ impl Client {
             name,
             state: State::Open(Gate::Ready),
             outbox: Outbox::default(),
+            crlf: None,
             silent_since: now,
             progress_at: now,
             rate: RateLimiter::default(),
@@ -248,8 +253,14 @@ impl Client {
         self.outbox.has_output(self.log_until(end))
     }
 
-    /// Lends what to write next, and returns how many slices that is; 0: nothing.
-    pub fn output<'a>(&'a mut self, log: &'a Log, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Lends what to write next, and returns how many slices that is; 0: nothing. What is written to a telnet client is
+    /// put into `telnet_write`.
+    pub fn output<'a>(
+        &'a mut self,
+        log: &'a Log,
+        slices: &mut [IoSlice<'a>],
+        telnet_write: &'a mut Vec<u8>,
+    ) -> usize {
         if matches!(self.state, State::Closed) {
             return 0;
         }
@@ -259,12 +270,26 @@ impl Client {
             self.outbox.push_private(|out| skipped.write(out));
         }
         let until = self.log_until(log.end());
-        self.outbox.output(log, until, slices)
+        let filled = self.outbox.output(log, until, slices);
+        match &self.crlf {
+            Some(crlf) if filled > 0 => {
+                crlf.write(&slices[..filled], telnet_write);
+                slices[0] = IoSlice::new(telnet_write);
+                1
+            }
+            _ => filled,
+        }
     }
 
     /// The first `n` bytes that [`output`](Client::output) lent have been written. Returns whether more is to be written.
     pub fn sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
         let until = self.log_until(log.end());
+        let mut n = n;
+        if let Some(crlf) = &mut self.crlf {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let filled = self.outbox.output(log, until, &mut slices);
+            n = crlf.sent(&slices[..filled], n);
+        }
         self.outbox.sent(log, until, n);
         self.progress_at = now;
         self.outbox.has_output(until)
@@ -287,6 +312,11 @@ impl Client {
 
 /// Transitions.
 impl Client {
+    /// From now on lines to it end with CR LF.
+    pub fn end_lines_with_crlf(&mut self) {
+        self.crlf.get_or_insert_default();
+    }
+
     /// Its silence begins anew.
     pub fn break_silence(&mut self, now: Now) {
         self.silent_since = now;
