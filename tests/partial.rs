@@ -38,7 +38,7 @@ fn only_the_senders_own_silence_counts() {
         bob.say("chatter");
         ann.expect("bob: chatter");
         bob.say("/me listens");
-        ann.expect("* bob listens");
+        ann.expect("** bob listens");
         bob.say("/nope");
         received |= bob.line() == "ann: unfinished";
         received
