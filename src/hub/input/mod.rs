@@ -220,8 +220,8 @@ impl<'a> Items<'a> {
     /// clients can lose bytes of characters (`cut`), which are commands to them.
     pub fn is_telnet(&self, is_cut: bool) -> bool {
         let ends = self.pending.frame.line_ends();
-        !self.options.raw
-            && (self.pending.telnet.has_negotiated() || is_cut && ends == LineEnds::CrLf)
+        let ends_with_cr = matches!(ends, LineEnds::AfterCr | LineEnds::CrLf);
+        !self.options.raw && (self.pending.telnet.has_negotiated() || is_cut && ends_with_cr)
     }
 
     /// Bytes of over-long lines that were discarded since this was last called.
