@@ -111,7 +111,7 @@ pub struct Hub {
     /// The console's connection, if there has been one.
     console: Option<ConnId>,
     is_shutting_down: bool,
-    /// What [`output`](Hub::output) has lent last to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
+    /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
     telnet_write: Vec<u8>,
 }
 
@@ -316,18 +316,11 @@ impl Hub {
         None
     }
 
-    /// Whether [`next_writable`](Hub::next_writable) has a connection.
-    pub fn has_writable(&self) -> bool {
-        self.schedule.has_writes()
-    }
-
     /// Lends what to write next to a connection, and returns how many slices that is; 0: nothing.
     pub fn output<'a>(&'a mut self, id: ConnId, slices: &mut [IoSlice<'a>]) -> usize {
+        let telnet_write = &mut self.telnet_write;
         match client::find(&mut self.clients, id) {
-            Some(client) => {
-                let log = &self.rooms.get(client.room).log;
-                client.output(log, slices, &mut self.telnet_write)
-            }
+            Some(client) => client.output(&self.rooms.get(client.room).log, slices, telnet_write),
             None => 0,
         }
     }

@@ -10,12 +10,14 @@
 
 pub mod command;
 pub mod frame;
+mod line_ends;
 mod opening;
 mod sniff;
 pub mod telnet;
 pub mod text;
 
-use frame::{Found, Frame, LineEnds};
+use frame::{Found, Frame};
+use line_ends::LineEnds;
 use opening::Opening;
 pub use sniff::Protocol;
 use telnet::{Event, Telnet};
