@@ -19,7 +19,7 @@ pub const NAME_BYTES_MAX: usize = 128;
 /// What a line begins with that tells what a person does.
 const ACTION_MARK: &str = "** ";
 /// What a line of the server's begins with when no person speaks.
-const NOTICE_MARK: &str = "* ";
+pub const NOTICE_MARK: &str = "* ";
 const REFUSAL_MARK: &str = "! ";
 /// How the reader of a private line is named, or its sender when the line is confirmed to that sender.
 const YOU: &str = "you";
@@ -189,8 +189,10 @@ texts! {
         YouAreNow { name: &'a str } = "you are now {name}",
         /// To the client that has changed rooms.
         YouAreIn { room: &'a str, here: usize } = "you are in {room} ({here} here)",
+        /// To a newcomer: the line that follows, up to [`Notice::Now`], was said before it came.
+        LastLine {} = "the last line:",
         /// To a newcomer: the lines that follow, up to [`Notice::Now`], were said before it came.
-        History { lines: usize } = "the last {lines} lines:",
+        LastLines { lines: usize } = "the last {lines} lines:",
         /// To a newcomer: the lines that follow are said now.
         Now {} = "now",
         /// To the room: members have come and gone. The lists are names ([`list`]).

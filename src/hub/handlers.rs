@@ -46,7 +46,7 @@ pub fn handle(
             let client = &mut cx.clients[slot as usize];
             client.end_lines_with_crlf();
             if let Some(answer) = answer {
-                client.write_private(slot, cx.schedule, |out| out.extend_from_slice(&answer));
+                client.write_private(slot, 0, cx.schedule, |out| out.extend_from_slice(&answer));
             }
         }
         Item::AreYouThere => cx.notify(slot, Notice::Yes {}),
@@ -97,6 +97,7 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
 
 /// Says a text to the room.
 fn say(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
+    membership::announce_speaker(view, slot);
     let name = view.client(slot).name.clone();
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::said(out, name.as_ref(), &text);
@@ -109,6 +110,7 @@ fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
     let Some(name) = view.client(slot).name.clone() else {
         return;
     };
+    membership::announce_speaker(view, slot);
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::action(out, &name, &text);
     });
@@ -159,11 +161,12 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
         Ok(new) => {
             cx.clients[slot as usize].name = Some(new);
             cx.notify(slot, Notice::YouAreNow { name });
-            let renamed = Notice::Renamed { old, new: name };
-            let bytes_max = RENDER_BYTES_EXTRA + 16;
-            append(&mut cx.room_of(slot), bytes_max, Some(slot), |out| {
-                renamed.write(out);
-            });
+            let mut view = cx.room_of(slot);
+            if membership::announce_left(&mut view, slot) {
+                let renamed = Notice::Renamed { old, new: name };
+                let bytes_max = RENDER_BYTES_EXTRA + 16;
+                append(&mut view, bytes_max, Some(slot), |out| renamed.write(out));
+            }
         }
     }
 }
@@ -202,6 +205,7 @@ pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: RoomName) {
     let mut view = cx.room(number);
     let (room, here) = (&*view.room.name.clone(), view.room.members.len());
     view.notify(slot, Notice::YouAreIn { room, here });
+    membership::show_history(&mut view, slot);
 }
 
 /// `/msg NAME TEXT`
@@ -220,6 +224,8 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
         return cx.refuse(slot, Refusal::ToYourself { name });
     }
     let receiver = &mut cx.clients[target as usize];
+    // It must not overtake what its sender has said in that room.
+    let position = cx.rooms.get(receiver.room).log.end();
     if receiver.outbox.reply_bytes() > PRIVATE_BYTES_MARK {
         return cx.refuse(slot, Refusal::NotReading { name });
     }
@@ -230,10 +236,10 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
     }
     receiver
         .outbox
-        .push_line_of(slot, |out| protocol::received(out, &from, &text));
+        .push_line_of(slot, position, |out| protocol::received(out, &from, &text));
     cx.schedule.want_write(receiver.id(target));
     cx.totals.work += 2 * text.as_sent().len() as u64;
-    cx.clients[slot as usize].write_private(slot, cx.schedule, |out| {
+    cx.clients[slot as usize].write_private(slot, 0, cx.schedule, |out| {
         protocol::confirmed(out, &to, &text);
     });
 }
@@ -313,4 +319,5 @@ pub fn greet(view: &mut RoomView<'_>, slot: u32) {
     let (room, here) = (&*view.room.name.clone(), view.room.members.len());
     let name = &*name;
     view.notify(slot, Notice::Greeting { name, room, here });
+    membership::show_history(view, slot);
 }

@@ -109,8 +109,21 @@ pub const TELNET_WRITE_BYTES_MAX: usize = 16 * 1024;
 /// Addresses without connections of which it is remembered what they have used of their rate.
 pub const ADDRESSES_OWING_MAX: usize = 16 * 1024;
 
-/// Microseconds between two announcements of comings and goings in a room.
+/// Microseconds between two announcements of comings and goings in a room, unless a newcomer speaks.
 pub const ANNOUNCE_INTERVAL_US: u64 = 1_000_000;
+
+/// Microseconds after which a newcomer is announced, if it has not spoken before. Newcomers that have left by then were
+/// never there.
+pub const NEWCOMER_US: u64 = 1_000_000;
+
+/// Microseconds by which the announcement of a newcomer may be delayed, so that those who come soon after are in it too.
+pub const NEWCOMER_DELAY_MAX_US: u64 = 250_000;
+
+/// Names in one announcement. If there are more, they are counted.
+pub const ANNOUNCED_NAMES_MAX: usize = 8;
+
+/// Newcomers in one announcement: each is sent one without itself.
+pub const NEWCOMERS_AT_ONCE_MAX: usize = 1024;
 
 /// Names that `/who` shows, and rooms that `/rooms` shows, before "and 17,950 more".
 pub const LIST_ENTRIES_MAX: usize = 50;
@@ -302,7 +315,8 @@ impl Limits {
 
     /// Bytes that one connection can make the hub hold besides its fixed record.
     pub fn client_bytes_max(&self) -> usize {
-        let records = OWN_RANGES_MAX * 16 + PRIVATE_LINES_MAX * 16;
+        // Its own ranges, the private lines of others, and a barrier before each of these.
+        let records = OWN_RANGES_MAX * 16 + 2 * PRIVATE_LINES_MAX * 16;
         let growing = self.private_bytes_max() + records + self.line_bytes_max + 1;
         let held = READ_BYTES_MAX + self.line_bytes_max + 1;
         // Buffers grow by doubling.
@@ -357,7 +371,7 @@ mod tests {
         assert_eq!(limits.late_bytes(), 2 * 8_192 + 4_096);
         let private = 16_384 + 8_192 + 32_768 + 3 * 500 + 2 + 1_024;
         assert_eq!(limits.private_bytes_max(), private);
-        let client = 2 * (private + 64 * 16 + 256 * 16 + 101) + 16_384 + 101 + 512;
+        let client = 2 * (private + 64 * 16 + 2 * 256 * 16 + 101) + 16_384 + 101 + 512;
         assert_eq!(limits.client_bytes_max(), client);
         assert_eq!(limits.memory_bytes_max(), 3 * 65_536 + 10 * client);
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);

@@ -1,6 +1,7 @@
 //! One client: its role, its state machine, its deadlines. What it has sent is in `input`, what is to be written to it in
 //! `outbox`. Knows no room and no other client.
 
+pub mod barriers;
 mod crlf;
 pub mod outbox;
 pub mod private_lines;
@@ -104,6 +105,10 @@ pub struct Client {
     pub room: u32,
     /// Its index among the room's members.
     pub seat: u32,
+    /// When it entered the room.
+    pub entered_at: Now,
+    /// The room has been told that it has come, or nobody is to hear of it.
+    pub is_announced: bool,
     /// Which rules hold for it.
     pub role: Role,
     /// `None` for a raw connection.
@@ -148,6 +153,8 @@ impl Client {
             serial,
             room: 0,
             seat: 0,
+            entered_at: now,
+            is_announced: name.is_none(),
             role,
             name,
             state: State::Open(Gate::Ready),
@@ -264,12 +271,9 @@ impl Client {
         if matches!(self.state, State::Closed) {
             return 0;
         }
-        if self.outbox.skipped_lines() > 0 && self.outbox.private_bytes() == 0 {
-            let lines = self.outbox.take_skipped();
-            let skipped = Notice::Skipped { lines };
-            self.outbox.push_private(|out| skipped.write(out));
-        }
         let until = self.log_until(log.end());
+        self.outbox
+            .tell_skipped(until, |out, lines| Notice::Skipped { lines }.write(out));
         let filled = self.outbox.output(log, until, slices);
         match &self.crlf {
             Some(crlf) if filled > 0 => {
@@ -295,16 +299,17 @@ impl Client {
         self.outbox.has_output(until)
     }
 
-    /// Appends a line of the server's, or a private one, to what is written to this client alone. A raw connection
-    /// receives none.
+    /// Appends a line of the server's, or a private one, to what is written to this client alone: once its room's log has
+    /// been written to it up to `position`; 0: at once. A raw connection receives none.
     pub fn write_private(
         &mut self,
         slot: u32,
+        position: u64,
         schedule: &mut Schedule,
         render: impl FnOnce(&mut Vec<u8>),
     ) {
         if self.role != Role::Raw {
-            self.outbox.push_private(render);
+            self.outbox.push_private(position, render);
             schedule.want_write(self.id(slot));
         }
     }

@@ -1,6 +1,13 @@
 //! What to write next to one client, as borrowed slices: its private bytes, and its room's log from its cursor on. Never
 //! copies a line of the room, but for the rest of the line in flight when the client is moved forward.
+//!
+//! ```text
+//! private   │ a reply │ a private line │ now        a private line waits until the log before it has been written:
+//!           └────────────────┐         └──────┐      each is written before what was said after it, after what was
+//! log       ├── history ─────┴────────────────┴──┤     said before it
+//! ```
 
+use super::barriers::Barriers;
 use super::private_lines::PrivateLines;
 use crate::hub::limits::OWN_RANGES_MAX;
 use crate::hub::room::log::Log;
@@ -30,13 +37,17 @@ struct Pending {
     own: VecDeque<Range<u64>>,
     /// Lines that the client will not receive, and has not been told of.
     skipped_lines: u64,
-    /// Replies and private lines, written at the next line's end, before more of the log. Whole lines (and telnet
-    /// answers). Freed when all of it is written.
+    /// Notices of the log before this position are left out: the client reads history. 0 once it has read it.
+    history_until: u64,
+    /// Replies and private lines, written at the next line's end, before more of the log, unless a barrier delays them.
+    /// Whole lines (and telnet answers). Freed when all of it is written.
     private: Vec<u8>,
     /// How much of `private` has been written: `0 <= private_sent < private.len()`, or both are 0.
     private_sent: usize,
     /// The private lines of other clients in `private`.
     lines: PrivateLines,
+    /// Which of `private` waits for the log.
+    barriers: Barriers,
 }
 
 const EMPTY: &Pending = &Pending::empty();
@@ -46,24 +57,50 @@ impl Pending {
         Pending {
             own: VecDeque::new(),
             skipped_lines: 0,
+            history_until: 0,
             private: Vec::new(),
             private_sent: 0,
             lines: PrivateLines::new(),
+            barriers: Barriers::new(),
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.skipped_lines == 0 && self.private.is_empty()
+        let has_log_changes = !self.own.is_empty() || self.skipped_lines > 0;
+        !has_log_changes && self.history_until == 0 && self.private.is_empty()
     }
 
     fn private_rest(&self) -> &[u8] {
         &self.private[self.private_sent..]
     }
+
+    /// How many private bytes may be written before more of the log, when it has been written up to `at` and is to be up to
+    /// `until`.
+    fn ready_bytes(&self, at: u64, until: u64) -> usize {
+        let next = self.barriers.next(at, until);
+        next.map_or(self.private_rest().len(), |barrier| barrier.before)
+    }
+
+    /// Removes the private bytes that have been written, so that a client that never takes all of them costs no more memory
+    /// than one that does.
+    fn remove_sent(&mut self) {
+        let sent = std::mem::take(&mut self.private_sent);
+        self.private.drain(..sent);
+    }
+
+    /// Puts whole lines before all private bytes.
+    fn push_front(&mut self, bytes: &[u8]) {
+        self.remove_sent();
+        self.private.splice(..0, bytes.iter().copied());
+        self.lines.delay(bytes.len());
+        self.barriers.delay(bytes.len());
+    }
 }
 
 /// A part of what is written next.
 enum Segment {
-    Private,
+    /// A range of the private bytes that have not been written.
+    Private(Range<usize>),
     Log(Range<u64>),
 }
 
@@ -98,10 +135,11 @@ impl Outbox {
         &self.pending().lines
     }
 
-    /// Lets `render` append a private line of the client in slot `sender`.
-    pub fn push_line_of(&mut self, sender: u32, render: impl FnOnce(&mut Vec<u8>)) {
+    /// Lets `render` append a private line of the client in slot `sender`, to be written once the log has been up to
+    /// `position`.
+    pub fn push_line_of(&mut self, sender: u32, position: u64, render: impl FnOnce(&mut Vec<u8>)) {
         let before = self.private_bytes();
-        self.push_private(render);
+        self.push_private(position, render);
         let left = self.private_bytes();
         self.change(|pending| pending.lines.push(sender, left - before, left));
     }
@@ -113,6 +151,7 @@ impl Outbox {
                 + pending.private.capacity()
                 + pending.own.capacity() * size_of::<Range<u64>>()
                 + pending.lines.memory_bytes()
+                + pending.barriers.memory_bytes()
         })
     }
 
@@ -126,28 +165,41 @@ impl Outbox {
         self.pending().skipped_lines
     }
 
-    /// Lets `render` append whole lines to the private bytes. Those that have been written are removed first, so that a
-    /// client that never takes all of them costs no more memory than one that does.
-    pub fn push_private(&mut self, render: impl FnOnce(&mut Vec<u8>)) {
+    /// Lets `render` append whole lines to the private bytes. They, and all after them, are written once the log has been
+    /// up to `position`, the start of a line.
+    pub fn push_private(&mut self, position: u64, render: impl FnOnce(&mut Vec<u8>)) {
+        let is_ahead = self.cursor < position;
         self.change(|pending| {
-            let sent = std::mem::take(&mut pending.private_sent);
-            pending.private.drain(..sent);
+            pending.remove_sent();
+            if is_ahead {
+                pending.barriers.push(pending.private.len(), position);
+            }
             render(&mut pending.private);
         });
     }
 
-    /// Begins to read a room's log at `at`, the start of a line.
+    /// Begins to read a room's log at `at`, the start of a line. What stands in it already is history: its notices are left
+    /// out.
     pub fn enter(&mut self, log: &mut Log, at: u64) {
         debug_assert!(!self.in_flight && self.own_ranges() == 0);
         self.cursor = at;
         self.awaited = true;
         log.enter(at);
+        let end = log.end();
+        if at < end {
+            self.change(|pending| pending.history_until = end);
+            self.move_to(log, at);
+        }
     }
 
     /// Stops reading a room's log.
     pub fn leave(&mut self, log: &mut Log) {
         log.leave(self.cursor, self.awaited);
-        self.change(|pending| pending.own.clear());
+        self.change(|pending| {
+            pending.own.clear();
+            pending.barriers.clear();
+            pending.history_until = 0;
+        });
         self.in_flight = false;
     }
 
@@ -193,7 +245,7 @@ impl Outbox {
         let mut filled = 0;
         for segment in self.segments(log, until).take(slices.len()) {
             slices[filled] = IoSlice::new(match segment {
-                Segment::Private => self.pending().private_rest(),
+                Segment::Private(range) => &self.pending().private_rest()[range],
                 Segment::Log(range) => log.bytes(range),
             });
             filled += 1;
@@ -210,7 +262,7 @@ impl Outbox {
         while n > 0 {
             let segment = self.segments(log, until).next();
             match segment.expect("no more is written than there was to write") {
-                Segment::Private => n -= self.private_sent(n),
+                Segment::Private(range) => n -= self.private_sent(range.len().min(n)),
                 Segment::Log(range) => {
                     let end = range.end.min(range.start + n as u64);
                     n -= (end - range.start) as usize;
@@ -225,6 +277,18 @@ impl Outbox {
         self.change(|pending| std::mem::take(&mut pending.skipped_lines))
     }
 
+    /// If lines were skipped, and nothing is to be written before their notice: lets `render` write it.
+    pub fn tell_skipped(&mut self, until: u64, render: impl FnOnce(&mut Vec<u8>, u64)) {
+        if self.skipped_lines() == 0 || self.pending().ready_bytes(self.cursor, until) > 0 {
+            return;
+        }
+        self.change(|pending| {
+            let mut notice = Vec::new();
+            render(&mut notice, std::mem::take(&mut pending.skipped_lines));
+            pending.push_front(&notice);
+        });
+    }
+
     /// Moves the cursor forward to `target`, the start of a line. The line in flight is finished from a copy of its rest.
     /// Lines of others between that and `until` are counted as skipped; returns how many.
     pub fn skip_to(&mut self, log: &mut Log, until: u64, target: u64) -> u64 {
@@ -235,11 +299,7 @@ impl Outbox {
         if self.in_flight {
             from = log.after_line(from);
             let rest = log.bytes(self.cursor..from);
-            self.change(|pending| {
-                debug_assert_eq!(pending.private_sent, 0, "it waits for the line in flight");
-                pending.private.splice(..0, rest.iter().copied());
-                pending.lines.delay(rest.len());
-            });
+            self.change(|pending| pending.push_front(rest));
             self.in_flight = false;
         }
         let target = target.max(from);
@@ -251,19 +311,30 @@ impl Outbox {
             .filter(|range| range.start < range.end)
             .map(|range| log.lines_in(range))
             .sum();
-        let lost = log.lines_in(counted) - own_lines;
+        // Notices in history would not have been written either.
+        let history_until = self.pending().history_until;
+        let history = counted.start..counted.end.min(history_until).max(counted.start);
+        let notices = log.lines_in(history.clone()) - log.said_in(history);
+        let lost = log.lines_in(counted) - own_lines - notices;
         self.change(|pending| pending.skipped_lines += lost);
         self.move_to(log, target);
         lost
     }
 
-    /// Moves the cursor forward to `at`, and past the client's own lines that begin there.
+    /// Moves the cursor forward to `at`, and past what is left out there: notices in history, or the client's own lines.
     fn move_to(&mut self, log: &mut Log, mut at: u64) {
         if self.pending.is_some() {
-            self.change(|Pending { own, .. }| {
-                while let Some(range) = own.pop_front_if(|range| range.start <= at) {
+            self.change(|pending| {
+                if at < pending.history_until {
+                    at = log.first_said(at..pending.history_until).start;
+                }
+                if at >= pending.history_until {
+                    pending.history_until = 0;
+                }
+                while let Some(range) = pending.own.pop_front_if(|range| range.start <= at) {
                     at = at.max(range.end);
                 }
+                pending.barriers.passed(at);
             });
         }
         self.awaited = log.advance(self.cursor, at, self.awaited);
@@ -276,32 +347,50 @@ impl Outbox {
         (self.pending.is_none() && self.cursor < until).then_some(self.cursor..until)
     }
 
-    /// What is written next, in order: the rest of the line in flight, private bytes, the log. The log waits for the
-    /// notice of the lines that were skipped before it.
+    /// What is written next, in order: the rest of the line in flight, then by turns private bytes that do not wait for the
+    /// log, and the log up to where some do. The log waits for the notice of the lines that were skipped before it.
     fn segments<'a>(&'a self, log: &'a Log, until: u64) -> impl Iterator<Item = Segment> + 'a {
+        let pending = self.pending();
         let mut at = self.cursor;
-        let mut private = self.private_bytes() > 0;
-        let mut flight = self.in_flight && private;
-        let mut own = self.pending().own.iter();
-        let until = if self.skipped_lines() > 0 { at } else { until };
+        let mut sent = 0;
+        let mut flight = self.in_flight && pending.ready_bytes(at, until) > 0;
+        let mut own = pending.own.iter().peekable();
+        let log_waits = pending.skipped_lines > 0;
         std::iter::from_fn(move || {
             if std::mem::take(&mut flight) {
                 let from = at;
                 at = log.after_line(at);
                 return Some(Segment::Log(from..at));
             }
-            if std::mem::take(&mut private) {
-                return Some(Segment::Private);
-            }
-            while at < until {
+            loop {
+                let ready = pending.ready_bytes(at, until);
+                if sent < ready {
+                    return Some(Segment::Private(std::mem::replace(&mut sent, ready)..ready));
+                }
+                if at >= until || log_waits {
+                    return None;
+                }
                 let from = at;
-                let stop = own.next().map_or(until..until, Range::clone);
-                at = stop.end;
-                if from < stop.start.min(until) {
-                    return Some(Segment::Log(from..stop.start.min(until)));
+                let stop = pending
+                    .barriers
+                    .next(at, until)
+                    .map_or(until, |it| it.until);
+                if at < pending.history_until {
+                    let said = log.first_said(at..stop.min(pending.history_until));
+                    at = said.end;
+                    if said.start < said.end {
+                        return Some(Segment::Log(said));
+                    }
+                } else if let Some(range) = own.next_if(|range| range.start < stop) {
+                    at = range.end;
+                    if from < range.start {
+                        return Some(Segment::Log(from..range.start));
+                    }
+                } else {
+                    at = stop;
+                    return Some(Segment::Log(from..stop));
                 }
             }
-            None
         })
     }
 
@@ -317,10 +406,12 @@ impl Outbox {
             let n = n.min(pending.private_rest().len());
             pending.private_sent += n;
             pending.lines.sent(n);
+            pending.barriers.sent(n);
             if pending.private_rest().is_empty() {
                 pending.private = Vec::new();
                 pending.private_sent = 0;
                 pending.lines = PrivateLines::new();
+                pending.barriers = Barriers::new();
             }
             n
         })
@@ -354,6 +445,10 @@ impl Outbox {
         assert!(self.private_bytes() <= private_bytes_max);
         assert!(pending.own.len() <= OWN_RANGES_MAX);
         pending.lines.check(self.private_bytes());
+        pending
+            .barriers
+            .check(self.private_bytes(), self.cursor..log.end());
+        assert!(pending.history_until == 0 || self.cursor < pending.history_until);
         let mut after = self.cursor;
         for range in &pending.own {
             assert!(after < range.start && range.start < range.end && range.end <= log.end());
@@ -395,7 +490,9 @@ mod tests {
         while outbox.has_output(log.end()) {
             if outbox.skipped_lines() > 0 && outbox.private_bytes() == 0 {
                 let lines = outbox.take_skipped();
-                outbox.push_private(|out| out.extend_from_slice(format!("-{lines}\n").as_bytes()));
+                outbox.push_private(0, |out| {
+                    out.extend_from_slice(format!("-{lines}\n").as_bytes())
+                });
             }
             all += &write(outbox, log, n);
         }
@@ -432,7 +529,7 @@ mod tests {
             say(&mut log, "one");
             say(&mut log, "two");
             let before = write(&mut outbox, &mut log, cut);
-            outbox.push_private(|out| out.extend_from_slice(b"psst\n"));
+            outbox.push_private(0, |out| out.extend_from_slice(b"psst\n"));
             let all = before + &drain(&mut outbox, &mut log, 2);
             let at = cut.div_ceil(4).min(2) * 4;
             let mut want = String::from("one\ntwo\n");
@@ -446,7 +543,7 @@ mod tests {
         let (mut log, mut outbox) = (log(), Outbox::default());
         outbox.enter(&mut log, 0);
         assert_eq!((outbox.private_bytes(), outbox.memory_bytes()), (0, 0));
-        outbox.push_private(|out| out.extend_from_slice(b"12345\n"));
+        outbox.push_private(0, |out| out.extend_from_slice(b"12345\n"));
         say(&mut log, "another's");
         let own = say(&mut log, "its own");
         outbox.leave_out(&mut log, own);
@@ -467,9 +564,9 @@ mod tests {
     fn memory_is_bounded_for_a_client_that_never_reads_all() {
         let (mut log, mut outbox) = (log(), Outbox::default());
         outbox.enter(&mut log, 0);
-        outbox.push_private(|out| out.extend_from_slice(b"x"));
+        outbox.push_private(0, |out| out.extend_from_slice(b"x"));
         for _ in 0..1000 {
-            outbox.push_private(|out| out.extend_from_slice(&[b'x'; 100]));
+            outbox.push_private(0, |out| out.extend_from_slice(&[b'x'; 100]));
             assert_eq!(write(&mut outbox, &mut log, 100).len(), 100);
             assert_eq!(outbox.private_bytes(), 1);
             assert!(outbox.memory_bytes() < 500, "{}", outbox.memory_bytes());
@@ -504,7 +601,7 @@ mod tests {
     fn two_skips_before_a_notice_keep_order_and_count() {
         let (mut log, mut outbox) = (log(), Outbox::default());
         outbox.enter(&mut log, 0);
-        outbox.push_private(|out| out.extend_from_slice(b"reply\n"));
+        outbox.push_private(0, |out| out.extend_from_slice(b"reply\n"));
         let target = say(&mut log, "one").end;
         let end = log.end();
         outbox.skip_to(&mut log, end, target);

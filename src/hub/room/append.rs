@@ -3,15 +3,16 @@
 
 use super::backpressure;
 use super::view::RoomView;
+use std::ops::Range;
 
 /// Appends the line that `render` pushes, of at most `bytes_max` bytes. Its `author`, if it is a member, does not receive
-/// it.
+/// it. Returns where the line stands.
 pub fn append(
     view: &mut RoomView<'_>,
     bytes_max: usize,
     author: Option<u32>,
     render: impl FnOnce(&mut Vec<u8>),
-) {
+) -> Range<u64> {
     backpressure::reserve(view, bytes_max);
     let range = view.room.append(bytes_max, view.limits, render);
     view.totals.work += range.end - range.start;
@@ -20,6 +21,7 @@ pub fn append(
     }
     if let Some(slot) = author {
         let outbox = &mut view.clients[slot as usize].outbox;
-        outbox.leave_out(&mut view.room.log, range);
+        outbox.leave_out(&mut view.room.log, range.clone());
     }
+    range
 }

@@ -1,70 +1,91 @@
-//! Who has come to a room and gone since that was last announced. Decides when and in which words; knows no member.
+//! Who has come to a room and gone since that was last announced. Decides when; knows members only by their slots.
 
-use crate::hub::limits::ANNOUNCE_INTERVAL_US;
+use crate::hub::limits::{
+    ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX, NEWCOMER_DELAY_MAX_US, NEWCOMER_US,
+    NEWCOMERS_AT_ONCE_MAX,
+};
 use crate::hub::types::Now;
-use crate::protocol::Notice;
+use std::collections::BTreeSet;
 
-/// Comings and goings that have not been announced. The first is announced at once; those within the interval after it are
-/// gathered, so that a room hears of them once an interval, however many there are.
+/// Comings and goings that have not been announced.
+///
+/// A newcomer is announced when it first speaks, or after a second; one that has left by then was never there. What
+/// happens within a second of an announcement is gathered for the next one, so that a room hears at most one a second of
+/// silent newcomers and of those who leave.
 #[derive(Debug, Default)]
 pub struct Arrivals {
-    joined: usize,
-    left: usize,
-    /// The name of the only one, while there is only one, and its slot if it has joined.
-    only: Option<(Box<str>, Option<u32>)>,
+    /// Members that have not been announced: when each has come, and its slot.
+    newcomers: BTreeSet<(Now, u32)>,
+    left: Left,
     quiet_until: Now,
 }
 
+/// Members that had been announced, and have left.
+#[derive(Debug, Default)]
+pub struct Left {
+    pub count: usize,
+    /// The first of them: `0 <= len <= ANNOUNCED_NAMES_MAX`.
+    pub names: Vec<String>,
+}
+
 impl Arrivals {
-    /// A member has joined.
-    pub fn join(&mut self, name: String, slot: u32) {
-        self.only = self.is_empty().then(|| (name.into(), Some(slot)));
-        self.joined += 1;
+    /// A member has come.
+    pub fn join(&mut self, now: Now, slot: u32) {
+        self.newcomers.insert((now, slot));
     }
 
-    /// A member has left.
-    pub fn leave(&mut self, name: String) {
-        self.only = self.is_empty().then(|| (name.into(), None));
-        self.left += 1;
+    /// A member that came at `since`, and has not been announced, has left, or is announced now.
+    pub fn forget(&mut self, since: Now, slot: u32) {
+        self.newcomers.remove(&(since, slot));
     }
 
-    fn is_empty(&self) -> bool {
-        self.joined + self.left == 0
-    }
-
-    /// When there is something to announce: from when on it may be announced.
-    pub fn due(&self) -> Option<Now> {
-        (!self.is_empty()).then_some(self.quiet_until)
-    }
-
-    /// The slot of the only member that has joined, if nothing else has happened: it need not hear of itself.
-    pub fn only_joined(&self) -> Option<u32> {
-        self.only.as_ref().and_then(|(_, slot)| *slot)
-    }
-
-    /// What is to be announced to a room that now has `here` members.
-    pub fn notice(&self, here: usize) -> Notice<'_> {
-        match (&self.only, self.joined, self.left) {
-            (Some((names, Some(_))), ..) => Notice::Joined { names, here },
-            (Some((names, None)), ..) => Notice::Left { names, here },
-            (None, joined, 0) => Notice::ManyJoined { joined, here },
-            (None, 0, left) => Notice::ManyLeft { left, here },
-            (None, joined, left) => Notice::ManyJoinedAndLeft { joined, left, here },
+    /// A member that had been announced has left.
+    pub fn leave(&mut self, name: impl ToString) {
+        self.left.count += 1;
+        if self.left.names.len() < ANNOUNCED_NAMES_MAX {
+            self.left.names.push(name.to_string());
         }
     }
 
-    /// It has been announced, or nobody is to hear of it.
-    pub fn clear(&mut self) {
-        *self = Arrivals {
-            quiet_until: self.quiet_until,
-            ..Arrivals::default()
-        };
+    /// Whether anybody has left untold.
+    pub fn has_left(&self) -> bool {
+        self.left.count > 0
     }
 
-    /// It has been announced: the next interval begins.
-    pub fn announced(&mut self, now: Now) {
-        self.clear();
+    /// When the next announcement is due, if there is anything to announce.
+    pub fn due(&self) -> Option<Now> {
+        let first = self.newcomers.first();
+        let first = first.map(|(at, _)| at.after(NEWCOMER_US + NEWCOMER_DELAY_MAX_US));
+        let last = self.newcomers.last().map(|(at, _)| at.after(NEWCOMER_US));
+        let left = self.has_left().then_some(self.quiet_until);
+        let due = first.into_iter().chain(last).chain(left).min()?;
+        Some(due.max(self.quiet_until))
+    }
+
+    /// Takes the newcomers that have been here for long enough.
+    pub fn take_newcomers(&mut self, now: Now) -> Vec<u32> {
+        let mut taken = Vec::new();
+        while taken.len() < NEWCOMERS_AT_ONCE_MAX
+            && let Some(&(at, slot)) = self.newcomers.first()
+            && at.after(NEWCOMER_US) <= now
+        {
+            taken.push(slot);
+            self.newcomers.pop_first();
+        }
+        taken
+    }
+
+    /// Takes those who have left, to be announced now. The next interval begins.
+    pub fn take_left(&mut self, now: Now) -> Left {
         self.quiet_until = now.after(ANNOUNCE_INTERVAL_US);
+        std::mem::take(&mut self.left)
+    }
+
+    /// Takes all newcomers: nobody is to hear of them, nor of those who have left.
+    pub fn take_untold(&mut self) -> impl Iterator<Item = u32> + use<> {
+        self.left = Left::default();
+        let newcomers = std::mem::take(&mut self.newcomers);
+        newcomers.into_iter().map(|(_, slot)| slot)
     }
 }
 
@@ -72,44 +93,47 @@ impl Arrivals {
 mod tests {
     use super::*;
 
+    const COME: Now = Now::from_micros(5_000_000);
+
     #[test]
-    fn one_member_is_named_and_several_are_counted() {
-        let now = Now::from_micros(5);
+    fn newcomers_are_due_after_a_second_together_with_those_soon_after_them() {
         let mut arrivals = Arrivals::default();
-        arrivals.join("kim".into(), 3);
-        assert_eq!(arrivals.due(), Some(Now::default()));
-        assert_eq!(arrivals.only_joined(), Some(3));
-        let (names, here) = ("kim", 2);
-        assert_eq!(arrivals.notice(2), Notice::Joined { names, here });
-        arrivals.announced(now);
         assert_eq!(arrivals.due(), None);
-        arrivals.leave("kim".into());
-        assert_eq!(arrivals.due(), Some(now.after(ANNOUNCE_INTERVAL_US)));
-        assert_eq!(arrivals.notice(2), Notice::Left { names, here });
-        arrivals.clear();
-        for slot in 0..1204 {
-            arrivals.join("x".into(), slot);
-        }
-        assert_eq!(arrivals.only_joined(), None);
-        for _ in 0..5 {
-            arrivals.leave("x".into());
-        }
-        assert_eq!(
-            arrivals.notice(1204).to_string(),
-            "1,204 joined, 5 left (1,204 here)"
-        );
+        arrivals.join(COME, 3);
+        assert_eq!(arrivals.due(), Some(COME.after(NEWCOMER_US)));
+        let soon = COME.after(200_000);
+        arrivals.join(soon, 4);
+        assert_eq!(arrivals.due(), Some(soon.after(NEWCOMER_US)));
+        let late = COME.after(900_000);
+        arrivals.join(late, 5);
+        let due = COME.after(NEWCOMER_US + NEWCOMER_DELAY_MAX_US);
+        assert_eq!(arrivals.due(), Some(due));
+        assert_eq!(arrivals.take_newcomers(due), [3, 4]);
+        arrivals.take_left(due);
+        assert_eq!(arrivals.due(), Some(due.after(ANNOUNCE_INTERVAL_US)));
+        arrivals.forget(late, 5);
+        assert_eq!(arrivals.due(), None);
     }
 
     #[test]
-    fn clearing_does_not_shorten_the_interval() {
+    fn names_are_kept_as_far_as_they_are_shown() {
         let mut arrivals = Arrivals::default();
-        arrivals.join("kim".into(), 3);
-        arrivals.announced(Now::from_micros(5));
-        arrivals.join("lee".into(), 4);
-        let due = arrivals.due();
-        arrivals.clear();
+        for _ in 0..100 {
+            arrivals.leave("x");
+        }
+        let left = arrivals.take_left(COME);
+        assert_eq!((left.count, left.names.len()), (100, ANNOUNCED_NAMES_MAX));
+    }
+
+    #[test]
+    fn what_nobody_hears_does_not_shorten_the_interval() {
+        let mut arrivals = Arrivals::default();
+        arrivals.take_left(COME);
+        arrivals.leave("kim");
+        arrivals.join(COME, 3);
+        assert_eq!(arrivals.take_untold().collect::<Vec<_>>(), [3]);
         assert_eq!(arrivals.due(), None);
-        arrivals.join("han".into(), 5);
-        assert_eq!(arrivals.due(), due);
+        arrivals.leave("lee");
+        assert_eq!(arrivals.due(), Some(COME.after(ANNOUNCE_INTERVAL_US)));
     }
 }

@@ -12,6 +12,7 @@
 //! are dead until the buffer is compacted.
 
 use crate::hub::limits::{LOG_BLOCK_BYTES, LOG_DEAD_BYTES};
+use crate::protocol;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -31,7 +32,7 @@ pub struct Log {
     lines: u64,
     /// A newcomer begins to read here, at the start of a line: `start <= history_start <= end`.
     history_start: u64,
-    /// Lines from `history_start` to `end`: at most `history_lines_max`.
+    /// Lines from `history_start` to `end` that people said: at most `history_lines_max`.
     history_lines: usize,
     history_lines_max: usize,
     history_bytes_max: usize,
@@ -56,7 +57,7 @@ struct Block {
 const BLOCK: u64 = LOG_BLOCK_BYTES as u64;
 
 impl Log {
-    /// An empty log that keeps the last `history_lines_max` lines for newcomers, as far as they fit into
+    /// An empty log that keeps the last `history_lines_max` lines that people said for newcomers, as far as they fit into
     /// `history_bytes_max` bytes, and whose readers are late when they are `late_bytes` behind.
     pub fn new(history_lines_max: usize, history_bytes_max: usize, late_bytes: usize) -> Log {
         Log {
@@ -100,6 +101,11 @@ impl Log {
         self.history_start
     }
 
+    /// How many lines that people said a newcomer reads.
+    pub fn history_lines(&self) -> usize {
+        self.history_lines
+    }
+
     /// Appends one line: `render` pushes its bytes, the last of which is the only `\n`. Returns where it stands.
     ///
     /// The caller keeps the slowest reader close enough to the end: `live_bytes + line_bytes_max <= memory_bytes_max`.
@@ -137,16 +143,26 @@ impl Log {
             self.late += self.blocks[(block - self.first_block) as usize].awaited;
         }
         self.late_block = late_block;
-        self.history_lines += 1;
-        while self.history_lines > self.history_lines_max
-            || (end - self.history_start) as usize > self.history_bytes_max
-                && self.history_lines > 0
-        {
-            self.history_start = self.after_line(self.history_start);
-            self.history_lines -= 1;
-        }
+        self.history_lines += usize::from(!self.is_notice(at));
+        self.trim_history();
         self.forget();
         at..end
+    }
+
+    /// Shortens history to what it may be. Notices alone are no history.
+    fn trim_history(&mut self) {
+        let end = self.end();
+        while self.history_lines_max > 0
+            && self.history_lines > 0
+            && (self.history_lines > self.history_lines_max
+                || (end - self.history_start) as usize > self.history_bytes_max)
+        {
+            self.history_lines -= usize::from(!self.is_notice(self.history_start));
+            self.history_start = self.after_line(self.history_start);
+        }
+        if self.history_lines_max == 0 || self.history_lines == 0 {
+            (self.history_lines, self.history_start) = (0, end);
+        }
     }
 
     /// The bytes of a range of the log.
@@ -167,6 +183,37 @@ impl Log {
     pub fn after_line(&self, at: u64) -> u64 {
         let rest = self.bytes(at..self.end());
         memchr::memchr(b'\n', rest).map_or(self.end(), |newline| at + newline as u64 + 1)
+    }
+
+    /// Whether the line that begins at `at` is a notice: no line that a person says begins like one.
+    fn is_notice(&self, at: u64) -> bool {
+        self.buffer[(at - self.base) as usize..].starts_with(protocol::NOTICE_MARK.as_bytes())
+    }
+
+    /// The first stretch in `range` of lines that people said, without the notices before it and at most about a block; at
+    /// the range's end and empty if there is none. `range` ends where a line does, and may begin within a line.
+    pub fn first_said(&self, range: Range<u64>) -> Range<u64> {
+        let is_notice = |at| self.is_line_start(at) && self.is_notice(at);
+        let mut from = range.start;
+        while from < range.end && is_notice(from) {
+            from = self.after_line(from);
+        }
+        let mut to = from;
+        while to < range.end && to - from < BLOCK && !is_notice(to) {
+            to = self.after_line(to);
+        }
+        from..to
+    }
+
+    /// How many lines end in `range` that people said; `range` is of whole lines. Searches all of it.
+    pub fn said_in(&self, range: Range<u64>) -> u64 {
+        let mut lines = 0;
+        let mut said = self.first_said(range.clone());
+        while said.start < said.end {
+            lines += self.lines_in(said.clone());
+            said = self.first_said(said.end..range.end);
+        }
+        lines
     }
 
     /// How many lines end in a range of the log. Searches at most one block at each side.

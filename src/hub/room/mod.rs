@@ -105,7 +105,7 @@ impl Room {
 
     /// The last member has left: forgets what concerned members, and gives back memory.
     pub fn vacate(&mut self) {
-        self.arrivals.clear();
+        drop(self.arrivals.take_untold());
         self.gate = Gate::new();
         self.log.shrink();
     }

@@ -29,18 +29,23 @@ impl RoomView<'_> {
 
     /// Sends a member a notice of its own.
     pub fn notify(&mut self, slot: u32, notice: Notice<'_>) {
-        self.write_private(slot, |out| notice.write(out));
+        self.notify_after(slot, 0, notice);
+    }
+
+    /// Sends a member a notice of its own, which it receives after the log up to `position`.
+    pub fn notify_after(&mut self, slot: u32, position: u64, notice: Notice<'_>) {
+        self.write_private(slot, position, |out| notice.write(out));
     }
 
     /// Tells a member why something is refused.
     pub fn refuse(&mut self, slot: u32, refusal: Refusal<'_>) {
-        self.write_private(slot, |out| refusal.write(out));
+        self.write_private(slot, 0, |out| refusal.write(out));
     }
 
-    fn write_private(&mut self, slot: u32, render: impl FnOnce(&mut Vec<u8>)) {
+    fn write_private(&mut self, slot: u32, position: u64, render: impl FnOnce(&mut Vec<u8>)) {
         let client = &mut self.clients[slot as usize];
         let before = client.outbox.private_bytes();
-        client.write_private(slot, self.schedule, render);
+        client.write_private(slot, position, self.schedule, render);
         let bytes = client.outbox.private_bytes() - before;
         self.totals.work += NOTICE_WORK + bytes as u64;
     }

@@ -56,15 +56,11 @@ fn every_command_does_what_its_help_says() {
     two.expect("/who LOBBY", "* here in lobby: guest2 (1)\n", "");
     two.expect("alone", "", "");
     two.0.advance(2_000_000);
-    two.expect(
-        "/join lobby",
-        "* you are in lobby (2 here)\n",
-        "* joined: kim (2 here)\n",
-    );
+    two.expect("/join lobby", "* you are in lobby (2 here)\n", "");
     two.expect(
         "/quit good night",
         "* you left; goodbye\n",
-        "kim: good night\n",
+        "* joined: kim (2 here)\nkim: good night\n",
     );
     assert_eq!(two.0.reap(), [two.1]);
     // Three lines, an action, and the text of `/quit`.
@@ -172,6 +168,38 @@ fn no_action_reads_as_a_notice() {
     }
     let (_, others) = two.say("/me left kim (2 here)");
     assert_eq!(others, "** guest1 left kim (2 here)\n");
+}
+
+#[test]
+fn a_private_line_keeps_its_place_between_what_its_sender_says() {
+    let mut two = Two::new();
+    two.0.send(
+        two.1,
+        b"one\n/msg guest2 two\nthree\n/msg guest2 four\n/msg guest2 five\nsix\n",
+    );
+    let all = "guest1: one\nguest1 -> you: two\nguest1: three\nguest1 -> you: four\n\
+               guest1 -> you: five\nguest1: six\n";
+    // However little is written at a time.
+    let mut read = String::new();
+    while read.len() < all.len() {
+        read += &two.0.read_some(two.2, 7);
+    }
+    assert_eq!(read, all);
+    // A reply waits behind a private line, and a line that was said before in another room comes before it.
+    two.0.send(two.1, b"seven\n/msg guest2 eight\n");
+    two.0.send(two.2, b"/nick\n");
+    assert_eq!(
+        two.0.read(two.2),
+        "guest1: seven\nguest1 -> you: eight\n! usage: /nick NAME\n"
+    );
+    two.0.read(two.1);
+    two.0.send(two.1, b"nine\n/join garden\n");
+    two.0.resume_all();
+    two.0.send(two.1, b"/msg guest2 ten\n");
+    assert_eq!(
+        two.0.read(two.2),
+        "guest1: nine\n* left: guest1 (1 here)\nguest1 -> you: ten\n"
+    );
 }
 
 #[test]

@@ -52,6 +52,195 @@ fn nothing_is_announced_above_the_member_limit() {
     assert_eq!(announced(&mut test, first), "* left: guest2 (1 here)\n");
 }
 
+#[test]
+fn a_newcomer_is_announced_under_the_name_that_it_has_when_it_speaks() {
+    let mut test = TestHub::new(Limits::default());
+    let kim = test.join();
+    test.flush_announcements();
+    let root = test.join();
+    test.send(root, b"/nick root\n");
+    assert_eq!(test.read(kim), "");
+    test.send(root, b"hi\n/nick admiral\n");
+    assert_eq!(
+        test.read(kim),
+        "* joined: root (2 here)\nroot: hi\n* renamed: root -> admiral\n"
+    );
+    test.advance(3_000_000);
+    assert_eq!(test.read(kim), "");
+    assert_eq!(
+        test.read(root),
+        "* you are now root\n* you are now admiral\n",
+        "nobody is named to itself"
+    );
+}
+
+#[test]
+fn one_that_leaves_within_a_second_was_never_there() {
+    let mut test = TestHub::new(Limits::default());
+    let kim = test.join();
+    test.flush_announcements();
+    for _ in 0..12 {
+        let probe = test.join();
+        test.send(probe, b"/nick probe\n/quit\n");
+        test.advance(400_000);
+        test.hub.disconnect(test.now, probe);
+        test.advance(400_000);
+    }
+    // One that has said goodbye, and does not read it.
+    let unread = test.join();
+    test.send(unread, b"/quit\n");
+    test.advance(1_500_000);
+    test.hub.disconnect(test.now, unread);
+    test.advance(3_000_000);
+    assert_eq!(test.read(kim), "");
+}
+
+#[test]
+fn those_of_one_second_are_named_in_one_line_without_oneself() {
+    let mut test = TestHub::new(Limits::default());
+    let [kim, eve] = [(); 2].map(|()| test.join());
+    test.flush_announcements();
+    let carl = test.join();
+    test.advance(100_000);
+    let dora = test.join();
+    test.advance(800_000);
+    let late = test.join();
+    test.advance(300_000);
+    assert_eq!(test.read(kim), "");
+    // The announcement waits for others no longer than that.
+    test.advance(50_000);
+    assert_eq!(test.read(kim), "* joined: guest3, guest4 (5 here)\n");
+    assert_eq!(test.read(carl), "* joined: guest4 (5 here)\n");
+    assert_eq!(test.read(dora), "* joined: guest3 (5 here)\n");
+    test.hub.disconnect(test.now, eve);
+    test.advance(900_000);
+    assert_eq!(test.read(kim), "");
+    test.advance(100_000);
+    assert_eq!(test.read(kim), "* joined: guest5; left: guest2 (4 here)\n");
+    assert_eq!(
+        test.read(late),
+        "* joined: guest3, guest4 (5 here)\n* left: guest2 (4 here)\n"
+    );
+}
+
+#[test]
+fn more_than_eight_are_counted() {
+    let mut test = TestHub::new(Limits::default());
+    let kim = test.join();
+    test.flush_announcements();
+    let nine: Vec<ConnId> = (0..9).map(|_| test.join()).collect();
+    test.advance(1_000_000);
+    assert_eq!(test.read(kim), "* 9 joined (10 here)\n");
+    let eight: Vec<String> = (3..11).map(|n| format!("guest{n}")).collect();
+    let named = format!("* joined: {} (10 here)\n", eight.join(", "));
+    assert_eq!(test.read(nine[0]), named, "without itself they are eight");
+    test.advance(1_000_000);
+    for id in &nine[..8] {
+        test.hub.disconnect(test.now, *id);
+    }
+    test.advance(1_000_000);
+    assert_eq!(
+        test.read(kim),
+        "* left: guest2 (9 here)\n\
+         * left: guest3, guest4, guest5, guest6, guest7, guest8, guest9 (2 here)\n"
+    );
+}
+
+#[test]
+fn a_name_that_changes_hands_is_left_before_it_is_taken() {
+    let mut test = TestHub::new(Limits::default());
+    let [kim, eve, lee] = [(); 3].map(|()| test.join());
+    test.send(eve, b"/nick eve\nhi\n");
+    test.flush_announcements();
+    let other = test.join();
+    test.send(other, b"hello\n");
+    test.read(kim);
+    // Nothing is announced for a second now.
+    test.hub.disconnect(test.now, eve);
+    assert_eq!(test.read(kim), "");
+    test.send(lee, b"/nick eve\n");
+    assert_eq!(
+        test.read(kim),
+        "* left: eve (3 here)\n* renamed: guest3 -> eve\n"
+    );
+    test.hub.disconnect(test.now, lee);
+    let again = test.join();
+    test.send(again, b"/nick eve\nback\n");
+    assert_eq!(
+        test.read(kim),
+        "* left: eve (3 here)\n* joined: eve (3 here)\neve: back\n"
+    );
+}
+
+#[test]
+fn history_is_what_people_said() {
+    let mut test = TestHub::new(Limits {
+        history_lines: 3,
+        ..Limits::default()
+    });
+    let [a, b] = [(); 2].map(|()| test.join());
+    test.flush_announcements();
+    test.send(
+        a,
+        b"one\ntwo\n/nick kim\n/me waves\n/nick lee\nthree\n/nick kim\n",
+    );
+    test.read(a);
+    test.read(b);
+    for _ in 0..12 {
+        let probe = test.connect(Wire::Chat).unwrap();
+        test.advance(2_000_000);
+        test.hub.disconnect(test.now, probe);
+        test.advance(2_000_000);
+    }
+    let c = test.connect(Wire::Chat).unwrap();
+    test.send(b, b"four\n");
+    test.send(c, b"/who\n");
+    let greeting = "* you are guest15 in lobby (3 here); /help lists commands\n";
+    let want = [
+        greeting,
+        "* the last 3 lines:\nguest1: two\n** kim waves\nlee: three\n* now\n",
+        "* here in lobby: guest15, guest2, kim (3)\n",
+        "guest2: four\n",
+    ];
+    let mut read = String::new();
+    while read.len() < want.concat().len() {
+        read += &test.read_some(c, 11);
+    }
+    assert_eq!(read, want.concat());
+}
+
+#[test]
+fn lines_of_history_that_are_skipped_are_counted_without_notices() {
+    let mut test = TestHub::new(Limits {
+        history_lines: 100,
+        room_log_bytes_max: 64 * 1024,
+        line_bytes_max: 1000,
+        ..Limits::default()
+    });
+    let a = test.join();
+    test.flush_announcements();
+    for n in 0..10 {
+        test.send_later(a, format!("/nick kim{n}\n{n}\n").as_bytes());
+        test.read(a);
+    }
+    let c = test.connect(Wire::Chat).unwrap();
+    let mut said = 10;
+    while test.hub.totals().skipped_lines == 0 {
+        said += 1;
+        test.send_later(a, &[b"x".repeat(999), b"\n".to_vec()].concat());
+        test.flush_only(&[a], |_, _| {});
+    }
+    let read = test.read(c);
+    let received = read.lines().filter(|line| line.contains(": x")).count();
+    let skipped = test.hub.totals().skipped_lines;
+    assert!(
+        read.contains(&format!("* {skipped} lines skipped")),
+        "{read}"
+    );
+    assert_eq!(received as u64 + skipped, said, "{}", read.len());
+    assert!(!read.contains("renamed"));
+}
+
 /// The number of a room.
 fn find(test: &TestHub, name: &str) -> Option<u32> {
     test.hub.rooms().find(&room_name(name).unwrap())
@@ -77,7 +266,7 @@ fn history_survives_an_empty_room() {
     test.send(a, b"/join garden\n");
     assert_eq!(
         test.read(a),
-        "* you are in garden (1 here)\nguest1: 6\nguest1: 7\nguest1: 8\n"
+        "* you are in garden (1 here)\n* the last 3 lines:\nguest1: 6\nguest1: 7\nguest1: 8\n* now\n"
     );
     test.send(a, b"/join lobby\n/join pond\n/join lobby\n");
     for _ in 0..4 {
