@@ -245,7 +245,9 @@ impl Model {
 
 /// Whether a line to a chat client is a notice, a refusal, or the confirmation of a private line.
 fn is_server_line(line: &str) -> bool {
-    let own = line.starts_with("* ") || line.starts_with("! ");
+    let own = ["* ", "** ", "! "]
+        .iter()
+        .any(|mark| line.starts_with(mark));
     own || line.strip_prefix("you -> ").is_some_and(|rest| {
         let name = rest.split_once(": ").map_or(rest, |(name, _)| name);
         assert_is_name(name);
