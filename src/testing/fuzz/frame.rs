@@ -77,11 +77,11 @@ impl Reference {
         }
     }
 
-    /// Erases the last byte, or CR, of the unfinished line.
+    /// Erases the last byte, or CR, of the unfinished line. With its first byte of text the CRs before that go.
     fn erase_byte(&mut self) {
         if !self.too_long {
-            self.line.pop();
-            if self.partial().is_empty() && !self.line.ends_with(b"\r") {
+            let erased = self.line.pop();
+            if erased != Some(b'\r') && self.partial().is_empty() {
                 self.line.clear();
             }
         }
