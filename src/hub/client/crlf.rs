@@ -22,8 +22,18 @@ pub enum Crlf {
 }
 
 impl Crlf {
+    /// Replaces the slices of `plain` by one of `written`, into which what to write is put. Returns how many slices that is.
+    pub fn output<'a>(self, plain: &mut [IoSlice<'a>], written: &'a mut Vec<u8>) -> usize {
+        self.write(plain, written);
+        let Some(first) = plain.first_mut() else {
+            return 0;
+        };
+        *first = IoSlice::new(written);
+        1
+    }
+
     /// Puts into `written` what to write: `plain` with CRs, as far as there is space.
-    pub fn write(self, plain: &[IoSlice<'_>], written: &mut Vec<u8>) {
+    fn write(self, plain: &[IoSlice<'_>], written: &mut Vec<u8>) {
         written.clear();
         let mut state = self;
         state.walk(plain, |piece| {

@@ -6,8 +6,9 @@ mod crlf;
 pub mod outbox;
 pub mod private_lines;
 pub mod rate;
+mod telnet;
 
-use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK, SLICES_MAX};
+use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};
 use super::room::log::Log;
 use super::schedule::Schedule;
@@ -268,32 +269,34 @@ impl Client {
         slices: &mut [IoSlice<'a>],
         telnet_write: &'a mut Vec<u8>,
     ) -> usize {
+        if self.crlf.is_some() {
+            return self.telnet_output(log, slices, telnet_write);
+        }
+        self.plain_output(log, slices)
+    }
+
+    #[inline(always)]
+    fn plain_output<'a>(&'a mut self, log: &'a Log, slices: &mut [IoSlice<'a>]) -> usize {
         if matches!(self.state, State::Closed) {
             return 0;
         }
         let until = self.log_until(log.end());
         self.outbox
             .tell_skipped(until, |out, lines| Notice::Skipped { lines }.write(out));
-        let filled = self.outbox.output(log, until, slices);
-        match &self.crlf {
-            Some(crlf) if filled > 0 => {
-                crlf.write(&slices[..filled], telnet_write);
-                slices[0] = IoSlice::new(telnet_write);
-                1
-            }
-            _ => filled,
-        }
+        self.outbox.output(log, until, slices)
     }
 
     /// The first `n` bytes that [`output`](Client::output) lent have been written. Returns whether more is to be written.
     pub fn sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
-        let until = self.log_until(log.end());
-        let mut n = n;
-        if let Some(crlf) = &mut self.crlf {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let filled = self.outbox.output(log, until, &mut slices);
-            n = crlf.sent(&slices[..filled], n);
+        if self.crlf.is_some() {
+            return self.telnet_sent(now, log, n);
         }
+        self.plain_sent(now, log, n)
+    }
+
+    #[inline(always)]
+    fn plain_sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
+        let until = self.log_until(log.end());
         self.outbox.sent(log, until, n);
         self.progress_at = now;
         self.outbox.has_output(until)
@@ -317,11 +320,6 @@ impl Client {
 
 /// Transitions.
 impl Client {
-    /// From now on lines to it end with CR LF.
-    pub fn end_lines_with_crlf(&mut self) {
-        self.crlf.get_or_insert_default();
-    }
-
     /// Its silence begins anew.
     pub fn break_silence(&mut self, now: Now) {
         self.silent_since = now;

@@ -125,6 +125,7 @@ impl Frame {
     }
 
     /// A line ends with `front`, of which the last byte is the terminator's.
+    #[inline(always)]
     fn end_line<'b>(&mut self, front: &'b [u8], line_bytes_max: usize) -> Found<'b> {
         let text = &front[..front.len() - 1];
         if self.bytes.is_empty() {
@@ -136,6 +137,13 @@ impl Frame {
             self.discard_bytes(without_leading_crs(front).len());
             return Found::TooLong;
         }
+        self.end_pieces(front, line_bytes_max)
+    }
+
+    /// … of which there is more in `bytes`.
+    #[inline(never)]
+    fn end_pieces<'b>(&mut self, front: &'b [u8], line_bytes_max: usize) -> Found<'b> {
+        let text = &front[..front.len() - 1];
         let line_bytes = self.bytes.len() + self.added_bytes(without_trailing_crs(text));
         if line_bytes > line_bytes_max {
             self.discard_bytes(self.bytes.len() + self.crs as usize + front.len());
@@ -216,6 +224,7 @@ impl Frame {
     }
 
     /// Takes what belongs to the CR that has ended the last line, and all CRs that would end empty lines.
+    #[cold]
     fn skip_line_end(&mut self, input: &mut &[u8]) {
         while self.is_between_lines()
             && let Some((&byte, rest)) = input.split_first()
