@@ -12,7 +12,7 @@
 use std::env;
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, ExitCode};
 
 use madang::hub::limits::Limits;
@@ -184,15 +184,15 @@ struct Sink {
 impl Net for BenchNet {
     type Socket = Sink;
 
-    fn now(&self) -> Now {
+    fn now(&self, _: u64) -> Now {
         Now::from_micros(self.micros)
     }
 
-    fn accept(&mut self, _listener: usize) -> io::Result<(Sink, Peer)> {
+    fn accept(&mut self, _listener: usize) -> io::Result<(Sink, Peer, Option<SocketAddr>)> {
         self.newcomers = self.newcomers.checked_sub(1).ok_or(ErrorKind::WouldBlock)?;
         let address = Some(Ipv4Addr::LOCALHOST.into());
         let wire = Wire::Chat;
-        Ok((Sink { is_first: false }, Peer { address, wire }))
+        Ok((Sink { is_first: false }, Peer { address, wire }, None))
     }
 
     fn register(&mut self, socket: &mut Sink, id: ConnId) -> io::Result<()> {

@@ -1,47 +1,238 @@
-//! A server's address as written on the command line. Host names are not resolved here.
+//! A server's address: how it is written on the command line, and which socket addresses it means. Opens no socket.
 
 use std::fmt;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::str::FromStr;
+
+/// The port of a server whose address names none.
+pub const DEFAULT_PORT: u16 = 8080;
 
 /// An address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// `HOST:PORT` or `[IPV6]:PORT`. A server listens on every address that the host name resolves to.
-    Tcp(String),
+    /// A host and a port.
+    Tcp {
+        /// A name, an IPv4 address, or an IPv6 address without brackets, perhaps with a zone: `fe80::1%eth0`.
+        host: String,
+        /// 0 only to listen: the system chooses a port.
+        port: u16,
+    },
     /// `unix:PATH`.
     Unix(PathBuf),
 }
 
-impl FromStr for Address {
-    type Err = String;
+impl Address {
+    /// Parses an address to listen on. A port alone means all IPv4 interfaces.
+    ///
+    /// # Errors
+    /// What is wrong, and how it is written right.
+    pub fn to_listen_on(text: &str) -> Result<Address, String> {
+        match parse(text.trim())? {
+            Written::Address(address) => Ok(address),
+            Written::Port(port) => Ok(tcp("0.0.0.0", port)),
+            Written::Host(host) => Err(format!(
+                "the port is missing; write {}",
+                tcp(host, DEFAULT_PORT)
+            )),
+        }
+    }
 
-    fn from_str(text: &str) -> Result<Address, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path {
-                "" => Err("unix: must be followed by a path".into()),
-                path => Ok(Address::Unix(path.into())),
-            };
+    /// Parses an address to connect to. A port alone means this machine, a host alone [`DEFAULT_PORT`].
+    ///
+    /// # Errors
+    /// What is wrong, and how it is written right.
+    pub fn to_connect_to(text: &str) -> Result<Address, String> {
+        let address = match parse(text.trim())? {
+            Written::Address(address) => address,
+            Written::Port(port) => tcp("127.0.0.1", port),
+            Written::Host(host) => tcp(host, DEFAULT_PORT),
+        };
+        match address {
+            Address::Tcp { host, port: 0 } => Err(format!(
+                "no server has port 0; write for example {}",
+                tcp(&host, DEFAULT_PORT)
+            )),
+            address => Ok(address),
         }
-        let port = text
-            .rsplit_once(':')
-            .filter(|(host, _)| !host.is_empty())
-            .map(|(_, port)| port.parse::<u16>());
-        match port {
-            Some(Ok(_)) => Ok(Address::Tcp(text.into())),
-            Some(Err(_)) => Err("the port must be a number from 0 to 65535".into()),
-            None => Err("expected HOST:PORT, [IPV6]:PORT or unix:PATH".into()),
-        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Address {
+        tcp(&address.ip().to_string(), address.port())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Tcp(address) => f.write_str(address),
+            Address::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Address::Tcp { host, port } => write!(f, "{host}:{port}"),
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
+}
+
+/// The addresses of a host, each once, in the order in which they are to be tried. Blocks.
+///
+/// # Errors
+/// The host has no address.
+pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found = (host, port).to_socket_addrs().map_err(|error| {
+        let Some((_, zone)) = host.split_once('%') else {
+            return error;
+        };
+        let why = format!("{error}; is there a network interface {zone}?");
+        io::Error::new(error.kind(), why)
+    })?;
+    let all = each_once(found);
+    let usable: Vec<SocketAddr> = all.iter().copied().filter(|a| !lacks_zone(*a)).collect();
+    match (usable.is_empty(), all.is_empty()) {
+        (false, _) => Ok(usable),
+        (true, true) => Err(io::Error::other("the host has no address")),
+        (true, false) => Err(io::Error::other(format!(
+            "a link-local address needs its network interface; write for example [fe80::1%eth0]:{port}"
+        ))),
+    }
+}
+
+/// Whether this is a link-local address without its zone, which belongs to no interface (RFC 4007, section 6).
+fn lacks_zone(address: SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0)
+}
+
+/// The first of each address. Resolvers give an address twice that is twice in /etc/hosts.
+fn each_once(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut all = Vec::new();
+    for address in found {
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    all
+}
+
+/// What a text is. Whether something may be missing depends on what the address is for.
+enum Written<'a> {
+    Address(Address),
+    /// A port without a host.
+    Port(u16),
+    /// A host without a port.
+    Host(&'a str),
+}
+
+fn tcp(host: &str, port: u16) -> Address {
+    let host = host.to_owned();
+    Address::Tcp { host, port }
+}
+
+fn parse(text: &str) -> Result<Written<'_>, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path {
+            "" => Err("the path is missing; write for example unix:/tmp/madang.sock".into()),
+            path => Ok(Written::Address(Address::Unix(path.into()))),
+        };
+    }
+    check_shape(text)?;
+    if let Some(rest) = text.strip_prefix('[') {
+        return parse_brackets(rest);
+    }
+    if is_number(text) {
+        return Ok(Written::Port(parse_port(text, "127.0.0.1")?));
+    }
+    // The zone of an IPv6 address is the name of an interface.
+    let (ip, zone) = text.split_once('%').unwrap_or((text, ""));
+    if ip.parse::<Ipv6Addr>().is_ok() && !zone.contains(':') {
+        return match (text.rsplit_once(':'), zone) {
+            // `::1:7001` is an address, and reads as one with a port.
+            (Some((host, port)), "") if port.len() == 4 && is_number(port) && is_ipv6(host) => {
+                Err(format!(
+                    "an IPv6 address with a port needs brackets; write [{host}]:{port} or [{text}]:8080"
+                ))
+            }
+            _ => Ok(Written::Host(text)),
+        };
+    }
+    match text.rsplit_once(':') {
+        None => Ok(Written::Host(text)),
+        Some(("", port)) => Ok(Written::Port(parse_port(port, "127.0.0.1")?)),
+        Some((host, _)) if host.contains(':') && !is_ipv6(host) => {
+            Err(format!("{host} is no IPv6 address; {FORMS}"))
+        }
+        Some((host, port)) => {
+            let brackets = host.contains(':').then(|| format!("[{host}]"));
+            let port = parse_port(port, brackets.as_deref().unwrap_or(host))?;
+            Ok(Written::Address(tcp(host, port)))
+        }
+    }
+}
+
+/// Every form, for texts that resemble none.
+const FORMS: &str = "write HOST:PORT, [IPV6]:PORT or unix:PATH";
+
+/// Refuses what people write for other programs.
+fn check_shape(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("the address is missing; write for example 127.0.0.1:8080".into());
+    }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        let host = if host.is_empty() { "HOST:PORT" } else { host };
+        return Err(format!("write {host} without {scheme}://"));
+    }
+    if text.contains('/') {
+        return Err(format!("write unix:{text} if this is a path"));
+    }
+    if text.contains(char::is_whitespace) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        return Err(format!("write {} as one word", words.join(":")));
+    }
+    match text.strip_prefix('*') {
+        Some(port) => Err(format!("write 0.0.0.0{port} or [::]{port}")),
+        None => Ok(()),
+    }
+}
+
+/// Parses what follows a `[`.
+fn parse_brackets(rest: &str) -> Result<Written<'_>, String> {
+    let Some((host, after)) = rest.split_once(']') else {
+        return Err("the ] is missing; write for example [::1]:8080".into());
+    };
+    if !is_ipv6(host) {
+        let is_address = host.is_empty() || host.contains(':');
+        let right = if is_address { "[::1]" } else { host };
+        return Err(format!(
+            "brackets hold an IPv6 address; write for example {right}:8080"
+        ));
+    }
+    match after.strip_prefix(':') {
+        Some(port) => Ok(Written::Address(tcp(
+            host,
+            parse_port(port, &format!("[{host}]"))?,
+        ))),
+        None if after.is_empty() => Ok(Written::Host(host)),
+        None => Err(format!("a : is missing; write [{host}]:8080")),
+    }
+}
+
+fn is_ipv6(host: &str) -> bool {
+    let (ip, zone) = host.split_once('%').unwrap_or((host, "-"));
+    ip.parse::<Ipv6Addr>().is_ok() && !zone.is_empty()
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn parse_port(port: &str, host: &str) -> Result<u16, String> {
+    if port.is_empty() {
+        return Err(format!("the port is missing; write {host}:8080"));
+    }
+    let number = is_number(port).then(|| port.parse().ok()).flatten();
+    number.ok_or_else(|| {
+        format!("a port is a number up to 65535, not {port}; write for example {host}:8080")
+    })
 }
 
 #[cfg(test)]
@@ -49,23 +240,119 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tcp_and_unix_addresses_are_parsed_and_anything_else_is_an_error() {
-        assert_eq!(
-            "127.0.0.1:0".parse(),
-            Ok(Address::Tcp("127.0.0.1:0".into()))
-        );
-        assert_eq!("[::]:8080".parse(), Ok(Address::Tcp("[::]:8080".into())));
-        assert_eq!("unix:/tmp/x".parse(), Ok(Address::Unix("/tmp/x".into())));
-        for bad in [
-            "",
-            "8080",
-            ":8080",
-            "host",
-            "host:http",
-            "host:65536",
-            "unix:",
+    fn every_form_of_an_address_is_parsed() {
+        let any = "0.0.0.0";
+        for (text, listen, connect) in [
+            ("127.0.0.1:7", "127.0.0.1:7", "127.0.0.1:7"),
+            (" 127.0.0.1:7 ", "127.0.0.1:7", "127.0.0.1:7"),
+            (
+                "chat.example.org:7",
+                "chat.example.org:7",
+                "chat.example.org:7",
+            ),
+            ("[::]:7", "[::]:7", "[::]:7"),
+            ("[fe80::1%lo]:7", "[fe80::1%lo]:7", "[fe80::1%lo]:7"),
+            (
+                "[::ffff:1.2.3.4]:7",
+                "[::ffff:1.2.3.4]:7",
+                "[::ffff:1.2.3.4]:7",
+            ),
+            // Without brackets, where only one reading is possible.
+            ("fe80::1%lo:7", "[fe80::1%lo]:7", "[fe80::1%lo]:7"),
+            (":::8080", "[::]:8080", "[::]:8080"),
+            ("::1:12345", "[::1]:12345", "[::1]:12345"),
+            ("8081", &format!("{any}:8081"), "127.0.0.1:8081"),
+            (":8081", &format!("{any}:8081"), "127.0.0.1:8081"),
+            ("unix:/tmp/x", "unix:/tmp/x", "unix:/tmp/x"),
+            ("unix:x:1", "unix:x:1", "unix:x:1"),
         ] {
-            assert!(bad.parse::<Address>().is_err(), "{bad}");
+            let shown = |address: Result<Address, String>| address.map(|a| a.to_string());
+            assert_eq!(
+                shown(Address::to_listen_on(text)).as_deref(),
+                Ok(listen),
+                "{text}"
+            );
+            assert_eq!(
+                shown(Address::to_connect_to(text)).as_deref(),
+                Ok(connect),
+                "{text}"
+            );
         }
+        assert_eq!(
+            Address::to_listen_on("127.0.0.1:0"),
+            Ok(tcp("127.0.0.1", 0))
+        );
+    }
+
+    #[test]
+    fn a_client_may_leave_out_the_port_and_a_server_may_not() {
+        for (text, whole) in [
+            ("localhost", "localhost:8080"),
+            ("127.0.0.1", "127.0.0.1:8080"),
+            ("::1", "[::1]:8080"),
+            ("[::1]", "[::1]:8080"),
+            ("fe80::1%lo", "[fe80::1%lo]:8080"),
+            ("2001:db8::1:2", "[2001:db8::1:2]:8080"),
+        ] {
+            let address = Address::to_connect_to(text).map(|address| address.to_string());
+            assert_eq!(address.as_deref(), Ok(whole));
+            let error = Address::to_listen_on(text).unwrap_err();
+            assert_eq!(error, format!("the port is missing; write {whole}"));
+        }
+    }
+
+    #[test]
+    fn a_wrong_form_is_answered_with_a_right_one() {
+        for (text, right) in [
+            ("", "127.0.0.1:8080"),
+            (" ", "127.0.0.1:8080"),
+            (":", "127.0.0.1:8080"),
+            ("localhost:", "localhost:8080"),
+            ("localhost:http", "localhost:8080"),
+            ("localhost:65536", "localhost:8080"),
+            ("localhost:+80", "localhost:8080"),
+            ("70000", "127.0.0.1:8080"),
+            ("localhost 8080", "localhost:8080"),
+            ("http://localhost:8080/", "localhost:8080"),
+            ("tcp://[::1]:8080", "[::1]:8080"),
+            ("/tmp/x.sock", "unix:/tmp/x.sock"),
+            ("./x.sock", "unix:./x.sock"),
+            ("unix:", "unix:/tmp/madang.sock"),
+            ("*:8080", "0.0.0.0:8080 or [::]:8080"),
+            ("[::1", "[::1]:8080"),
+            ("[::1]8080", "[::1]:8080"),
+            ("[::1]:", "[::1]:8080"),
+            ("[::1%]:80", "[::1]:8080"),
+            ("[localhost]:8080", "localhost:8080"),
+            ("[]:8080", "[::1]:8080"),
+            ("::1:7001", "[::1]:7001 or [::1:7001]:8080"),
+            (":::", "[::]:8080"),
+            ("1:2:3", "[IPV6]:PORT"),
+        ] {
+            for error in [Address::to_listen_on(text), Address::to_connect_to(text)] {
+                let error = error.expect_err(text);
+                assert!(error.contains(right), "{text}: {error}");
+            }
+        }
+        let error = Address::to_connect_to("localhost:0").unwrap_err();
+        assert!(error.contains("localhost:8080"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_a_resolver_gives_twice_is_kept_once() {
+        let all = ["127.0.0.1:7", "[::1]:7", "127.0.0.1:7", "[::1]:7"];
+        let once = each_once(all.map(|address| address.parse().unwrap()).into_iter());
+        assert_eq!(once, ["127.0.0.1:7", "[::1]:7"].map(|a| a.parse().unwrap()));
+        let all = resolve("127.0.0.1", 7).unwrap();
+        assert_eq!(all, ["127.0.0.1:7".parse().unwrap()]);
+    }
+
+    #[test]
+    fn an_unknown_or_missing_interface_is_named() {
+        let error = resolve("fe80::1%nosuch0", 7).unwrap_err().to_string();
+        assert!(error.contains("interface nosuch0"), "{error}");
+        let error = resolve("fe80::1", 7).unwrap_err().to_string();
+        assert!(error.contains("[fe80::1%eth0]:7"), "{error}");
+        assert!(resolve("fe80::1%1", 7).is_ok());
     }
 }

@@ -1,6 +1,5 @@
 //! The `madang` program: parses the command line, runs the subcommand, and turns its result into an exit status.
 
-use clap::Parser;
 #[cfg(feature = "bench")]
 use madang::bench;
 #[cfg(feature = "bench")]
@@ -15,7 +14,7 @@ use std::process::ExitCode;
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::from_process().command {
         Command::Serve(flags) => run_serve(&flags),
         Command::Join(flags) => run_join(&flags),
         #[cfg(feature = "bench")]
@@ -42,6 +41,10 @@ fn run_join(flags: &Join) -> Outcome {
         join::Ended::Lost(why) => {
             Err(format!("the connection to {} is lost: {why}", flags.address).into())
         }
+        join::Ended::Foreign(why) => {
+            Err(format!("{} is not a madang server: {why}", flags.address).into())
+        }
+        join::Ended::Refused => Ok(ExitCode::FAILURE),
         join::Ended::Unprinted(why) => {
             Err(format!("cannot write to standard output: {why}").into())
         }

@@ -219,6 +219,8 @@ texts! {
         Skipped { lines: u64 } = "{lines} lines skipped: you are reading too slowly",
         /// The answer to telnet's AYT.
         Yes {} = "yes",
+        /// To a client whose lines wait because of `--rate`; once.
+        TooFast { rate: u64 } = "you send too fast: {rate} lines a second are read; the others wait, none is lost",
         /// The answer to `/quit`.
         Goodbye {} = "you left; goodbye",
         /// To everybody: the server ends.
@@ -268,6 +270,9 @@ texts! {
         RoomInvalid { why: &'a str } = "room not changed: {why}",
         /// A command without an argument that it needs.
         Usage { usage: &'a str } = "usage: {usage}",
+        /// A word that is no command, one that may be meant, and how the word would be said as text.
+        NearCommand { word: &'a str, near: &'a str, as_text: &'a str } =
+            "unknown command {word}: did you mean {near}? /help lists commands, {as_text} says it as text",
         /// A word that is no command, and how it would be said as text.
         UnknownCommand { word: &'a str, as_text: &'a str } =
             "unknown command {word}: /help lists commands, {as_text} says it as text",
@@ -281,7 +286,7 @@ texts! {
         ServerFull { clients_max: usize } = "server is full: {clients_max} connections; try again later",
         /// A newcomer when there are `--max-per-ip` from its address.
         AddressFull { clients_max: usize } =
-            "server is full: {clients_max} connections from your address; close one first",
+            "too many connections from your address: at most {clients_max}; close one first",
         /// A newcomer while the server ends.
         ShuttingDown {} = "server is shutting down",
     }
@@ -509,6 +514,7 @@ mod tests {
             "rooms_max",
             "clients_max",
             "seconds",
+            "rate",
         ];
         for template in Notice::TEMPLATES {
             let text = filled(template, &numbers);

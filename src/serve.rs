@@ -2,11 +2,10 @@
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
 use crate::cli::Serve;
-use crate::hub::Wire;
 use crate::hub::limits::Limits;
 use crate::join::{self, Show};
 use crate::logging;
-use crate::net::listener::Listener;
+use crate::net::bind::bind_all;
 use crate::net::reactor::{Ended, Reactor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
@@ -39,7 +38,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     let limits = flags.limits(clients_max);
     limits.check()?;
     let console_log = start_logging(flags)?;
-    let listeners = bind(flags)?;
+    let listeners = bind_all(&flags.places(), flags.listening.options())?;
     let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
     let reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
@@ -60,7 +59,7 @@ pub fn raise_descriptor_limit() -> u64 {
 }
 
 fn reserved_descriptors(flags: &Serve) -> u64 {
-    let listeners = flags.chat_addresses().len() + flags.listening.listen_raw.len();
+    let listeners = flags.places().len();
     let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
     RESERVED_DESCRIPTORS + listeners as u64 + console
 }
@@ -90,18 +89,6 @@ fn start_logging(flags: &Serve) -> io::Result<Option<UnixStream>> {
     let fd = write_end.as_ref().map_or(stderr.as_fd(), AsFd::as_fd);
     logging::start(flags.log.log_level, flags.log.log_format, fd);
     Ok(read_end)
-}
-
-fn bind(flags: &Serve) -> io::Result<Vec<Listener>> {
-    let options = flags.listening.options();
-    let mut listeners = Vec::new();
-    for address in &flags.chat_addresses() {
-        listeners.extend(Listener::bind(address, Wire::Chat, options)?);
-    }
-    for address in &flags.listening.listen_raw {
-        listeners.extend(Listener::bind(address, Wire::Raw, options)?);
-    }
-    Ok(listeners)
 }
 
 /// Prints and logs the addresses of the listeners, and logs the limits. The server runs even if it cannot print.

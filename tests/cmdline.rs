@@ -2,9 +2,9 @@
 
 mod common;
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use common::{Launch, Scratch};
+use common::{Client, Launch, Scratch, Server};
 
 fn madang(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_madang"))
@@ -67,13 +67,14 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
 
 #[test]
 fn bad_values_are_refused_by_flag_or_value() {
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&[&str], &str); 26] = [
         (&["--slow", "maybe"], "--slow"),
         (&["--slow-timeout", "soon"], "--slow-timeout"),
         (&["--half-close", "half"], "--half-close"),
         (&["--max-line", "long"], "--max-line"),
         (&["--max-line", "0"], "--max-line"),
-        (&["--max-line", "-1"], "-1"),
+        (&["--max-line", "5"], "--max-line"),
+        (&["--max-line", "-1"], "--max-line"),
         (&["--room-log", "1000"], "--room-log"),
         (&["--room-log", "65536", "--max-line", "8192"], "--room-log"),
         (&["--listen", "nonsense"], "nonsense"),
@@ -81,6 +82,9 @@ fn bad_values_are_refused_by_flag_or_value() {
         (&["--listen", "127.0.0.1:99999"], "127.0.0.1:99999"),
         (&["--listen", "unix:"], "unix:"),
         (&["--listen-raw", ":::"], ":::"),
+        (&["--burst", "0"], "--burst"),
+        (&["--max-per-ip", "few"], "--max-per-ip"),
+        (&["8081"], "--listen 8081"),
         (&["--rate", "fast"], "--rate"),
         (&["--rate", "-1"], "-1"),
         (&["--backlog", "x"], "--backlog"),
@@ -106,6 +110,133 @@ fn bad_values_in_the_environment_are_refused_too() {
     let failure = Launch::new(&[]).env("MADANG_SLOW", "maybe").fail();
     assert!(matches!(failure.code, Some(1 | 2)), "{failure:?}");
     assert!(failure.stderr.contains("maybe"), "{failure:?}");
+}
+
+/// Every flag of a subcommand that takes a number, from its help: names of values that are numbers.
+fn numeric_flags(subcommand: &str) -> Vec<String> {
+    let help = String::from_utf8(madang(&[subcommand, "--help"]).stdout).expect("UTF-8");
+    let numbers = [
+        "BYTES",
+        "CONNECTIONS",
+        "LINES",
+        "MEMBERS",
+        "MS",
+        "PID",
+        "ROOMS",
+        "SECONDS",
+    ];
+    let value = |line: &str| {
+        let (flag, value) = line.trim().split_once(" <")?;
+        let is_number = numbers.contains(&value.trim_end_matches('>'));
+        is_number.then(|| flag.to_owned())
+    };
+    help.lines().filter_map(value).collect()
+}
+
+#[test]
+fn a_wrong_number_is_answered_with_flag_value_and_bounds() {
+    for (subcommand, address, at_least) in [("serve", None, 17), ("bench", Some("x:1"), 10)] {
+        let flags = numeric_flags(subcommand);
+        assert!(flags.len() >= at_least, "{flags:?}");
+        for flag in &flags {
+            for value in ["many", "-1", "99999999999999999999"] {
+                let arguments = [subcommand, flag, value].into_iter().chain(address);
+                let output = madang(&arguments.collect::<Vec<_>>());
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(2), "{flag} {value}: {stderr}");
+                for part in [flag, value, "expected a number from "] {
+                    assert!(stderr.contains(part), "{flag} {value}: {stderr}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_variables_are_as_good_as_none() {
+    let help = String::from_utf8(madang(&["serve", "--help"]).stdout).expect("UTF-8");
+    let variables = help.split("[env: ").skip(1);
+    let variables: Vec<&str> = variables
+        .filter_map(|rest| rest.split('=').next())
+        .collect();
+    assert!(variables.len() > 25, "{variables:?}");
+    for value in ["", " "] {
+        let mut launch = Launch::new(&["--listen", "127.0.0.1:0"]);
+        for variable in &variables {
+            launch = launch.env(variable, value);
+        }
+        launch.start().shut_down();
+    }
+    let join = Command::new(env!("CARGO_BIN_EXE_madang"))
+        .args(["join", "127.0.0.1:1"])
+        .envs(["NICK", "ROOM", "ADDRESS", "BELL", "COLOR"].map(|n| (format!("MADANG_{n}"), "")))
+        .output()
+        .expect("run madang");
+    assert_eq!(join.status.code(), Some(1), "{join:?}");
+}
+
+#[test]
+fn switches_in_the_environment_are_written_as_people_write_them() {
+    for (value, is_on) in [("1", true), ("yes", true), ("TRUE", true), ("On", true)] {
+        // The console's input ends at once, which stops the server.
+        let launch = Launch::new(&[]).env("MADANG_CONSOLE", value);
+        assert_eq!(launch.start().wait_exit().success(), is_on);
+    }
+    for value in ["0", "no", "False", "off"] {
+        let mut server = Launch::new(&[]).env("MADANG_CONSOLE", value).start();
+        assert!(Client::connect(server.addr()).name().starts_with("guest"));
+        server.shut_down();
+    }
+    let failure = Launch::new(&[]).env("MADANG_CONSOLE", "maybe").fail();
+    for part in ["--console", "maybe", "yes"] {
+        assert!(failure.stderr.contains(part), "{failure:?}");
+    }
+}
+
+#[test]
+fn a_list_in_the_environment_may_have_spaces() {
+    let scratch = Scratch::new();
+    let path = scratch.path("a.sock");
+    let list = format!("127.0.0.1:0 , unix:{} ", path.display());
+    let launch = Launch::new(&[]).env("MADANG_LISTEN_RAW", &list);
+    let server = launch.listeners(3).start();
+    assert_eq!(server.raw_addr().ip().to_string(), "127.0.0.1");
+    let last = format!("unix:{} (raw)", path.display());
+    assert_eq!(server.listening()[2], last);
+}
+
+#[test]
+fn the_client_reads_name_room_and_address_from_the_environment() {
+    let server = Server::start(&[]);
+    let mut client = Command::new(env!("CARGO_BIN_EXE_madang"));
+    let output = client
+        .arg("join")
+        .env("MADANG_ADDRESS", server.addr().to_string())
+        .env("MADANG_NICK", "kim")
+        .env("MADANG_ROOM", "garden")
+        .stdin(Stdio::null())
+        .output()
+        .expect("run madang");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("* you are now kim\n"), "{printed}");
+    assert!(printed.contains("* you are in garden"), "{printed}");
+}
+
+#[test]
+fn a_wrong_address_is_answered_with_a_right_one() {
+    for (arguments, right) in [
+        (&["serve", "--listen", "localhost"][..], "localhost:8080"),
+        (&["serve", "8081"], "--listen 8081"),
+        (&["join", "localhost", "8081"], "HOST:8081"),
+        (&["join", "http://localhost:8081/"], "localhost:8081"),
+        (&["join", "/tmp/x.sock"], "unix:/tmp/x.sock"),
+        (&["bench", "::1:7001"], "[::1]:7001"),
+    ] {
+        let output = madang(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(right), "{arguments:?}: {stderr}");
+    }
 }
 
 #[test]

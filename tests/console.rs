@@ -33,9 +33,9 @@ fn start(limits: Limits) -> (ServerThread, Client, Client) {
             keepalive: Duration::ZERO,
         };
         let anywhere = "127.0.0.1:0".parse().expect("an address");
-        let listeners = Listener::bind(&anywhere, Wire::Chat, options).expect("a port");
-        let addr = listeners[0].to_string().parse().expect("an address");
-        let reactor = Reactor::new(listeners, limits, Some(theirs)).expect("a reactor");
+        let listener = Listener::tcp(anywhere, false, Wire::Chat, options).expect("a port");
+        let addr = listener.to_string().parse().expect("an address");
+        let reactor = Reactor::new(vec![listener], limits, Some(theirs)).expect("a reactor");
         addr_sender.send(addr).expect("the test waits");
         let _ = ended_sender.send(reactor.serve().expect("serve"));
     });

@@ -16,6 +16,8 @@ fn join_into(stdout: Stdio, address: impl ToString) -> Child {
     command.spawn().expect("spawn")
 }
 
+const GREETING: &str = "* you are guest1 in lobby (1 here); /help lists commands";
+
 /// A server of another kind: it sends only what the test wants.
 struct ForeignServer(TcpListener);
 
@@ -31,6 +33,14 @@ impl ForeignServer {
     fn accept(&self) -> TcpStream {
         let (socket, _) = self.0.accept().expect("accept");
         socket.set_read_timeout(Some(DEADLINE)).expect("timeout");
+        socket
+    }
+
+    /// Accepts, and greets as madang does.
+    fn greet(&self) -> TcpStream {
+        let mut socket = self.accept();
+        socket.write_all(GREETING.as_bytes()).expect("write");
+        socket.write_all(b"\n").expect("write");
         socket
     }
 }
@@ -104,11 +114,11 @@ fn a_server_that_cannot_be_reached_is_reported_in_one_line() {
 fn a_connection_that_is_lost_is_an_error() {
     let foreign = ForeignServer::new();
     let mut join = Program::join(foreign.address(), &[]);
-    let mut socket = foreign.accept();
+    let mut socket = foreign.greet();
     socket.write_all(b"a line\nhalf a li").expect("write");
     socket.shutdown(Shutdown::Both).expect("shutdown");
     assert_eq!(join.wait_exit().code(), Some(1));
-    assert_eq!(join.rest(), ["a line", "half a li"]);
+    assert_eq!(join.rest(), [GREETING, "a line", "half a li"]);
     let why = "is lost: closed by the server";
     let complaint = format!("madang: the connection to {} {why}", foreign.address());
     assert_eq!(join.complaints(), [complaint]);
@@ -118,7 +128,7 @@ fn a_connection_that_is_lost_is_an_error() {
 fn after_the_end_of_input_received_lines_are_still_printed() {
     let foreign = ForeignServer::new();
     let mut join = Program::join(foreign.address(), &[]);
-    let mut socket = foreign.accept();
+    let mut socket = foreign.greet();
     join.type_line("last words");
     join.end_input();
     let mut received = String::new();
@@ -134,7 +144,7 @@ fn after_the_end_of_input_received_lines_are_still_printed() {
 fn control_characters_from_the_server_are_not_printed() {
     let foreign = ForeignServer::new();
     let mut join = Program::join(foreign.address(), &["--color", "never"]);
-    let mut socket = foreign.accept();
+    let mut socket = foreign.greet();
     let attack = b"\x1b]0;owned\x07\x1b[2J\x1b[6n\x9b0c\xe2\x80\xae\rover\x08\n";
     socket.write_all(attack).expect("write");
     let endless = vec![b'x'; 3 << 20];
@@ -186,7 +196,7 @@ fn a_closed_reader_of_standard_output_ends_the_program() {
 fn a_stalled_reader_of_standard_output_costs_bounded_memory() {
     let foreign = ForeignServer::new();
     let mut child = join_into(Stdio::piped(), foreign.address());
-    let mut socket = foreign.accept();
+    let mut socket = foreign.greet();
     socket.set_nonblocking(true).expect("nonblocking");
     let line = [b"x".repeat(999), b"\n".to_vec()].concat().repeat(64);
     let mut sent = 0;
@@ -223,4 +233,261 @@ fn a_write_error_on_standard_output_is_reported_unless_its_reader_is_gone() {
         assert_eq!(join.wait().expect("exit").code(), Some(code));
         assert_eq!(complaint.is_empty(), code == 0, "{complaint}");
     }
+}
+
+/// Runs `madang join` with this input. Returns its status, its output, and its complaints.
+fn run(
+    address: impl ToString,
+    flags: &[&str],
+    input: &[u8],
+) -> (Option<i32>, Vec<String>, Vec<String>) {
+    let mut join = Program::join(address, flags);
+    join.type_bytes(input);
+    join.end_input();
+    let status = join.wait_exit().code();
+    (status, join.rest(), join.complaints())
+}
+
+/// The next line that a person says.
+fn said_to(client: &mut Client) -> String {
+    loop {
+        let line = client.line();
+        if !line.starts_with("* ") {
+            return line;
+        }
+    }
+}
+
+#[test]
+fn nothing_is_said_if_the_name_or_the_room_is_refused() {
+    let server = Server::start(&["--max-rooms", "1"]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    for (flags, why) in [
+        (["--nick", "ann"], "name not changed: ann is in use"),
+        (
+            ["--nick", "system"],
+            "name not changed: that name is the server's own",
+        ),
+        (
+            ["--room", "pond"],
+            "room not changed: there are 1 rooms already: join one of them",
+        ),
+        (
+            ["--room", "?"],
+            "room not changed: a name has letters, digits, '-', '_' and '.', not U+003F",
+        ),
+    ] {
+        let (status, output, complaints) =
+            run(server.addr(), &flags, b"the code is 4711\nand more");
+        assert_eq!(status, Some(1));
+        assert_eq!(output[1..], [format!("! {why}")]);
+        assert_eq!(complaints, [format!("madang: {why}; nothing was sent")]);
+    }
+    // Each spelling of a room is that room.
+    let (status, _, complaints) = run(server.addr(), &["--room", "LOBBY"], b"the end");
+    assert_eq!((status, complaints), (Some(0), vec![]));
+    let line = said_to(&mut ann);
+    assert!(line.ends_with(": the end"), "{line}");
+}
+
+#[test]
+fn nothing_is_said_after_a_refused_request_among_the_lines() {
+    let server = Server::start(&[]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    for request in [
+        &b"/join ?"[..],
+        b"/JOIN",
+        b"/nick ann",
+        b"/nick\r",
+        b"/join \xff",
+    ] {
+        let input = [b"before\n", request, b"\nthe code is 4711\n"].concat();
+        let request = String::from_utf8_lossy(request);
+        let (status, _, complaints) = run(server.addr(), &[], &input);
+        assert_eq!(status, Some(1), "{request}");
+        let [complaint] = &complaints[..] else {
+            panic!("{request}: {complaints:?}")
+        };
+        assert!(
+            complaint.ends_with("; nothing after that was sent"),
+            "{complaint}"
+        );
+        let line = said_to(&mut ann);
+        assert!(line.ends_with(": before"), "{line}");
+    }
+    let (status, ..) = run(
+        server.addr(),
+        &[],
+        b"/nick kim\nthe name is mine\n/join pond\nnot here",
+    );
+    assert_eq!(status, Some(0));
+    let line = said_to(&mut ann);
+    assert_eq!(line, "kim: the name is mine");
+}
+
+#[test]
+fn a_refused_line_is_reported_and_the_others_are_sent() {
+    let server = Server::start(&["--max-line", "512"]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    let long = "x".repeat(513);
+    for (line, why) in [
+        (
+            &b"/msg nobody psst"[..],
+            "line not sent: nobody is called nobody",
+        ),
+        (b"\xff", "line not sent: not UTF-8 at byte 1"),
+        (long.as_bytes(), "line not sent: longer than 512 bytes"),
+        (
+            b"/foo",
+            "unknown command /foo: /help lists commands, //foo says it as text",
+        ),
+        (b"/me", "usage: /me ACTION"),
+    ] {
+        let input = [line, b"\nthe other line\n"].concat();
+        let (status, output, complaints) = run(server.addr(), &[], &input);
+        assert_eq!(status, Some(1), "{why}");
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        let (word, _) = why.split_once(':').expect("a colon");
+        assert!(
+            complaints[0].starts_with(&format!("madang: {word}")),
+            "{complaints:?}"
+        );
+        assert!(
+            output.iter().any(|line| line.starts_with("! ")),
+            "as received"
+        );
+        let line = said_to(&mut ann);
+        assert!(line.ends_with(": the other line"), "{line}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_command() {
+    let server = Server::start(&[]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    let input = "\u{feff}/msg ann the password\n".as_bytes();
+    let (status, ..) = run(server.addr(), &["--nick", "kim"], input);
+    assert_eq!(status, Some(0));
+    let line = said_to(&mut ann);
+    assert_eq!(line, "kim -> you: the password");
+}
+
+#[test]
+fn a_server_of_another_kind_is_reported_and_is_sent_nothing() {
+    for (greeting, why) in [
+        (
+            &b"SSH-2.0-OpenSSH_9.6\r\n"[..],
+            "it says \"SSH-2.0-OpenSSH_9.6\" instead of a greeting",
+        ),
+        (
+            b"220 mail ESMTP",
+            "it says \"220 mail ESMTP\" instead of a greeting",
+        ),
+        (b"\x1b[2J\n", "it says \"␛[2J\" instead of a greeting"),
+        (
+            b"* OK IMAP4rev1\n",
+            "it has closed the connection without a greeting",
+        ),
+        (b"", "it has closed the connection without a greeting"),
+    ] {
+        let foreign = ForeignServer::new();
+        let mut join = Program::join(foreign.address(), &["--nick", "kim"]);
+        join.type_line("the code is 4711");
+        let mut socket = foreign.accept();
+        socket.write_all(greeting).expect("write");
+        socket.shutdown(Shutdown::Write).expect("shutdown");
+        let mut received = Vec::new();
+        let _ = socket.read_to_end(&mut received);
+        assert_eq!(received, b"");
+        assert_eq!(join.wait_exit().code(), Some(1));
+        let complaint = format!(
+            "madang: {} is not a madang server: {why}",
+            foreign.address()
+        );
+        assert_eq!(join.complaints(), [complaint]);
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_is_reported() {
+    let foreign = ForeignServer::new();
+    let (status, _, complaints) = run(foreign.address(), &[], b"the code is 4711\n");
+    assert_eq!(status, Some(1));
+    let why = "is not a madang server: it has not greeted within 10 s";
+    assert_eq!(complaints, [format!("madang: {} {why}", foreign.address())]);
+}
+
+#[test]
+fn a_server_that_closes_the_connection_says_why() {
+    let foreign = ForeignServer::new();
+    for line in [
+        "server is full: 3 connections; try again later",
+        "closed: nothing received for 60 s",
+    ] {
+        let mut join = Program::join(foreign.address(), &[]);
+        let mut socket = foreign.greet();
+        writeln!(socket, "! {line}").expect("write");
+        drop(socket);
+        assert_eq!(join.wait_exit().code(), Some(1));
+        assert_eq!(join.complaints(), [format!("madang: {line}")]);
+    }
+    let mut join = Program::join(foreign.address(), &[]);
+    let mut socket = foreign.greet();
+    join.type_line("perhaps");
+    join.end_input();
+    let mut received = String::new();
+    socket.read_to_string(&mut received).expect("a FIN");
+    socket
+        .write_all(b"* server is shutting down\n")
+        .expect("write");
+    drop(socket);
+    assert_eq!(
+        join.wait_exit().code(),
+        Some(1),
+        "nobody knows whether it was said"
+    );
+}
+
+#[test]
+fn a_closed_reader_ends_the_program_in_silence_and_what_was_read_is_sent() {
+    let server = Server::start(&[]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    let mut child = join_into(Stdio::piped(), server.addr());
+    let mut head = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    head.read_line(&mut line).expect("a line");
+    let stdin = child.stdin.as_mut().expect("a pipe");
+    stdin.write_all(b"the last line\n").expect("write");
+    let said = said_to(&mut ann);
+    assert!(said.ends_with(": the last line"), "{said}");
+    // Its input stays open, and the server says nothing more.
+    drop(head);
+    let mut status = None;
+    until("the program's exit", || {
+        status = child.try_wait().expect("wait");
+        status.is_some()
+    });
+    assert!(status.is_some_and(|status| status.success()));
+}
+
+#[test]
+fn history_has_no_times() {
+    let foreign = ForeignServer::new();
+    let mut join = Program::join(foreign.address(), &["--timestamps"]);
+    let mut socket = foreign.greet();
+    socket
+        .write_all(b"* the last line:\nann: before\n* now\nann: after\n")
+        .expect("write");
+    join.find("a greeting", |line| line.ends_with("/help lists commands"));
+    join.find("a time", |line| {
+        line.ends_with(" * the last line:") && &line[2..3] == ":"
+    });
+    join.find_line("      ann: before");
+    join.find("a time", |line| {
+        line.ends_with(" * now") && &line[2..3] == ":"
+    });
+    join.find("a time", |line| {
+        line.ends_with(" ann: after") && &line[2..3] == ":"
+    });
+    drop(socket);
 }

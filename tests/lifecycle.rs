@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Client, DEADLINE, Launch, Next, Scratch, Server, until};
+use common::{Client, DEADLINE, Launch, Next, Scratch, Server, has_ipv6, until};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -156,6 +156,126 @@ fn a_taken_port_is_one_line_on_stderr_and_exit_1() {
 fn an_address_of_another_machine_is_one_line_on_stderr_and_exit_1() {
     // An address reserved for documentation (RFC 5737), which no machine has.
     assert_refused_to_start("--listen", "192.0.2.1:0", "192.0.2.1:0");
+}
+
+/// A port that is free on every address of this machine.
+fn free_port() -> u16 {
+    let any = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0"));
+    any.and_then(|any| any.local_addr()).expect("a port").port()
+}
+
+#[test]
+fn an_address_given_twice_is_listened_on_once() {
+    let addr = format!("127.0.0.1:{}", free_port());
+    let launch = Launch::new(&["--listen", &addr, "--listen", &addr]);
+    let mut server = launch.listeners(1).start();
+    assert_eq!(server.addr().to_string(), addr);
+    assert_eq!(Client::connect(server.addr()).name(), "guest1");
+    server.shut_down();
+}
+
+#[test]
+fn ipv4_and_ipv6_wildcards_share_a_port() {
+    if !has_ipv6() {
+        println!("skipped: this machine has no IPv6");
+        return;
+    }
+    for first_is_ipv6 in [false, true] {
+        let port = free_port();
+        let mut both = [format!("0.0.0.0:{port}"), format!("[::]:{port}")];
+        if first_is_ipv6 {
+            both.reverse();
+        }
+        let _server = Server::start(&["--listen", &both[0], "--listen", &both[1]]);
+        for host in ["127.0.0.1", "[::1]"] {
+            let addr = format!("{host}:{port}").parse().expect("an address");
+            assert!(Client::connect(addr).name().starts_with("guest"));
+        }
+    }
+}
+
+#[test]
+fn flags_that_overlap_are_named_and_no_other_program_is_blamed() {
+    let port = free_port();
+    let [wildcard, host] = ["0.0.0.0", "127.0.0.1"].map(|host| format!("{host}:{port}"));
+    let failure = Launch::new(&["--listen", &wildcard, "--listen-raw", &host]).fail();
+    assert_eq!(failure.code, Some(1), "{failure:?}");
+    for part in [&*host, &format!("--listen {wildcard}")] {
+        assert!(failure.stderr.contains(part), "{failure:?}");
+    }
+    assert!(!failure.stderr.contains("other program"), "{failure:?}");
+}
+
+#[test]
+fn sighup_and_sigusr_are_logged_and_change_nothing() {
+    let mut server = Server::start(&[]);
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    for (signal, logged) in [
+        (Signal::HUP, "SIGHUP: there is nothing to reload"),
+        (Signal::USR1, "signal=10"),
+        (Signal::USR2, "signal=12"),
+    ] {
+        server.signal(signal);
+        until(logged, || server.log().contains(logged));
+        ann.say("/who");
+        ann.expect("* here in lobby: ann (1)");
+    }
+    server.shut_down();
+}
+
+#[test]
+fn a_hang_up_that_is_ignored_stays_ignored() {
+    let mut server = Launch::in_shell("trap '' HUP;", "", &[]).start();
+    server.signal(Signal::HUP);
+    server.signal(Signal::USR1);
+    until("the second signal is logged", || {
+        server.log().contains("signal=10")
+    });
+    assert!(!server.log().contains("SIGHUP"), "{}", server.log());
+    server.shut_down();
+}
+
+#[test]
+fn a_hang_up_ends_a_server_with_a_console_politely() {
+    let (input, _keeps_open) = pipe().expect("a pipe");
+    let mut server = Launch::new(&["--console"]).stdin(input).start();
+    let mut ann = Client::connect_named(server.addr(), "ann");
+    // A shell and the kernel may both send it.
+    server.signal(Signal::HUP);
+    server.signal(Signal::HUP);
+    ann.expect("* server is shutting down");
+    ann.expect_end();
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn a_socket_file_that_another_program_put_there_is_kept() {
+    let scratch = Scratch::new();
+    let path = scratch.path("replaced.sock");
+    let mut server = Server::start(&["--listen", &format!("unix:{}", path.display())]);
+    fs::remove_file(&path).expect("remove");
+    let _other = UnixListener::bind(&path).expect("bind");
+    server.shut_down();
+    let _client = Client::open_unix(&path);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn two_servers_that_start_together_leave_one_that_can_be_reached() {
+    let scratch = Scratch::new();
+    let path = scratch.path("race.sock");
+    let place = format!("unix:{}", path.display());
+    // The first server stays between bind(2) and listen(2) for longer than the second waits for it.
+    let delay = "-f -o /dev/null -e trace=listen -e inject=listen:delay_enter=3000000";
+    let arguments: Vec<&str> = delay.split(' ').collect();
+    let first = Launch::under("strace", &arguments, &["--listen", &place]);
+    let first = std::thread::spawn(|| first.fail());
+    until("the first server has bound its socket", || path.exists());
+    let _second = Server::start(&["--listen", &place]);
+    let failure = first.join().expect("no panic");
+    assert_eq!(failure.code, Some(1), "{failure:?}");
+    assert!(failure.stderr.contains("replaced the file"), "{failure:?}");
+    assert_eq!(Client::open_unix(&path).greeted().name(), "guest1");
 }
 
 #[test]

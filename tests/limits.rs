@@ -12,12 +12,25 @@ use common::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
+/// Expects this refusal and the end of the stream.
+#[track_caller]
+fn assert_refused(mut refused: Client, refusal: &str) {
+    let line = refused.line_raw();
+    assert!(line.starts_with(refusal), "{line}");
+    assert_eq!(refused.next(DEADLINE), Next::End);
+}
+
 /// Expects the refusal of a full server and the end of the stream.
 #[track_caller]
-fn assert_full(mut refused: Client) {
-    let line = refused.line_raw();
-    assert!(line.starts_with("! server is full: "), "{line}");
-    assert_eq!(refused.next(DEADLINE), Next::End);
+fn assert_full(refused: Client) {
+    assert_refused(refused, "! server is full: ");
+}
+
+/// Expects the refusal of one more connection from an address that has two.
+#[track_caller]
+fn assert_two_from_address(refused: Client) {
+    let refusal = "! too many connections from your address: at most 2; close one first";
+    assert_refused(refused, refusal);
 }
 
 #[test]
@@ -73,10 +86,10 @@ fn max_clients_comes_from_the_environment_unless_the_flag_is_given() {
 fn max_per_ip_limits_each_address_by_itself() {
     let server = Server::start(&["--max-per-ip", "2"]);
     let _both = [(); 2].map(|()| Client::connect(server.addr()));
-    assert_full(Client::open(server.addr()));
+    assert_two_from_address(Client::open(server.addr()));
     let elsewhere = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
     let _others = [(); 2].map(|()| Client::open_from(elsewhere, server.addr()).greeted());
-    assert_full(Client::open_from(elsewhere, server.addr()));
+    assert_two_from_address(Client::open_from(elsewhere, server.addr()));
 }
 
 #[test]
@@ -101,8 +114,8 @@ fn an_ipv4_mapped_address_counts_as_ipv4() {
     let port = both.port();
     let mapped = (Ipv4Addr::LOCALHOST, port).into();
     let _both = [Client::connect(server.addr()), Client::connect(mapped)];
-    assert_full(Client::open(server.addr()));
-    assert_full(Client::open(mapped));
+    assert_two_from_address(Client::open(server.addr()));
+    assert_two_from_address(Client::open(mapped));
     let _six = Client::connect((Ipv6Addr::LOCALHOST, port).into());
 }
 
@@ -209,9 +222,11 @@ fn history_shows_a_new_client_the_last_lines() {
         bob.expect(&format!("ann: {text}"));
     }
     let mut cho = Client::connect(server.addr());
+    cho.expect("* the last 3 lines:");
     for text in ["two", "three", "four"] {
         cho.expect(&format!("ann: {text}"));
     }
+    cho.expect("* now");
     // Members who were there receive nothing twice, and new lines follow the old ones.
     bob.say("five");
     cho.expect("bob: five");
@@ -227,8 +242,10 @@ fn an_empty_room_keeps_its_history() {
     ann.find("* you are in lobby (1 here)");
     let mut bob = Client::connect_named(server.addr(), "bob");
     bob.join("garden", 1);
+    bob.expect("* the last 2 lines:");
     bob.expect("ann: second");
     bob.expect("ann: third");
+    bob.expect("* now");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_one_shot_exchange() {
 fn taking_turns() {
     let (mut console, addr) = console(&[]);
     let mut client = Program::join(addr, &["--nick", "kim"]);
-    console.find_line("* renamed: guest1 -> kim");
+    console.find_line("* joined: kim (2 here)");
     for round in 0..5 {
         console.type_line(&format!("your turn {round}"));
         client.find_line(&format!("host: your turn {round}"));
@@ -63,7 +63,7 @@ fn taking_turns() {
 fn two_who_talk_at_the_same_time() {
     let (mut console, addr) = console(&[]);
     let mut client = Program::join(addr, &["--nick", "kim"]);
-    console.find_line("* renamed: guest1 -> kim");
+    console.find_line("* joined: kim (2 here)");
     let lines = |who: &str| -> Vec<String> { (0..200).map(|n| format!("{who} {n}")).collect() };
     for (hers, his) in lines("from kim").iter().zip(&lines("from the host")) {
         client.type_line(hers);

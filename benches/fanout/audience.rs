@@ -3,15 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::floor::{Piece, Workload};
-use crate::harness::decoder::{Decoder, Stamps};
+use crate::harness::audience::{TimedAudience, admit, start};
 use crate::harness::group::{Group, WARM_UP_WINDOWS};
-use crate::harness::load::Load;
-use crate::harness::server::Server;
-use crate::harness::{ANNOUNCED_AFTER, Harness, Outcome};
-use crate::servers::Kind;
+use crate::harness::servers::Kind;
+use crate::harness::{Harness, Outcome};
 
-/// How long a server that greets nobody takes at most to accept all connections that are being made.
-const ACCEPTED_AFTER: Duration = Duration::from_millis(3);
 /// A round that follows a longer silence begins with a warm-up.
 const SILENCE: Duration = Duration::from_millis(150);
 /// A round has at least and at most so many windows.
@@ -51,7 +47,7 @@ impl Audience {
         workload: Workload,
         window_lines: usize,
     ) -> Outcome<Self> {
-        let (server, load) = start(harness, kind, workload)?;
+        let (server, load) = start(harness, kind, workload.senders, &workload.arguments())?;
         let senders = workload.senders;
         let members = senders + workload.receivers;
         let deaf = if kind.senders_receive { 0 } else { senders };
@@ -100,66 +96,13 @@ impl Audience {
 }
 
 /// A server with one sender, and with receivers that record when each line arrives.
-pub(crate) struct TimedAudience {
-    pub(crate) kind: &'static Kind,
-    pub(crate) load: Load<Stamps>,
-    /// The last field, so that the clients are dropped first.
-    pub(crate) server: Server,
-}
-
-impl TimedAudience {
-    /// Starts a server and connects all clients.
-    pub(crate) fn gather(
-        harness: &Harness,
-        kind: &'static Kind,
-        receivers: usize,
-    ) -> Outcome<Self> {
-        let (server, mut load) = start(harness, kind, one_sender(Piece::Line, receivers))?;
-        admit(harness, &mut load, kind, receivers)?;
-        Ok(Self { kind, load, server })
-    }
-}
-
-/// Starts a server and connects the senders.
-fn start<D: Decoder>(
+pub(crate) fn timed(
     harness: &Harness,
-    kind: &Kind,
-    workload: Workload,
-) -> Outcome<(Server, Load<D>)> {
-    let server = kind.start(harness, workload)?;
-    let mut load = Load::new(server.address, kind.sender)?;
-    load.admit(workload.senders, 1)?;
-    Ok((server, load))
-}
-
-/// Connects so many receivers, no more at a time than the server's backlog holds, and lets them settle.
-fn admit<D: Decoder>(
-    harness: &Harness,
-    load: &mut Load<D>,
-    kind: &Kind,
-    newcomers: usize,
-) -> Outcome<()> {
-    load.set_arrival(kind.receiver);
-    if kind.backlog >= newcomers || kind.greets() {
-        load.admit(newcomers, kind.backlog)?;
-        return settle(harness, load);
-    }
-    // Nothing shows that the server has accepted a connection, so it gets time to do so.
-    let mut left = newcomers;
-    while left > 0 {
-        let some = left.min(kind.backlog);
-        load.admit(some, some)?;
-        load.poll_for(ACCEPTED_AFTER)?;
-        left -= some;
-    }
-    settle(harness, load)
-}
-
-/// Waits until all announcements have been made.
-pub(crate) fn settle<D: Decoder>(harness: &Harness, load: &mut Load<D>) -> Outcome<()> {
-    load.poll_for(ANNOUNCED_AFTER)?;
-    load.stay_awake(harness);
-    Ok(())
+    kind: &'static Kind,
+    receivers: usize,
+) -> Outcome<TimedAudience> {
+    let workload = one_sender(Piece::Line, receivers).arguments();
+    TimedAudience::gather(harness, kind, receivers, &workload)
 }
 
 /// A workload with one sender and so many receivers.

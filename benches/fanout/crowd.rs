@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use madang::bench::figure::difference;
 
 use crate::Context;
-use crate::audience::{Audience, one_sender, settle};
+use crate::audience::{Audience, one_sender};
 use crate::floor::Piece;
+use crate::harness::audience::settle;
 use crate::harness::group::Group;
 use crate::harness::load::Arrival;
 use crate::harness::report::{BYTES, Goal, NANOSECONDS, SECONDS, number};
+use crate::harness::servers::{Crowd, Kind};
 use crate::harness::{Harness, Outcome};
-use crate::servers::{Crowd, Kind};
 use crate::table::{Row, known};
 
 /// The memory with so many receivers is not counted: it is the server's own.

@@ -5,8 +5,10 @@
 //! that stops reading stops the floor, and it polls only when there are several senders. The sockets have madang's
 //! options, so that the kernel does the same work, and the difference is the server's own.
 
+use std::env;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,11 +16,32 @@ use memchr::{memchr, memrchr};
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::harness::Outcome;
-use crate::harness::server::LISTENING_ON;
+use crate::harness::load::Arrival;
+use crate::harness::server::{LISTENING_ON, Server};
+use crate::harness::servers::{Crowd, Kind, LONG_BACKLOG, Start};
+use crate::harness::{Harness, Outcome};
 
 /// The hidden argument that makes this program the floor. The fields of a [`Workload`] follow it.
 pub(crate) const ARGUMENT: &str = "floor";
+
+/// The floor as one of the servers.
+pub(crate) const FLOOR: Kind = Kind {
+    name: "floor",
+    start: Start::Built(start),
+    receiver: Arrival::Connected,
+    sender: Arrival::Connected,
+    // The floor adds no name, so its senders send one: every receiver gets the same bytes as from madang.
+    say: |text| format!("guest1: {text}\n").into_bytes(),
+    senders_receive: false,
+    backlog: LONG_BACKLOG,
+    crowd: Crowd::Serves,
+};
+
+fn start(harness: &Harness, workload: &[String]) -> Outcome<Server> {
+    let mut command = Command::new(env::current_exe()?);
+    command.arg(ARGUMENT).args(workload);
+    Server::start(harness, command)
+}
 
 /// What the floor passes to one `send`.
 #[derive(Clone, Copy)]

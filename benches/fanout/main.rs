@@ -13,8 +13,8 @@
 //! are not installed are named. A missed goal is a result; the exit status is 1 only if the floor or madang could not be
 //! measured.
 //!
-//! Read `floor.rs` (with which all are compared) and `servers.rs` (the servers) first, then a scenario. The clients and
-//! the child processes are those of the harness, which `guarantees` shares.
+//! Read `floor.rs` (with which all are compared) and the harness' `servers.rs` (the servers) first, then a scenario. The
+//! harness has the clients and the child processes too; `guarantees` shares it.
 
 mod audience;
 mod chart;
@@ -24,7 +24,6 @@ mod floor;
 mod harness;
 mod paced;
 mod rounds;
-mod servers;
 mod slow;
 mod table;
 
@@ -32,11 +31,11 @@ use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use floor::Workload;
+use floor::{FLOOR, Workload};
 use harness::report::Report;
 use harness::server::Server;
+use harness::servers::{KINDS, Kind};
 use harness::{Harness, Outcome, Request, Scenario};
-use servers::{KINDS, Kind};
 use table::{MADANG, Table};
 
 /// What a scenario measures with.
@@ -115,7 +114,7 @@ fn measure(request: Request<Run>) -> Outcome<bool> {
     let harness = Harness::new(request.short)?;
     let mut report = Report::begin(&harness.describe());
     let mut kinds = Vec::new();
-    for (nth, kind) in KINDS.iter().enumerate() {
+    for (nth, kind) in all_kinds().enumerate() {
         // The floor and madang always take part: all are compared with the floor, and the goals are madang's.
         if !peers.is_empty() && nth > MADANG && !peers.contains(&kind.name) {
             continue;
@@ -145,6 +144,11 @@ fn measure(request: Request<Run>) -> Outcome<bool> {
     Ok(report.end())
 }
 
+/// All servers. The floor is the first: the others are compared with it.
+fn all_kinds() -> impl Iterator<Item = &'static Kind> {
+    std::iter::once(&FLOOR).chain(KINDS)
+}
+
 /// The peers that the command line names, and the file for the chart.
 fn peers_and_chart(arguments: &[String]) -> Outcome<(Vec<&str>, Option<PathBuf>)> {
     let (mut peers, mut chart) = (Vec::new(), None);
@@ -153,10 +157,10 @@ fn peers_and_chart(arguments: &[String]) -> Outcome<(Vec<&str>, Option<PathBuf>)
         if argument == "--chart" {
             let file = arguments.next().ok_or("--chart needs the name of a file")?;
             chart = Some(PathBuf::from(file));
-        } else if KINDS.iter().any(|kind| kind.name == argument) {
+        } else if all_kinds().any(|kind| kind.name == argument) {
             peers.push(argument.as_str());
         } else {
-            let servers = KINDS.iter().map(|kind| kind.name);
+            let servers = all_kinds().map(|kind| kind.name);
             let others: Vec<&str> = servers.chain(["--short", "--chart"]).collect();
             return Err(harness::unknown(argument, SCENARIOS, &others));
         }

@@ -7,9 +7,10 @@ use hdrhistogram::Histogram;
 use madang::bench::figure::difference;
 
 use crate::Context;
-use crate::audience::{Audience, TimedAudience, one_sender};
+use crate::audience::{Audience, one_sender, timed};
 use crate::floor::Piece;
 use crate::harness::Outcome;
+use crate::harness::audience::TimedAudience;
 use crate::harness::decoder::MARK;
 use crate::harness::report::{Goal, MICROSECONDS};
 use crate::table::{Row, known};
@@ -34,7 +35,7 @@ pub(crate) fn paced(context: &mut Context<'_>) -> Outcome<()> {
     ];
     let mut audiences = Vec::new();
     for (server, kind) in context.kinds.iter().enumerate() {
-        let audience = TimedAudience::gather(context.harness, kind, RECEIVERS);
+        let audience = timed(context.harness, kind, RECEIVERS);
         audiences.push(known(audience, &mut rows, server));
     }
     let lines = (pace * context.harness.size(3.0, 0.7)) as u64;

@@ -2,7 +2,7 @@
 
 use crate::harness::Outcome;
 use crate::harness::report::{Goal, Report, Rounds, TIMES, Unit, number};
-use crate::servers::Kind;
+use crate::harness::servers::Kind;
 
 /// What was measured of one server in one row.
 pub(crate) enum Cell {

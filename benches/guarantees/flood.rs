@@ -1,94 +1,86 @@
-//! A flood: whether clients that send as much as they can delay the lines of another client.
+//! Floods: whether clients that say as much as they can delay the lines of others.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use madang::bench::figure::difference;
-
-use crate::harness::decoder::{MARK, Stamps};
-use crate::harness::load::{Arrival, Load};
-use crate::harness::report::{Goal, LINES, MILLISECONDS, Report, Rounds, milliseconds};
+use crate::flooders::Flooders;
+use crate::harness::load::Arrival;
+use crate::harness::report::Report;
 use crate::harness::server::Server;
 use crate::harness::{ANNOUNCED_AFTER, Harness, Outcome};
+use crate::pair::{IN_ROOM, Limit, Pair, report_longest_turn};
 
-/// The clients by number; those that flood follow.
-const SENDER: usize = 0;
-const LISTENER: usize = 1;
-const FIRST_FLOODER: usize = 2;
-
-/// The shortest line, and how many of them one write has.
+/// The shortest line.
 const TINY_LINE: &[u8] = b"a\n";
-const TINY_LINES_A_WRITE: usize = 16 * 1024;
+/// Bytes of a line that only consists of control characters, each of which becomes three bytes; less than `--max-line`.
+const GROWING_BYTES: usize = 8_000;
 
-/// How often the sender sends a line.
-const SEND_EVERY: Duration = Duration::from_millis(5);
+/// Members of the quiet room, the one that speaks included.
+const QUIET_MEMBERS: usize = 200;
+const FLOODED_ROOMS: usize = 300;
+/// As many as flood in each of them.
+const FLOODED_MEMBERS: usize = 2;
 
-/// How long the last lines are waited for after the flood.
-const LAST_WAIT: Duration = Duration::from_secs(5);
-
-/// How late a stamped line is while the room is flooded: by one client, and by so many that a round of the room lets only
-/// a few of them send.
+/// How late a line is in a room that is flooded: by one client, and by so many that a round of the room lets only a few of
+/// them send.
 pub(crate) fn flood(harness: &Harness, report: &mut Report) -> Outcome<()> {
-    flood_by(1, Goal::AtMost(10.0), harness, report)?;
-    flood_by(60, Goal::AtMost(50.0), harness, report)
+    flood_one_room(1, TINY_LINE, 10.0, harness, report)?;
+    flood_one_room(60, TINY_LINE, 50.0, harness, report)
 }
 
-fn flood_by(
+/// The same with lines that grow most when they are rendered.
+pub(crate) fn growing(harness: &Harness, report: &mut Report) -> Outcome<()> {
+    let line = [vec![1; GROWING_BYTES], b"\n".to_vec()].concat();
+    flood_one_room(60, &line, 50.0, harness, report)
+}
+
+fn flood_one_room(
     flooders: usize,
-    p99_goal: Goal,
+    line: &[u8],
+    p99_ms: f64,
     harness: &Harness,
     report: &mut Report,
 ) -> Outcome<()> {
-    let server = Server::madang(harness, &[])?;
-    let mut load = Load::<Stamps>::new(server.address, Arrival::Greeted)?;
-    load.admit(FIRST_FLOODER + flooders, 1)?;
-    load.poll_for(ANNOUNCED_AFTER)?;
+    let server = Server::madang_with_log(harness, &[])?;
+    let mut pair = Pair::gather(server.address, Arrival::Greeted, 1)?;
+    let lines = |_| line.to_vec();
+    let mut flooders = Flooders::gather(server.address, flooders, Arrival::Greeted, lines)?;
+    report.note(&format!("{} flooding", flooders.count()));
+    measure(&mut pair, &mut flooders, p99_ms, harness, report)?;
+    drop((pair, flooders));
+    report_longest_turn(server, report)
+}
 
-    let writes = TINY_LINE.repeat(TINY_LINES_A_WRITE);
-    let (start, end) = (Instant::now(), Duration::from_secs(harness.size(6, 2)));
-    let (mut flooded, mut said) = (vec![0; flooders], 0);
-    while start.elapsed() < end {
-        if start.elapsed() >= SEND_EVERY * said {
-            said += 1;
-            let line = format!("{}{}\n", char::from(MARK), load.now_ns());
-            load.send(SENDER, line.as_bytes())?;
-        }
-        for (nth, flooded) in flooded.iter_mut().enumerate() {
-            let rest = &writes[*flooded % TINY_LINE.len()..];
-            *flooded += load.offer(FIRST_FLOODER + nth, rest);
-        }
-        load.poll(Duration::ZERO)?;
-    }
-    // A skipped line never comes: that is a figure below, and not an error.
-    let expected = said as usize;
-    let deadline = Instant::now() + LAST_WAIT;
-    while load.decoder(LISTENER).received.len() < expected && Instant::now() < deadline {
-        load.poll(Duration::from_millis(1))?;
-    }
+/// How late lines are in a quiet room, while all members of many small rooms flood.
+pub(crate) fn quiet(harness: &Harness, report: &mut Report) -> Outcome<()> {
+    harness.require_connections(QUIET_MEMBERS + FLOODED_ROOMS * FLOODED_MEMBERS)?;
+    let server = Server::madang_with_log(harness, &[])?;
+    let mut pair = Pair::gather(server.address, IN_ROOM, QUIET_MEMBERS - 1)?;
+    let arrival = Arrival::Answered {
+        hello: |id| format!("/join r{}\n", id / FLOODED_MEMBERS).into_bytes(),
+        answer: b"* you are in r",
+    };
+    let lines = |_| TINY_LINE.to_vec();
+    let flooding = FLOODED_ROOMS * FLOODED_MEMBERS;
+    let mut flooders = Flooders::gather(server.address, flooding, arrival, lines)?;
+    measure(&mut pair, &mut flooders, 25.0, harness, report)?;
+    drop((pair, flooders));
+    report_longest_turn(server, report)
+}
 
-    let received = &load.decoder(LISTENER).received;
-    let missing = difference("lines lost", said.into(), received.len() as u64)?;
-    let late = |&(stamp, arrived)| difference("lateness in nanoseconds", arrived, stamp);
-    let delays = received
-        .iter()
-        .map(late)
-        .collect::<Result<Vec<u64>, String>>()?;
-    if delays.is_empty() {
-        return Err(format!("none of {expected} lines has arrived during the flood").into());
-    }
-    let in_ms = |&ns: &u64| milliseconds(Duration::from_nanos(ns));
-    let delays = Rounds::of(delays.iter().map(in_ms));
-    let [median, p99, longest] = [0.5, 0.99, 1.0].map(|share| delays.quantile(share));
-    let flooded: usize = flooded.iter().sum();
-    let flood_rate = (flooded / TINY_LINE.len()) as f64 / end.as_secs_f64() / 1e6;
-    report.note(&format!(
-        "{flooders} flooding: the server took {flood_rate:.2} million tiny lines a second"
-    ));
-    report.note("how late another member's line was");
-    report.show("  median", median, MILLISECONDS);
-    report.row("  99th percentile", p99, MILLISECONDS, p99_goal);
-    report.show("  longest", longest, MILLISECONDS);
-    let (name, goal) = ("  of the lines sent, not received", Goal::AtMost(0.0));
-    report.row(name, missing as f64, LINES, goal);
-    report.note_if(server.contention()?);
+fn measure(
+    pair: &mut Pair,
+    flooders: &mut Flooders,
+    p99_ms: f64,
+    harness: &Harness,
+    report: &mut Report,
+) -> Outcome<()> {
+    pair.talk(ANNOUNCED_AFTER, || Ok(()))?;
+    let time = Duration::from_secs(harness.size(6, 2));
+    flooders.warm_up()?;
+    let before = flooders.sent_bytes();
+    let latency = pair.talk(time, || flooders.step())?;
+    let flood = (flooders.sent_bytes() - before) as f64 / time.as_secs_f64() / 1e6;
+    report.note(&format!("  the server took {flood:.1} MB a second"));
+    latency.report(Limit::P99(p99_ms), report);
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench --bench guarantees                   every scenario at full size, some minutes
 //! cargo bench --bench guarantees -- storm idle     only these
-//! cargo bench --bench guarantees -- --short        every scenario at a reduced size, about a minute
+//! cargo bench --bench guarantees -- --short        every scenario at a reduced size, two to three minutes
 //! ```
 //!
 //! Each scenario starts its own server as a child process on one core, and runs all its clients in one thread on
@@ -11,20 +11,32 @@
 //! what was measured, the goal, and whether it was met. A missed goal is a result; the exit status is 1 only if something
 //! could not be measured, or if lines were lost without being reported as skipped.
 //!
-//! Read the harness first (`load.rs`: the clients; `server.rs`: the child process), then a scenario.
+//! Read the harness first (`load.rs`: the clients; `server.rs`: the child process), then `pair.rs` and `flooders.rs` (healthy
+//! clients and those that flood), then a scenario.
 //! `cargo bench --bench fanout` measures what a line costs beside other servers.
 
 mod calls;
 mod churn;
+mod commands;
 mod crowd;
 mod flood;
+mod flooders;
+mod giveup;
 mod growth;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod laggards;
+mod pair;
+mod pause;
+mod private;
+mod rate;
+mod refused;
 mod room;
 mod slow;
 mod slowcrowd;
 mod strace;
+mod unread;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -61,6 +73,21 @@ const SCENARIOS: &[Scenario<Run>] = &[
         run: slow::slow,
     },
     Scenario {
+        name: "unread",
+        headline: "one of twenty never reads: the longest silence of the others, beside other servers",
+        run: unread::unread,
+    },
+    Scenario {
+        name: "laggards",
+        headline: "readers stop and catch up by turns: what they cost their room",
+        run: laggards::laggards,
+    },
+    Scenario {
+        name: "wait",
+        headline: "--slow wait: one reads 12 KB a second",
+        run: wait::wait,
+    },
+    Scenario {
         name: "fullspeed",
         headline: "a sender at full speed: no line unaccounted for",
         run: slow::full_speed,
@@ -69,6 +96,46 @@ const SCENARIOS: &[Scenario<Run>] = &[
         name: "flood",
         headline: "members flood: how late another member's lines are",
         run: flood::flood,
+    },
+    Scenario {
+        name: "growing",
+        headline: "the same with lines that grow most when they are rendered",
+        run: flood::growing,
+    },
+    Scenario {
+        name: "quiet",
+        headline: "300 rooms flood: how late lines are in a quiet room",
+        run: flood::quiet,
+    },
+    Scenario {
+        name: "commands",
+        headline: "60 clients, each in its own room, repeat a command: how late a line of others is",
+        run: commands::commands,
+    },
+    Scenario {
+        name: "private",
+        headline: "private lines flood a slow reader: whether the lines of a friend arrive",
+        run: private::private,
+    },
+    Scenario {
+        name: "rate",
+        headline: "--rate: one address connects again and again",
+        run: rate::rate,
+    },
+    Scenario {
+        name: "refused",
+        headline: "a storm of refused newcomers that send",
+        run: refused::refused,
+    },
+    Scenario {
+        name: "giveup",
+        headline: "members that do not read leave at once and are given up",
+        run: giveup::give_up,
+    },
+    Scenario {
+        name: "pause",
+        headline: "the process is stopped for longer than --idle-timeout",
+        run: pause::pause,
     },
     Scenario {
         name: "members",

@@ -59,7 +59,7 @@ impl Room {
     ) -> Outcome<Self> {
         let server = Server::madang(harness, flags)?;
         let mut plan = Plan {
-            target: Address::Tcp(server.address.to_string()),
+            target: Address::from(server.address),
             protocol: Protocol::Madang,
             receivers: (slow + readers) as u32,
             senders: 1,
@@ -268,7 +268,7 @@ impl Speed {
 
     /// How many lines may be sent by now, when `sent_bytes` have been. A sender that was blocked does not catch up at full
     /// speed: the measurement would no longer be of this pace.
-    fn lines_due(&mut self, sent_bytes: u64) -> u64 {
+    pub(crate) fn lines_due(&mut self, sent_bytes: u64) -> u64 {
         let now = Instant::now();
         let since = (now - self.computed).as_secs_f64();
         self.computed = now;

@@ -41,6 +41,7 @@ struct Client<D> {
     is_connected: bool,
     /// How many bytes of the answer have come, one after the other.
     matched: usize,
+    is_closed: bool,
 }
 
 impl<D> Client<D> {
@@ -92,7 +93,10 @@ impl Seen {
                 client.match_answer(bytes);
                 self.received += client.decoder.decode(at_ns, bytes);
             }
-            Event::Closed => self.closed = Some(id),
+            Event::Closed => {
+                client.is_closed = true;
+                self.closed = Some(id);
+            }
         }
         self.arrived += usize::from(client.has_arrived() && !had_arrived);
     }
@@ -103,18 +107,44 @@ pub(crate) struct Load<D> {
     engine: Engine<Client<D>>,
     /// How the clients arrive that connect from now on.
     arrival: Arrival,
+    /// Whether the kernel is to hold few bytes for the clients that connect from now on.
+    is_slow: bool,
+    /// Whether the server may close connections.
+    may_close: bool,
+    /// How many clients have arrived; those that have connected again count anew.
     arrived: usize,
     received: u64,
     poll_timeout: Duration,
 }
 
 impl<D: Decoder> Load<D> {
-    /// A load without clients.
+    /// A load without clients, which will come from many addresses.
     pub(crate) fn new(server: SocketAddr, arrival: Arrival) -> Outcome<Self> {
-        let target = Address::Tcp(server.to_string());
+        Self::from_addresses(server, arrival, CONNECTIONS_A_MINUTE, 0)
+    }
+
+    /// A load without clients, which will all come from 127.0.0.1, as no client of [`Self::from_net`] does.
+    pub(crate) fn from_one_address(server: SocketAddr, arrival: Arrival) -> Outcome<Self> {
+        Self::from_addresses(server, arrival, 1, 0)
+    }
+
+    /// A load without clients, which will come from the addresses 127.0.`net`.1 and so on.
+    pub(crate) fn from_net(server: SocketAddr, arrival: Arrival, net: u8) -> Outcome<Self> {
+        Self::from_addresses(server, arrival, CONNECTIONS_A_MINUTE, net.into())
+    }
+
+    fn from_addresses(
+        server: SocketAddr,
+        arrival: Arrival,
+        connections: usize,
+        run: u64,
+    ) -> Outcome<Self> {
+        let target = Address::from(server);
         Ok(Self {
-            engine: Engine::new(&target, CONNECTIONS_A_MINUTE, 0)?,
+            engine: Engine::new(&target, connections, run)?,
             arrival,
+            is_slow: false,
+            may_close: false,
             arrived: 0,
             received: 0,
             poll_timeout: POLL_TIMEOUT,
@@ -136,6 +166,21 @@ impl<D: Decoder> Load<D> {
         }
     }
 
+    /// From now on the kernel holds few bytes for the clients that connect.
+    pub(crate) fn connect_slow(&mut self) {
+        self.is_slow = true;
+    }
+
+    /// From now on it is no error when the server closes a connection: see [`Self::is_closed`].
+    pub(crate) fn allow_closing(&mut self) {
+        self.may_close = true;
+    }
+
+    /// One poll reads so many clients at most: it is short, and who calls it can look after other clients.
+    pub(crate) fn set_reads_max(&mut self, reads_max: usize) {
+        self.engine.set_reads_max(reads_max);
+    }
+
     /// Connects `newcomers` more clients, at most `pending_max` at a time, and waits until all have arrived.
     pub(crate) fn admit(&mut self, newcomers: usize, pending_max: usize) -> Outcome<()> {
         let expected = self.engine.opened() + newcomers;
@@ -150,15 +195,29 @@ impl<D: Decoder> Load<D> {
 
     /// Starts the connection of one more client.
     pub(crate) fn connect(&mut self) -> Outcome<()> {
-        let client = Client {
+        let client = self.newcomer();
+        match self.engine.open(self.is_slow, client)? {
+            true => Ok(()),
+            false => Err("the server's backlog is full".into()),
+        }
+    }
+
+    /// Drops a client's connection, open or not, and starts another one under its number with a new decoder.
+    pub(crate) fn reconnect(&mut self, id: usize) -> Outcome<()> {
+        let client = self.newcomer();
+        match self.engine.reopen(id, self.is_slow, client)? {
+            true => Ok(()),
+            false => Err("the server's backlog is full".into()),
+        }
+    }
+
+    fn newcomer(&self) -> Client<D> {
+        Client {
             decoder: D::default(),
             arrival: self.arrival,
             is_connected: false,
             matched: 0,
-        };
-        match self.engine.open(false, client)? {
-            true => Ok(()),
-            false => Err("the server's backlog is full".into()),
+            is_closed: false,
         }
     }
 
@@ -173,12 +232,15 @@ impl<D: Decoder> Load<D> {
     fn add(&mut self, seen: Seen) -> Outcome<()> {
         self.arrived += seen.arrived;
         self.received += seen.received;
-        if let Some(id) = seen.closed {
+        if let Some(id) = seen.closed
+            && !self.may_close
+        {
             return Err(format!("client {id}: the server has closed the connection").into());
         }
         for id in seen.connected {
             if let Arrival::Answered { hello, .. } = self.engine.state(id).arrival {
-                self.engine.write_all(id, &hello(id))?;
+                let sent = self.engine.write_all(id, &hello(id));
+                sent.or_else(|problem| if self.may_close { Ok(()) } else { Err(problem) })?;
             }
         }
         Ok(())
@@ -248,6 +310,30 @@ impl<D: Decoder> Load<D> {
     /// A paused client reads again.
     pub(crate) fn resume(&mut self, id: usize) {
         self.engine.resume(id);
+    }
+
+    /// A paused client reads once, at most so many bytes.
+    pub(crate) fn read_paused(&mut self, id: usize, bytes_max: usize) -> Outcome<()> {
+        let mut seen = Seen::default();
+        self.engine.read_paused(id, bytes_max, |id, client, event| {
+            seen.handle(id, client, event);
+        });
+        self.add(seen)
+    }
+
+    /// Whether the server has closed a client's connection, as far as the client has read.
+    pub(crate) fn is_closed(&self, id: usize) -> bool {
+        self.engine.state(id).is_closed
+    }
+
+    /// Whether a client has arrived.
+    pub(crate) fn has_arrived(&self, id: usize) -> bool {
+        self.engine.state(id).has_arrived()
+    }
+
+    /// How many clients there are.
+    pub(crate) fn clients(&self) -> usize {
+        self.engine.opened()
     }
 
     /// Nanoseconds since the load was made: the clock of the decoders.

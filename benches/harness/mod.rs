@@ -1,16 +1,20 @@
 //! The harness of the benches: the command line and the conditions of a measurement, here; the clients ([`load`],
-//! [`decoder`], [`group`]), the server as a child process ([`server`]), and the rows of the report ([`report`]).
+//! [`decoder`], [`group`], [`audience`]), the server as a child process ([`server`]) and its peers ([`servers`]), and the
+//! rows of the report ([`report`]).
 //!
 //! The clients are those of `madang bench`. The server runs as its users run it, in a process of its own. Linux only:
 //! what a process uses is read from `/proc`.
 
 #![allow(dead_code, reason = "each bench uses a part of the harness")]
 
+pub(crate) mod audience;
 pub(crate) mod decoder;
 pub(crate) mod group;
 pub(crate) mod load;
 pub(crate) mod report;
 pub(crate) mod server;
+pub(crate) mod servers;
+pub(crate) mod silence;
 
 use std::env;
 use std::error::Error;

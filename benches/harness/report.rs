@@ -49,6 +49,8 @@ pub(crate) enum Goal {
     None,
     /// Met up to and including this.
     AtMost(f64),
+    /// Met from this on.
+    AtLeast(f64),
     /// Met below this.
     Below(f64),
     /// Not a matter of speed: with any other value the run fails, because lines were lost or came twice.
@@ -60,6 +62,7 @@ impl Goal {
         match self {
             Self::None => true,
             Self::AtMost(limit) => rounds.median() <= limit,
+            Self::AtLeast(limit) => rounds.median() >= limit,
             Self::Below(limit) => rounds.median() < limit,
             Self::MustBe(exact) => rounds.sorted.iter().all(|&value| value == exact),
         }
@@ -69,6 +72,7 @@ impl Goal {
         match self {
             Self::None => String::new(),
             Self::AtMost(limit) => format!("<= {}", number(limit, unit.decimals)),
+            Self::AtLeast(limit) => format!(">= {}", number(limit, unit.decimals)),
             Self::Below(limit) => format!("< {}", number(limit, unit.decimals)),
             Self::MustBe(exact) => format!("= {}", number(exact, unit.decimals)),
         }

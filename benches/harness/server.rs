@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use madang::bench::process::{Process, stat_fields};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Harness, Outcome, TIMEOUT};
 
@@ -32,14 +32,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `madang serve` on a free port of 127.0.0.1, with its defaults and these flags.
     pub(crate) fn madang(harness: &Harness, flags: &[&str]) -> Outcome<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error"])
-            .args(flags);
-        let is_setting = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("MADANG_");
-        for (name, _) in env::vars_os().filter(|(name, _)| is_setting(name)) {
-            command.env_remove(name);
-        }
+        let quiet = ["--log-level", "error"];
+        Self::start(harness, madang_command(&[&quiet, flags].concat()))
+    }
+
+    /// The same; [`Self::longest_turn`] reads its log.
+    pub(crate) fn madang_with_log(harness: &Harness, flags: &[&str]) -> Outcome<Self> {
+        let mut command = madang_command(flags);
+        command.stderr(Stdio::piped());
         Self::start(harness, command)
     }
 
@@ -48,13 +48,31 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         // From here on `drop` ends the child.
         let mut server = Self::spawn(harness, command, SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        let output = server.child.stdout.as_mut().expect("it is piped, above");
-        let line = read_line(output)?;
+        server.address = server.next_address()?;
+        Ok(server)
+    }
+
+    /// The address of the next listener: of the second one, after the start.
+    pub(crate) fn next_address(&mut self) -> Outcome<SocketAddr> {
+        let output = self.child.stdout.as_mut();
+        let line = read_line(output.ok_or("its output is not piped")?)?;
         let address = line
             .strip_prefix(LISTENING_ON)
             .ok_or_else(|| format!("the server printed {line:?}"))?;
-        server.address = address.parse()?;
-        Ok(server)
+        Ok(address.parse()?)
+    }
+
+    /// Ends a server that was started with its log, and returns the length of its longest turn.
+    pub(crate) fn longest_turn(mut self) -> Outcome<Duration> {
+        kill_process(self.pid(), Signal::TERM)?;
+        let stderr = self.child.stderr.as_mut();
+        let stderr = stderr.ok_or("its log is not piped")?;
+        loop {
+            let line = read_line(stderr)?;
+            if let Some((_, us)) = line.split_once("longest_turn_us=") {
+                return Ok(Duration::from_micros(us.trim().parse()?));
+            }
+        }
     }
 
     /// Starts a program whose arguments make it listen at this address, and waits until it does.
@@ -175,6 +193,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// `madang serve` on a free port of 127.0.0.1 with these flags, whatever the environment says.
+fn madang_command(flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .args(flags);
+    let is_setting = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("MADANG_");
+    for (name, _) in env::vars_os().filter(|(name, _)| is_setting(name)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Reads up to a newline, which is left out; an error after [`TIMEOUT`].

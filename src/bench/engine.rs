@@ -66,6 +66,8 @@ pub struct Engine<S> {
     connections: Vec<Connection<S>>,
     /// Connections that may have something to read.
     read_queue: Vec<usize>,
+    /// How many of them one poll reads at most.
+    reads_max: usize,
     buffer: Box<[u8]>,
     start: Instant,
 }
@@ -83,6 +85,7 @@ impl<S> Engine<S> {
             events: Events::with_capacity(EVENTS_MAX),
             connections: Vec::new(),
             read_queue: Vec::new(),
+            reads_max: usize::MAX,
             buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
             start: Instant::now(),
         })
@@ -120,14 +123,47 @@ impl<S> Engine<S> {
         connections.map(|connection| connection.socket)
     }
 
+    /// Sets how many connections one poll reads at most. The others are read by the next polls, which do not wait.
+    pub fn set_reads_max(&mut self, reads_max: usize) {
+        self.reads_max = reads_max;
+    }
+
     /// Starts another connection; false if the server's backlog is full. `slow`: the kernel is to hold few bytes for it.
     ///
     /// # Errors
     /// It cannot be made; the error says what to do.
     pub fn open(&mut self, slow: bool, state: S) -> Result<bool, String> {
         let number = self.connections.len();
-        let Some(socket) = self.dialler.connect(number, slow)? else {
+        let Some(connection) = self.dial(number, slow, state)? else {
             return Ok(false);
+        };
+        self.connections.push(connection);
+        Ok(true)
+    }
+
+    /// Drops a connection, whatever its state, and starts another one under its number; false if the server's backlog is
+    /// full: the old connection stays.
+    ///
+    /// # Errors
+    /// It cannot be made; the error says what to do.
+    pub fn reopen(&mut self, number: usize, slow: bool, state: S) -> Result<bool, String> {
+        let Some(mut connection) = self.dial(number, slow, state)? else {
+            return Ok(false);
+        };
+        // Its number may still be in the queue, from where it is not read before it is open.
+        connection.queued = self.connections[number].queued;
+        self.connections[number] = connection;
+        Ok(true)
+    }
+
+    fn dial(
+        &mut self,
+        number: usize,
+        slow: bool,
+        state: S,
+    ) -> Result<Option<Connection<S>>, String> {
+        let Some(socket) = self.dialler.connect(number, slow)? else {
+            return Ok(None);
         };
         let (fd, both) = (socket.as_raw_fd(), Interest::READABLE | Interest::WRITABLE);
         let registered = self
@@ -135,15 +171,14 @@ impl<S> Engine<S> {
             .registry()
             .register(&mut SourceFd(&fd), Token(number), both);
         registered.map_err(|error| format!("cannot wait for connection {number}: {error}"))?;
-        self.connections.push(Connection {
+        Ok(Some(Connection {
             socket,
             phase: Phase::Connecting,
             writable: false,
             ending: false,
             queued: false,
             state,
-        });
-        Ok(true)
+        }))
     }
 
     /// Waits for events, at most for `timeout`, and passes each on with the number and the state of its connection.
@@ -169,8 +204,11 @@ impl<S> Engine<S> {
             let connection = &mut self.connections[number];
             if connection.phase == Phase::Connecting && (event.is_writable() || event.is_error()) {
                 let failure = connection.socket.take_error().unwrap_or_else(Some);
-                if let Some(error) = failure {
-                    return Err(self.dialler.explain(&error));
+                match failure {
+                    // The server has accepted it, and reset it before this poll.
+                    Some(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                    Some(error) => return Err(self.dialler.explain(&error)),
+                    None => {}
                 }
                 connection.phase = Phase::Open;
                 handle(number, &mut connection.state, Event::Connected);
@@ -185,7 +223,7 @@ impl<S> Engine<S> {
         }
         // Each connection is read once: one that has more to read goes to the end of the queue, and the others are not
         // kept waiting.
-        let queued = self.read_queue.len();
+        let queued = self.read_queue.len().min(self.reads_max);
         for at in 0..queued {
             let number = self.read_queue[at];
             self.connections[number].queued = false;
@@ -363,7 +401,7 @@ mod tests {
     fn a_paused_connection_is_read_only_on_request_and_its_end_is_seen_when_it_resumes()
     -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let target = Address::Tcp(listener.local_addr()?.to_string());
+        let target = Address::from(listener.local_addr()?);
         let mut engine = Engine::new(&target, 2, 0).unwrap();
         assert_eq!(engine.open(false, Vec::new()), Ok(true));
         assert_eq!(engine.open(true, Vec::new()), Ok(true));
@@ -387,6 +425,70 @@ mod tests {
         engine.resume(1);
         poll_until(&mut engine, b"+read+paused-");
         assert_eq!(engine.write(1, b"x"), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_reopened_connection_starts_anew_under_its_number() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Address::from(listener.local_addr()?);
+        let mut engine = Engine::new(&target, 2, 0).unwrap();
+        assert_eq!(engine.open(false, Vec::new()), Ok(true));
+        let mut first = listener.accept()?.0;
+        poll_until(&mut engine, b"+");
+        first.write_all(b"old")?;
+        assert_eq!(engine.reopen(0, false, Vec::new()), Ok(true));
+        let mut second = listener.accept()?.0;
+        second.write_all(b"new")?;
+        poll_until(&mut engine, b"+new");
+        assert_eq!(engine.opened(), 1);
+        // Its socket is closed, with bytes that nobody has read: by a reset.
+        let mut rest = Vec::new();
+        let end = first.read_to_end(&mut rest);
+        assert!(end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+        Ok(())
+    }
+
+    #[test]
+    fn a_reset_before_the_first_poll_is_a_close() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Address::from(listener.local_addr()?);
+        let mut engine = Engine::new(&target, 1, 0).unwrap();
+        assert_eq!(engine.open(false, Vec::new()), Ok(true));
+        let accepted = Socket::from(listener.accept()?.0);
+        accepted.set_linger(Some(Duration::ZERO))?;
+        drop(accepted);
+        poll_until(&mut engine, b"+-");
+        Ok(())
+    }
+
+    #[test]
+    fn a_poll_reads_no_more_connections_than_it_may_and_forgets_none() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let target = Address::from(listener.local_addr()?);
+        let mut engine = Engine::new(&target, 3, 0).unwrap();
+        let mut accepted = Vec::new();
+        for _ in 0..3 {
+            assert_eq!(engine.open(false, Vec::new()), Ok(true));
+            accepted.push(listener.accept()?.0);
+        }
+        poll_until(&mut engine, b"+++");
+        engine.set_reads_max(1);
+        for server in &mut accepted {
+            server.write_all(b"x")?;
+        }
+        let mut before = 3;
+        while before < 6 {
+            let mut seen = 0;
+            let handle = |_: usize, state: &mut Vec<u8>, _: Event<'_>| {
+                seen += 1;
+                state.push(b'x');
+            };
+            engine.poll(Duration::from_secs(20), handle).unwrap();
+            assert!(seen <= 1);
+            before += seen;
+        }
+        assert!(engine.states().all(|state| state == b"+x"));
         Ok(())
     }
 }

@@ -138,7 +138,10 @@ impl Plan {
 #[cfg(test)]
 pub(super) fn example() -> Plan {
     Plan {
-        target: Address::Tcp("127.0.0.1:8080".into()),
+        target: Address::Tcp {
+            host: "127.0.0.1".into(),
+            port: 8080,
+        },
         protocol: Protocol::Madang,
         receivers: 4,
         senders: 3,

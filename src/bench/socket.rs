@@ -1,10 +1,10 @@
 //! Sockets of the load: where they connect to and from. What goes over them is never decided here.
 
-use crate::address::Address;
+use crate::address::{Address, resolve};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long one address of a host with several is tried.
@@ -36,7 +36,9 @@ impl Dialler {
         let name = target.to_string();
         let found = match target {
             Address::Unix(path) => SockAddr::unix(path),
-            Address::Tcp(host) => resolve(host).map(SockAddr::from),
+            Address::Tcp { host, port } => resolve(host, *port)
+                .and_then(|all| first_that_accepts(&all))
+                .map(SockAddr::from),
         };
         let server = found.map_err(|error| cannot_connect(&name, &error))?;
         let sources = match server.as_socket_ipv4() {
@@ -104,18 +106,15 @@ fn cannot_connect(name: &str, error: &io::Error) -> String {
     format!("cannot connect to {name}: {hint}")
 }
 
-/// The address of a host: of several, the first that accepts a connection.
-fn resolve(host: &str) -> io::Result<SocketAddr> {
-    let addresses: Vec<SocketAddr> = host.to_socket_addrs()?.collect();
-    let mut failure = io::Error::other("the name has no address");
-    match addresses[..] {
-        [only] => return Ok(only),
-        [] => return Err(failure),
-        _ => {}
+/// Of several addresses, the first that accepts a connection.
+fn first_that_accepts(addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
+    if let [only] = addresses {
+        return Ok(*only);
     }
+    let mut failure = io::Error::other("the name has no address");
     for address in addresses {
-        match TcpStream::connect_timeout(&address, TRY) {
-            Ok(_) => return Ok(address),
+        match TcpStream::connect_timeout(address, TRY) {
+            Ok(_) => return Ok(*address),
             Err(error) => failure = error,
         }
     }

@@ -1,17 +1,18 @@
 //! The flags of `madang bench`, and the plan that they make. Nothing is measured here.
 
+use super::value::number;
 use crate::address::Address;
 use crate::bench::line::{LINE_BYTES_MIN, SENDERS_MAX};
 use crate::bench::plan::{Pace, Plan, Protocol};
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, ValueEnum};
 use std::time::Duration;
 
 /// `madang bench`
 #[derive(Debug, Args)]
 #[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Bench {
-    /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
-    #[arg(value_name = "ADDR")]
+    /// The server: HOST, HOST:PORT, [IPV6]:PORT or unix:PATH
+    #[arg(value_name = "ADDR", value_parser = Address::to_connect_to)]
     pub address: Address,
 
     /// What the server speaks
@@ -19,51 +20,51 @@ pub struct Bench {
     pub protocol: Speaks,
 
     /// Connections that only receive
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 100, value_parser = value_parser!(u32).range(1..=1 << 24))]
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 100, value_parser = number::<u32>(1..=1 << 24))]
     pub clients: u32,
 
     /// Connections that send, and receive one another's lines
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1, value_parser = value_parser!(u32).range(1..=i64::from(SENDERS_MAX)))]
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 1, value_parser = number::<u32>(1..=u64::from(SENDERS_MAX)))]
     pub senders: u32,
 
     /// Rooms that the connections are spread over
-    #[arg(long, value_name = "ROOMS", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "ROOMS", default_value_t = 1, value_parser = number::<u32>(1..=1 << 24))]
     pub rooms: u32,
 
     /// Of the clients, how many do not read until all lines are sent
-    #[arg(long, value_name = "CONNECTIONS", default_value_t = 0)]
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = 0, value_parser = number::<u32>(0..=1 << 24))]
     pub slow_readers: u32,
 
     /// Lines to send, by all senders together [default: as many as --duration allows]
-    #[arg(long, value_name = "LINES", value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "LINES", value_parser = number::<u64>(1..=1 << 53))]
     pub lines: Option<u64>,
 
     /// Seconds to send for [default: 10, or until --lines are sent]
-    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>(1..=86_400))]
     pub duration: Option<u64>,
 
     /// Bytes of a line without its end
-    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = value_parser!(u32).range(LINE_BYTES_MIN as i64..=1 << 26))]
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = number::<u32>(LINE_BYTES_MIN as u64..=1 << 26))]
     pub size: u32,
 
     /// Lines that a sender may have in flight; 1: it waits for each to arrive
-    #[arg(long, value_name = "LINES", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "LINES", default_value_t = 1, value_parser = number::<u32>(1..=1 << 24))]
     pub window: u32,
 
     /// Instead of --window: lines a second from all senders together, whether earlier lines have arrived or not
     ///
     /// A line's latency then begins when it was due: the time for which its sender had to wait is part of it.
-    #[arg(long, value_name = "LINES", conflicts_with = "window", value_parser = value_parser!(u32).range(1..=100_000_000))]
+    #[arg(long, value_name = "LINES", conflicts_with = "window", value_parser = number::<u32>(1..=100_000_000))]
     pub rate: Option<u32>,
 
     /// Seconds without any delivery after which missing lines count as lost
-    #[arg(long, visible_alias = "timeout", value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=86_400))]
+    #[arg(long, visible_alias = "timeout", value_name = "SECONDS", default_value_t = 10, value_parser = number::<u64>(1..=86_400))]
     pub patience: u64,
 
     /// The server's process on this machine, to measure its CPU time and memory (Linux)
     ///
     /// Memory a connection is right for a fresh server only: after earlier connections it reuses memory.
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = number::<u32>(1..=i32::MAX as u64))]
     pub pid: Option<u32>,
 
     /// Write the result as one JSON object

@@ -8,20 +8,29 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 #[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Join {
-    /// The server: HOST:PORT, [IPV6]:PORT or unix:PATH
-    #[arg(value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    /// The server: HOST, HOST:PORT, [IPV6]:PORT or unix:PATH
+    #[arg(
+        value_name = "ADDR",
+        env = "MADANG_ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    #[arg(value_parser = Address::to_connect_to)]
     pub address: Address,
 
+    /// A port as a word of its own, as nc and telnet take it: always an error that says how to write it.
+    #[arg(hide = true, value_name = "PORT", value_parser = port_apart)]
+    port: Option<String>,
+
     /// Request this name
-    #[arg(long, value_name = "NAME", value_parser = word)]
+    #[arg(long, value_name = "NAME", env = "MADANG_NICK", value_parser = word)]
     pub nick: Option<String>,
 
     /// Join this room
-    #[arg(long, value_name = "ROOM", value_parser = word)]
+    #[arg(long, value_name = "ROOM", env = "MADANG_ROOM", value_parser = word)]
     pub room: Option<String>,
 
     /// Exit when the connection is lost, instead of reconnecting
-    #[arg(long)]
+    #[arg(long, env = "MADANG_NO_RECONNECT")]
     pub no_reconnect: bool,
 
     /// How lines are shown.
@@ -80,6 +89,10 @@ impl Look {
             bell: self.bell,
         }
     }
+}
+
+fn port_apart(port: &str) -> Result<String, String> {
+    Err(format!("write the address as one word, HOST:{port}"))
 }
 
 /// Parses an argument of `/nick` or `/join`, which is one word.

@@ -5,10 +5,11 @@
 mod bench;
 mod join;
 mod serve;
+mod value;
 
 #[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use join::{Color, Join, Look};
 pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
 
@@ -31,4 +32,13 @@ pub enum Command {
     /// Load a running server and measure throughput, latency and loss
     #[cfg(feature = "bench")]
     Bench(Box<Bench>),
+}
+
+impl Cli {
+    /// Parses the arguments and the environment variables of this process. Ends the process after `--help` and `--version`,
+    /// and if something is wrong.
+    pub fn from_process() -> Cli {
+        let matches = value::unify(Cli::command()).get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }

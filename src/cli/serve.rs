@@ -1,14 +1,22 @@
 //! The flags of `madang serve`, and their conversion into the hub's limits and the sockets' options.
 
 use super::join::Look;
-use crate::address::Address;
-use crate::hub::limits::{HalfClose, Limits, SlowPolicy};
+use super::value::number;
+use crate::address::{Address, DEFAULT_PORT};
+use crate::hub::Wire;
+use crate::hub::limits::{HalfClose, Limits, ROOM_LOG_BYTES_MIN, SlowPolicy};
 use crate::logging::Format;
+use crate::net::bind::Place;
 use crate::net::listener::Options;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, ValueEnum};
 use std::time::Duration;
 use tracing::Level;
+
+/// Shortest `--max-line`, in bytes: `/nick` and a name of 24 letters.
+const LINE_BYTES_MIN: u64 = 32;
+/// The largest number of a flag that has no limit of its own.
+const ANY: u64 = u32::MAX as u64;
 
 const SECOND_US: u64 = 1_000_000;
 const MILLISECOND_US: u64 = 1_000;
@@ -16,6 +24,10 @@ const MILLISECOND_US: u64 = 1_000;
 /// `madang serve`
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// An address without its flag: always an error that says how to write it.
+    #[arg(hide = true, value_name = "ADDR", value_parser = address_without_flag)]
+    address: Option<String>,
+
     /// Where and how to listen.
     #[command(flatten)]
     pub listening: ListenFlags,
@@ -48,36 +60,36 @@ pub struct Serve {
 #[command(next_help_heading = "Listening")]
 #[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct ListenFlags {
-    /// Address for chat: HOST:PORT, [IPV6]:PORT or unix:PATH [default: 0.0.0.0:8080]
+    /// Address for chat: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH [default: 0.0.0.0:8080]
     ///
     /// May be given more than once. With --listen-raw there is no default.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
     #[arg(env = "MADANG_LISTEN", value_delimiter = ',')]
     pub listen: Vec<Address>,
 
     /// Address for pipes and devices: lines pass without names, commands or notices
     ///
     /// May be given more than once.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
     #[arg(env = "MADANG_LISTEN_RAW", value_delimiter = ',')]
     pub listen_raw: Vec<Address>,
 
     /// Connections per listener that may wait to be accepted
-    #[arg(long, value_name = "CONNECTIONS", env = "MADANG_BACKLOG", default_value_t = 4096, value_parser = value_parser!(i32).range(1..))]
+    #[arg(long, value_name = "CONNECTIONS", env = "MADANG_BACKLOG", default_value_t = 4096, value_parser = number::<i32>(1..=1_000_000))]
     pub backlog: i32,
 
     /// Seconds without traffic before TCP probes the peer; 0: never
     ///
     /// On Linux, a peer that acknowledges nothing for ten times as long is disconnected.
-    #[arg(long, value_name = "SECONDS", env = "MADANG_KEEPALIVE", default_value_t = 60, value_parser = value_parser!(u64).range(..=32_767))]
+    #[arg(long, value_name = "SECONDS", env = "MADANG_KEEPALIVE", default_value_t = 60, value_parser = number::<u64>(0..=32_767))]
     pub keepalive: u64,
 
     /// Kernel send buffer per connection, in bytes
-    #[arg(long, value_name = "BYTES", env = "MADANG_SEND_BUFFER", default_value_t = 65_536, value_parser = value_parser!(u32).range(2048..=1 << 30))]
+    #[arg(long, value_name = "BYTES", env = "MADANG_SEND_BUFFER", default_value_t = 65_536, value_parser = number::<u32>(2048..=1 << 30))]
     pub send_buffer: u32,
 
     /// Kernel receive buffer per connection, in bytes
-    #[arg(long, value_name = "BYTES", env = "MADANG_RECV_BUFFER", default_value_t = 65_536, value_parser = value_parser!(u32).range(2048..=1 << 30))]
+    #[arg(long, value_name = "BYTES", env = "MADANG_RECV_BUFFER", default_value_t = 65_536, value_parser = number::<u32>(2048..=1 << 30))]
     pub recv_buffer: u32,
 }
 
@@ -86,41 +98,41 @@ pub struct ListenFlags {
 #[command(next_help_heading = "Limits")]
 pub struct LimitFlags {
     /// Maximum number of connections [default: what the limit on open files allows]
-    #[arg(long, value_name = "CONNECTIONS", env = "MADANG_MAX_CLIENTS", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "CONNECTIONS", env = "MADANG_MAX_CLIENTS", value_parser = number::<u32>(1..=1 << 24))]
     pub max_clients: Option<u32>,
 
     /// Maximum number of connections from one IP address (of IPv6: from one /64); 0: no limit
     #[arg(long, value_name = "CONNECTIONS")]
-    #[arg(env = "MADANG_MAX_PER_IP", default_value_t = 0)]
+    #[arg(env = "MADANG_MAX_PER_IP", default_value_t = 0, value_parser = number::<u32>(0..=ANY))]
     pub max_per_ip: u32,
 
     /// Maximum number of rooms
-    #[arg(long, value_name = "ROOMS", env = "MADANG_MAX_ROOMS", default_value_t = 1000, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "ROOMS", env = "MADANG_MAX_ROOMS", default_value_t = 1000, value_parser = number::<u32>(1..=1 << 24))]
     pub max_rooms: u32,
 
     /// Maximum length of a line in bytes, without its line end; longer lines are refused
-    #[arg(long, value_name = "BYTES", env = "MADANG_MAX_LINE", default_value_t = 8192, value_parser = value_parser!(u32).range(1..=1 << 26))]
+    #[arg(long, value_name = "BYTES", env = "MADANG_MAX_LINE", default_value_t = 8192, value_parser = number::<u32>(LINE_BYTES_MIN..=1 << 26))]
     pub max_line: u32,
 
     /// Memory per room for lines that some member has not read yet, in bytes
     ///
     /// --slow says what happens to a member that falls further behind.
-    #[arg(long, value_name = "BYTES", env = "MADANG_ROOM_LOG", default_value_t = 4 << 20, value_parser = value_parser!(u32).range(1..=1 << 31))]
+    #[arg(long, value_name = "BYTES", env = "MADANG_ROOM_LOG", default_value_t = 4 << 20, value_parser = number::<u32>(ROOM_LOG_BYTES_MIN as u64..=1 << 31))]
     pub room_log: u32,
 
     /// Lines per second that all clients of one IP address, or a client of a Unix socket, may send; further lines are read
     /// later; 0: no limit
-    #[arg(long, value_name = "LINES", env = "MADANG_RATE", default_value_t = 0, value_parser = value_parser!(u32).range(..=1_000_000))]
+    #[arg(long, value_name = "LINES", env = "MADANG_RATE", default_value_t = 0, value_parser = number::<u32>(0..=1_000_000))]
     pub rate: u32,
 
     /// Lines that they may send at once before --rate applies
     #[arg(long, value_name = "LINES")]
-    #[arg(env = "MADANG_BURST", default_value_t = 100)]
+    #[arg(env = "MADANG_BURST", default_value_t = 100, value_parser = number::<u32>(1..=ANY))]
     pub burst: u32,
 
     /// Largest room, in members, in which joins and leaves are announced
     #[arg(long, value_name = "MEMBERS")]
-    #[arg(env = "MADANG_ANNOUNCE_LIMIT", default_value_t = 1000)]
+    #[arg(env = "MADANG_ANNOUNCE_LIMIT", default_value_t = 1000, value_parser = number::<u32>(0..=ANY))]
     pub announce_limit: u32,
 }
 
@@ -133,7 +145,7 @@ pub struct BehaviourFlags {
     slow: Slow,
 
     /// With --slow wait: seconds that a slow client may hold a room full before it is disconnected
-    #[arg(long, value_name = "SECONDS", env = "MADANG_SLOW_TIMEOUT", default_value_t = 30, value_parser = value_parser!(u64).range(1..=1 << 31))]
+    #[arg(long, value_name = "SECONDS", env = "MADANG_SLOW_TIMEOUT", default_value_t = 30, value_parser = number::<u64>(1..=1 << 31))]
     pub slow_timeout: u64,
 
     /// What to do with a connection whose peer has finished sending
@@ -143,16 +155,16 @@ pub struct BehaviourFlags {
     /// Milliseconds of silence that end an unfinished line; 0: never
     ///
     /// For clients that send no line ends.
-    #[arg(long, value_name = "MS", env = "MADANG_PARTIAL_AFTER", default_value_t = 0, value_parser = value_parser!(u64).range(..=1 << 31))]
+    #[arg(long, value_name = "MS", env = "MADANG_PARTIAL_AFTER", default_value_t = 0, value_parser = number::<u64>(0..=1 << 31))]
     pub partial_after: u64,
 
     /// Seconds without input before a client is disconnected; 0: never
-    #[arg(long, value_name = "SECONDS", env = "MADANG_IDLE_TIMEOUT", default_value_t = 0, value_parser = value_parser!(u64).range(..=1 << 31))]
+    #[arg(long, value_name = "SECONDS", env = "MADANG_IDLE_TIMEOUT", default_value_t = 0, value_parser = number::<u64>(0..=1 << 31))]
     pub idle_timeout: u64,
 
     /// Earlier lines that a client is shown when it enters a room
     #[arg(long, value_name = "LINES")]
-    #[arg(env = "MADANG_HISTORY", default_value_t = 0)]
+    #[arg(env = "MADANG_HISTORY", default_value_t = 0, value_parser = number::<u32>(0..=ANY))]
     pub history: u32,
 
     /// Text that a new client is sent before its greeting
@@ -161,7 +173,7 @@ pub struct BehaviourFlags {
     pub welcome: String,
 
     /// Maximum time to flush pending output to a closing connection, in seconds
-    #[arg(long, value_name = "SECONDS", env = "MADANG_DRAIN", default_value_t = 5, value_parser = value_parser!(u64).range(..=1 << 31))]
+    #[arg(long, value_name = "SECONDS", env = "MADANG_DRAIN", default_value_t = 5, value_parser = number::<u64>(0..=1 << 31))]
     pub drain: u64,
 }
 
@@ -198,19 +210,39 @@ enum Half {
     Keep,
 }
 
+fn address_without_flag(address: &str) -> Result<String, String> {
+    Err(format!("write --listen {address} if this is an address"))
+}
+
 fn log_level() -> impl TypedValueParser<Value = Level> {
     PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"])
         .map(|level| level.parse().expect("every possible value is a level"))
 }
 
 impl Serve {
-    /// Addresses to listen on for chat.
-    pub fn chat_addresses(&self) -> Vec<Address> {
+    /// Where to listen.
+    pub fn places(&self) -> Vec<Place> {
         let flags = &self.listening;
-        if flags.listen.is_empty() && flags.listen_raw.is_empty() {
-            return vec![Address::Tcp("0.0.0.0:8080".into())];
+        let place = |flag, address: &Address, wire| Place {
+            flag,
+            address: address.clone(),
+            wire,
+        };
+        let chat = flags
+            .listen
+            .iter()
+            .map(|a| place("--listen", a, Wire::Chat));
+        let raw = flags.listen_raw.iter();
+        let raw = raw.map(|a| place("--listen-raw", a, Wire::Raw));
+        let places: Vec<Place> = chat.chain(raw).collect();
+        if places.is_empty() {
+            let default = Address::Tcp {
+                host: "0.0.0.0".into(),
+                port: DEFAULT_PORT,
+            };
+            return vec![place("--listen", &default, Wire::Chat)];
         }
-        flags.listen.clone()
+        places
     }
 
     /// The hub's limits, with at most `clients_max` connections.
@@ -279,16 +311,21 @@ mod tests {
 
     #[test]
     fn the_default_address_applies_only_without_any_listener() {
-        let addresses = |args: &[&str]| serve(args).unwrap().chat_addresses();
-        assert_eq!(addresses(&[]), [Address::Tcp("0.0.0.0:8080".into())]);
-        assert_eq!(addresses(&["--listen-raw", "unix:/x"]), []);
+        let places = |args: &[&str]| {
+            let places = serve(args).unwrap().places().into_iter();
+            places.map(|place| place.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&[]), ["--listen 0.0.0.0:8080"]);
+        let raw = ["--listen-raw", "unix:/x"];
+        assert_eq!(places(&raw), ["--listen-raw unix:/x"]);
     }
 
     #[test]
     fn every_flag_has_an_environment_variable_of_its_name() {
         let command = Cli::command();
         let serve = command.find_subcommand("serve").unwrap();
-        for arg in serve.get_arguments().filter(|arg| arg.get_id() != "help") {
+        let shown = serve.get_arguments().filter(|arg| !arg.is_hide_set());
+        for arg in shown.filter(|arg| arg.get_id() != "help") {
             let name = format!("MADANG_{}", arg.get_id().as_str().to_uppercase());
             assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(&*name));
         }

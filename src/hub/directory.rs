@@ -1,15 +1,16 @@
 //! Who has which name. Knows no client but its slot, and no room.
 
-use super::name::{self, Name, Nickname, Skeletons};
+use super::likeness::{ByLikeness, Likeness};
+use super::name::{self, Name, Nickname};
 use std::collections::BTreeMap;
 
 /// Names in use.
 #[derive(Debug, Default)]
 pub struct Directory {
-    /// Slots by the skeletons of the names that were chosen, and of the host's.
-    by_skeleton: BTreeMap<Box<str>, u32>,
-    /// The skeletons of these names, by slot.
-    skeletons: BTreeMap<u32, Skeletons>,
+    /// Slots by the names that were chosen, and the host's.
+    by_likeness: ByLikeness,
+    /// What these names look like, by slot.
+    likenesses: BTreeMap<u32, Likeness>,
     guests: Guests,
 }
 
@@ -21,7 +22,7 @@ impl Directory {
 
     /// Gives the console its name.
     pub fn add_host(&mut self, slot: u32) -> Name {
-        self.insert(Skeletons::of(&Name::Host.to_string()), slot);
+        self.insert(Likeness::of(&Name::Host.to_string()), slot);
         Name::Host
     }
 
@@ -30,15 +31,13 @@ impl Directory {
     /// # Errors
     /// The slot of the client that has this name, or one that it can be mistaken for.
     pub fn rename(&mut self, slot: u32, old: &Name, new: Nickname) -> Result<Name, u32> {
-        let holders = new
-            .skeletons
-            .iter()
-            .filter_map(|one| self.by_skeleton.get(one));
-        if let Some(&other) = holders.filter(|&&other| other != slot).last() {
+        let mut holders = self.by_likeness.alike(&new.likeness);
+        if let Some(other) = holders.find(|&other| other != slot) {
             return Err(other);
         }
+        drop(holders);
         self.release(slot, old);
-        self.insert(new.skeletons, slot);
+        self.insert(new.likeness, slot);
         Ok(Name::Chosen(Box::new(new.name)))
     }
 
@@ -47,10 +46,8 @@ impl Directory {
         if let &Name::Guest(number) = name {
             return self.guests.remove(number);
         }
-        if let Some(skeletons) = self.skeletons.remove(&slot) {
-            for skeleton in skeletons.iter() {
-                self.by_skeleton.remove(skeleton);
-            }
+        if let Some(likeness) = self.likenesses.remove(&slot) {
+            self.by_likeness.remove(&likeness);
         }
     }
 
@@ -61,35 +58,27 @@ impl Directory {
         }
         // Any name, not only one that can be chosen: the host's can be found, but not chosen.
         let name = name::normal(name).ok()?;
-        Skeletons::of(&name)
-            .iter()
-            .find_map(|skeleton| self.by_skeleton.get(skeleton))
-            .copied()
+        self.by_likeness.alike(&Likeness::of(&name)).next()
     }
 
-    /// How many names are in use, each counted once a skeleton.
+    /// How many names are in use, each counted once for each of its closed forms.
     pub fn names(&self) -> usize {
-        self.by_skeleton.len() + self.guests.len()
+        self.by_likeness.len() + self.guests.len()
     }
 
-    fn insert(&mut self, skeletons: Skeletons, slot: u32) {
-        for skeleton in skeletons.iter() {
-            self.by_skeleton.insert(skeleton.into(), slot);
-        }
-        self.skeletons.insert(slot, skeletons);
+    fn insert(&mut self, likeness: Likeness, slot: u32) {
+        self.by_likeness.insert(&likeness, slot);
+        self.likenesses.insert(slot, likeness);
     }
 
     /// Panics if an invariant is broken. For tests: looks at everything.
     pub fn check(&self) {
         self.guests.check();
-        let held = self.skeletons.values().map(|one| one.iter().count());
-        assert_eq!(self.by_skeleton.len(), held.sum::<usize>());
-        for (slot, skeletons) in &self.skeletons {
-            assert!(
-                skeletons
-                    .iter()
-                    .all(|one| self.by_skeleton.get(one) == Some(slot))
-            );
+        let forms = self.likenesses.values().map(|name| name.forms().count());
+        assert_eq!(self.by_likeness.len(), forms.sum::<usize>());
+        for (slot, name) in &self.likenesses {
+            let holders: Vec<u32> = self.by_likeness.alike(name).collect();
+            assert_eq!(holders, vec![*slot; name.forms().count()]);
         }
     }
 }

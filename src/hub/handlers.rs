@@ -1,6 +1,7 @@
 //! What each item of a client's input does: one function a command. Writes no words of its own: every line of the server's
 //! is in [`protocol`].
 
+use super::announcements;
 use super::client::Role;
 use super::client::private_lines::PrivateFull;
 use super::context::Context;
@@ -9,13 +10,14 @@ use super::input::Item;
 use super::input::command::{self, COMMANDS, Invalid, Request};
 use super::input::text::{NotUtf8, Text};
 use super::limits::{
-    HalfClose, LIST_ENTRIES_MAX, LIST_WORK, Limits, NAME_WORK, PRIVATE_BYTES_MARK,
-    RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX,
+    HalfClose, LIST_ENTRIES_MAX, LIST_WORK, Limits, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA,
+    RENDER_GROWTH_MAX,
 };
 use super::membership;
 use super::name::{self, RoomName};
 use super::room::append::append;
 use super::room::view::RoomView;
+use super::types::{Ending, Report};
 use crate::protocol::{self, Notice, Refusal};
 
 /// Handles one item of a client's input.
@@ -51,9 +53,10 @@ pub fn handle(
         }
         Item::AreYouThere => cx.notify(slot, Notice::Yes {}),
         Item::WrongProtocol(protocol) => {
+            let why = Ending::WrongProtocol(protocol);
             let protocol = &*protocol.to_string();
             cx.refuse(slot, Refusal::WrongProtocol { protocol });
-            cx.room_of(slot).drain(slot);
+            cx.room_of(slot).drain(slot, why);
         }
         Item::End => end(cx, slot),
     }
@@ -90,19 +93,29 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
         Err(Invalid::Unknown(word)) => {
             let word = &*Text::of(word).to_string();
             let as_text = &*format!("/{word}");
-            cx.refuse_line(slot, Refusal::UnknownCommand { word, as_text });
+            cx.refuse_line(
+                slot,
+                match command::suggest(word) {
+                    Some(near) => Refusal::NearCommand {
+                        word,
+                        near,
+                        as_text,
+                    },
+                    None => Refusal::UnknownCommand { word, as_text },
+                },
+            );
         }
     }
 }
 
 /// Says a text to the room.
 fn say(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
-    membership::announce_speaker(view, slot);
+    announcements::announce_speaker(view, slot);
     let name = view.client(slot).name.clone();
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::said(out, name.as_ref(), &text);
     });
-    view.totals.lines += 1;
+    count_line(view, slot);
 }
 
 /// `/me ACTION`
@@ -110,10 +123,17 @@ fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
     let Some(name) = view.client(slot).name.clone() else {
         return;
     };
-    membership::announce_speaker(view, slot);
+    announcements::announce_speaker(view, slot);
     append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::action(out, &name, &text);
     });
+    count_line(view, slot);
+}
+
+/// Counts a line that has been said.
+fn count_line(view: &mut RoomView<'_>, slot: u32) {
+    let said = &mut view.client(slot).said;
+    *said = said.saturating_add(1);
     view.totals.lines += 1;
 }
 
@@ -133,7 +153,7 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
         // It could not take its name back: nobody can choose that.
         return cx.refuse_line(slot, Refusal::NameOfConsole { name: old });
     }
-    cx.totals.work += NAME_WORK;
+    cx.totals.work += name::work(raw);
     let nickname = match name::nickname(raw) {
         Ok(nickname) => nickname,
         Err(error) => {
@@ -161,8 +181,11 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
         Ok(new) => {
             cx.clients[slot as usize].name = Some(new);
             cx.notify(slot, Notice::YouAreNow { name });
+            let id = cx.clients[slot as usize].id(slot);
+            let report = || Report::Renamed(old.into(), name.into());
+            cx.schedule.reports.add(id, report);
             let mut view = cx.room_of(slot);
-            if membership::announce_left(&mut view, slot) {
+            if announcements::announce_left(&mut view, slot) {
                 let renamed = Notice::Renamed { old, new: name };
                 let bytes_max = RENDER_BYTES_EXTRA + 16;
                 append(&mut view, bytes_max, Some(slot), |out| renamed.write(out));
@@ -173,7 +196,7 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
 
 /// `/join ROOM`: at once if the old room's log has been written to the client, otherwise as soon as it has.
 fn join(cx: &mut Context<'_>, slot: u32, raw: &str) {
-    cx.totals.work += NAME_WORK;
+    cx.totals.work += name::work(raw);
     let name = match name::room_name(raw) {
         Ok(name) => name,
         Err(error) => {
@@ -210,7 +233,7 @@ pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: RoomName) {
 
 /// `/msg NAME TEXT`
 fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: Text<'_>) {
-    cx.totals.work += NAME_WORK;
+    cx.totals.work += name::work(to);
     let Some(target) = directory.find(to) else {
         let name = &*Text::of(to).to_string();
         return cx.refuse(slot, Refusal::NobodyCalled { name });
@@ -246,7 +269,7 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
 
 /// `/who [ROOM]`
 fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
-    cx.totals.work += LIST_WORK;
+    cx.totals.work += LIST_WORK + room.map_or(0, name::work);
     let number = match room {
         None => cx.clients[slot as usize].room,
         Some(name) => match name::room_name(name).map(|name| cx.rooms.find(&name)) {
@@ -294,7 +317,7 @@ fn quit(view: &mut RoomView<'_>, slot: u32, last_words: Option<&str>) {
         say(view, slot, Text::of(text));
     }
     view.notify(slot, Notice::Goodbye {});
-    view.drain(slot);
+    view.drain(slot, Ending::Quit);
 }
 
 /// The peer has finished sending.
@@ -303,7 +326,7 @@ fn end(cx: &mut Context<'_>, slot: u32) {
     if cx.limits.half_close == HalfClose::Keep && client.role != Role::Console {
         client.receive_only();
     } else {
-        cx.room_of(slot).drain(slot);
+        cx.room_of(slot).drain(slot, Ending::EndOfInput);
     }
 }
 

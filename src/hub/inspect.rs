@@ -2,7 +2,7 @@
 
 use super::Hub;
 use super::client::State;
-use super::types::{Census, ConnId, Totals};
+use super::types::{Census, ConnId, Departure, Totals};
 #[cfg(any(test, fuzzing))]
 use super::{client::Client, input::Input, limits::Limits, rooms::Rooms};
 
@@ -10,11 +10,6 @@ impl Hub {
     /// How many connections there are.
     pub fn clients(&self) -> usize {
         self.clients.len()
-    }
-
-    /// Whether [`shutdown`](Hub::shutdown) has been called.
-    pub fn is_shutting_down(&self) -> bool {
-        self.is_shutting_down
     }
 
     /// Whether there was a console that has left, or is on its way out: the server is to end with it.
@@ -38,7 +33,18 @@ impl Hub {
     /// Whether a connection is to be closed because all is written that it was to receive.
     pub fn is_closed(&self, id: ConnId) -> bool {
         let slot = self.slot(id);
-        slot.is_some_and(|slot| matches!(self.clients[slot as usize].state(), State::Closed))
+        slot.is_some_and(|slot| matches!(self.clients[slot as usize].state(), State::Closed(_)))
+    }
+
+    /// What is known of a client that is about to be disconnected.
+    pub fn departure(&self, id: ConnId) -> Option<Departure> {
+        let client = &self.clients[self.slot(id)? as usize];
+        Some(Departure {
+            name: client.name.as_ref().map(ToString::to_string),
+            lines: client.said,
+            bytes: client.outbox.written,
+            ending: client.ending(),
+        })
     }
 
     /// What has happened since the start.

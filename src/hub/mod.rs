@@ -59,22 +59,26 @@
 
 mod addresses;
 mod admission;
+mod announcements;
 pub(crate) mod client;
 mod context;
 pub(crate) mod directory;
 mod handlers;
 pub mod input;
 mod inspect;
+pub(crate) mod likeness;
 pub mod limits;
 mod membership;
 pub(crate) mod name;
 mod reading;
+mod reports;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
+mod shutdown;
 pub mod types;
 
-use crate::protocol::{Notice, Refusal};
+use crate::protocol::Refusal;
 use addresses::Addresses;
 use client::{Block, Client, Clients, Gate, Role, State};
 use context::Context;
@@ -90,9 +94,10 @@ use reading::Reading;
 use room::backpressure;
 use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
+use shutdown::Shutdown;
 use std::io::IoSlice;
 use std::net::IpAddr;
-pub use types::{Census, ConnId, Now, Peer, Resume, Totals, Wire};
+pub use types::{Census, ConnId, Ending, Now, Peer, Report, Resume, Totals, Wire};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]
@@ -110,7 +115,7 @@ pub struct Hub {
     serial: u32,
     /// The console's connection, if there has been one.
     console: Option<ConnId>,
-    is_shutting_down: bool,
+    shutdown: Shutdown,
     /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
     telnet_write: Vec<u8>,
 }
@@ -130,7 +135,7 @@ impl Hub {
             totals: Totals::default(),
             serial: 0,
             console: None,
-            is_shutting_down: false,
+            shutdown: Shutdown::None,
             telnet_write: Vec::new(),
         }
     }
@@ -248,29 +253,20 @@ impl Hub {
 
     /// Does one thing that is due by now; false: nothing is.
     pub fn tick(&mut self, now: Now) -> bool {
+        if self.tell_next_of_shutdown(now) {
+            return true;
+        }
         match self.schedule.next_timeout(now) {
             None => return false,
             Some(Timer::Client(slot)) => self.reading(now).tick(slot),
             Some(Timer::Room(number)) => {
                 let mut cx = self.context(now);
                 let mut view = cx.room(number);
-                membership::announce(&mut view);
+                announcements::announce(&mut view);
                 backpressure::tick(&mut view);
             }
         }
         true
-    }
-
-    /// The server is to end: every client is told so, receives its output, and is closed.
-    pub fn shutdown(&mut self, now: Now) {
-        self.is_shutting_down = true;
-        let slots: Vec<u32> = self.clients.iter().map(|(slot, _)| slot as u32).collect();
-        let mut cx = self.context(now);
-        for slot in slots {
-            let mut view = cx.room_of(slot);
-            view.notify(slot, Notice::ShuttingDown {});
-            view.drain(slot);
-        }
     }
 }
 
@@ -333,17 +329,16 @@ impl Hub {
 
     /// When [`tick`](Hub::tick) is to be called.
     pub fn next_deadline(&self) -> Option<Now> {
-        self.schedule.deadline()
+        self.shutdown_deadline()
+            .or_else(|| self.schedule.deadline())
     }
 }
 
 /// What composes the parts.
 impl Hub {
     fn slot(&self, id: ConnId) -> Option<u32> {
-        self.clients
-            .get(id.slot() as usize)
-            .filter(|client| client.serial == id.serial())
-            .map(|_| id.slot())
+        let client = self.clients.get(id.slot() as usize)?;
+        (client.serial == id.serial()).then_some(id.slot())
     }
 
     fn context(&mut self, now: Now) -> Context<'_> {
@@ -367,7 +362,7 @@ impl Hub {
     }
 
     fn admission_refusal(&self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
-        if self.is_shutting_down {
+        if self.is_shutting_down() {
             return Some(Refusal::ShuttingDown {});
         }
         // The console takes nobody's place.

@@ -1,19 +1,23 @@
-//! Names of people and rooms: which are valid, and which can be mistaken for one another (UTS #39). Knows no client and no
-//! room.
+//! Names of people and rooms: which are valid (UTS #39), and how they are written. Knows no client and no room.
 
-use super::limits::NAME_CHARS_MAX;
+use super::likeness::{Likeness, is_ignored};
+use super::limits::{NAME_CHAR_WORK, NAME_CHARS_MAX, NAME_MARKS_MAX, NAME_WORK};
 use crate::protocol::Append;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
-use unicode_security::{GeneralSecurityProfile, skeleton};
+use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+use unicode_script::{Script, UnicodeScript};
+use unicode_security::{
+    GeneralSecurityProfile, RestrictionLevel, RestrictionLevelDetection, skeleton,
+};
 
 /// The room in which every client starts.
 pub const LOBBY: &str = "lobby";
 
-/// Words with which the server begins its own notices, or that stand for somebody in particular, beside their skeletons
-/// (`m` looks like `rn`). Written out, since computing them for each `/nick` would be slow.
-const RESERVED: [(&str, &str); 10] = [
+/// Words that stand for the server or for somebody in particular, beside their closed forms (`m` looks like `rn`, `i` like
+/// `l`). Written out, since computing them for each `/nick` would be slow.
+const RESERVED: [(&str, &str); 13] = [
     ("server", "server"),
     ("you", "you"),
     ("here", "here"),
@@ -22,18 +26,29 @@ const RESERVED: [(&str, &str); 10] = [
     ("system", "systern"),
     ("everyone", "everyone"),
     ("all", "all"),
-    ("lines", "lines"),
+    ("lines", "llnes"),
     ("rooms", "roorns"),
+    ("admin", "adrnln"),
+    ("administrator", "adrnlnlstrator"),
+    ("moderator", "rnoderator"),
 ];
 
-/// The skeletons of the ten digits.
-const DIGIT_SKELETONS: &str = "ol23456789";
+/// The closed forms of the ten digits.
+const DIGIT_FORMS: &str = "ol23456789";
 
 /// A guest's name is this and a number.
 const GUEST: &str = "guest";
 
 /// The name of the person at the console, which nobody else can have.
 const HOST: &str = "host";
+
+/// Small letters with a dot (`Soft_Dotted` in PropList.txt, in normal form NFD) and those that look like them, on which
+/// another dot is not seen.
+const DOTTED: &str = "ijlıȷɉɨʝϳіј";
+const DOT_ABOVE: char = '\u{307}';
+
+/// The canonical combining class of the marks above a letter.
+const ABOVE: u8 = 230;
 
 /// The name of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,57 +108,118 @@ pub fn is_persons_name(word: &str) -> bool {
 pub enum Invalid {
     /// No character, or more than [`NAME_CHARS_MAX`].
     Length,
-    /// A character that is neither letter nor digit nor one of `-_.`.
+    /// A character that is neither letter nor digit nor one of `-_.`, or a letter that is not recommended for identifiers.
     Character(char),
     /// The first character is neither a letter nor a digit.
     Start(char),
+    /// The last character is one of `-_.`.
+    End(char),
+    /// Two of `-_.` in a row.
+    Doubled(char, char),
+    /// A mark that follows no letter.
+    LooseMark(char),
+    /// The same nonspacing mark twice in a row.
+    SameMark(char),
+    /// More than [`NAME_MARKS_MAX`] nonspacing marks in a row.
+    Marks,
+    /// A dot above a letter on which it is not seen.
+    HiddenDot(char),
+    /// Letters of scripts that are not used together, and which these are.
+    Scripts(Option<[char; 2]>),
     /// Digits without a letter: they would look like a count in a notice.
     NoLetter,
-    /// A reserved word, or one with its skeleton.
+    /// A reserved word.
     Reserved,
+    /// It looks like this reserved word.
+    LooksReserved(&'static str),
     /// It can be mistaken for a guest's name.
     Guest,
 }
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match *self {
             Invalid::Length => write!(f, "a name has 1 to {NAME_CHARS_MAX} characters"),
-            Invalid::Character(c) => {
-                write!(
-                    f,
-                    "a name has letters, digits, '-', '_' and '.', not U+{:04X}",
-                    u32::from(*c)
-                )
-            }
+            Invalid::Character(c) => write!(
+                f,
+                "a name has letters, digits, '-', '_' and '.', not {}",
+                Shown(c)
+            ),
             Invalid::Start(c) => write!(
                 f,
-                "a name begins with a letter or a digit, not U+{:04X}",
-                u32::from(*c)
+                "a name begins with a letter or a digit, not {}",
+                Shown(c)
             ),
+            Invalid::End(c) => {
+                write!(f, "a name ends with a letter or a digit, not {}", Shown(c))
+            }
+            Invalid::Doubled(first, second) => write!(
+                f,
+                "'{first}{second}' in a name is too much: leave one of them out"
+            ),
+            Invalid::LooseMark(c) => {
+                write!(f, "the mark {} is on no letter: leave it out", Shown(c))
+            }
+            Invalid::SameMark(c) => write!(
+                f,
+                "the mark {} is there twice in a row: leave one out",
+                Shown(c)
+            ),
+            Invalid::Marks => write!(f, "a letter has at most {NAME_MARKS_MAX} marks"),
+            Invalid::HiddenDot(c) => write!(
+                f,
+                "the dot U+0307 is not seen on {}: leave it out",
+                Shown(c)
+            ),
+            Invalid::Scripts(Some(pair)) => {
+                let [a, b] = pair.map(|c| (Shown(c), c.script().full_name()));
+                write!(
+                    f,
+                    "a name has letters of one script, but {} is {} and {} is {}",
+                    a.0, a.1, b.0, b.1
+                )
+            }
+            Invalid::Scripts(None) => f.write_str("a name has letters of one script"),
             Invalid::NoLetter => f.write_str("a name has at least one letter"),
             Invalid::Reserved => f.write_str("that name is the server's own"),
+            Invalid::LooksReserved(word) => write!(
+                f,
+                "that name looks like '{word}', which is the server's own"
+            ),
             Invalid::Guest => f.write_str("names like guest1 are given by the server"),
         }
     }
 }
 
-/// A name that a client may choose, with its skeletons, which are slow to compute.
+/// A character in a reason: its number, and itself if it is seen.
+struct Shown(char);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "U+{:04X}", u32::from(self.0))?;
+        if self.0.is_alphanumeric() || self.0.is_ascii_graphic() {
+            write!(f, " ('{}')", self.0)?;
+        }
+        Ok(())
+    }
+}
+
+/// A name that a client may choose, with its likeness, which is slow to compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nickname {
     /// In normal form (NFKC).
     pub name: Box<str>,
-    /// Its skeletons.
-    pub skeletons: Skeletons,
+    /// What no other name in use may be like.
+    pub likeness: Likeness,
 }
 
-/// A name that a room may have, with its skeleton.
+/// A name that a room may have, with its likeness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomName {
     /// In normal form (NFKC).
     pub name: Box<str>,
-    /// Rooms with the same skeleton are one room.
-    pub skeleton: Box<str>,
+    /// Rooms whose names are alike are one room.
+    pub likeness: Likeness,
 }
 
 /// The name that a client asks for, if it may have it.
@@ -152,20 +228,23 @@ pub struct RoomName {
 /// Says what is wrong with the name.
 pub fn nickname(raw: &str) -> Result<Nickname, Invalid> {
     let name = normal(raw)?;
-    if !name.chars().any(char::is_alphabetic) {
+    if !name.chars().any(|c| c.is_alphabetic() && !is_ignored(c)) {
         return Err(Invalid::NoLetter);
     }
-    let skeletons = Skeletons::of(&name);
-    if skeletons
-        .iter()
-        .any(|skeleton| RESERVED.iter().any(|(_, reserved)| *reserved == skeleton))
-    {
-        return Err(Invalid::Reserved);
+    let likeness = Likeness::of(&name);
+    let is_one = |form: &str| likeness.forms().any(|own| own == form);
+    if let Some((word, _)) = RESERVED.iter().find(|(_, form)| is_one(form)) {
+        let is_same = name.eq_ignore_ascii_case(word);
+        return Err(if is_same {
+            Invalid::Reserved
+        } else {
+            Invalid::LooksReserved(word)
+        });
     }
-    if skeletons.iter().any(looks_like_guest) {
+    if likeness.forms().any(looks_like_guest) {
         return Err(Invalid::Guest);
     }
-    Ok(Nickname { name, skeletons })
+    Ok(Nickname { name, likeness })
 }
 
 /// The name of a room that a client asks for, if a room may have it.
@@ -174,9 +253,19 @@ pub fn nickname(raw: &str) -> Result<Nickname, Invalid> {
 /// Says what is wrong with the name.
 pub fn room_name(raw: &str) -> Result<RoomName, Invalid> {
     let name = normal(raw)?;
-    let skeleton: String = skeleton(&name.to_lowercase()).collect();
-    let skeleton = skeleton.into();
-    Ok(RoomName { name, skeleton })
+    let likeness = Likeness::of(&name);
+    Ok(RoomName { name, likeness })
+}
+
+/// Units of work that the name of a person or a room costs, valid or not.
+pub fn work(raw: &str) -> u64 {
+    let chars = raw.chars().take(NAME_CHARS_MAX).count() as u64;
+    NAME_WORK
+        + if raw.is_ascii() {
+            0
+        } else {
+            chars * NAME_CHAR_WORK
+        }
 }
 
 /// The normal form (NFKC) of any name, of a person or a room, reserved or not.
@@ -192,198 +281,103 @@ pub fn normal(raw: &str) -> Result<Box<str>, Invalid> {
     if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) {
         return Err(Invalid::Length);
     }
-    let mut marks = 0;
-    for (at, c) in name.chars().enumerate() {
-        let mark = is_combining_mark(c);
-        marks = if mark { marks + 1 } else { 0 };
-        // Only characters that are recommended for identifiers: no fillers, no invisible ones, no historic scripts.
-        let fits =
-            c.identifier_allowed() && (c.is_alphanumeric() || matches!(c, '-' | '_' | '.') || mark);
-        if !fits || marks > 2 {
-            return Err(Invalid::Character(c));
-        }
-        if at == 0 && !c.is_alphanumeric() {
-            return Err(Invalid::Start(c));
-        }
-    }
+    check_characters(&name)?;
+    check_marks(&name)?;
+    check_scripts(&name)?;
     Ok(name.into())
 }
 
-/// The skeletons of a name (UTS #39, section 4): two names that share one can be mistaken for each other.
-///
-/// There are two, since "differs in case" and "looks the same" do not commute: `KIM` differs from `kim` in case, and looks
-/// like `KlM`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skeletons {
-    lower_first: Box<str>,
-    skeleton_first: Box<str>,
-}
-
-impl Skeletons {
-    /// The skeletons of a valid name.
-    pub fn of(name: &str) -> Skeletons {
-        let lower_first: String = skeleton(&name.to_lowercase()).collect();
-        let skeleton_first: String = skeleton(name).collect::<String>().to_lowercase();
-        Skeletons {
-            lower_first: lower_first.to_lowercase().into(),
-            skeleton_first: skeleton_first.into(),
+/// Which characters there are, and where.
+fn check_characters(name: &str) -> Result<(), Invalid> {
+    let mut before = None;
+    for c in name.chars() {
+        let (is_separator, is_mark) = (matches!(c, '-' | '_' | '.'), is_combining_mark(c));
+        // Only characters that are recommended for identifiers: no fillers, no invisible ones, no historic scripts.
+        if !c.identifier_allowed() || !(c.is_alphanumeric() || is_separator || is_mark) {
+            return Err(Invalid::Character(c));
+        }
+        match before {
+            None if !c.is_alphanumeric() => return Err(Invalid::Start(c)),
+            Some(before @ ('-' | '_' | '.')) if is_separator => {
+                return Err(Invalid::Doubled(before, c));
+            }
+            Some('-' | '_' | '.') if is_mark => return Err(Invalid::LooseMark(c)),
+            _ => before = Some(c),
         }
     }
-
-    /// The different ones among them.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let second = (self.lower_first != self.skeleton_first).then_some(&*self.skeleton_first);
-        std::iter::once(&*self.lower_first).chain(second)
+    match before {
+        Some(last @ ('-' | '_' | '.')) => Err(Invalid::End(last)),
+        _ => Ok(()),
     }
+}
+
+/// UTS #39, section 5.4: no nonspacing mark twice in a row, no more than four in a row, no dot that is not seen.
+fn check_marks(name: &str) -> Result<(), Invalid> {
+    let (mut marks, mut before, mut dotted) = (0, None, None);
+    for c in name.nfd() {
+        let is_mark = matches!(
+            c.general_category(),
+            GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark
+        );
+        if !is_mark {
+            (marks, dotted) = (0, Some(c));
+        } else if before == Some(c) {
+            return Err(Invalid::SameMark(c));
+        } else {
+            marks += 1;
+            match dotted.filter(|_| c == DOT_ABOVE) {
+                Some(letter) if hides_dot(letter) => return Err(Invalid::HiddenDot(letter)),
+                _ if marks > NAME_MARKS_MAX => return Err(Invalid::Marks),
+                // A dot above another mark is seen, one above a letter that has a mark below is not.
+                _ if matches!(canonical_combining_class(c), 0 | ABOVE) => dotted = None,
+                _ => {}
+            }
+        }
+        before = Some(c);
+    }
+    Ok(())
+}
+
+/// Whether a dot above this letter is not seen: it has one, or looks like a letter that has. Of the letters that look like
+/// `l`, a dot on `I` makes the Turkish `İ`.
+fn hides_dot(letter: char) -> bool {
+    let shape = skeleton(letter.encode_utf8(&mut [0; 4])).last();
+    letter != 'I'
+        && [Some(letter), shape]
+            .into_iter()
+            .flatten()
+            .any(|c| DOTTED.contains(c))
+}
+
+/// UTS #39, section 5.2, level "highly restrictive": one script; or Latin with Han and either Hangul, or the two kana, or
+/// Bopomofo.
+fn check_scripts(name: &str) -> Result<(), Invalid> {
+    let is_allowed = |text: &str| text.check_restriction_level(RestrictionLevel::HighlyRestrictive);
+    if is_allowed(name) {
+        return Ok(());
+    }
+    let mut scripts: Vec<char> = Vec::new();
+    for c in name.chars() {
+        let is_known = scripts.iter().any(|other| other.script() == c.script());
+        if is_known || matches!(c.script(), Script::Common | Script::Inherited) {
+            continue;
+        }
+        let is_foreign = |&&other: &&char| !is_allowed(&String::from_iter([other, c]));
+        if let Some(&other) = scripts.iter().find(is_foreign) {
+            return Err(Invalid::Scripts(Some([other, c])));
+        }
+        scripts.push(c);
+    }
+    Err(Invalid::Scripts(None))
 }
 
 /// `guest`, followed by nothing but what can be mistaken for digits.
-fn looks_like_guest(skeleton: &str) -> bool {
-    skeleton.strip_prefix(GUEST).is_some_and(|rest| {
+fn looks_like_guest(form: &str) -> bool {
+    form.strip_prefix(GUEST).is_some_and(|rest| {
         rest.chars()
-            .all(|c| DIGIT_SKELETONS.contains(c) || c.is_numeric())
+            .all(|c| DIGIT_FORMS.contains(c) || c.is_numeric())
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    impl Skeletons {
-        fn shares(&self, other: &Skeletons) -> bool {
-            self.iter()
-                .any(|skeleton| other.iter().any(|others| skeleton == others))
-        }
-    }
-
-    #[test]
-    fn names_of_every_script_are_accepted() {
-        for name in [
-            "kim",
-            "김철수",
-            "Zoë",
-            "Ольга",
-            "さくら",
-            "นุช",
-            "अनिल",
-            "a-b_c.d",
-            "7up",
-            "ａｂｃ",
-        ] {
-            assert!(nickname(name).is_ok(), "{name}: {:?}", nickname(name));
-        }
-        assert_eq!(&*nickname("ｋｉｍ").unwrap().name, "kim");
-        assert_eq!(
-            &*nickname("한글").unwrap().name,
-            "한글",
-            "conjoining letters are composed"
-        );
-    }
-
-    #[test]
-    fn invalid_names_are_refused_with_the_reason() {
-        let long = "x".repeat(NAME_CHARS_MAX + 1);
-        assert!(nickname(&long[1..]).is_ok());
-        for (name, why) in [
-            ("", Invalid::Length),
-            (&*long, Invalid::Length),
-            ("\u{fdfa}\u{fdfa}", Invalid::Length),
-            ("a:b", Invalid::Character(':')),
-            ("a b", Invalid::Character(' ')),
-            ("a\u{200d}b", Invalid::Character('\u{200d}')),
-            ("a\u{3164}b", Invalid::Character('\u{1160}')),
-            ("kim\u{ad}", Invalid::Character('\u{ad}')),
-            ("😀", Invalid::Character('😀')),
-            ("-a", Invalid::Start('-')),
-            (".a", Invalid::Start('.')),
-            ("37", Invalid::NoLetter),
-            ("1.204", Invalid::NoLetter),
-            ("server", Invalid::Reserved),
-            ("SERVER", Invalid::Reserved),
-            ("ѕеrvеr", Invalid::Reserved),
-            ("Y0U", Invalid::Reserved),
-            ("guest7", Invalid::Guest),
-            ("Guest07", Invalid::Guest),
-            ("guestl", Invalid::Guest),
-            ("guest١", Invalid::Guest),
-            ("guest", Invalid::Guest),
-        ] {
-            let got = nickname(name);
-            assert_eq!(got, Err(why), "{name}");
-        }
-        assert!(nickname("*").is_err() && nickname("!").is_err());
-        assert!(nickname("x\u{301}\u{301}").is_ok());
-        assert!(nickname("guesthouse").is_ok() && nickname("x\u{301}\u{301}\u{301}").is_err());
-    }
-
-    #[test]
-    fn no_client_can_choose_the_name_host() {
-        let word = Name::Host.to_string();
-        assert!(RESERVED.contains(&(&*word, &*word)));
-        for name in ["host", "HOST", "H0st", "\u{4bb}ost"] {
-            assert_eq!(nickname(name), Err(Invalid::Reserved), "{name}");
-        }
-    }
-
-    #[test]
-    fn written_skeletons_of_reserved_names_and_digits_are_correct() {
-        let skeletons = |word: &str| {
-            Skeletons::of(word)
-                .iter()
-                .map(str::to_string)
-                .collect::<Vec<_>>()
-        };
-        for (word, skeleton) in RESERVED {
-            assert_eq!(skeletons(word), [skeleton]);
-        }
-        let digits: String = (0..10)
-            .map(|digit| skeletons(&digit.to_string()).concat())
-            .collect();
-        assert_eq!(digits, DIGIT_SKELETONS);
-    }
-
-    #[test]
-    fn names_that_differ_in_case_width_or_confusables_look_alike() {
-        let alike = |a: &str, b: &str| {
-            nickname(a)
-                .unwrap()
-                .skeletons
-                .shares(&nickname(b).unwrap().skeletons)
-        };
-        for (a, b) in [
-            ("kim", "KIM"),
-            ("kim", "ｋｉｍ"),
-            ("KIM", "KlM"),
-            ("paypal", "раураl"),
-            ("bob", "b0b"),
-            ("Ольга", "ОЛЬГА"),
-            ("rn", "m"),
-        ] {
-            assert!(alike(a, b) && alike(b, a), "{a} {b}");
-        }
-        for (a, b) in [("kim", "kin"), ("김", "긴"), ("lee", "li")] {
-            assert!(!alike(a, b), "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn guest_names_are_parsed_as_they_are_rendered() {
-        assert_eq!(guest_number("guest12"), Some(12));
-        for name in [
-            "guest", "guest0", "guest01", "guest1x", "Guest1", "guest+1", "kim",
-        ] {
-            assert_eq!(guest_number(name), None, "{name}");
-        }
-        for name in [
-            Name::Guest(1),
-            Name::Guest(1200),
-            Name::Guest(u64::MAX),
-            Name::Chosen(Box::new("kim".into())),
-            Name::Host,
-        ] {
-            let mut out = Vec::new();
-            name.append_to(&mut out);
-            assert_eq!(out, name.to_string().as_bytes());
-        }
-    }
-}
+mod tests;

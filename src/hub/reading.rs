@@ -9,8 +9,8 @@ use super::input::{Input, Item, Options};
 use super::limits::{ITEM_WORK, VISIT_WORK_ALONE_MAX, VISIT_WORK_MAX};
 use super::room::backpressure;
 use super::schedule::{Place, Timer};
-use super::types::{Now, Resume};
-use crate::protocol::Refusal;
+use super::types::{Ending, Now, Report, Resume};
+use crate::protocol::{Notice, Refusal};
 
 /// All that reading a client may touch: what its requests may, the directory, and every client's input.
 pub struct Reading<'a> {
@@ -147,11 +147,25 @@ impl Reading<'_> {
         } else {
             self.cx.clients[slot as usize].block(reason);
         }
+        if reason == Block::RateLimit {
+            self.report_rate(slot);
+        }
         self.arm(slot);
         match reason {
             Block::RateLimit | Block::Room => Resume::Wait,
             Block::Backlog => Resume::Blocked,
         }
+    }
+
+    /// Tells a client, once, that it sends faster than the rate limit allows.
+    fn report_rate(&mut self, slot: u32) {
+        if std::mem::replace(&mut self.inputs[slot as usize].is_told_of_rate, true) {
+            return;
+        }
+        let rate = u64::from(self.cx.limits.rate_lines);
+        self.cx.notify(slot, Notice::TooFast { rate });
+        let id = self.cx.clients[slot as usize].id(slot);
+        self.cx.schedule.reports.add(id, || Report::Throttled);
     }
 
     /// Why a client's input may not be handled now.
@@ -194,7 +208,7 @@ impl Reading<'_> {
                 let seconds = limits.idle_timeout_us / 1_000_000;
                 let mut view = self.cx.room_of(slot);
                 view.refuse(slot, Refusal::Idle { seconds });
-                view.drain(slot);
+                view.drain(slot, Ending::Idle);
             }
             State::Open(Gate::Ready) if is_due(client.partial_due(limits)) => {
                 client.break_silence(now);

@@ -1,6 +1,7 @@
 //! All rooms: found by name, opened, closed, and kept for their history while they are empty. Knows no client.
 
 use super::client::Role;
+use super::likeness::{ByLikeness, Likeness};
 use super::limits::Limits;
 use super::name::{LOBBY, RoomName, room_name};
 use super::room::Room;
@@ -17,9 +18,9 @@ const ROOMS_PERMANENT: u32 = 2;
 #[derive(Debug)]
 pub struct Rooms {
     rooms: Slab<Room>,
-    /// Room numbers by the skeletons of their names: every room but that of raw connections.
-    by_skeleton: BTreeMap<Box<str>, u32>,
-    /// Those of them that have members.
+    /// Room numbers by their names: every room but that of raw connections.
+    by_likeness: ByLikeness,
+    /// Those of them that have members, in order of their names.
     occupied: BTreeMap<Box<str>, u32>,
     /// Rooms without members that are kept for their history, the one that has been empty for longest first.
     empty: VecDeque<u32>,
@@ -31,16 +32,17 @@ impl Rooms {
         let mut rooms = Slab::new();
         let unnamed = RoomName {
             name: "".into(),
-            skeleton: "".into(),
+            likeness: Likeness::of(""),
         };
         let name = room_name(LOBBY).expect("a valid name");
-        let skeleton = name.skeleton.clone();
+        let mut by_likeness = ByLikeness::default();
+        by_likeness.insert(&name.likeness, LOBBY_ROOM);
         let raw = rooms.insert(Room::new(unnamed, limits));
         let lobby = rooms.insert(Room::new(name, limits));
         debug_assert_eq!((raw, lobby), (RAW_ROOM as usize, LOBBY_ROOM as usize));
         Rooms {
             rooms,
-            by_skeleton: BTreeMap::from([(skeleton, LOBBY_ROOM)]),
+            by_likeness,
             occupied: BTreeMap::new(),
             empty: VecDeque::new(),
         }
@@ -64,9 +66,10 @@ impl Rooms {
         &mut self.rooms[number as usize]
     }
 
-    /// The number of the room that has this name or one with the same skeleton.
+    /// The number of the room that has this name or one that looks like it. If there are two, in which the same letters of
+    /// other scripts differ, that whose name differs in case only.
     pub fn find(&self, name: &RoomName) -> Option<u32> {
-        self.by_skeleton.get(&name.skeleton).copied()
+        self.by_likeness.alike(&name.likeness).next()
     }
 
     /// The number of the room of this name, which is opened if it does not exist. It may replace an empty one that is kept
@@ -80,9 +83,9 @@ impl Rooms {
             let oldest = self.empty.pop_front()?;
             self.close(oldest);
         }
-        let skeleton = name.skeleton.clone();
+        let likeness = name.likeness.clone();
         let number = self.rooms.insert(Room::new(name, limits)) as u32;
-        self.by_skeleton.insert(skeleton, number);
+        self.by_likeness.insert(&likeness, number);
         Some(number)
     }
 
@@ -90,8 +93,8 @@ impl Rooms {
     pub fn occupied(&mut self, number: u32) {
         self.empty.retain(|&empty| empty != number);
         if number != RAW_ROOM {
-            let skeleton = self.get(number).skeleton.clone();
-            self.occupied.insert(skeleton, number);
+            let form = self.get(number).likeness.folded().into();
+            self.occupied.insert(form, number);
         }
     }
 
@@ -99,7 +102,7 @@ impl Rooms {
     pub fn vacated(&mut self, number: u32, limits: &Limits) {
         let room = &mut self.rooms[number as usize];
         room.vacate();
-        self.occupied.remove(&room.skeleton);
+        self.occupied.remove(room.likeness.folded());
         if number < ROOMS_PERMANENT {
             return;
         }
@@ -112,10 +115,10 @@ impl Rooms {
 
     fn close(&mut self, number: u32) {
         let room = self.rooms.remove(number as usize);
-        self.by_skeleton.remove(&room.skeleton);
+        self.by_likeness.remove(&room.likeness);
     }
 
-    /// The rooms that have a name and members, in order of their skeletons.
+    /// The rooms that have a name and members, in order of their names without regard to case.
     pub fn list(&self) -> impl ExactSizeIterator<Item = &Room> {
         self.occupied.values().map(|&number| self.get(number))
     }
@@ -140,14 +143,16 @@ impl Rooms {
     /// Panics if an invariant is broken. For tests: looks at everything.
     pub fn check(&self, limits: &Limits) {
         assert!(self.len() <= limits.rooms_max + 1);
-        assert_eq!(self.by_skeleton.len() + 1, self.len());
-        for (skeleton, &number) in &self.by_skeleton {
-            let room = self.get(number);
-            assert_eq!(room.skeleton, *skeleton);
-            let is_occupied = !room.members.is_empty();
-            assert_eq!(self.occupied.contains_key(skeleton), is_occupied);
+        let named = || self.iter().filter(|&(number, _)| number != RAW_ROOM);
+        for (number, room) in named() {
+            let found: Vec<u32> = self.by_likeness.alike(&room.likeness).collect();
+            assert_eq!(found, vec![number; room.likeness.forms().count()]);
+            let is_listed = self.occupied.get(room.likeness.folded()) == Some(&number);
+            assert_eq!(is_listed, !room.members.is_empty());
         }
-        assert!(self.occupied.len() <= self.by_skeleton.len());
+        let forms = named().map(|(_, room)| room.likeness.forms().count());
+        assert_eq!(self.by_likeness.len(), forms.sum::<usize>());
+        assert!(self.occupied.len() < self.len());
         for (number, room) in self.iter() {
             room.check(limits);
             let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();

@@ -1,6 +1,7 @@
 //! What is to be done next: which connections are written, read and closed, in which order, and which timers ring when.
 //! Every queue and every timer of the hub stands here, with its flags. Knows clients and rooms only by their numbers.
 
+use super::reports::Reports;
 use super::types::{ConnId, Now};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -37,6 +38,8 @@ pub struct Schedule {
     reads: VecDeque<ConnId>,
     /// Clients to be disconnected.
     closes: VecDeque<ConnId>,
+    /// What the log is to tell.
+    pub reports: Reports,
     /// At most one a client and one a room.
     timers: BTreeSet<(Now, Timer)>,
     /// By slot.

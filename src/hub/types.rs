@@ -1,5 +1,7 @@
 //! The types of the hub's contract: times, connection ids, peers, answers, counters. No behaviour lives here.
 
+use super::input::sniff::Protocol;
+use std::fmt;
 use std::net::IpAddr;
 
 /// A time: microseconds since a start that only the caller knows.
@@ -79,6 +81,61 @@ pub struct Peer {
     pub wire: Wire,
 }
 
+/// Why a client's connection is closed by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The client has left with `/quit`.
+    Quit,
+    /// Its peer has finished sending.
+    EndOfInput,
+    /// Nothing was received from it for `--idle-timeout`.
+    Idle,
+    /// It read too slowly.
+    Slow,
+    /// It speaks another protocol.
+    WrongProtocol(Protocol),
+    /// The server ends.
+    Shutdown,
+}
+
+/// For the log.
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Quit => f.write_str("quit"),
+            Ending::EndOfInput => f.write_str("end of input"),
+            Ending::Idle => f.write_str("idle"),
+            Ending::Slow => f.write_str("slow"),
+            Ending::WrongProtocol(protocol) => write!(f, "speaks {protocol}"),
+            Ending::Shutdown => f.write_str("shutdown"),
+        }
+    }
+}
+
+/// What the operator may want to know of a client that is about to be disconnected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// Its last name; `None` for a raw connection.
+    pub name: Option<String>,
+    /// Lines that it has said; no more than 65,535 are counted.
+    pub lines: u16,
+    /// Bytes that were written to it; no more than 4 GiB are counted.
+    pub bytes: u32,
+    /// Why the server closes it; `None`: it does not.
+    pub ending: Option<Ending>,
+}
+
+/// Something that has happened to a client, for a detailed log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It has another name: the old, the new.
+    Renamed(String, String),
+    /// What it sent is refused: the text that it is sent.
+    Refused(String),
+    /// It has sent more lines than `--rate` allows; its further input waits.
+    Throttled,
+}
+
 /// Whether a connection may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
@@ -119,7 +176,7 @@ pub struct Census {
     pub clients: usize,
     /// Rooms, the lobby and the room of raw connections included.
     pub rooms: usize,
-    /// Names in use, each counted once for every skeleton by which it is found.
+    /// Names in use, each counted once for each closed form by which it is found.
     pub names: usize,
     /// Addresses at which connections are counted: none unless there is a limit for them.
     pub addresses: usize,

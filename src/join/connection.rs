@@ -3,14 +3,14 @@
 
 use super::poll::Interest;
 use super::send_queue::SendQueue;
-use crate::address::Address;
+use crate::address::{Address, resolve};
 use crate::hub::{Frame, Line};
 use crate::protocol::grouped;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::io::{self, Read};
-use std::net::{Shutdown, ToSocketAddrs};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server may take to greet a newcomer: nothing is sent to it before.
+pub const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Characters of a line that are quoted in an error.
+const QUOTED_CHARS_MAX: usize = 60;
 /// Silence after which the kernel sends the first keepalive probe.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Unanswered probes, over as long again, after which the connection is lost.
@@ -42,11 +46,11 @@ impl Endpoints {
     pub fn resolve(address: &Address) -> io::Result<Endpoints> {
         let all = match address {
             Address::Unix(path) => vec![SockAddr::unix(path)?],
-            Address::Tcp(host) => host.to_socket_addrs()?.map(SockAddr::from).collect(),
+            Address::Tcp { host, port } => {
+                let all = resolve(host, *port)?.into_iter();
+                all.map(SockAddr::from).collect()
+            }
         };
-        if all.is_empty() {
-            return Err(io::Error::other("the host has no address"));
-        }
         Ok(Endpoints { all, next: 0 })
     }
 
@@ -190,9 +194,17 @@ impl Connection {
         }
     }
 
-    /// Reconnects at this time.
-    pub fn reconnect_at(&mut self, at: Instant) {
-        self.state = State::Disconnected(Some(at));
+    /// Reconnects at this time; `None`: not before this is called again.
+    pub fn reconnect_at(&mut self, at: Option<Instant>) {
+        self.state = State::Disconnected(at);
+    }
+
+    /// Closes the connection at once. What is not sent is kept for the next.
+    pub fn close(&mut self) {
+        self.state = State::Disconnected(None);
+        self.sending = Sending::Open;
+        self.queue.rewind();
+        self.frame = Frame::default();
     }
 
     /// Closes the sending side once the queue is empty.
@@ -219,10 +231,9 @@ impl Connection {
             State::Disconnected(_) => Ok(None),
         };
         done.unwrap_or_else(|error| {
-            self.state = State::Disconnected(None);
-            self.sending = Sending::Open;
-            self.queue.rewind();
-            if let Some(rest) = std::mem::take(&mut self.frame).take_partial() {
+            let mut frame = std::mem::take(&mut self.frame);
+            self.close();
+            if let Some(rest) = frame.take_partial() {
                 take(Line::Whole(rest));
             }
             Some(Event::Disconnected(error))
@@ -294,6 +305,24 @@ pub fn explain(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "no such socket; is the server running?".into(),
         _ => error.to_string(),
     }
+}
+
+/// Why a server is taken for one of another kind: it has said nothing.
+pub fn silent() -> String {
+    let seconds = GREETING_TIMEOUT.as_secs();
+    format!("it has not greeted within {seconds} s")
+}
+
+/// The same: it has closed the connection before.
+pub fn no_greeting() -> String {
+    "it has closed the connection without a greeting".into()
+}
+
+/// The same: what it has said instead of a greeting, made safe to show.
+pub fn foreign(line: &str) -> String {
+    let quoted: String = line.chars().take(QUOTED_CHARS_MAX).collect();
+    let dots = if quoted.len() < line.len() { "…" } else { "" };
+    format!("it says \"{quoted}{dots}\" instead of a greeting")
 }
 
 /// What is shown in place of a line longer than [`LINE_BYTES_MAX`].

@@ -9,6 +9,10 @@ pub enum Ended {
     Unsent(usize),
     /// The connection was lost: why.
     Lost(String),
+    /// The server is of another kind, or says nothing: why that is clear.
+    Foreign(String),
+    /// The server has refused something, or closed the connection for a reason. Standard error has the reason already.
+    Refused,
     /// Standard output cannot be written: why.
     Unprinted(String),
     /// A signal, by its number.

@@ -1,18 +1,19 @@
 //! The event loop of the client on a terminal: waits for the keyboard, the server, signals and timers, and passes each
-//! event to the part that it concerns. What a key or a line means is decided in the user interface.
+//! event to the part that it concerns. What a key or a line means is decided in the user interface, what the end of a
+//! connection means in `conversation`.
+
+mod conversation;
 
 use super::clock::time_of_day;
-use super::connection::{Connection, Event, explain, too_long};
+use super::connection::Connection;
 use super::ended::Ended;
 use super::history_file::HistoryFile;
 use super::poll::poll;
-use super::server_log::ServerLog;
-use super::session::Reaction;
+use super::role::Role;
 use super::signals::Signals;
-use super::tty::Tty;
+use super::tty::{ANSWER_TIMEOUT, Tty};
 use super::ui::keys::{Key, KeyDecoder};
 use super::ui::{Action, Ui, is_quit};
-use crate::hub::Line;
 use rustix::event::PollFlags;
 use rustix::process::{Signal, getpid, kill_process};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
@@ -22,29 +23,12 @@ use std::time::{Duration, Instant};
 
 /// A window that has not changed for so long has stopped changing: tmux reports a change up to 250 ms late.
 const RESIZE_PAUSE: Duration = Duration::from_millis(300);
-/// How long a terminal may take to report where its cursor is.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long to wait, when the user leaves, for a server that neither takes bytes nor closes the connection.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes waiting for the server at which no more keys are read. Much more than a paste, because Ctrl-C is a key too.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
 /// Bytes waiting for the server at which its lines are not answered any more.
 const UNSENT_BYTES_TO_ANSWER: usize = 1 << 20;
-
-/// Whose terminal it is.
-#[derive(Debug)]
-pub enum Role {
-    /// A client's.
-    Client {
-        /// Whether to reconnect when the connection is lost.
-        reconnect: bool,
-    },
-    /// The server's console. SIGTERM and SIGINT are left to the server.
-    Console {
-        /// The server's log, if the console shows it.
-        log: Option<ServerLog>,
-    },
-}
 
 /// What to do next about a window that is changing.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +52,12 @@ pub struct EventLoop {
     resize: Option<(Instant, Resize)>,
     /// When the connection was made, or when the next attempt begins.
     connected_at: Instant,
+    /// A server has greeted the client on some connection.
+    was_greeted: bool,
+    /// The name was requested again, and is not answered yet.
+    is_retrying: bool,
+    /// Nothing is attempted before the user presses a key.
+    waits_for_key: bool,
     /// When to request the wanted name again.
     name_retry_at: Option<Instant>,
     /// The user has left: when the client ends at the latest.
@@ -90,7 +80,7 @@ impl EventLoop {
     ) -> io::Result<EventLoop> {
         let signals: &[i32] = match role {
             Role::Client { .. } => &[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
-            Role::Console { .. } => &[SIGHUP, SIGQUIT, SIGWINCH, SIGCONT],
+            Role::Console { .. } => &[SIGQUIT, SIGWINCH, SIGCONT],
         };
         Ok(EventLoop {
             tty,
@@ -103,6 +93,9 @@ impl EventLoop {
             key_timeout: None,
             resize: None,
             connected_at: Instant::now(),
+            was_greeted: false,
+            is_retrying: false,
+            waits_for_key: false,
             name_retry_at: None,
             leave_by: None,
             shown_error: None,
@@ -113,6 +106,7 @@ impl EventLoop {
     pub fn run(mut self) -> Ended {
         let setup = self.ui.session.connected();
         self.connection.queue.push_setup(&setup);
+        self.connection.queue.hold(true);
         let ended = loop {
             match self.run_once() {
                 Ok(None) => {}
@@ -129,7 +123,7 @@ impl EventLoop {
         if let Some(typed) = self.ui.close() {
             self.save(&typed);
         }
-        let _ = self.tty.write_all(self.ui.screen.output());
+        let _ = self.give_back();
         match (ended, self.connection.queue.lines()) {
             (Ended::Left, lines @ 1..) => Ended::Unsent(lines),
             (ended, _) => ended,
@@ -143,13 +137,15 @@ impl EventLoop {
         let now = Instant::now();
         self.ui.set_time(time_of_day);
         if !signals.is_empty()
-            && let Some(ended) = self.handle_signals()?
+            && let Some(ended) = self.handle_signals()
         {
             return Ok(Some(ended));
         }
+        self.follow_foreground()?;
         // The size must be known before any other event is handled, and SIGWINCH may come late.
         self.update_size()?;
         for key in self.read_keys(now, tty)? {
+            self.return_for(&key, now);
             if let Some(action) = self.ui.key(key)
                 && let Some(ended) = self.perform(now, action)?
             {
@@ -162,7 +158,8 @@ impl EventLoop {
         if self.name_retry_at.is_some_and(|at| at <= now) {
             self.name_retry_at = None;
             if let Some(line) = self.ui.session.name_request() {
-                self.connection.queue.push(&line);
+                self.connection.queue.ask(&line);
+                self.is_retrying = true;
             }
         }
         let unsent = self.connection.queue.bytes();
@@ -180,8 +177,20 @@ impl EventLoop {
         Ok(None)
     }
 
-    /// Writes what is to be shown, as much as the terminal takes.
+    /// Takes the terminal in the foreground, leaves it alone in the background.
+    fn follow_foreground(&mut self) -> io::Result<()> {
+        if self.tty.follow_foreground()? {
+            self.ui.screen.invalidate();
+        }
+        Ok(())
+    }
+
+    /// Writes what is to be shown, as much as the terminal takes. In the background all of it waits.
     fn show(&mut self) -> io::Result<()> {
+        self.follow_foreground()?;
+        if !self.tty.is_taken() {
+            return Ok(());
+        }
         self.update_size()?;
         match self.resize {
             _ if !self.ui.screen.is_resizing() => self.resize = None,
@@ -213,13 +222,18 @@ impl EventLoop {
     fn wait(&self) -> io::Result<[PollFlags; 4]> {
         let timers = [self.key_timeout, self.name_retry_at, self.leave_by];
         let others = [self.resize.map(|(at, _)| at), self.connection.deadline()];
-        let deadline = timers.into_iter().chain(others).flatten().min();
+        let greeting = [self.greeted_by()];
+        let others = others.into_iter().chain([self.tty.look_again_at()]);
+        let deadline = timers.into_iter().chain(others).chain(greeting);
+        let deadline = deadline.flatten().min();
         // Back-pressure both ways: no keys while too much is unsent, no lines while too much is not shown.
         let may_type = self.connection.queue.bytes() < UNSENT_BYTES_MAX;
         let may_show = !self.ui.screen.is_full();
         let mut tty = PollFlags::empty();
-        tty.set(PollFlags::IN, may_type);
-        tty.set(PollFlags::OUT, !self.ui.screen.output().is_empty());
+        if self.tty.is_taken() {
+            tty.set(PollFlags::IN, may_type);
+            tty.set(PollFlags::OUT, !self.ui.screen.output().is_empty());
+        }
         let log = match &self.role {
             Role::Console { log: Some(log) } if may_show => Some((log.as_fd(), PollFlags::IN)),
             _ => None,
@@ -230,23 +244,25 @@ impl EventLoop {
         poll([tty, signals, socket, log], deadline)
     }
 
-    fn handle_signals(&mut self) -> io::Result<Option<Ended>> {
+    fn handle_signals(&mut self) -> Option<Ended> {
         for signal in self.signals.pending() {
             match signal {
                 SIGWINCH => {}
                 SIGCONT => {
-                    self.tty.make_raw()?;
+                    self.tty.was_stopped();
                     self.ui.screen.invalidate();
                 }
-                signal => return Ok(Some(Ended::Signal(signal))),
+                signal => return Some(Ended::Signal(signal)),
             }
         }
-        Ok(None)
+        None
     }
 
     fn read_keys(&mut self, now: Instant, ready: PollFlags) -> io::Result<Vec<Key>> {
         let mut bytes = [0; 4096];
-        if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+        // Reading in the background would stop this process (SIGTTIN), unless the terminal is gone.
+        let is_gone = ready.intersects(PollFlags::HUP | PollFlags::ERR);
+        if is_gone || (self.tty.is_taken() && ready.contains(PollFlags::IN)) {
             let read = self.tty.read(&mut bytes)?.unwrap_or(0);
             let keys = self.keys.feed(&bytes[..read]);
             self.key_timeout = self.keys.timeout().map(|timeout| now + timeout);
@@ -263,75 +279,6 @@ impl EventLoop {
         }
     }
 
-    /// Reads and writes the connection. Returns how the client ends, if the connection's end is the client's.
-    fn handle_connection(&mut self, now: Instant, ready: PollFlags) -> Option<Ended> {
-        let mut reactions = Vec::new();
-        let ui = &mut self.ui;
-        let event = self.connection.handle(ready, now, |line| match line {
-            Line::Whole(line) => reactions.extend(ui.receive(line)),
-            Line::TooLong => ui.error(&too_long()),
-        });
-        for reaction in reactions {
-            match reaction {
-                // The user has left; or the server asks endlessly and reads no answer.
-                Reaction::Send(_) if self.leave_by.is_some() => {}
-                Reaction::Send(_) if self.connection.queue.bytes() >= UNSENT_BYTES_TO_ANSWER => {}
-                Reaction::Send(line) => self.connection.queue.push(line),
-                Reaction::RetryName(pause) => self.name_retry_at = Some(now + pause),
-                Reaction::RoomRefused => self.room_refused(),
-            }
-        }
-        let ended = match event {
-            None => None,
-            Some(Event::Connected) => {
-                self.shown_error = None;
-                self.connected_at = now;
-                self.ui.notice("connected again");
-                let setup = self.ui.session.connected();
-                self.connection.queue.push_setup(&setup);
-                None
-            }
-            Some(Event::Disconnected(error)) => self.disconnected(now, &error),
-        };
-        self.connection.queue.hold(self.ui.session.must_wait());
-        ended
-    }
-
-    /// Drops unsent lines, which were typed for the room that has refused the client.
-    fn room_refused(&mut self) {
-        let lines = self.connection.queue.discard();
-        if lines > 0 {
-            let why = "of your lines not sent: you are in another room now";
-            self.ui.error(&format!("{lines} {why}"));
-        }
-        self.connection.queue.push("/who");
-    }
-
-    fn disconnected(&mut self, now: Instant, error: &io::Error) -> Option<Ended> {
-        if self.leave_by.is_some() || self.ui.session.is_over() {
-            return Some(Ended::Left);
-        }
-        let why = explain(error);
-        match self.role {
-            Role::Console { .. } => return Some(Ended::Left),
-            Role::Client { reconnect: false } => return Some(Ended::Lost(why)),
-            Role::Client { reconnect: true } => {}
-        }
-        let lasted = now.saturating_duration_since(self.connected_at);
-        let pause = self.ui.session.disconnected(lasted, fastrand::f64());
-        self.name_retry_at = None;
-        self.connected_at = now + pause;
-        self.connection.reconnect_at(now + pause);
-        if self.shown_error.as_ref() != Some(&why) {
-            self.ui.error(&match self.shown_error {
-                None => format!("connection lost: {why} (reconnecting; Ctrl-C leaves)"),
-                Some(_) => format!("still reconnecting: {why}"),
-            });
-            self.shown_error = Some(why);
-        }
-        None
-    }
-
     fn perform(&mut self, now: Instant, action: Action) -> io::Result<Option<Ended>> {
         match action {
             // Without a connection there is nobody to send `/quit` to.
@@ -343,6 +290,12 @@ impl EventLoop {
                 self.connection.queue.push(&line);
             }
             Action::Leave if self.leave_by.is_some() || !self.connection.is_connected() => {
+                return Ok(Some(Ended::Left));
+            }
+            // Nothing can be sent before the greeting.
+            Action::Leave
+                if !self.ui.session.is_greeted() && self.connection.queue.lines() == 0 =>
+            {
                 return Ok(Some(Ended::Left));
             }
             Action::Leave => {
@@ -362,13 +315,30 @@ impl EventLoop {
     /// Suspends this process until SIGCONT. Where no shell could continue it, the kernel ignores the request.
     fn suspend(&mut self) -> io::Result<Option<Ended>> {
         self.ui.screen.remove_area();
-        self.tty.write_all(self.ui.screen.output())?;
-        self.ui.screen.written(self.ui.screen.output().len());
-        self.tty.restore();
+        self.give_back()?;
         kill_process(getpid(), Signal::TSTP)?;
-        self.tty.make_raw()?;
         // Handles SIGCONT before anything is drawn: it makes the screen forget what is drawn.
-        self.handle_signals()
+        Ok(self.handle_signals())
+    }
+
+    /// Writes what is left to be shown, and restores the terminal. In the background neither.
+    fn give_back(&mut self) -> io::Result<()> {
+        if !self.tty.is_taken() {
+            return Ok(());
+        }
+        let (keys, screen) = (&mut self.keys, &mut self.ui.screen);
+        self.tty.write_all(screen.output())?;
+        screen.written(screen.output().len());
+        self.tty.read_answers(screen.is_answer_due(), |bytes| {
+            for key in keys.feed(bytes) {
+                if let Key::CursorAt(_, column) = key {
+                    screen.cursor_at(column);
+                }
+            }
+            screen.is_answer_due()
+        })?;
+        self.tty.restore();
+        Ok(())
     }
 
     /// Saves a typed line for the next run.

@@ -3,7 +3,8 @@
 //!
 //! # Where to read
 //! First what does no input or output. [`session`] is what the client knows from the server's lines: its name, its room,
-//! the members. [`ui`] is the user interface: keys and lines go in, bytes for the terminal and actions come out.
+//! the members. `request` is what must be answered before more is said, `transcript`
+//! what the screen shows already when history comes. [`ui`] is the user interface: keys and lines go in, bytes for the terminal and actions come out.
 //!
 //! Then the outside. `tty` is the terminal, `connection` the server's socket with its `send_queue`, `history_file` the
 //! file of typed lines, `server_log` the server's log on its console, `signals` the signals. `event_loop` connects all
@@ -16,10 +17,13 @@ mod event_loop;
 mod history_file;
 mod pipe;
 mod poll;
+mod request;
+mod role;
 mod send_queue;
 mod server_log;
 pub mod session;
 mod signals;
+mod transcript;
 pub mod tty;
 pub mod ui;
 
@@ -27,9 +31,10 @@ pub use ended::Ended;
 
 use crate::address::Address;
 use connection::{Connection, Endpoints, explain};
-use event_loop::{EventLoop, Role};
+use event_loop::EventLoop;
 use history_file::HistoryFile;
 use pipe::Pipe;
+use role::Role;
 use server_log::ServerLog;
 use session::Session;
 use std::env;
@@ -105,7 +110,8 @@ fn is_capable() -> bool {
 
 fn talk(connection: Connection, session: Session, show: Show, role: Role) -> Result<Ended, String> {
     if !has_editor() {
-        return Ok(Pipe::new(connection, session, show.style()).run());
+        let is_console = matches!(role, Role::Console { .. });
+        return Ok(Pipe::new(connection, session, show.style(), is_console).run());
     }
     let unusable = |error| format!("cannot use the terminal: {error}");
     let tty = Tty::open().map_err(unusable)?;

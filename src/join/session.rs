@@ -1,10 +1,12 @@
-//! What the client knows from the server's lines: its name, its room, the members, whether the server has said goodbye.
-//! Also what to request on a new connection and how long to wait before the next. No socket, no clock.
+//! What the client knows from the server's lines: its name, its room, the members, whether the server has said goodbye or
+//! why it closes the connection. Also what to request on a new connection, and whether and after what pause to make the
+//! next. No socket, no clock.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
+use super::request::Answer;
 use crate::hub::LOBBY;
 use crate::protocol::{Line, Notice, Refusal, entries, is_name};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Names remembered for completion.
@@ -20,6 +22,15 @@ const STABLE_AFTER: Duration = Duration::from_secs(30);
 const NAME_RETRIES_MAX: u32 = 12;
 const NAME_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
+/// What a line from the server means for the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The server has answered a request.
+    pub answer: Option<Answer>,
+    /// What to do.
+    pub reaction: Option<Reaction>,
+}
+
 /// What to do because of a line from the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
@@ -27,15 +38,19 @@ pub enum Reaction {
     Send(&'static str),
     /// The wanted name is still in use: send [`Session::name_request`] after this pause.
     RetryName(Duration),
-    /// The server refused the room that the client requested on connecting. Lines not sent yet were typed for that room.
-    RoomRefused,
+    /// The server is of another kind: nothing may be sent to it.
+    Foreign,
 }
 
-/// A request that the server has not answered.
+/// Why the server closes the connection, as far as it has said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Request {
-    Name,
-    Room,
+pub enum Farewell {
+    /// The user has left.
+    Goodbye,
+    /// A new connection would be closed for the same reason: it waits for the user.
+    Final,
+    /// A new connection may last.
+    Passing,
 }
 
 /// Asks for the members' names, since the server does not announce those who were there before.
@@ -44,6 +59,8 @@ const ASK_MEMBERS: Reaction = Reaction::Send("/who");
 /// One conversation, over any number of connections.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
+    /// The room where the client is.
+    room: Option<String>,
     /// The client's name as the server knows it, or knew it on the connection before.
     name: Option<String>,
     /// The server has greeted the client on this connection.
@@ -53,10 +70,8 @@ pub struct Session {
     wanted_room: Option<String>,
     /// Names seen in the room; at most [`NAMES_MAX`].
     names: BTreeSet<String>,
-    /// The server has said goodbye: it closes the connection because the client left.
-    is_over: bool,
-    /// Requests made on connecting that are not answered yet, in order; at most one of each.
-    unanswered: VecDeque<Request>,
+    /// The server has said that it closes this connection.
+    farewell: Option<Farewell>,
     /// Connections that failed or did not last, since the last one that did.
     failures: u32,
     /// How often the name may still be requested again.
@@ -90,31 +105,43 @@ impl Session {
         self.is_greeted
     }
 
-    /// Whether the server has said goodbye.
-    pub fn is_over(&self) -> bool {
-        self.is_over
+    /// Why the server closes this connection, if it has said so.
+    pub fn farewell(&self) -> Option<Farewell> {
+        self.farewell
     }
 
-    /// A connection is made: returns the lines to send before all others.
+    /// Whether the server closes this connection because the client has left.
+    pub fn is_over(&self) -> bool {
+        self.farewell == Some(Farewell::Goodbye)
+    }
+
+    /// The room where the client is, unless it is about to join another.
+    pub fn room(&self) -> Option<&str> {
+        self.room
+            .as_deref()
+            .filter(|_| self.room_to_join().is_none())
+    }
+
+    /// A connection is made: returns the lines to send before all others, once the server has greeted the client.
     pub fn connected(&mut self) -> Vec<String> {
+        self.farewell = None;
         let name = self.name_request();
         let room = self.room_to_join().map(|room| format!("/join {room}"));
-        self.unanswered.clear();
-        self.unanswered.extend(name.as_ref().map(|_| Request::Name));
-        self.unanswered.extend(room.as_ref().map(|_| Request::Room));
         name.into_iter().chain(room).collect()
     }
 
-    /// Whether other lines must wait until the server has answered the requests for the name and the room, so that
-    /// nothing is said under another name or in another room. Before the first greeting lines do not wait: the server
-    /// may be of another kind and never answer.
-    pub fn must_wait(&self) -> bool {
-        self.name.is_some() && !self.unanswered.is_empty()
+    /// The wanted room, unless the client is there, or will be without asking.
+    fn room_to_join(&self) -> Option<&str> {
+        let is_elsewhere = |wanted: &&str| match &self.room {
+            Some(room) => room != wanted,
+            None => *wanted != LOBBY,
+        };
+        self.wanted_room.as_deref().filter(is_elsewhere)
     }
 
-    /// The wanted room, unless the server puts newcomers there anyway.
-    fn room_to_join(&self) -> Option<&str> {
-        self.wanted_room.as_deref().filter(|room| *room != LOBBY)
+    /// The server has refused the room that was requested on connecting: the client stays where it is.
+    pub fn give_up_room(&mut self) {
+        self.wanted_room = None;
     }
 
     /// The connection has failed after it lasted so long (zero: it was not made). Returns the pause before the next
@@ -126,7 +153,7 @@ impl Session {
         let doubled = BACKOFF_FIRST * 2_u32.pow(self.failures.min(16));
         self.failures += 1;
         self.is_greeted = false;
-        self.unanswered.clear();
+        self.room = None;
         self.names.clear();
         self.name_retries = NAME_RETRIES_MAX;
         doubled.min(BACKOFF_LONGEST).mul_f64(0.5 + random)
@@ -139,66 +166,74 @@ impl Session {
         (!has_it).then(|| format!("/nick {name}"))
     }
 
-    /// Takes a line from the server.
-    pub fn receive(&mut self, line: &str) -> Option<Reaction> {
+    /// Takes a line from the server. Before it has greeted, a madang server sends notices and refusals only.
+    pub fn receive(&mut self, line: &str) -> Heard {
         match Line::parse(line) {
-            Line::Notice(text) => return self.notice(text),
-            Line::Refusal(text) => return self.refusal(text),
+            Line::Notice(text) => return self.notice(&Notice::parse(text)),
+            Line::Refusal(text) => return self.refusal(&Refusal::parse(text)),
+            _ if !self.is_greeted => {
+                return Heard {
+                    answer: None,
+                    reaction: Some(Reaction::Foreign),
+                };
+            }
             Line::Said(name, _) | Line::Action(name, _) => self.add_name(name),
             Line::Received(..) | Line::Confirmed(..) | Line::Other(_) => {}
         }
-        None
+        Heard::default()
     }
 
-    /// The server has answered a request of this kind. Returns whether it was made on connecting.
-    fn answered(&mut self, request: Request) -> bool {
-        let first = self.unanswered.pop_front_if(|first| *first == request);
-        first.is_some()
-    }
-
-    fn refusal(&mut self, text: &str) -> Option<Reaction> {
-        match Refusal::parse(text) {
-            Refusal::RoomsFull { .. }
-            | Refusal::RoomIsYours { .. }
-            | Refusal::RoomInvalid { .. }
-                if self.answered(Request::Room) =>
-            {
-                self.wanted_room = None;
-                return Some(Reaction::RoomRefused);
+    fn refusal(&mut self, refusal: &Refusal<'_>) -> Heard {
+        let answer = Answer::of_refusal(refusal);
+        match refusal {
+            Refusal::RoomIsYours { room } if is_name(room) => {
+                self.wanted_room = Some((*room).to_owned());
+                self.room = self.wanted_room.clone();
             }
-            Refusal::NameInUse { name } | Refusal::NameLooksUsed { name } => {
-                self.answered(Request::Name);
-                if self.wanted_name.as_deref() == Some(name) {
-                    self.name_retries = self.name_retries.checked_sub(1)?;
-                    return Some(Reaction::RetryName(NAME_RETRY_PAUSE));
-                }
+            Refusal::Idle { .. } | Refusal::WrongProtocol { .. } => {
+                self.farewell = Some(Farewell::Final);
             }
-            Refusal::NameIsYours { .. }
-            | Refusal::NameOfConsole { .. }
-            | Refusal::NameInvalid { .. } => _ = self.answered(Request::Name),
+            Refusal::TooSlow {}
+            | Refusal::ServerFull { .. }
+            | Refusal::AddressFull { .. }
+            | Refusal::ShuttingDown {} => self.farewell = Some(Farewell::Passing),
             _ => {}
         }
-        None
+        let reaction = match refusal {
+            Refusal::NameInUse { name } | Refusal::NameLooksUsed { name } => self.retry_name(name),
+            _ => None,
+        };
+        Heard { answer, reaction }
     }
 
-    fn notice(&mut self, text: &str) -> Option<Reaction> {
-        match Notice::parse(text) {
+    /// The name is in use. After a reconnection that may be because of the lost connection.
+    fn retry_name(&mut self, name: &str) -> Option<Reaction> {
+        if self.wanted_name.as_deref() != Some(name) {
+            return None;
+        }
+        self.name_retries = self.name_retries.checked_sub(1)?;
+        Some(Reaction::RetryName(NAME_RETRY_PAUSE))
+    }
+
+    fn notice(&mut self, notice: &Notice<'_>) -> Heard {
+        let mut reaction = None;
+        match *notice {
             Notice::Greeting { name, room, .. } if is_name(name) && is_name(room) => {
                 self.name = Some(name.to_owned());
+                self.room = Some(room.to_owned());
                 self.is_greeted = true;
                 // On the way to another room, the client asks when it is there.
-                return self.room_to_join().is_none().then_some(ASK_MEMBERS);
+                reaction = self.room_to_join().is_none().then_some(ASK_MEMBERS);
             }
             Notice::YouAreNow { name } if is_name(name) => {
-                self.answered(Request::Name);
                 self.name = Some(name.to_owned());
                 self.wanted_name = Some(name.to_owned());
             }
             Notice::YouAreIn { room, .. } if is_name(room) => {
-                self.answered(Request::Room);
+                self.room = Some(room.to_owned());
                 self.wanted_room = Some(room.to_owned());
                 self.names.clear();
-                return Some(ASK_MEMBERS);
+                reaction = Some(ASK_MEMBERS);
             }
             Notice::Joined { names, .. } => self.add_names(names),
             Notice::Left { names, .. } => self.remove_names(names),
@@ -211,10 +246,12 @@ impl Session {
                 self.add_name(new);
             }
             Notice::Members { list, .. } => self.add_names(list),
-            Notice::Goodbye {} => self.is_over = true,
+            Notice::Goodbye {} => self.farewell = Some(Farewell::Goodbye),
+            Notice::ShuttingDown {} => self.farewell = Some(Farewell::Passing),
             _ => {}
         }
-        None
+        let answer = Answer::of_notice(notice);
+        Heard { answer, reaction }
     }
 
     fn add_names(&mut self, list: &str) {
@@ -236,11 +273,16 @@ impl Session {
 mod tests {
     use super::*;
 
+    /// What the session does because of a line.
+    fn reaction(session: &mut Session, line: &str) -> Option<Reaction> {
+        session.receive(line).reaction
+    }
+
     fn greeted() -> Session {
         let mut session = Session::new(None, None);
         assert_eq!(session.connected(), [""; 0]);
-        let reaction = session.receive("* you are guest1 in lobby (1 here); /help lists commands");
-        assert_eq!(reaction, Some(Reaction::Send("/who")));
+        let line = "* you are guest1 in lobby (1 here); /help lists commands";
+        assert_eq!(reaction(&mut session, line), Some(Reaction::Send("/who")));
         assert!(session.is_greeted());
         session
     }
@@ -254,16 +296,19 @@ mod tests {
         assert_eq!(requests, [""; 0], "guest names are not requested");
         session.receive("* you are guest2 in lobby (1 here); /help lists commands");
         session.receive("* you are now kim");
-        let reaction = session.receive("* you are in garden (2 here)");
-        assert_eq!(reaction, Some(ASK_MEMBERS));
+        let line = "* you are in garden (2 here)";
+        assert_eq!(reaction(&mut session, line), Some(ASK_MEMBERS));
+        assert_eq!(session.room(), Some("garden"));
         for _ in 0..2 {
             session.disconnected(STABLE_AFTER, 0.0);
             assert!(!session.is_greeted());
             assert_eq!(session.name(), Some("kim"), "lines typed now are kim's");
             assert_eq!(session.connected(), ["/nick kim", "/join garden"]);
             let greeting = "* you are guest3 in lobby (2 here); /help lists commands";
-            assert_eq!(session.receive(greeting), None, "/who only in the garden");
+            let asked = reaction(&mut session, greeting);
+            assert_eq!(asked, None, "/who only in the garden");
             session.receive("* you are now kim");
+            assert_eq!(session.room(), None, "on the way");
         }
         session.receive("* you are in lobby (2 here)");
         session.disconnected(STABLE_AFTER, 0.0);
@@ -275,17 +320,18 @@ mod tests {
         let mut session = Session::new(Some("kim".into()), None);
         session.receive("* you are guest1 in lobby (2 here); /help lists commands");
         let refusal = "! name not changed: kim is in use";
-        let first = session.receive(refusal);
+        let first = reaction(&mut session, refusal);
         assert_eq!(first, None, "not on the first connection");
         session.disconnected(STABLE_AFTER, 0.0);
         session.receive("* you are guest2 in lobby (2 here); /help lists commands");
-        assert_eq!(session.receive("! name not changed: lee is in use"), None);
+        let other = reaction(&mut session, "! name not changed: lee is in use");
+        assert_eq!(other, None);
         for _ in 0..NAME_RETRIES_MAX {
             let retry = Reaction::RetryName(NAME_RETRY_PAUSE);
-            assert_eq!(session.receive(refusal), Some(retry));
+            assert_eq!(reaction(&mut session, refusal), Some(retry));
             assert_eq!(session.name_request().as_deref(), Some("/nick kim"));
         }
-        assert_eq!(session.receive(refusal), None);
+        assert_eq!(reaction(&mut session, refusal), None);
         session.receive("* you are now kim");
         assert_eq!(session.name_request(), None);
     }
@@ -302,7 +348,7 @@ mod tests {
             "* 37 joined, 5 left (1,204 here)",
             "* here in two words: x (1)x",
         ] {
-            assert_eq!(session.receive(line), None);
+            assert_eq!(reaction(&mut session, line), None);
         }
         assert_eq!(session.names().collect::<Vec<_>>(), ["kim", "park", "최"]);
         session.receive("* here in lobby: a, b, and 7 more (9)");
@@ -331,7 +377,7 @@ mod tests {
             format!("* you are in {long} (1 here)"),
             "* you are in ".into(),
         ] {
-            assert_eq!(session.receive(&line), None, "{line}");
+            assert_eq!(reaction(&mut session, &line), None, "{line}");
         }
         assert_eq!(session.name(), Some("guest1"));
         assert_eq!(session.names().count(), 0);
@@ -354,32 +400,68 @@ mod tests {
     }
 
     #[test]
-    fn lines_wait_until_name_and_room_are_answered() {
+    fn a_refused_room_is_not_requested_again_and_one_spelled_otherwise_is_joined_once() {
         let greeting = "* you are guest2 in lobby (2 here); /help lists commands";
-        let mut session = Session::new(Some("kim".into()), Some("garden".into()));
-        session.connected();
-        assert!(!session.must_wait(), "the server may be of another kind");
+        let mut session = Session::new(None, Some("garden".into()));
+        assert_eq!(session.connected(), ["/join garden"]);
         session.receive(greeting);
-        assert!(session.must_wait());
-        session.receive("* you are in garden (1 here)");
-        assert!(session.must_wait(), "the name was requested first");
-        session.receive("* you are now kim");
-        session.receive("* you are in garden (1 here)");
-        assert!(!session.must_wait());
-
+        session.receive("! room not changed: there are 3 rooms already: join one of them");
+        session.give_up_room();
+        assert_eq!(session.room(), Some("lobby"));
         session.disconnected(STABLE_AFTER, 0.0);
-        assert!(!session.must_wait(), "nothing is requested yet");
-        session.connected();
+        assert_eq!(session.connected(), [""; 0]);
+
+        let mut session = Session::new(None, Some("LOBBY".into()));
+        assert_eq!(session.connected(), ["/join LOBBY"]);
         session.receive(greeting);
-        let name = session.receive("! name not changed: kim is in use");
-        assert_eq!(name, Some(Reaction::RetryName(NAME_RETRY_PAUSE)));
-        assert!(session.must_wait());
-        let room = session.receive("! room not changed: there are 3 rooms already");
-        assert_eq!(room, Some(Reaction::RoomRefused));
-        assert!(!session.must_wait());
-        let again = session.receive("! room not changed: you are in lobby already");
-        assert_eq!(again, None, "the user asked for it");
-        assert_eq!(session.connected(), ["/nick kim"]);
+        session.receive("! room not changed: you are in lobby already");
+        assert_eq!(session.room(), Some("lobby"));
+        session.disconnected(STABLE_AFTER, 0.0);
+        assert_eq!(session.connected(), [""; 0]);
+    }
+
+    #[test]
+    fn before_the_greeting_only_the_server_itself_speaks() {
+        for (line, is_foreign) in [
+            ("* a line of --welcome", false),
+            ("! server is full: 3 connections; try again later", false),
+            ("SSH-2.0-OpenSSH_9.6", true),
+            ("HTTP/1.1 400 Bad Request", true),
+            ("220 mail ESMTP: hello", true),
+            ("kim: hello", true),
+            ("", true),
+        ] {
+            let mut session = Session::default();
+            session.connected();
+            let foreign = is_foreign.then_some(Reaction::Foreign);
+            assert_eq!(reaction(&mut session, line), foreign, "{line}");
+            session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+            assert_eq!(reaction(&mut session, line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_reason_for_a_closed_connection_is_known() {
+        use Farewell::{Final, Goodbye, Passing};
+        for (line, farewell) in [
+            ("* you left; goodbye", Goodbye),
+            ("! closed: nothing received for 60 s", Final),
+            ("! this port speaks lines of text, not HTTP", Final),
+            ("! closed: you are reading too slowly", Passing),
+            ("! server is full: 3 connections; try again later", Passing),
+            (
+                "! too many connections from your address: at most 3; close one first",
+                Passing,
+            ),
+            ("! server is shutting down", Passing),
+            ("* server is shutting down", Passing),
+        ] {
+            let mut session = Session::default();
+            session.receive(line);
+            assert_eq!(session.farewell(), Some(farewell), "{line}");
+            session.connected();
+            assert_eq!(session.farewell(), None);
+        }
     }
 
     #[test]

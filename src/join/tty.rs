@@ -1,10 +1,14 @@
 //! The terminal: in raw mode while the client uses it, restored however the client ends. No other file changes a terminal.
+//!
+//! A process in the background must not touch it: the modes are the shell's then, and a change of them stops the process
+//! (SIGTTOU, termios(3)). Nothing reports that a running process has come into the foreground, so the client looks.
 
 use super::poll::poll;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
+use rustix::process::getpgrp;
 use rustix::termios::{
-    OptionalActions, Termios, tcgetattr, tcgetsid, tcgetwinsize, tcsetattr, ttyname,
+    OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetsid, tcgetwinsize, tcsetattr, ttyname,
 };
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,6 +21,10 @@ const PASTE_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_OFF: &[u8] = b"\x1b[?2004l";
 /// How long to go on writing to a terminal that takes too little.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a terminal may take to answer a query.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often a client in the background looks whether it has come into the foreground.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The terminal in raw mode and its settings before. Static, so that the panic hook can restore it.
 static RAW: Mutex<Option<(File, Termios)>> = Mutex::new(None);
@@ -25,11 +33,13 @@ static RAW: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 #[derive(Debug)]
 pub struct Tty {
     file: File,
+    /// The terminal is in raw mode, and this process in its foreground, as far as is known.
+    is_taken: bool,
 }
 
 impl Tty {
-    /// Opens standard input's terminal again and makes it raw. `O_NONBLOCK` belongs to an open file: set on standard input
-    /// itself, it would change the shell's.
+    /// Opens standard input's terminal again, and makes it raw if this process is in its foreground. `O_NONBLOCK` belongs to
+    /// an open file: set on standard input itself, it would change the shell's.
     ///
     /// # Errors
     /// The terminal cannot be opened or changed.
@@ -49,17 +59,46 @@ impl Tty {
             restore();
             inner(panic);
         }));
-        let tty = Tty { file };
-        tty.make_raw()?;
+        let mut tty = Tty {
+            file,
+            is_taken: false,
+        };
+        tty.follow_foreground()?;
         Ok(tty)
     }
 
-    /// Makes the terminal raw: keys come one by one and are not echoed. Does so again if it is raw already, since another
-    /// program may have changed it.
+    /// Whether the client may use the terminal now.
+    pub fn is_taken(&self) -> bool {
+        self.is_taken
+    }
+
+    /// When to call [`Tty::follow_foreground`] again at the latest.
+    pub fn look_again_at(&self) -> Option<Instant> {
+        (!self.is_taken).then(|| Instant::now() + LOOK_INTERVAL)
+    }
+
+    /// Takes the terminal if this process has come into its foreground; leaves it alone in the background. Returns whether
+    /// the terminal was taken before and is not any more.
     ///
     /// # Errors
     /// See tcsetattr(3).
-    pub fn make_raw(&self) -> io::Result<()> {
+    pub fn follow_foreground(&mut self) -> io::Result<bool> {
+        let was_taken = self.is_taken;
+        let is_foreground = is_foreground(&self.file);
+        if is_foreground && !was_taken {
+            self.make_raw()?;
+        }
+        self.is_taken = is_foreground;
+        Ok(was_taken && !is_foreground)
+    }
+
+    /// This process was stopped: another program may have used and changed the terminal.
+    pub fn was_stopped(&mut self) {
+        self.is_taken = false;
+    }
+
+    /// Makes the terminal raw: keys come one by one and are not echoed. Does so again if it is raw already.
+    fn make_raw(&self) -> io::Result<()> {
         let mut raw = match &*lock() {
             Some((_, before)) => before.clone(),
             None => tcgetattr(&self.file)?,
@@ -71,9 +110,31 @@ impl Tty {
         self.write_all(PASTE_ON)
     }
 
-    /// Restores the settings of before, until [`Tty::make_raw`].
-    pub fn restore(&self) {
+    /// Reads and hands over what comes, as long as an answer to a query is due: otherwise a shell would take it for typed
+    /// text. Keys that are typed meanwhile are lost.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn read_answers(
+        &self,
+        mut is_due: bool,
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> io::Result<()> {
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let mut bytes = [0; 4096];
+        while is_due && Instant::now() < deadline {
+            poll([Some((self.as_fd(), PollFlags::IN))], Some(deadline))?;
+            if let Some(read) = self.read(&mut bytes)? {
+                is_due = take(&bytes[..read]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Restores the settings of before, until [`Tty::follow_foreground`].
+    pub fn restore(&mut self) {
         restore();
+        self.is_taken = false;
     }
 
     /// Columns and rows; 80 by 24 where the terminal does not report them.
@@ -157,10 +218,15 @@ fn lock() -> MutexGuard<'static, Option<(File, Termios)>> {
     RAW.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Restores the terminal if it is raw.
+/// Whether this process is in the terminal's foreground. Without job control there is nothing else.
+fn is_foreground(file: &File) -> bool {
+    tcgetpgrp(file).map_or(true, |group| group == getpgrp())
+}
+
+/// Restores the terminal if it is raw, and this process is in its foreground.
 fn restore() {
     let taken = lock().take();
-    if let Some((file, before)) = taken {
+    if let Some((file, before)) = taken.filter(|(file, _)| is_foreground(file)) {
         let _ = write_all(&file, PASTE_OFF);
         // `Now`, not after pending output: a stalled terminal must not delay the client's exit.
         let _ = tcsetattr(&file, OptionalActions::Now, &before);

@@ -2,8 +2,8 @@
 //! newcomers.
 
 use super::listener::{AcceptFault, classify};
-use super::transport::Net;
-use crate::hub::{Now, Peer};
+use super::transport::{Net, Newcomer};
+use crate::hub::Now;
 
 /// Microseconds until accepting is tried again after the system ran out of something.
 const BACKOFF_US: u64 = 100_000;
@@ -55,7 +55,7 @@ impl Acceptor {
         net: &mut N,
         now: Now,
         listener: usize,
-    ) -> Option<(N::Socket, Peer)> {
+    ) -> Option<Newcomer<N::Socket>> {
         if self.paused_until.is_some_and(|until| until > now) {
             return None;
         }

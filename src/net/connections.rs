@@ -1,6 +1,8 @@
 //! Connections by slot, and what the scheduler knows of each. Decides nothing.
 
-use crate::hub::ConnId;
+use crate::hub::{ConnId, Now};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 /// One socket and what is known of it.
 #[derive(Debug)]
@@ -13,6 +15,29 @@ pub struct Connection<S> {
     /// No write has returned `WouldBlock` since it was last reported writable.
     pub writable: bool,
     pub end: End,
+    /// Its IPv4 address and port: the system does not know them any more once the peer has reset the connection. Zeroes:
+    /// it has another address, or none.
+    ipv4: [u8; 4],
+    port: [u8; 2],
+    /// When it was made, in tenths of a second since the start, modulo 13 years.
+    opened: u32,
+}
+
+impl<S> Connection<S> {
+    /// The peer's address, if it has an IPv4 one.
+    pub fn ipv4(&self) -> Option<SocketAddr> {
+        let address = SocketAddrV4::new(self.ipv4.into(), u16::from_be_bytes(self.port));
+        (!address.ip().is_unspecified()).then_some(address.into())
+    }
+
+    /// For how many seconds it has lasted.
+    pub fn seconds(&self, now: Now) -> f64 {
+        f64::from(tenths(now).wrapping_sub(self.opened)) / 10.0
+    }
+}
+
+fn tenths(now: Now) -> u32 {
+    (now.as_micros() / 100_000) as u32
 }
 
 /// Which side of a connection has ended.
@@ -24,14 +49,23 @@ pub enum End {
     Read,
     /// Nothing can be written any more: the peer has closed. What it had sent before is still read.
     Write,
-    /// The same, but the peer has reset the connection, so that its last line may be cut off.
-    Reset,
+    /// The same, but reading or writing has failed, so that the peer's last line may be cut off.
+    Failed(io::ErrorKind),
 }
 
 impl End {
+    /// Takes note of an error of reading or writing. Returns what was known before.
+    pub fn replace(&mut self, error: &io::Error) -> End {
+        let end = match error.kind() {
+            io::ErrorKind::BrokenPipe => End::Write,
+            kind => End::Failed(kind),
+        };
+        std::mem::replace(self, end)
+    }
+
     /// Whether nothing can be written any more.
     pub fn is_gone(self) -> bool {
-        matches!(self, End::Write | End::Reset)
+        matches!(self, End::Write | End::Failed(_))
     }
 }
 
@@ -47,7 +81,11 @@ impl<S> Default for Connections<S> {
 
 impl<S> Connections<S> {
     /// Puts a new connection into its slot. Nothing has arrived yet, and it takes bytes.
-    pub fn insert(&mut self, id: ConnId, socket: S) {
+    pub fn insert(&mut self, now: Now, id: ConnId, socket: S, peer: Option<SocketAddr>) {
+        let ipv4 = match peer.map(|peer| peer.ip().to_canonical()) {
+            Some(IpAddr::V4(address)) => address,
+            _ => Ipv4Addr::UNSPECIFIED,
+        };
         let slot = id.slot() as usize;
         if slot >= self.0.len() {
             self.0.resize_with(slot + 1, || None);
@@ -58,6 +96,9 @@ impl<S> Connections<S> {
             readable: false,
             writable: true,
             end: End::None,
+            ipv4: ipv4.octets(),
+            port: peer.map_or(0, |peer| peer.port()).to_be_bytes(),
+            opened: tenths(now),
         });
     }
 
@@ -83,7 +124,7 @@ mod tests {
         let id =
             |serial: usize| ConnId::from_token(serial << 32 | 3).expect("a connection's token");
         let mut connections = Connections::default();
-        connections.insert(id(1), "old");
+        connections.insert(Now::default(), id(1), "old", None);
         assert!(connections.find(id(1)).is_some() && connections.find(id(2)).is_none());
         assert_eq!(
             connections
@@ -91,11 +132,31 @@ mod tests {
                 .map(|connection| connection.socket),
             Some("old")
         );
-        connections.insert(id(2), "new");
+        connections.insert(Now::default(), id(2), "new", None);
         assert!(connections.find(id(1)).is_none() && connections.remove(id(1)).is_none());
         assert_eq!(
             connections.find(id(2)).map(|connection| connection.socket),
             Some("new")
         );
+    }
+
+    #[test]
+    fn a_record_is_small_and_knows_its_peer_and_its_age() {
+        // A socket takes 8 bytes in a release build.
+        assert!(size_of::<Option<Connection<[u32; 2]>>>() <= 28);
+        let id = ConnId::from_token(1 << 32 | 1).expect("a connection's token");
+        let mut connections = Connections::default();
+        for (peer, ipv4) in [
+            ("127.0.0.1:8080", Some("127.0.0.1:8080")),
+            ("[::ffff:127.0.0.1]:8080", Some("127.0.0.1:8080")),
+            ("[::1]:8080", None),
+        ] {
+            let opened = Now::from_micros(5_000_000);
+            connections.insert(opened, id, (), Some(peer.parse().expect("an address")));
+            let connection = connections.find(id).expect("it is there");
+            let ipv4 = ipv4.map(|ipv4| ipv4.parse().expect("an address"));
+            assert_eq!(connection.ipv4(), ipv4);
+            assert_eq!(connection.seconds(opened.after(1_250_000)), 1.2);
+        }
     }
 }

@@ -1,18 +1,18 @@
-//! Listening sockets: binding, socket options, accepting, and the kinds of error that accept(2) returns. When to accept
-//! is decided elsewhere.
+//! A listening socket: its options, accepting, and the kinds of error that accept(2) returns. Which addresses there are is
+//! decided in `bind`, when to accept in `acceptor`.
 
+use super::socket_file::SocketFile;
 use super::stream::Stream;
-use crate::address::Address;
+use super::transport::Newcomer;
 use crate::hub::{Peer, Wire};
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
-use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// Unanswered keepalive probes before a peer is taken for dead.
@@ -47,22 +47,8 @@ pub struct Listener {
 #[derive(Debug)]
 enum Listening {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
-}
-
-/// The file of a Unix-domain listener. Dropping it removes the file, unless another file has replaced it.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    inode: u64,
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
+    /// The file first: it is removed while the socket still answers, so that no other server takes it for a dead one.
+    Unix(SocketFile, UnixListener),
 }
 
 impl fmt::Display for Listener {
@@ -72,7 +58,7 @@ impl fmt::Display for Listener {
                 Ok(address) => write!(f, "{address}")?,
                 Err(error) => write!(f, "an unknown address ({error})")?,
             },
-            Listening::Unix(_, file) => write!(f, "unix:{}", file.path.display())?,
+            Listening::Unix(file, _) => write!(f, "unix:{}", file.path().display())?,
         }
         match self.wire {
             Wire::Chat => Ok(()),
@@ -82,30 +68,44 @@ impl fmt::Display for Listener {
 }
 
 impl Listener {
-    /// Listens on an address; on all of its addresses, if it is a host name.
+    /// Listens on a TCP address. `[::]` accepts IPv4 too, whatever the system's default is, unless `only_v6` is set.
     ///
     /// # Errors
-    /// The system refuses. The error names the address and what the operator can do.
-    pub fn bind(address: &Address, wire: Wire, options: Options) -> io::Result<Vec<Listener>> {
-        let sockets = match address {
-            Address::Tcp(host) => host.to_socket_addrs().and_then(|addresses| {
-                let bind = |address| bind_tcp(address, options).map(Listening::Tcp);
-                addresses.map(bind).collect()
-            }),
-            Address::Unix(path) => bind_unix(path, options).map(|socket| vec![socket]),
-        };
-        let listener = |socket| Listener {
-            socket,
+    /// See bind(2) and listen(2).
+    pub fn tcp(
+        address: SocketAddr,
+        only_v6: bool,
+        wire: Wire,
+        options: Options,
+    ) -> io::Result<Listener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(only_v6)?;
+        }
+        apply(SockRef::from(&socket), options)?;
+        socket.bind(&address.into())?;
+        socket.listen(options.backlog)?;
+        socket.set_nonblocking(true)?;
+        Ok(Listener {
+            socket: Listening::Tcp(TcpListener::from_std(socket.into())),
             wire,
             options,
-        };
-        match sockets {
-            Ok(sockets) => Ok(sockets.into_iter().map(listener).collect()),
-            Err(error) => Err(io::Error::new(
-                error.kind(),
-                format!("cannot listen on {address}: {}", explain(&error, address)),
-            )),
-        }
+        })
+    }
+
+    /// Listens on a path.
+    ///
+    /// # Errors
+    /// See [`SocketFile::listen`].
+    pub fn unix(path: &Path, wire: Wire, options: Options) -> io::Result<Listener> {
+        let (file, socket) = SocketFile::listen(path, options.backlog)?;
+        socket.set_nonblocking(true)?;
+        Ok(Listener {
+            socket: Listening::Unix(file, UnixListener::from_std(socket.into())),
+            wire,
+            options,
+        })
     }
 
     /// Makes the poll report new connections under `token`.
@@ -115,7 +115,7 @@ impl Listener {
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match &mut self.socket {
             Listening::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
-            Listening::Unix(listener, _) => registry.register(listener, token, Interest::READABLE),
+            Listening::Unix(_, listener) => registry.register(listener, token, Interest::READABLE),
         }
     }
 
@@ -123,38 +123,27 @@ impl Listener {
     ///
     /// # Errors
     /// See accept(2); [`classify`] tells what to do.
-    pub fn accept(&mut self) -> io::Result<(Stream, Peer)> {
+    pub fn accept(&mut self) -> io::Result<Newcomer<Stream>> {
         let (stream, address) = match &mut self.socket {
             Listening::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;
                 if !cfg!(any(target_os = "linux", target_os = "android")) {
                     apply(SockRef::from(&stream), self.options)?;
                 }
-                (Stream::Tcp(stream), Some(address.ip()))
+                (Stream::Tcp(stream), Some(address))
             }
-            Listening::Unix(listener, _) => {
+            Listening::Unix(_, listener) => {
                 let (stream, _) = listener.accept()?;
                 SockRef::from(&stream).set_send_buffer_size(self.options.send_buffer_bytes)?;
                 (Stream::Unix(stream), None)
             }
         };
-        let wire = self.wire;
-        Ok((stream, Peer { address, wire }))
+        let peer = Peer {
+            address: address.map(|address| address.ip()),
+            wire: self.wire,
+        };
+        Ok((stream, peer, address))
     }
-}
-
-fn bind_tcp(address: SocketAddr, options: Options) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // `[::]` accepts IPv4 too, whatever the system's default is.
-        socket.set_only_v6(false)?;
-    }
-    apply(SockRef::from(&socket), options)?;
-    socket.bind(&address.into())?;
-    socket.listen(options.backlog)?;
-    socket.set_nonblocking(true)?;
-    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// Sets the options that connections inherit. Buffer sizes must be set before the handshake, which fixes the window scale.
@@ -179,62 +168,6 @@ fn apply(socket: SockRef<'_>, options: Options) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.set_tcp_user_timeout(Some(10 * options.keepalive))?;
     Ok(())
-}
-
-fn bind_unix(path: &Path, options: Options) -> io::Result<Listening> {
-    remove_stale(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    let inode = std::fs::symlink_metadata(path)?.ino();
-    let file = SocketFile {
-        path: path.into(),
-        inode,
-    };
-    socket.listen(options.backlog)?;
-    socket.set_nonblocking(true)?;
-    Ok(Listening::Unix(UnixListener::from_std(socket.into()), file))
-}
-
-/// Removes the socket of a server that is gone. Anything else at the path is kept, and is an error.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-        Ok(file) if !file.file_type().is_socket() => {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "the file exists and is not a socket",
-            ));
-        }
-        Ok(_) => {}
-    }
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    probe.set_nonblocking(true)?;
-    match probe.connect(&SockAddr::unix(path)?) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
-        // Connected, or the backlog is full: a server is alive.
-        Ok(()) | Err(_) => Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            "another server is listening there",
-        )),
-    }
-}
-
-/// Says why an address cannot be listened on, and what the operator can do.
-fn explain(error: &io::Error, address: &Address) -> String {
-    let unix = matches!(address, Address::Unix(_));
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse if !unix => "stop the other program or choose another port",
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-        io::ErrorKind::PermissionDenied if unix => "this user may not write there",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
-        io::ErrorKind::NotFound if unix => "the directory must exist",
-        _ => return error.to_string(),
-    };
-    format!("{error}; {advice}")
 }
 
 /// What an error of accept(2) concerns.

@@ -1,10 +1,13 @@
 //! The only sockets and the only clock of the server: the hub's surroundings.
 //!
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
-//! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one. `service_time` is
-//! real time less pauses of the process, `turn_lengths` a histogram.
+//! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
+//! `connection_log` what the log tells of them. `bind` opens the listeners, `socket_file` is the file of one that has a
+//! path. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
+pub mod bind;
+mod connection_log;
 mod connections;
 mod linger;
 pub mod listener;
@@ -12,6 +15,7 @@ pub mod reactor;
 pub mod scheduler;
 mod service_time;
 mod signal;
+mod socket_file;
 pub mod stream;
 pub mod transport;
 mod turn_lengths;

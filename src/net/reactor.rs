@@ -2,17 +2,18 @@
 
 use super::listener::Listener;
 use super::scheduler::Scheduler;
-use super::signal::Signals;
+use super::signal::{Request, Signals};
 use super::stream::Stream;
-use super::transport::{Event, Net};
+use super::transport::{Event, Net, Newcomer};
 use crate::hub::limits::Limits;
-use crate::hub::{ConnId, Hub, Now, Peer};
+use crate::hub::{ConnId, Hub, Now, Totals};
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Events taken from the poll at a time; more wait in the kernel.
+/// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
 /// Signals have the largest token; listeners have those above every connection's.
 const SIGNALS: Token = Token(usize::MAX);
@@ -37,12 +38,20 @@ struct Sockets {
 impl Net for Sockets {
     type Socket = Stream;
 
-    fn now(&self) -> Now {
+    fn now(&self, _: u64) -> Now {
         Now::from_micros(self.start.elapsed().as_micros() as u64)
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<(Stream, Peer)> {
+    fn accept(&mut self, listener: usize) -> io::Result<Newcomer<Stream>> {
         self.listeners[listener].accept()
+    }
+
+    fn listener(&self, listener: usize) -> String {
+        self.listeners[listener].to_string()
+    }
+
+    fn peer(&self, socket: &Stream) -> Option<SocketAddr> {
+        socket.peer()
     }
 
     fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
@@ -67,6 +76,7 @@ pub struct Reactor {
     poll: Poll,
     signals: Signals,
     scheduler: Scheduler<Sockets>,
+    has_console: bool,
 }
 
 impl Reactor {
@@ -94,6 +104,7 @@ impl Reactor {
             start: Instant::now(),
         };
         let mut scheduler = Scheduler::new(net, Hub::new(limits), number);
+        let has_console = console.is_some();
         if let Some(console) = console {
             console.set_nonblocking(true)?;
             scheduler.connect_console(Stream::Unix(mio::net::UnixStream::from_std(console)))?;
@@ -102,6 +113,7 @@ impl Reactor {
             poll,
             signals,
             scheduler,
+            has_console,
         })
     }
 
@@ -113,31 +125,8 @@ impl Reactor {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.scheduler.is_over() {
             let timeout = self.scheduler.timeout().map(Duration::from_micros);
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other?,
-            }
-            for event in &events {
-                match (event.token(), ConnId::from_token(event.token().0)) {
-                    (SIGNALS, _) => {
-                        for signal in self.signals.pending() {
-                            if self.scheduler.hub().is_shutting_down() {
-                                return Ok(Ended::Forced(signal));
-                            }
-                            let clients = self.scheduler.hub().clients();
-                            tracing::info!(signal, clients, "shutting down");
-                            stop(&mut self.scheduler);
-                        }
-                    }
-                    (_, Some(id)) => self.scheduler.event(Event::Ready {
-                        id,
-                        readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-                        writable: event.is_writable() || event.is_write_closed(),
-                    }),
-                    (Token(token), None) => {
-                        self.scheduler.event(Event::Newcomers(token - LISTENERS))
-                    }
-                }
+            if let Some(signal) = self.poll(&mut events, timeout)? {
+                return Ok(Ended::Forced(signal));
             }
             self.scheduler.run();
             let hub = self.scheduler.hub();
@@ -146,11 +135,100 @@ impl Reactor {
                 stop(&mut self.scheduler);
             }
         }
-        let totals = self.scheduler.hub().totals();
+        let Totals {
+            connections,
+            refused_connections,
+            lines,
+            refused_lines,
+            discarded_bytes,
+            skipped_lines,
+            slow_closed,
+            work,
+        } = self.scheduler.hub().totals();
         let turns = self.scheduler.turn_lengths();
         tracing::info!(%turns, longest_turn_us = turns.longest_us(), "turns");
-        tracing::info!(?totals, "ended");
+        tracing::info!(
+            connections,
+            refused_connections,
+            lines,
+            refused_lines,
+            discarded_bytes,
+            skipped_lines,
+            slow_closed,
+            work,
+            "ended"
+        );
         Ok(Ended::Drained)
+    }
+
+    /// Waits for events and notes all of them, also when they are more than one call of the poll reports: a client is silent
+    /// only if nothing that it sent has arrived. As long as calls are full, there is one for each [`EVENTS_MAX`] clients; the
+    /// kernel reports sockets in the order in which they became ready. After SIGCONT the wait is interrupted (signal(7)), and
+    /// nothing has been reported yet. Returns the signal that ends the server at once.
+    fn poll(
+        &mut self,
+        events: &mut Events,
+        mut timeout: Option<Duration>,
+    ) -> io::Result<Option<i32>> {
+        for _ in 0..3 + self.scheduler.hub().clients() / EVENTS_MAX {
+            let polled = self.poll.poll(events, timeout);
+            timeout = Some(Duration::ZERO);
+            match polled {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            if let Some(signal) = self.note(events) {
+                return Ok(Some(signal));
+            }
+            if events.iter().count() < EVENTS_MAX {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes events; returns the signal that ends the server at once.
+    fn note(&mut self, events: &Events) -> Option<i32> {
+        for event in events {
+            match (event.token(), ConnId::from_token(event.token().0)) {
+                (SIGNALS, _) => {
+                    if let Some(signal) = self.handle_signals() {
+                        return Some(signal);
+                    }
+                }
+                (_, Some(id)) => self.scheduler.event(Event::Ready {
+                    id,
+                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                    writable: event.is_writable() || event.is_write_closed(),
+                }),
+                (Token(token), None) => self.scheduler.event(Event::Newcomers(token - LISTENERS)),
+            }
+        }
+        None
+    }
+
+    /// Does what signals ask for. Returns the signal that ends the server at once, if there is one.
+    fn handle_signals(&mut self) -> Option<i32> {
+        for request in self.signals.pending() {
+            let hub = self.scheduler.hub();
+            let (clients, is_shutting_down) = (hub.clients(), hub.is_shutting_down());
+            match request {
+                Request::Stop(signal) if is_shutting_down => return Some(signal),
+                Request::Stop(signal) => {
+                    tracing::info!(signal, clients, "shutting down");
+                    stop(&mut self.scheduler);
+                }
+                // A shell and the kernel may both send it, so a second one does not force the end.
+                Request::HangUp if is_shutting_down => {}
+                Request::HangUp if self.has_console => {
+                    tracing::info!(clients, "SIGHUP at the console: shutting down");
+                    stop(&mut self.scheduler);
+                }
+                Request::HangUp => tracing::info!("SIGHUP: there is nothing to reload"),
+                Request::Nothing(signal) => tracing::info!(signal, "this signal does nothing"),
+            }
+        }
+        None
     }
 }
 

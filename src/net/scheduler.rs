@@ -2,24 +2,30 @@
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
 use super::acceptor::Acceptor;
+use super::connection_log::{ConnectionLog, Place};
 use super::connections::{Connections, End};
 use super::linger::{LINGER_US, Lingering};
 use super::service_time::ServiceTime;
-use super::transport::{Event, Net};
+use super::transport::{Event, Net, Newcomer};
 use super::turn_lengths::TurnLengths;
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
-use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
+use crate::hub::{ConnId, Hub, Now, Resume, Wire};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-/// Microseconds of each phase of a turn, for accepting at each listener. What is left is done in the next turn.
-const ACCEPT_US: u64 = 500;
-const READ_US: u64 = 2_000;
-const WRITE_US: u64 = 2_000;
-const TIMERS_US: u64 = 1_000;
-const CLOSE_US: u64 = 1_000;
+/// Microseconds of accepting at each listener in a turn. What is left, of this and of the other phases, is done in the next
+/// turn.
+pub const ACCEPT_US: u64 = 500;
+/// … of reading.
+pub const READ_US: u64 = 2_000;
+/// … of writing.
+pub const WRITE_US: u64 = 2_000;
+/// … of timers.
+pub const TIMERS_US: u64 = 1_000;
+/// … of closing.
+pub const CLOSE_US: u64 = 1_000;
 /// Writes between two looks at the clock: unlike a read, a write always costs about the same.
-const VISITS_A_LOOK: usize = 16;
+pub const VISITS_A_LOOK: usize = 16;
 
 /// Serves a [`Hub`]: decides which connection is accepted, read, written and closed when.
 #[derive(Debug)]
@@ -38,13 +44,15 @@ pub struct Scheduler<N: Net> {
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
     acceptor: Acceptor,
+    log: ConnectionLog,
     scratch: Box<[u8]>,
 }
 
 impl<N: Net> Scheduler<N> {
     /// A scheduler for so many listeners.
-    pub fn new(net: N, hub: Hub, listeners: usize) -> Scheduler<N> {
+    pub fn new(net: N, mut hub: Hub, listeners: usize) -> Scheduler<N> {
         Scheduler {
+            log: ConnectionLog::new(&mut hub),
             net,
             hub,
             connections: Connections::default(),
@@ -82,7 +90,7 @@ impl<N: Net> Scheduler<N> {
         let now = self.now();
         let id = self.hub.connect_console(now);
         self.net.register(&mut socket, id)?;
-        self.connections.insert(id, socket);
+        self.connections.insert(now, id, socket, None);
         Ok(())
     }
 
@@ -112,28 +120,24 @@ impl<N: Net> Scheduler<N> {
 
     /// How long the poll may wait, in microseconds: `None` for ever, 0 while there is work.
     pub fn timeout(&mut self) -> Option<u64> {
-        let timeout = self.work_timeout();
-        self.time
-            .wait_until(self.net.now().after(timeout.unwrap_or(u64::MAX)));
+        let now = self.net.now(self.hub.totals().work);
+        let timeout = self.work_timeout(now);
+        self.time.wait_until(now.after(timeout.unwrap_or(u64::MAX)));
         timeout
     }
 
-    fn work_timeout(&self) -> Option<u64> {
+    /// The same, at the real time `now`.
+    fn work_timeout(&self, now: Now) -> Option<u64> {
         let accepts = self.acceptor.is_ready() && !self.hub.is_shutting_down();
         let has_visits = !self.unblocked.is_empty() || self.hub.has_writable();
         let has_closed = !self.broken.is_empty() || self.hub.has_closed();
         if accepts || has_visits || has_closed || self.hub.readables() > 0 {
             return Some(0);
         }
-        let next = [
-            self.hub.next_deadline(),
-            self.lingering.next_deadline(),
-            self.acceptor.deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()?;
-        let now = self.time.of(self.net.now());
+        let hub = [self.hub.next_deadline(), self.log.deadline()];
+        let net = [self.lingering.next_deadline(), self.acceptor.deadline()];
+        let next = hub.into_iter().chain(net).flatten().min()?;
+        let now = self.time.of(now);
         Some(next.as_micros().saturating_sub(now.as_micros()))
     }
 
@@ -144,16 +148,17 @@ impl<N: Net> Scheduler<N> {
         self.read();
         self.write();
         self.ring_timers();
+        self.log.reports(&mut self.hub);
         self.close();
         let ended = self.now();
+        self.log.sum_up(ended, self.is_over());
         let length_us = ended.as_micros().saturating_sub(began.as_micros());
         self.turn_lengths.record(length_us);
     }
 
     /// Accepts nothing any more, and closes each connection as soon as its output has been written.
     pub fn stop(&mut self) {
-        let now = self.now();
-        self.hub.shutdown(now);
+        self.hub.shutdown();
     }
 
     /// Whether every connection has ended after [`stop`](Scheduler::stop).
@@ -162,7 +167,7 @@ impl<N: Net> Scheduler<N> {
     }
 
     fn now(&mut self) -> Now {
-        self.time.at(self.net.now())
+        self.time.at(self.net.now(self.hub.totals().work))
     }
 
     fn accept(&mut self) {
@@ -172,8 +177,8 @@ impl<N: Net> Scheduler<N> {
         for listener in 0..self.acceptor.listeners() {
             let mut now = self.now();
             let deadline = now.after(ACCEPT_US);
-            while let Some((socket, peer)) = self.acceptor.next(&mut self.net, now, listener) {
-                self.admit(now, socket, peer);
+            while let Some(newcomer) = self.acceptor.next(&mut self.net, now, listener) {
+                self.admit(now, newcomer, listener);
                 now = self.now();
                 if now >= deadline {
                     break;
@@ -182,11 +187,13 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    fn admit(&mut self, now: Now, mut socket: N::Socket, peer: Peer) {
+    fn admit(&mut self, now: Now, newcomer: Newcomer<N::Socket>, listener: usize) {
+        let (mut socket, peer, address) = newcomer;
         let id = match self.hub.connect(now, peer) {
             Ok(id) => id,
             Err(refusal) => {
-                tracing::debug!(?peer.address, %refusal, "refused");
+                let place = Place(&self.net, listener);
+                self.log.refused(now, address, place, refusal);
                 if peer.wire == Wire::Chat {
                     let mut line = Vec::new();
                     refusal.write(&mut line);
@@ -203,8 +210,9 @@ impl<N: Net> Scheduler<N> {
             self.hub.disconnect(now, id);
             return;
         }
-        tracing::debug!(slot = id.slot(), ?peer.address, "connected");
-        self.connections.insert(id, socket);
+        let place = Place(&self.net, listener);
+        self.log.opened(now, id, address, place);
+        self.connections.insert(now, id, socket, address);
     }
 
     /// Visits each readable connection once, within the budget. Those that may have more are queued again. The clock is
@@ -241,7 +249,7 @@ impl<N: Net> Scheduler<N> {
         match self.net.read(&mut connection.socket, &mut self.scratch) {
             Ok(0) => {
                 connection.readable = false;
-                if connection.end != End::Reset {
+                if !matches!(connection.end, End::Failed(_)) {
                     self.hub.finish(now, id);
                 }
                 if connection.end.is_gone() {
@@ -257,7 +265,7 @@ impl<N: Net> Scheduler<N> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.readable(id),
             Err(error) => {
-                tracing::debug!(slot = id.slot(), %error, "reading failed");
+                connection.end.replace(&error);
                 self.broken.push_back(id);
             }
         }
@@ -332,16 +340,12 @@ impl<N: Net> Scheduler<N> {
                 self.unblocked.push_back(id);
             }
             Err(error) => {
-                tracing::debug!(slot = id.slot(), %error, "writing failed");
                 connection.writable = false;
                 connection.readable = true;
-                if connection.end == End::Read {
-                    self.broken.push_back(id);
-                } else {
+                match connection.end.replace(&error) {
+                    End::Read => self.broken.push_back(id),
                     // What the peer sent before it closed is still read; that ends in an error or in its end.
-                    let is_reset = error.kind() != io::ErrorKind::BrokenPipe;
-                    connection.end = if is_reset { End::Reset } else { End::Write };
-                    self.hub.readable(id);
+                    _ => self.hub.readable(id),
                 }
             }
         }
@@ -384,12 +388,12 @@ impl<N: Net> Scheduler<N> {
 
     fn close_one(&mut self, now: Now, id: ConnId) {
         let is_closed = self.hub.is_closed(id);
+        let connection = self.connections.remove(id);
+        self.log
+            .closed(now, id, connection.as_ref(), &self.net, &self.hub);
         self.hub.disconnect(now, id);
-        let Some(connection) = self.connections.remove(id) else {
-            return;
-        };
+        let Some(connection) = connection else { return };
         if is_closed && connection.end == End::None {
-            tracing::debug!(slot = id.slot(), "closed");
             // When the server itself ends, no peer is waited for.
             let is_over = self.hub.is_shutting_down();
             let until = now.after(if is_over { 0 } else { LINGER_US });

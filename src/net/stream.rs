@@ -3,7 +3,7 @@
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 
 /// A connected socket that does not block.
 #[derive(Debug)]
@@ -24,6 +24,14 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => registry.register(stream, token, both),
             Stream::Unix(stream) => registry.register(stream, token, both),
+        }
+    }
+
+    /// The peer's address and port; `None` for a Unix-domain socket, or after a reset.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Unix(_) => None,
         }
     }
 

@@ -2,18 +2,31 @@
 
 use crate::hub::{ConnId, Now, Peer};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+
+/// A connection that has just been accepted: its socket, what the hub must know of its peer, and the peer's address and
+/// port for the log.
+pub type Newcomer<S> = (S, Peer, Option<SocketAddr>);
 
 /// The surroundings of the scheduler: real sockets, or simulated ones.
 pub trait Net {
     /// One connection. Dropping it closes it.
     type Socket;
-    /// The time.
-    fn now(&self) -> Now;
+    /// The time. `work` is what the [hub](crate::hub::Hub::totals) has done so far: a simulated clock moves with it.
+    fn now(&self, work: u64) -> Now;
     /// The next newcomer of a listener.
     ///
     /// # Errors
     /// `WouldBlock` when there is none, or whatever the system says.
-    fn accept(&mut self, listener: usize) -> io::Result<(Self::Socket, Peer)>;
+    fn accept(&mut self, listener: usize) -> io::Result<Newcomer<Self::Socket>>;
+    /// How a listener is named in the log.
+    fn listener(&self, _listener: usize) -> String {
+        String::new()
+    }
+    /// The peer's address and port, as long as the system knows them.
+    fn peer(&self, _socket: &Self::Socket) -> Option<SocketAddr> {
+        None
+    }
     /// From now on the poll reports the readiness of `socket`, both ways, by edges.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ pub(crate) struct Announcement {
     pub(crate) here: u64,
 }
 
-/// Reads `* joined: kim (2 here)`, `* left: kim (1 here)` and `* 37 joined, 5 left (1,204 here)`.
+/// Reads `* joined: kim, lee; left: eve (2 here)`, a part of it, and `* 37 joined, 5 left (1,204 here)`.
 pub(crate) fn announcement(line: &str) -> Option<Announcement> {
     let (what, here) = line
         .strip_prefix("* ")?
@@ -65,17 +65,22 @@ pub(crate) fn announcement(line: &str) -> Option<Announcement> {
         here: number(here)?,
         ..Announcement::default()
     };
-    if what.starts_with("joined: ") {
-        found.joined = 1;
-    } else if what.starts_with("left: ") {
-        found.left = 1;
-    } else {
-        for part in what.split(", ") {
-            match part.split_once(' ')? {
-                (count, "joined") => found.joined = number(count)?,
-                (count, "left") => found.left = number(count)?,
+    let names = |list: &str| list.split(", ").count() as u64;
+    if what.starts_with("joined: ") || what.starts_with("left: ") {
+        for part in what.split("; ") {
+            match part.split_once(": ")? {
+                ("joined", list) => found.joined = names(list),
+                ("left", list) => found.left = names(list),
                 _ => return None,
             }
+        }
+        return Some(found);
+    }
+    for part in what.split(", ") {
+        match part.split_once(' ')? {
+            (count, "joined") => found.joined = number(count)?,
+            (count, "left") => found.left = number(count)?,
+            _ => return None,
         }
     }
     Some(found)

@@ -70,6 +70,17 @@ impl Launch {
         self
     }
 
+    /// How many listeners there are, where the flags do not say so.
+    pub(crate) fn listeners(mut self, listeners: usize) -> Self {
+        self.listeners = listeners;
+        self
+    }
+
+    pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
     pub(crate) fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
         self.command.stderr(stderr);
         self
@@ -226,7 +237,8 @@ impl Server {
         assert_eq!(self.wait_exit().code(), Some(0));
     }
 
-    fn log(&self) -> String {
+    /// What the server has logged so far.
+    pub(crate) fn log(&self) -> String {
         self.stderr.as_ref().map(Captured::text).unwrap_or_default()
     }
 }

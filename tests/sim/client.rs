@@ -34,6 +34,48 @@ pub struct Behavior {
     junk: u8,
     /// Chance a step to end the connection, in thousandths.
     ends: u8,
+    /// Reads all in its turn, and nothing in the turns of others.
+    turns: Option<Turns>,
+    /// Sends little else.
+    costly: Option<Costly>,
+}
+
+/// Clients that take turns in reading: each reads for `steps` steps, then the next of `parts` parts of them does.
+#[derive(Clone, Copy, Debug)]
+pub struct Turns {
+    pub steps: usize,
+    pub parts: usize,
+}
+
+/// Lines that cost the server much, and their sender little.
+#[derive(Clone, Copy, Debug)]
+pub enum Costly {
+    /// `/nick` of two names by turns.
+    Renames,
+    /// `/join` of two rooms by turns, if there are so many.
+    Moves,
+    /// `/who` of a text that no room can be called, and that grows by its normalization.
+    Who,
+    /// `/msg` to a name that nobody has.
+    MessagesToNobody,
+    /// `/nick` of a name that looks like another.
+    LookAlikes,
+    /// Lines that grow when they are rendered.
+    Growing,
+}
+
+impl Costly {
+    pub fn drawn(rng: &mut Rng) -> Costly {
+        let kinds = [
+            Costly::Renames,
+            Costly::Moves,
+            Costly::Who,
+            Costly::MessagesToNobody,
+            Costly::LookAlikes,
+            Costly::Growing,
+        ];
+        kinds[rng.usize(..kinds.len())]
+    }
 }
 
 impl Behavior {
@@ -52,6 +94,8 @@ impl Behavior {
             commands: rng.u8(0..30),
             junk: rng.u8(0..20),
             ends: if rng.bool() { 1 } else { 0 },
+            turns: None,
+            costly: None,
         }
     }
 
@@ -70,6 +114,27 @@ impl Behavior {
         Behavior {
             commands: 0,
             junk: 0,
+            costly: None,
+            ..self
+        }
+    }
+
+    /// The same, but reads by turns.
+    pub fn by_turns(self, turns: Turns) -> Behavior {
+        Behavior {
+            turns: Some(turns),
+            ..self
+        }
+    }
+
+    /// The same, but floods lines of one kind that cost much.
+    pub fn costly(self, costly: Costly) -> Behavior {
+        Behavior {
+            says: 100,
+            sends: 100,
+            lines: 20,
+            send: 40_000,
+            costly: Some(costly),
             ..self
         }
     }
@@ -93,6 +158,8 @@ impl Behavior {
             commands: 0,
             junk: 0,
             ends: 0,
+            turns: None,
+            costly: None,
         }
     }
 }
@@ -117,6 +184,11 @@ pub struct Client {
     mid_line: bool,
     lines: usize,
     names: usize,
+    steps: usize,
+    /// When it last sent something, and the longest silence before that, in [active](Network::active_micros)
+    /// microseconds.
+    sent_at: u64,
+    longest_silence_us: u64,
 }
 
 /// Bytes that the kernel would take from a client before the server reads them.
@@ -138,7 +210,22 @@ impl Client {
             mid_line: false,
             lines: 0,
             names: 0,
+            steps: 0,
+            sent_at: 0,
+            longest_silence_us: 0,
         }
+    }
+
+    /// It has just connected.
+    pub fn connected(mut self, network: &Network) -> Client {
+        self.sent_at = network.active_micros();
+        self
+    }
+
+    /// The longest time for which it has sent nothing, until now.
+    pub fn longest_silence_us(&self, network: &Network) -> u64 {
+        let silence_us = network.active_micros() - self.sent_at;
+        self.longest_silence_us.max(silence_us)
     }
 
     pub fn is_raw(&self) -> bool {
@@ -169,6 +256,7 @@ impl Client {
             chance(behavior.stalls),
         );
         let ends = chance(behavior.ends) && chance(10);
+        self.steps += 1;
         if says && self.pending.len() < INBOUND_MAX && self.end == End::None {
             for _ in 0..rng.usize(1..=behavior.lines) {
                 self.compose(rng, rooms, peers);
@@ -180,7 +268,11 @@ impl Client {
         if stalls {
             self.stalled = !self.stalled;
         }
-        if reads && !self.stalled {
+        if let Some(turns) = behavior.turns {
+            if self.steps / turns.steps % turns.parts == self.number % turns.parts {
+                self.read(network, usize::MAX);
+            }
+        } else if reads && !self.stalled {
             self.read(network, rng.usize(1..=behavior.read));
         }
         if ends && self.end == End::None {
@@ -195,8 +287,13 @@ impl Client {
 
     /// Sends all pending bytes, as far as the kernel takes them, and reads all that has arrived.
     pub fn send_and_read_all(&mut self, network: &mut Network) {
-        self.send(network, usize::MAX);
+        self.send_all(network);
         self.read(network, usize::MAX);
+    }
+
+    /// Sends all pending bytes, as far as the kernel takes them.
+    pub fn send_all(&mut self, network: &mut Network) {
+        self.send(network, usize::MAX);
     }
 
     pub fn has_pending(&self) -> bool {
@@ -230,6 +327,10 @@ impl Client {
         }
         let room = INBOUND_MAX - pipe.inbound.len();
         let n = n.min(self.pending.len()).min(room);
+        if n > 0 || room == 0 {
+            self.longest_silence_us = self.longest_silence_us(network);
+            self.sent_at = network.active_micros();
+        }
         if n > 0 {
             pipe.inbound.extend(self.pending.drain(..n));
             self.mid_line = pipe.inbound.back() != Some(&b'\n');
@@ -253,7 +354,8 @@ impl Client {
         self.lines += 1;
         let (number, n) = (self.number, self.lines);
         let unique = format!("L{number}.{n}.");
-        let mut text = unique + &"한글 text ~ ".repeat(rng.usize(0..=self.behavior.line) / 16);
+        let mut text =
+            unique.clone() + &"한글 text ~ ".repeat(rng.usize(0..=self.behavior.line) / 16);
         if rng.u8(0..100) < self.behavior.junk {
             let junk: [&[u8]; 6] = [
                 b"bad \xc3\x28 utf\n",
@@ -267,6 +369,11 @@ impl Client {
             // What follows is a line of its own.
             self.pending.push_back(b'\n');
         }
+        if let Some(costly) = self.behavior.costly
+            && rng.u8(0..10) > 0
+        {
+            return self.compose_costly(costly, rooms, unique);
+        }
         if rng.u8(0..100) < self.behavior.commands {
             return self.compose_command(rng, rooms, peers, &text);
         }
@@ -277,6 +384,29 @@ impl Client {
             self.enqueue(&text);
         }
         self.said.push((self.stays, text));
+    }
+
+    fn compose_costly(&mut self, costly: Costly, rooms: usize, unique: String) {
+        let (number, length) = (letters(self.number), self.behavior.line);
+        match costly {
+            Costly::Renames => {
+                let name = ["x", "z"][self.lines % 2];
+                self.enqueue(&format!("/nick {number}{name}"));
+            }
+            Costly::Moves if rooms > 1 => {
+                self.room = usize::from(self.room == 0);
+                self.stays += 1;
+                self.enqueue(&format!("/join {}", room_name(self.room)));
+            }
+            Costly::Moves | Costly::Growing => {
+                self.enqueue(&(unique.clone() + &"\u{1b}".repeat(length)));
+                self.said.push((self.stays, unique + &"␛".repeat(length)));
+            }
+            Costly::Who => self.enqueue(&format!("/who {}", "\u{fdfa}".repeat(length / 3))),
+            Costly::MessagesToNobody => self.enqueue(&format!("/msg nobody {unique}")),
+            // The first observer is guest1, and stays that.
+            Costly::LookAlikes => self.enqueue("/nick guestl"),
+        }
     }
 
     fn compose_command(&mut self, rng: &mut Rng, rooms: usize, peers: usize, text: &str) {

@@ -41,7 +41,7 @@ impl Flood {
             clock_step_us: CLOCK_STEP_US,
             ..Faults::default()
         };
-        let mut network = Network::new(rng.u64(..), faults);
+        let mut network = Network::new(rng.u64(..), 1, faults);
         let mut connect = |number: usize, capacity: usize, behavior: Behavior| {
             Client::new(number, network.connect(Wire::Chat, capacity), behavior)
         };

@@ -1,10 +1,11 @@
 //! The guarantees that all transcripts together must keep: every line whole, once, in the order of its room, and each
 //! lost line counted. Parses no bytes.
 
+use super::announcements::{self, Announced};
 use super::client::{Client, End};
-use super::transcript::{Item, Stay, Transcript, author_of, speaker, tag, transcript};
+use super::transcript::{Item, RAW_ROOM, Stay, Transcript, author_of, speaker, tag, transcript};
 use madang::hub::limits::Limits;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Compares each client's transcript with those of the observers. There is an observer in each room from the start; it
 /// always reads and never speaks, so its lines are the room's lines in the room's order.
@@ -16,8 +17,12 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
     let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
     let owners = name_owners(clients, &transcripts);
     let rooms = rooms(observers, &owners);
+    if limits.announce_members_max >= clients.len() + observers.len() {
+        judge_announcements(&rooms, clients, &transcripts);
+    }
     for (client, transcript) in clients.iter().zip(&transcripts) {
         let alive = client.end == End::None && !client.pipe.borrow().server_fin;
+        assert_in_order(client.number, &transcript.heard);
         assert!(!transcript.torn || client.end == End::Reset || client.pipe.borrow().server_closed);
         for (number, stay) in transcript.stays.iter().enumerate() {
             let last = number + 1 == transcript.stays.len();
@@ -37,12 +42,54 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
                 (true, false) => Until::Anywhere,
             };
             let client = client.number;
-            let check = StayCheck { room, stay, client };
-            check.assert_received(&own, until);
+            let names = &transcript.names;
+            let own_at = |text: &&str| room.said_at(text, client).first().copied();
+            let check = StayCheck {
+                room,
+                stay,
+                client,
+                names,
+                first_own: own.iter().find_map(own_at),
+                last_own: own.iter().rev().find_map(own_at),
+            };
+            check.assert_received(until);
             if requires_own_lines && alive {
-                check.assert_said(&own);
+                room.assert_said(client, &own);
             }
         }
+    }
+}
+
+/// What one client says, aloud and privately, reaches another in the order in which it was said.
+fn assert_in_order(reader: usize, heard: &[String]) {
+    let mut last: HashMap<&str, u32> = HashMap::new();
+    for tag in heard {
+        let (author, number) = tag.trim_end_matches('.').split_once('.').expect("a tag");
+        let number = number.parse().expect("a number");
+        let before = last.insert(author, number);
+        assert!(
+            before < Some(number),
+            "client {reader}: {tag} after {before:?}"
+        );
+    }
+}
+
+/// Checks what each room with people has heard of comings and goings.
+fn judge_announcements(
+    rooms: &BTreeMap<String, RoomLines>,
+    clients: &[Client],
+    transcripts: &[Transcript],
+) {
+    for (name, room) in rooms.iter().filter(|(name, _)| *name != RAW_ROOM) {
+        let mut here = BTreeSet::new();
+        for (client, transcript) in clients.iter().zip(transcripts) {
+            let is_connected = !client.pipe.borrow().server_closed;
+            let stay = transcript.stays.last();
+            if is_connected && !client.is_raw() && stay.is_some_and(|stay| stay.room == *name) {
+                here.extend(transcript.names.last().cloned());
+            }
+        }
+        announcements::check(name, &room.lines, &here);
     }
 }
 
@@ -65,7 +112,7 @@ fn rooms(observers: &[Client], owners: &HashMap<String, usize>) -> BTreeMap<Stri
     let mut rooms = BTreeMap::new();
     for observer in observers {
         let mut transcript = transcript(observer);
-        let Stay { room, items } = transcript.stays.pop().expect("an observer is in its room");
+        let Stay { room, items, .. } = transcript.stays.pop().expect("an observer is in its room");
         let lines = items.into_iter().map(|item| match item {
             Item::Line(line) => line,
             Item::Skipped(lines) => panic!("the observer of {room} lost {lines} lines"),
@@ -85,29 +132,68 @@ struct RoomLines {
     lines: Vec<String>,
     /// The client to which each line belongs; that client does not receive it.
     authors: Vec<Option<usize>>,
-    /// The first position of each line, and how often the line occurs.
-    places: HashMap<String, (usize, usize)>,
     /// The positions of each tag.
     tags: HashMap<String, Vec<usize>>,
+    /// What was announced, by position.
+    announcements: BTreeMap<usize, Announced>,
+    /// The positions of the announcements of numbers.
+    counted: Vec<usize>,
+    /// The positions of each line.
+    places: HashMap<String, Vec<usize>>,
 }
 
 impl RoomLines {
     fn new(lines: Vec<String>, author: impl Fn(&str) -> Option<usize>) -> RoomLines {
         let authors = lines.iter().map(|line| author(line)).collect();
-        let (mut places, mut tags) = (HashMap::new(), HashMap::new());
+        let (mut tags, mut announcements) = (HashMap::new(), BTreeMap::new());
+        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, line) in lines.iter().enumerate() {
-            let (_, count) = places.entry(line.clone()).or_insert((at, 0));
-            *count += 1;
+            places.entry(line.clone()).or_default().push(at);
+            announcements.extend(Announced::read(line).map(|(it, _)| (at, it)));
             if let Some(tag) = line.split(' ').find_map(tag) {
                 let places: &mut Vec<usize> = tags.entry(tag.to_string()).or_default();
                 places.push(at);
             }
         }
+        let is_counted =
+            |(at, it): (&usize, &Announced)| matches!(it, Announced::Numbers(..)).then_some(*at);
         RoomLines {
+            counted: announcements.iter().filter_map(is_counted).collect(),
             lines,
             authors,
-            places,
             tags,
+            announcements,
+            places,
+        }
+    }
+}
+
+impl RoomLines {
+    /// The positions of one of a client's own texts.
+    fn said_at(&self, text: &str, client: usize) -> &[usize] {
+        let places = tag(text).and_then(|tag| self.tags.get(tag));
+        let whole =
+            |&at: &usize| self.authors[at] == Some(client) && self.lines[at].ends_with(text);
+        places
+            .filter(|places| places.iter().all(whole))
+            .map_or(&[], |places| places)
+    }
+
+    /// The room contains each of a client's own texts once, in the order in which the client sent them.
+    fn assert_said(&self, client: usize, own: &[&str]) {
+        let mut last = None;
+        for text in own {
+            let places = self.said_at(text, client);
+            assert_eq!(
+                places.len(),
+                1,
+                "client {client}: {text:.60} was not said once"
+            );
+            assert!(
+                last < places.first(),
+                "client {client}: {text:.60} out of order"
+            );
+            last = places.first();
         }
     }
 }
@@ -127,114 +213,149 @@ struct StayCheck<'a> {
     room: &'a RoomLines,
     stay: &'a Stay,
     client: usize,
+    /// Every name that the client has had.
+    names: &'a [String],
+    /// The positions of the first and the last line that the client said during the stay.
+    first_own: Option<usize>,
+    last_own: Option<usize>,
 }
 
 impl StayCheck<'_> {
-    /// The client has received every line of others once, in order, or has received a notice that counts it.
-    fn assert_received(&self, own: &[&str], until: Until) {
-        let Some(mut at) = self.first() else { return };
-        let label = self.label();
-        let own_at = own.iter().filter_map(|text| self.places(text).first());
-        let own_at: Vec<usize> = own_at.copied().collect();
-        if let Some(&first_own) = own_at.first() {
-            let missing = self.others(first_own, at);
-            assert_eq!(missing, 0, "{label}: missing after its first own line");
+    /// The client has received the last lines that people had said before it came, and from there on every line of others
+    /// once, in order, or has received a notice that counts it. Where in the room's lines it came is not known: there
+    /// must be such a place.
+    fn assert_received(&self, until: Until) {
+        let end = match until {
+            Until::End => self.room.lines.len(),
+            Until::LastOwn => self.last_own.unwrap_or(0),
+            Until::Anywhere => 0,
+        };
+        let mut furthest = (0, String::new());
+        for entry in self.entries() {
+            for counted in self.counted_in(entry) {
+                match self.received(entry, counted, end) {
+                    Ok(()) => return,
+                    Err(failure) if failure.0 >= furthest.0 => furthest = failure,
+                    Err(_) => {}
+                }
+            }
         }
-        for item in &self.stay.items {
+        let (received, failure) = furthest;
+        let (client, room) = (self.client, &self.stay.room);
+        panic!("client {client} in {room}: after {received} items: {failure}");
+    }
+
+    /// Where the client may have come: shortly before the first line that it received live and that is no announcement.
+    fn entries(&self) -> Vec<usize> {
+        let last = self.first_own.unwrap_or(self.room.lines.len());
+        let items = &self.stay.items;
+        let is_anchor =
+            |item: &Item| matches!(item, Item::Line(line) if Announced::read(line).is_none());
+        let live = items.get(self.stay.history..).unwrap_or_default();
+        let anchor = live.iter().position(is_anchor);
+        let is_skipped = |item: &Item| matches!(item, Item::Skipped(_));
+        let before = self.stay.history + anchor.unwrap_or(0);
+        let anchor = match anchor.map(|at| &live[at]) {
+            Some(Item::Line(line)) if !items[..before].iter().any(is_skipped) => line,
+            _ => return (0..=last).rev().collect(),
+        };
+        let mut entries = Vec::new();
+        for &place in self.room.places.get(anchor).into_iter().flatten() {
+            let mut entry = place.min(last);
+            entries.push(entry);
+            while entry > 0 && !self.is_others(entry - 1) {
+                entry -= 1;
+                entries.push(entry);
+            }
+        }
+        entries
+    }
+
+    /// Whether a line is another's, and no announcement that may be the client's own.
+    fn is_others(&self, at: usize) -> bool {
+        self.room.authors[at] != Some(self.client) && !self.room.announcements.contains_key(&at)
+    }
+
+    /// The announcements of numbers after `entry`, in one of which the client may be counted; or none.
+    fn counted_in(&self, entry: usize) -> Vec<Option<usize>> {
+        let counted = self.room.counted.iter().filter(|&&at| at >= entry);
+        counted.copied().map(Some).chain([None]).collect()
+    }
+
+    /// What the client receives in place of an announcement, as numbers of those who have come and left; `None` if it is not
+    /// in that announcement.
+    fn instead(&self, at: usize, counted: Option<usize>) -> Option<[(usize, usize); 2]> {
+        let (joined, left) = match self.room.announcements.get(&at)? {
+            Announced::Names(joined, left) => {
+                let is_own = |names: &[String]| names.iter().any(|it| self.names.contains(it));
+                let without = |names: &[String]| names.len() - usize::from(is_own(names));
+                let without = (without(joined), without(left));
+                return (is_own(joined) || is_own(left)).then_some([without; 2]);
+            }
+            Announced::Numbers(joined, left) => (*joined, *left),
+        };
+        (counted == Some(at)).then(|| {
+            [
+                (joined.saturating_sub(1), left),
+                (joined, left.saturating_sub(1)),
+            ]
+        })
+    }
+
+    /// Checks the stay if the client came at `entry` and was counted in the announcement at `counted`. The error is how many items fit, and
+    /// what did not.
+    fn received(
+        &self,
+        entry: usize,
+        counted: Option<usize>,
+        end: usize,
+    ) -> Result<(), (usize, String)> {
+        let is_said = |at: &usize| !self.room.lines[*at].starts_with("* ");
+        let mut history: Vec<usize> = Vec::new();
+        if self.stay.history > 0 {
+            history.extend((0..entry).rev().filter(is_said).take(self.stay.history));
+        }
+        let is_others = |at: &usize| {
+            self.room.authors[*at] != Some(self.client) && self.instead(*at, counted).is_none()
+        };
+        let live = (entry..self.room.lines.len()).filter(is_others);
+        let mut wanted = history.into_iter().rev().chain(live).peekable();
+        let own = self.room.announcements.range(entry..);
+        let mut instead = own
+            .filter_map(|(at, _)| self.instead(*at, counted))
+            .peekable();
+        for (nth, item) in self.stay.items.iter().enumerate() {
             match item {
                 Item::Line(line) => {
-                    let want = self.next(&mut at);
-                    let is_next = want == Some(line);
-                    assert!(is_next, "{label} at {at}: {line:.60?}, not {want:.60?}");
+                    let want = wanted.peek().map(|at| &self.room.lines[*at]);
+                    if want == Some(line) {
+                        wanted.next();
+                        continue;
+                    }
+                    let counts = Announced::read(line).map(|(it, _)| it.counts());
+                    // Those that would say nothing are not sent.
+                    while instead.next_if(|it| it.contains(&(0, 0))).is_some() {}
+                    let is_instead =
+                        |it: &[_; 2]| counts.is_some_and(|counts| it.contains(&counts));
+                    if instead.next_if(is_instead).is_none() {
+                        return Err((nth, format!("{line:.60?}, not {want:.60?}")));
+                    }
                 }
                 Item::Skipped(lines) => {
                     for _ in 0..*lines {
-                        let lost = self.next(&mut at);
-                        assert!(lost.is_some(), "{label}: more skipped than said");
+                        if wanted.next().is_none() {
+                            return Err((nth, "more skipped than said".into()));
+                        }
                     }
                 }
             }
         }
-        let end = match until {
-            Until::End => self.room.lines.len(),
-            Until::LastOwn => own_at.last().copied().unwrap_or(0),
-            Until::Anywhere => 0,
-        };
-        assert_eq!(self.others(at, end), 0, "{label}: missing at the end");
-    }
-
-    /// The room contains each of the client's own texts once, in the order in which the client sent them.
-    fn assert_said(&self, own: &[&str]) {
-        let (label, mut last) = (self.label(), None);
-        for text in own {
-            let places = self.places(text);
-            assert_eq!(places.len(), 1, "{label}: {text:.60} was not said once");
-            assert!(last < places.first(), "{label}: {text:.60} out of order");
-            last = places.first();
+        match wanted.find(|at| (entry..end).contains(at)) {
+            None => Ok(()),
+            Some(at) => Err((
+                self.stay.items.len(),
+                format!("missing {:.60?}", self.room.lines[at]),
+            )),
         }
-    }
-
-    /// The position at which the stay begins: found by the first line that occurs once in the room, and from there
-    /// backwards. `None` if there is no such line.
-    fn first(&self) -> Option<usize> {
-        let place = |(i, item): (usize, &Item)| {
-            let Item::Line(line) = item else { return None };
-            let &(at, count) = self.room.places.get(line)?;
-            (count == 1).then_some((i, at))
-        };
-        let mut items = self.stay.items.iter().enumerate();
-        let (anchor, mut at) = items.find_map(place)?;
-        for item in self.stay.items[..anchor].iter().rev() {
-            match item {
-                Item::Line(line) => assert_eq!(self.previous(&mut at), line, "{}", self.label()),
-                Item::Skipped(lines) => (0..*lines).for_each(|_| {
-                    self.previous(&mut at);
-                }),
-            }
-        }
-        Some(at)
-    }
-
-    /// The next line of another client.
-    fn next(&self, at: &mut usize) -> Option<&String> {
-        while self.room.authors.get(*at) == Some(&Some(self.client)) {
-            *at += 1;
-        }
-        *at += 1;
-        self.room.lines.get(*at - 1)
-    }
-
-    /// The previous line of another client.
-    fn previous(&self, at: &mut usize) -> &str {
-        loop {
-            *at = at
-                .checked_sub(1)
-                .unwrap_or_else(|| panic!("{}: begins before the room", self.label()));
-            if self.room.authors[*at] != Some(self.client) {
-                return &self.room.lines[*at];
-            }
-        }
-    }
-
-    /// How many lines of other clients there are from one position to another.
-    fn others(&self, from: usize, to: usize) -> usize {
-        let authors = self.room.authors[from.min(to)..to].iter();
-        let others = authors.filter(|author| **author != Some(self.client));
-        others.count()
-    }
-
-    /// The positions of one of the client's own texts.
-    fn places(&self, text: &str) -> &[usize] {
-        let places = tag(text).and_then(|tag| self.room.tags.get(tag));
-        let whole = |&at: &usize| {
-            self.room.authors[at] == Some(self.client) && self.room.lines[at].ends_with(text)
-        };
-        places
-            .filter(|places| places.iter().all(whole))
-            .map_or(&[], |places| places)
-    }
-
-    fn label(&self) -> String {
-        format!("client {} in {}", self.client, self.stay.room)
     }
 }

@@ -19,7 +19,7 @@ pub fn drawn_limits(rng: &mut Rng) -> Limits {
         line_bytes_max,
         room_log_bytes_max: [65_536, 70_000, 262_144][rng.usize(..3)].max(32 * line_bytes_max),
         history_lines: if rng.bool() { 0 } else { rng.usize(0..30) },
-        announce_members_max: rng.usize(0..20),
+        announce_members_max: if rng.bool() { 1000 } else { rng.usize(0..20) },
         rate_lines: if rng.u8(0..4) == 0 {
             rng.u32(1..2000)
         } else {
@@ -39,11 +39,11 @@ pub fn drawn_limits(rng: &mut Rng) -> Limits {
             HalfClose::Close
         },
         partial_after_us: micros(rng, 200_000),
-        // Longer than every other timer.
-        idle_timeout_us: if rng.u8(0..5) == 0 {
-            rng.u64(120_000_000..400_000_000)
-        } else {
-            0
+        // Some shorter than a pause of the process, some longer than every other timer.
+        idle_timeout_us: match rng.u8(0..6) {
+            0 => rng.u64(20_000_000..90_000_000),
+            1 => rng.u64(120_000_000..400_000_000),
+            _ => 0,
         },
         drain_us: rng.u64(0..10_000_000),
         ..Limits::default()

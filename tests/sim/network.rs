@@ -7,7 +7,7 @@ use madang::net::transport::{Event, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 /// How often each fault happens, in percent. The default is no fault.
@@ -24,6 +24,8 @@ pub struct Faults {
     pub register_error: u8,
     /// The most by which the clock advances each time it is read, in microseconds.
     pub clock_step_us: u64,
+    /// Nanoseconds of a system call.
+    pub syscall_ns: u64,
 }
 
 impl Faults {
@@ -39,7 +41,8 @@ impl Faults {
             event_spurious: percent(30),
             accept_error: percent(30),
             register_error: percent(5),
-            clock_step_us: rng.u64(0..1500),
+            clock_step_us: if rng.bool() { rng.u64(0..1500) } else { 0 },
+            syscall_ns: [500, 5_000, 50_000, 300_000][rng.usize(..4)],
         }
     }
 }
@@ -58,6 +61,7 @@ pub struct Pipe {
     /// `usize::MAX` marks the pipe of an observer, which has no faults.
     pub capacity: usize,
     pub wire: Wire,
+    pub address: Ipv4Addr,
     /// The server has finished sending, or has closed.
     pub server_fin: bool,
     pub server_closed: bool,
@@ -76,6 +80,7 @@ impl Pipe {
             outbound: VecDeque::new(),
             capacity,
             wire,
+            address: Ipv4Addr::LOCALHOST,
             server_fin: false,
             server_closed: false,
             id: None,
@@ -108,7 +113,10 @@ pub struct Network {
     pub faults: Faults,
     rng: RefCell<Rng>,
     now_us: Cell<u64>,
-    newcomers: VecDeque<Shared>,
+    /// What has been done since the clock was last read.
+    step: Step,
+    /// By listener.
+    newcomers: Vec<VecDeque<Shared>>,
     /// Events to report, each with the number of polls until then.
     events: Vec<(u32, Event)>,
     /// All ids that were ever registered: a spurious event may name any of them.
@@ -120,12 +128,13 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn new(seed: u64, faults: Faults) -> Network {
+    pub fn new(seed: u64, listeners: usize, faults: Faults) -> Network {
         Network {
             faults,
             rng: RefCell::new(Rng::with_seed(seed)),
             now_us: Cell::new(1),
-            newcomers: VecDeque::new(),
+            step: Step::default(),
+            newcomers: vec![VecDeque::new(); listeners],
             events: Vec::new(),
             ids: Vec::new(),
             trace: 0,
@@ -142,12 +151,42 @@ impl Network {
         self.now_us.set(self.now_us.get() + micros);
     }
 
-    /// A client connects.
+    /// The time without pauses in the middle of a turn, of which the server must know.
+    pub fn active_micros(&self) -> u64 {
+        self.now_us.get() - self.step.lost_us.get()
+    }
+
+    /// The process stops for so long when it looks at the clock for the `looks`-th time from now.
+    pub fn pause_later(&mut self, looks: u32, us: u64) {
+        self.step.pause.set(Some((looks, us)));
+    }
+
+    /// The most work that the hub has done between two looks at the clock.
+    pub fn greatest_work(&self) -> u64 {
+        self.step.greatest_work.get()
+    }
+
+    /// How many newcomers wait at a listener.
+    pub fn waiting(&self, listener: usize) -> usize {
+        self.newcomers[listener].len()
+    }
+
+    /// A client connects to the first listener.
     pub fn connect(&mut self, wire: Wire, capacity: usize) -> Shared {
         let pipe = Pipe::shared(wire, capacity);
-        self.newcomers.push_back(pipe.clone());
-        self.report(Event::Newcomers(0));
+        self.connect_to(0, pipe.clone());
         pipe
+    }
+
+    /// A client connects to a listener.
+    pub fn connect_to(&mut self, listener: usize, pipe: Shared) {
+        self.newcomers[listener].push_back(pipe);
+        self.report(Event::Newcomers(listener));
+    }
+
+    fn call(&self) {
+        let ns = self.step.ns.get() + self.faults.syscall_ns;
+        self.step.ns.set(ns);
     }
 
     /// The faults that apply to a pipe.
@@ -269,18 +308,49 @@ fn ready(id: ConnId, readable: bool, writable: bool) -> Event {
     }
 }
 
+/// What the server has done since it last looked at the clock.
+#[derive(Debug, Default)]
+struct Step {
+    /// Nanoseconds that have not been added to the clock.
+    ns: Cell<u64>,
+    /// The hub's work at the last look, and the most between two looks.
+    work: Cell<u64>,
+    greatest_work: Cell<u64>,
+    /// The process stops after so many looks, for so many microseconds.
+    pause: Cell<Option<(u32, u64)>>,
+    /// Microseconds of all such pauses.
+    lost_us: Cell<u64>,
+}
+
+/// Nanoseconds of a unit of work.
+pub const WORK_NS: u64 = 2;
+
 impl Net for Network {
     type Socket = Socket;
 
-    fn now(&self) -> Now {
+    fn now(&self, work: u64) -> Now {
+        let step = &self.step;
+        let done = work - step.work.replace(work);
+        step.greatest_work.set(step.greatest_work.get().max(done));
+        let ns = step.ns.get() + done * WORK_NS;
+        step.ns.set(ns % 1000);
+        self.advance(ns / 1000);
+        match step.pause.take() {
+            Some((0, us)) => {
+                self.advance(us);
+                step.lost_us.set(step.lost_us.get() + us);
+            }
+            pause => step.pause.set(pause.map(|(looks, us)| (looks - 1, us))),
+        }
         if self.faults.clock_step_us > 0 {
             self.advance(self.rng.borrow_mut().u64(0..=self.faults.clock_step_us));
         }
         Now::from_micros(self.now_us.get())
     }
 
-    fn accept(&mut self, _: usize) -> io::Result<(Socket, Peer)> {
-        if self.newcomers.is_empty() {
+    fn accept(&mut self, listener: usize) -> io::Result<(Socket, Peer, Option<SocketAddr>)> {
+        self.call();
+        if self.newcomers[listener].is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.chance(self.faults.accept_error) {
@@ -289,15 +359,16 @@ impl Net for Network {
             self.record(&format!("accept error {errno}"));
             return Err(io::Error::from_raw_os_error(errno));
         }
-        let pipe = self.newcomers.pop_front().expect("not empty");
+        let pipe = self.newcomers[listener].pop_front().expect("not empty");
         let peer = Peer {
-            address: Some(Ipv4Addr::LOCALHOST.into()),
+            address: Some(pipe.borrow().address.into()),
             wire: pipe.borrow().wire,
         };
-        Ok((Socket(pipe), peer))
+        Ok((Socket(pipe), peer, None))
     }
 
     fn register(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {
+        self.call();
         if self.chance(self.faults.register_error) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
@@ -313,6 +384,7 @@ impl Net for Network {
     }
 
     fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
+        self.call();
         let mut pipe = socket.0.borrow_mut();
         let faults = self.faults_of(&pipe);
         if self.chance(faults.interrupted) {
@@ -343,6 +415,7 @@ impl Net for Network {
     }
 
     fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.call();
         let mut pipe = socket.0.borrow_mut();
         let faults = self.faults_of(&pipe);
         if self.chance(faults.interrupted) {
@@ -374,6 +447,7 @@ impl Net for Network {
     }
 
     fn close_write(&mut self, socket: &mut Socket) {
+        self.call();
         socket.0.borrow_mut().server_fin = true;
     }
 }

@@ -19,6 +19,8 @@ pub enum Item {
 #[derive(Debug)]
 pub struct Stay {
     pub room: String,
+    /// How many lines of history were promised at its start.
+    pub history: usize,
     pub items: Vec<Item>,
 }
 
@@ -27,6 +29,9 @@ pub struct Transcript {
     pub stays: Vec<Stay>,
     /// Every name that the client has had.
     pub names: Vec<String>,
+    /// The tags of the lines and private lines of others, in order, without those of history.
+    pub heard: Vec<String>,
+    in_history: bool,
     /// The last line is unfinished.
     pub torn: bool,
 }
@@ -36,6 +41,8 @@ pub fn transcript(client: &Client) -> Transcript {
     let mut transcript = Transcript {
         stays: Vec::new(),
         names: Vec::new(),
+        heard: Vec::new(),
+        in_history: false,
         torn: false,
     };
     if client.is_raw() {
@@ -76,6 +83,7 @@ impl Transcript {
     fn enter(&mut self, room: &str) {
         self.stays.push(Stay {
             room: room.into(),
+            history: 0,
             items: Vec::new(),
         });
     }
@@ -100,26 +108,45 @@ impl Transcript {
                 assert!(lines > 0);
                 self.push(Item::Skipped(lines));
             }
+            (Some(_), ["the", "last", "line:"]) => self.begin_history(1),
+            (Some(_), ["the", "last", lines, "lines:"]) => {
+                self.begin_history(lines.parse().expect("a count"));
+            }
+            (Some(_), ["now"]) => {
+                assert!(std::mem::take(&mut self.in_history), "no history before");
+            }
             (Some(_), ["you" | "here" | "rooms:" | "server", ..]) => {}
             (Some(_), [word, ..]) if word.starts_with('/') => {}
-            (None, ["!", ..] | [_, "->", ..]) => {}
+            (None, ["!", ..] | ["you", "->", ..]) => {}
+            (None, [_, "->", "you:", ..]) => self
+                .heard
+                .extend(line.split(' ').find_map(tag).map(Into::into)),
             _ => {
                 let has_author = notice.is_some() || speaker(line).is_some();
                 assert!(has_author, "client {number}: no author: {line}");
+                if !self.in_history {
+                    self.heard
+                        .extend(line.split(' ').find_map(tag).map(Into::into));
+                }
                 self.push(Item::Line(line.into()));
             }
         }
     }
+
+    fn begin_history(&mut self, lines: usize) {
+        self.in_history = true;
+        self.stays.last_mut().expect("a room").history = lines;
+    }
 }
 
-/// The name of the client that said or did what the line says, joined or was renamed. The server does not send a line
-/// to its own client.
+/// The name of the client that said or did what the line says, or was renamed. The server does not send a line to its own
+/// client.
 pub fn speaker(line: &str) -> Option<&str> {
     let words: Vec<&str> = line.splitn(5, ' ').collect();
     match words[..] {
-        ["*", "joined:", name, ..] => Some(name),
         ["*", "renamed:", _, "->", name] => Some(name),
-        ["*", name, ..] => Some(name),
+        ["*", ..] => None,
+        ["**", name, ..] => Some(name),
         [name, ..] => name.strip_suffix(':'),
         [] => None,
     }

@@ -7,7 +7,7 @@ use madang::join::tty::Tty;
 use rustix::process::Signal;
 
 use crate::common::resident_bytes;
-use crate::fake_server::unique_address;
+use crate::fake_server::{FakeServer, unique_address};
 use crate::model::wrapping;
 use crate::rig::{Rig, Setup, start_server};
 
@@ -76,6 +76,96 @@ fn with_no_reconnect_a_lost_connection_ends_the_program() {
     rig.server().stop();
     rig.until_exited();
     assert!(rig.is_restored());
+}
+
+/// A shell script on the terminal, with job control and `madang join` as `"$0" join "$1"`.
+fn script(script: &str) -> Rig {
+    let server = FakeServer::new();
+    let addr = server.addr().to_string();
+    let arguments = ["-mc", script, env!("CARGO_BIN_EXE_madang"), &addr];
+    let setup = Setup::of("sh".as_ref(), &arguments).server(server);
+    setup.start(wrapping(60, 24))
+}
+
+#[test]
+fn the_terminal_is_taken_in_the_foreground_only() {
+    // A shell with an editor of its own has other modes while it waits for a command.
+    let mut rig = script(
+        r#"
+        "$0" join "$1"
+        stty -icanon -echo
+        bg >/dev/null
+        echo in the background
+        read key
+        stty icanon echo
+        fg >/dev/null
+        "#,
+    );
+    rig.keys("half\x1a");
+    rig.until_shown("in the background");
+    rig.send("kim: who is there?");
+    rig.run_for(Duration::from_millis(300));
+    let shown = rig.picture().text_above();
+    assert!(
+        !shown.contains("kim:"),
+        "written from the background: {shown}"
+    );
+    assert!(!rig.terminal().brackets_pastes());
+    rig.keys("\r");
+    rig.until_shown("kim: who is there?");
+    rig.until_typed("half", "");
+    assert!(!rig.is_cooked(), "the terminal is not raw");
+    rig.keys("\x03");
+    rig.until_exited();
+    assert!(rig.is_restored());
+}
+
+#[test]
+fn a_client_that_ends_in_the_background_does_not_touch_the_terminal() {
+    let mut rig = script(
+        r#"
+        "$0" join "$1" --no-reconnect
+        stty -icanon -echo
+        bg >/dev/null
+        echo in the background
+        wait
+        stty -a | grep -o -- "[ -]icanon"
+        stty icanon echo
+        "#,
+    );
+    rig.keys("\x1a");
+    rig.until_shown("in the background");
+    rig.server().stop();
+    rig.until_shown("-icanon");
+    assert!(rig.until_exited().success());
+    assert!(rig.is_restored());
+}
+
+#[test]
+fn late_answers_of_the_terminal_do_not_reach_the_shell() {
+    for (key, then) in [("\x04", ""), ("\x1a", "fg >/dev/null")] {
+        let left =
+            r#""$0" join "$1"; stty -icanon -echo min 0 time 3; printf 'left [%s]\n' "$(cat -v)""#;
+        let mut rig = script(&format!("{left}; stty icanon echo; {then}"));
+        rig.type_around(&"a line that wraps ".repeat(5), "");
+        rig.hold_answers(true);
+        rig.resize(30, 24);
+        rig.until("the query", |rig| rig.written().ends_with(b"\x1b[6n"));
+        let written = rig.written().len();
+        // Ctrl-U empties the line, so that Ctrl-D leaves.
+        rig.keys(&format!("\x15{key}"));
+        rig.until("the last output", |rig| rig.written().len() > written);
+        rig.hold_answers(false);
+        let shell = |rig: &mut Rig| String::from_utf8_lossy(rig.written()).into_owned();
+        rig.until("the shell", |rig| shell(rig).contains("]\r\n"));
+        let seen = shell(&mut rig);
+        assert!(seen.contains("left []"), "{seen:?}");
+        if !then.is_empty() {
+            rig.until("the client again", |rig| rig.terminal().brackets_pastes());
+            rig.keys("\x04");
+        }
+        rig.until_exited();
+    }
 }
 
 /// Floods the program while its terminal is stalled. Asserts that its memory is bounded. Returns the number of lines.

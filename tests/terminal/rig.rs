@@ -87,6 +87,12 @@ impl Setup {
         setup.home(&home)
     }
 
+    /// With this server.
+    pub(crate) fn server(mut self, server: FakeServer) -> Self {
+        self.server = Some(server);
+        self
+    }
+
     pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
         self.command = self.command.args(flags);
         self
@@ -125,6 +131,7 @@ impl Setup {
             terminal,
             written: Vec::new(),
             answers: 0,
+            holds_answers: false,
             typing: Vec::new(),
             _home: self.home,
         }
@@ -151,6 +158,8 @@ pub(crate) struct Rig {
     written: Vec<u8>,
     /// How often the terminal answered a query.
     answers: usize,
+    /// Answers are kept back, as over a slow line.
+    holds_answers: bool,
     /// Keys and answers that the pty has not taken yet.
     typing: Vec<u8>,
     _home: Rc<Scratch>,
@@ -181,6 +190,11 @@ impl Rig {
 
     pub(crate) fn answers(&self) -> usize {
         self.answers
+    }
+
+    /// Keeps the terminal's answers to queries back, or lets them go.
+    pub(crate) fn hold_answers(&mut self, hold: bool) {
+        self.holds_answers = hold;
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -276,6 +290,9 @@ impl Rig {
         while let Ok(count @ 1..) = pty.read(&mut bytes) {
             self.written.extend_from_slice(&bytes[..count]);
             self.terminal.feed(&bytes[..count]);
+        }
+        if self.holds_answers {
+            return;
         }
         let answers = self.terminal.take_answers();
         self.answers += usize::from(!answers.is_empty());

@@ -12,7 +12,7 @@ use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};
 use super::room::log::Log;
 use super::schedule::Schedule;
-use super::types::{ConnId, Now, Wire};
+use super::types::{ConnId, Ending, Now, Wire};
 use crate::protocol::Notice;
 use crlf::Crlf;
 use outbox::Outbox;
@@ -55,7 +55,7 @@ pub enum State {
     /// it is closed.
     Draining(Box<Drain>),
     /// To be disconnected.
-    Closed,
+    Closed(Ending),
 }
 
 /// Whether input is handled.
@@ -95,6 +95,7 @@ pub struct Drain {
     until: u64,
     /// When this began. It may take `drain_us`.
     since: Now,
+    why: Ending,
 }
 
 /// One client.
@@ -112,6 +113,8 @@ pub struct Client {
     pub is_announced: bool,
     /// Which rules hold for it.
     pub role: Role,
+    /// Lines that it has said; no more than 65,535 are counted.
+    pub said: u16,
     /// `None` for a raw connection.
     pub name: Option<Name>,
     state: State,
@@ -157,6 +160,7 @@ impl Client {
             entered_at: now,
             is_announced: name.is_none(),
             role,
+            said: 0,
             name,
             state: State::Open(Gate::Ready),
             outbox: Outbox::default(),
@@ -176,7 +180,7 @@ impl Client {
     pub fn memory_bytes(&self) -> usize {
         let change = match &self.state {
             State::Moving(change) => {
-                size_of::<Move>() + change.room.name.len() + change.room.skeleton.len()
+                size_of::<Move>() + change.room.name.len() + change.room.likeness.bytes()
             }
             State::Draining(_) => size_of::<Drain>(),
             _ => 0,
@@ -196,7 +200,16 @@ impl Client {
 
     /// Whether it is on its way out.
     pub fn is_closing(&self) -> bool {
-        matches!(self.state, State::Draining(_) | State::Closed)
+        self.ending().is_some()
+    }
+
+    /// Why it is on its way out, if it is.
+    pub fn ending(&self) -> Option<Ending> {
+        match &self.state {
+            State::Draining(drain) => Some(drain.why),
+            State::Closed(why) => Some(*why),
+            State::Open(_) | State::Moving(_) | State::ReceiveOnly => None,
+        }
     }
 
     /// Whether `reason` keeps its input from being handled.
@@ -210,7 +223,7 @@ impl Client {
             State::Moving(change) => change.until,
             State::Draining(drain) => drain.until,
             State::Open(_) | State::ReceiveOnly => end,
-            State::Closed => 0,
+            State::Closed(_) => 0,
         }
     }
 
@@ -237,7 +250,7 @@ impl Client {
             State::Open(Gate::Blocked(Block::Backlog | Block::Room))
             | State::Moving(_)
             | State::ReceiveOnly
-            | State::Closed => None,
+            | State::Closed(_) => None,
         }
     }
 
@@ -277,7 +290,7 @@ impl Client {
 
     #[inline(always)]
     fn plain_output<'a>(&'a mut self, log: &'a Log, slices: &mut [IoSlice<'a>]) -> usize {
-        if matches!(self.state, State::Closed) {
+        if matches!(self.state, State::Closed(_)) {
             return 0;
         }
         let until = self.log_until(log.end());
@@ -298,6 +311,7 @@ impl Client {
     fn plain_sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
         let until = self.log_until(log.end());
         self.outbox.sent(log, until, n);
+        self.outbox.written = self.outbox.written.saturating_add(n as u32);
         self.progress_at = now;
         self.outbox.has_output(until)
     }
@@ -374,24 +388,26 @@ impl Client {
 
     /// Nothing is received from it any more; its room's log is written to it up to `until`, or to a smaller position that
     /// was set before. Returns whether this is new.
-    pub fn drain(&mut self, now: Now, until: u64) -> bool {
+    pub fn drain(&mut self, now: Now, until: u64, why: Ending) -> bool {
         match &mut self.state {
-            State::Closed => false,
+            State::Closed(_) => false,
             State::Draining(drain) => {
                 drain.until = until.min(drain.until);
                 false
             }
             state => {
                 let since = now;
-                *state = State::Draining(Box::new(Drain { until, since }));
+                *state = State::Draining(Box::new(Drain { until, since, why }));
                 true
             }
         }
     }
 
-    /// It is to be disconnected.
+    /// It has been drained, or had the time for that: it is to be disconnected.
     pub fn close(&mut self) {
-        self.state = State::Closed;
+        if let Some(why) = self.ending() {
+            self.state = State::Closed(why);
+        }
     }
 }
 
@@ -444,15 +460,23 @@ mod tests {
     fn draining_keeps_its_first_start_and_its_smallest_position() {
         let limits = Limits::default();
         let mut client = client();
-        assert!(client.drain(Now::from_micros(10), 500));
+        assert!(client.drain(Now::from_micros(10), 500, Ending::Quit));
         for (until, want) in [(600, 500), (400, 400)] {
-            assert!(!client.drain(Now::from_micros(20), until));
+            assert!(!client.drain(Now::from_micros(20), until, Ending::Slow));
             assert_eq!(client.log_until(1000), want);
         }
         let due = Now::from_micros(10).after(limits.drain_us);
         assert_eq!(client.deadline(&limits, false, Now::default()), Some(due));
         client.close();
-        assert!(!client.drain(Now::from_micros(30), 300) && client.is_closing());
+        assert!(!client.drain(Now::from_micros(30), 300, Ending::Slow));
+        assert_eq!(client.ending(), Some(Ending::Quit), "the first reason");
+    }
+
+    #[test]
+    fn an_idle_client_s_record_is_small() {
+        assert!(size_of::<Client>() <= 104, "{}", size_of::<Client>());
+        let input = size_of::<crate::hub::input::Input>();
+        assert!(input <= 16, "{input}");
     }
 
     #[test]

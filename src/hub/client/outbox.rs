@@ -27,6 +27,8 @@ pub struct Outbox {
     in_flight: bool,
     /// While the client is late, senders wait for it.
     awaited: bool,
+    /// Bytes that have been written to the client, in any room; no more than 4 GiB are counted.
+    pub written: u32,
 }
 
 /// What is to be written besides the log from the cursor on, or left out of it.

@@ -102,6 +102,102 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
     })
 }
 
+/// What other programs call a command, or what people try, and the command here. No entry is near a command that its user
+/// did not mean: `/kick` is no misspelt `/nick`.
+const ALIASES: [(&str, Option<&str>); 41] = [
+    ("names", Some("/who")),
+    ("users", Some("/who")),
+    ("members", Some("/who")),
+    ("people", Some("/who")),
+    ("whois", Some("/who")),
+    ("here", Some("/who")),
+    ("list", Some("/rooms")),
+    ("ls", Some("/rooms")),
+    ("channels", Some("/rooms")),
+    ("whisper", Some("/msg")),
+    ("tell", Some("/msg")),
+    ("pm", Some("/msg")),
+    ("dm", Some("/msg")),
+    ("query", Some("/msg")),
+    ("message", Some("/msg")),
+    ("privmsg", Some("/msg")),
+    ("private", Some("/msg")),
+    ("notice", Some("/msg")),
+    ("exit", Some("/quit")),
+    ("leave", Some("/quit")),
+    ("part", Some("/quit")),
+    ("bye", Some("/quit")),
+    ("close", Some("/quit")),
+    ("logout", Some("/quit")),
+    ("disconnect", Some("/quit")),
+    ("name", Some("/nick")),
+    ("rename", Some("/nick")),
+    ("nickname", Some("/nick")),
+    ("enter", Some("/join")),
+    ("go", Some("/join")),
+    ("goto", Some("/join")),
+    ("channel", Some("/join")),
+    ("emote", Some("/me")),
+    ("action", Some("/me")),
+    ("em", Some("/me")),
+    ("?", Some("/help")),
+    ("commands", Some("/help")),
+    ("info", Some("/help")),
+    ("man", Some("/help")),
+    ("kick", None),
+    ("mute", None),
+];
+/// Longest word that may be a misspelt command, in bytes.
+const MISSPELT_BYTES_MAX: usize = 8;
+
+/// The command that somebody may have meant who wrote this word, which is none; the word as [`Invalid::Unknown`] has it.
+pub fn suggest(word: &str) -> Option<&'static str> {
+    let word = word.strip_prefix('/')?;
+    let alias = |(alias, _): &&(&str, _)| word.eq_ignore_ascii_case(alias);
+    if let Some((_, command)) = ALIASES.iter().find(alias) {
+        return *command;
+    }
+    if !(1..=MISSPELT_BYTES_MAX).contains(&word.len()) {
+        return None;
+    }
+    let word = word.to_ascii_lowercase();
+    let commands = COMMANDS.map(|(usage, _)| usage.split(' ').next().unwrap_or(usage));
+    let short = commands
+        .iter()
+        .find(|command| command[1..].starts_with(&word));
+    let near = || {
+        let far = |command: &&str| distance(word.as_bytes(), &command.as_bytes()[1..]);
+        let nearest = commands.iter().min_by_key(|command| far(command))?;
+        // A long command may have two mistakes.
+        (far(nearest) <= nearest.len() / 3).then_some(nearest)
+    };
+    short.or_else(near).copied()
+}
+
+/// How many insertions, deletions, replacements and exchanges of neighbours lead from one word to the other (optimal string
+/// alignment). Both are short.
+fn distance(from: &[u8], to: &[u8]) -> usize {
+    let mut rows = [[0; MISSPELT_BYTES_MAX + 1]; MISSPELT_BYTES_MAX + 1];
+    for i in 0..=from.len() {
+        for j in 0..=to.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
+                let exchanged = match i > 1 && j > 1 {
+                    true if from[i - 2] == to[j - 1] && from[i - 1] == to[j - 2] => {
+                        rows[i - 2][j - 2] + 1
+                    }
+                    _ => replaced,
+                };
+                let moved = rows[i - 1][j].min(rows[i][j - 1]) + 1;
+                replaced.min(exchanged).min(moved)
+            };
+        }
+    }
+    rows[from.len()][to.len()]
+}
+
 /// The first word, and what follows it without the spaces around.
 fn split_word(text: &str) -> (&str, &str) {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -135,6 +231,76 @@ mod tests {
         }
         assert_eq!(parse("/NICK  kim "), Ok(Request::Nick("kim")));
         assert_eq!(parse("/who "), Ok(Request::Who(None)));
+    }
+
+    #[test]
+    fn an_unknown_command_suggests_a_near_one() {
+        for (word, command) in [
+            ("/w", "/who"),
+            ("/names", "/who"),
+            ("/NAMES", "/who"),
+            ("/users", "/who"),
+            ("/list", "/rooms"),
+            ("/room", "/rooms"),
+            ("/whisper", "/msg"),
+            ("/tell", "/msg"),
+            ("/pm", "/msg"),
+            ("/query", "/msg"),
+            ("/m", "/msg"),
+            ("/exit", "/quit"),
+            ("/leave", "/quit"),
+            ("/part", "/quit"),
+            ("/q", "/quit"),
+            ("/name", "/nick"),
+            ("/n", "/nick"),
+            ("/j", "/join"),
+            ("/?", "/help"),
+            ("/h", "/help"),
+            // Misspelt.
+            ("/nikc", "/nick"),
+            ("/nic", "/nick"),
+            ("/jion", "/join"),
+            ("/joinn", "/join"),
+            ("/mgs", "/msg"),
+            ("/whos", "/who"),
+            ("/rom", "/rooms"),
+            ("/hlep", "/help"),
+            ("/qiut", "/quit"),
+            ("/quti", "/quit"),
+        ] {
+            assert_eq!(suggest(word), Some(command), "{word}");
+        }
+        for word in [
+            "/",
+            "/usr/bin",
+            "/etc/passwd",
+            "/home",
+            "/tmp",
+            "/kick",
+            "/mute",
+            "/topic",
+            "/안녕",
+            "/\u{301}",
+            "/oper",
+            "/joinjoinjoin",
+            "/xyz",
+            "/1",
+            "/-",
+            "/who/nick",
+        ] {
+            assert_eq!(suggest(word), None, "{word}");
+        }
+        let commands = ALIASES.iter().filter_map(|(_, command)| *command);
+        for command in commands {
+            assert!(
+                !matches!(parse(command), Err(Invalid::Unknown(_))),
+                "{command}"
+            );
+        }
+        for (alias, _) in ALIASES {
+            let line = format!("/{alias}");
+            assert_eq!(parse(&line), Err(Invalid::Unknown(&line)), "a command");
+        }
     }
 
     #[test]

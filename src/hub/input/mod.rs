@@ -12,7 +12,7 @@ pub mod command;
 pub mod frame;
 mod line_ends;
 mod opening;
-mod sniff;
+pub mod sniff;
 pub mod telnet;
 pub mod text;
 
@@ -52,6 +52,8 @@ pub struct Input {
     line_ends: LineEnds,
     /// The peer has finished sending, and [`Item::End`] has not been taken.
     finished: bool,
+    /// The client has been told that it sends faster than the rate limit allows.
+    pub is_told_of_rate: bool,
 }
 
 /// An unfinished line or telnet command, and deferred bytes.

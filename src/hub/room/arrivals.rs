@@ -1,10 +1,10 @@
 //! Who has come to a room and gone since that was last announced. Decides when; knows members only by their slots.
 
 use crate::hub::limits::{
-    ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX, NEWCOMER_DELAY_MAX_US, NEWCOMER_US,
-    NEWCOMERS_AT_ONCE_MAX,
+    ANNOUNCE_INTERVAL_US, NEWCOMER_DELAY_MAX_US, NEWCOMER_US, NEWCOMERS_AT_ONCE_MAX,
 };
-use crate::hub::types::Now;
+use crate::hub::name::Name;
+use crate::hub::types::{ConnId, Now};
 use std::collections::BTreeSet;
 
 /// Comings and goings that have not been announced.
@@ -16,16 +16,9 @@ use std::collections::BTreeSet;
 pub struct Arrivals {
     /// Members that have not been announced: when each has come, and its slot.
     newcomers: BTreeSet<(Now, u32)>,
-    left: Left,
+    /// Members that had been announced, and have left.
+    left: Vec<(ConnId, Name)>,
     quiet_until: Now,
-}
-
-/// Members that had been announced, and have left.
-#[derive(Debug, Default)]
-pub struct Left {
-    pub count: usize,
-    /// The first of them: `0 <= len <= ANNOUNCED_NAMES_MAX`.
-    pub names: Vec<String>,
 }
 
 impl Arrivals {
@@ -40,16 +33,13 @@ impl Arrivals {
     }
 
     /// A member that had been announced has left.
-    pub fn leave(&mut self, name: impl ToString) {
-        self.left.count += 1;
-        if self.left.names.len() < ANNOUNCED_NAMES_MAX {
-            self.left.names.push(name.to_string());
-        }
+    pub fn leave(&mut self, id: ConnId, name: Name) {
+        self.left.push((id, name));
     }
 
     /// Whether anybody has left untold.
     pub fn has_left(&self) -> bool {
-        self.left.count > 0
+        !self.left.is_empty()
     }
 
     /// When the next announcement is due, if there is anything to announce.
@@ -76,14 +66,14 @@ impl Arrivals {
     }
 
     /// Takes those who have left, to be announced now. The next interval begins.
-    pub fn take_left(&mut self, now: Now) -> Left {
+    pub fn take_left(&mut self, now: Now) -> Vec<(ConnId, Name)> {
         self.quiet_until = now.after(ANNOUNCE_INTERVAL_US);
         std::mem::take(&mut self.left)
     }
 
     /// Takes all newcomers: nobody is to hear of them, nor of those who have left.
     pub fn take_untold(&mut self) -> impl Iterator<Item = u32> + use<> {
-        self.left = Left::default();
+        self.left.clear();
         let newcomers = std::mem::take(&mut self.newcomers);
         newcomers.into_iter().map(|(_, slot)| slot)
     }
@@ -116,24 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn names_are_kept_as_far_as_they_are_shown() {
-        let mut arrivals = Arrivals::default();
-        for _ in 0..100 {
-            arrivals.leave("x");
-        }
-        let left = arrivals.take_left(COME);
-        assert_eq!((left.count, left.names.len()), (100, ANNOUNCED_NAMES_MAX));
-    }
-
-    #[test]
     fn what_nobody_hears_does_not_shorten_the_interval() {
         let mut arrivals = Arrivals::default();
         arrivals.take_left(COME);
-        arrivals.leave("kim");
+        arrivals.leave(ConnId::new(3, 1), Name::Guest(3));
         arrivals.join(COME, 3);
         assert_eq!(arrivals.take_untold().collect::<Vec<_>>(), [3]);
         assert_eq!(arrivals.due(), None);
-        arrivals.leave("lee");
+        arrivals.leave(ConnId::new(3, 1), Name::Guest(3));
         assert_eq!(arrivals.due(), Some(COME.after(ANNOUNCE_INTERVAL_US)));
     }
 }

@@ -31,6 +31,8 @@ pub struct Gate {
     /// counted.
     held: BTreeMap<u32, u64>,
     held_counted_at: Now,
+    /// The slots of members that have held it for too long, each once; some may have left.
+    overdue: Vec<u32>,
     /// Clients that wait until the room accepts lines, each once, the one that has waited longest first.
     blocked: Vec<ConnId>,
 }
@@ -122,15 +124,35 @@ impl Gate {
         let is_due = self.is_full() && held_us >= held_interval_us(limits);
         is_due.then(|| {
             self.held_counted_at = now;
+            // Each is counted anew.
+            self.overdue.clear();
             held_us
         })
     }
 
-    /// A member has held the room for `us` more. Returns for how long in all.
-    pub fn hold(&mut self, slot: u32, us: u64) -> u64 {
+    /// A member has held the room for `us` more.
+    pub fn hold(&mut self, slot: u32, us: u64, limits: &Limits) {
         let held_us = self.held.entry(slot).or_default();
         *held_us += us;
-        *held_us
+        if *held_us >= limits.slow_timeout_us {
+            self.overdue.push(slot);
+        }
+    }
+
+    /// Whether a member may have held the room for as long as it may.
+    pub fn has_overdue(&self) -> bool {
+        !self.overdue.is_empty()
+    }
+
+    /// The next member that has held the room for as long as it may.
+    pub fn next_overdue(&mut self, limits: &Limits) -> Option<u32> {
+        while let Some(slot) = self.overdue.pop() {
+            let held_us = self.held.get(&slot);
+            if held_us.is_some_and(|&held_us| held_us >= limits.slow_timeout_us) {
+                return Some(slot);
+            }
+        }
+        None
     }
 
     /// A member does not hold the room at present: what it has held is forgiven by and by.
@@ -155,7 +177,9 @@ impl Gate {
         });
         let held = self.held_counted_at.after(held_interval_us(limits));
         let full = self.full_since.map(|_| held);
-        [late, full, self.retry_at].into_iter().flatten().min()
+        let overdue = self.has_overdue().then_some(self.observed_at);
+        let deadlines = [late, full, self.retry_at, overdue];
+        deadlines.into_iter().flatten().min()
     }
 
     /// A client waits until the room accepts lines.

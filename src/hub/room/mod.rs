@@ -5,15 +5,20 @@ pub mod append;
 pub mod arrivals;
 pub mod backpressure;
 pub mod carousel;
+pub mod eviction;
 pub mod gate;
 pub mod log;
 pub mod view;
 
-use super::limits::{Limits, MEMBERS_A_VISIT, ROOM_VISITS_MAX, SlowPolicy};
+use super::likeness::Likeness;
+use super::limits::{
+    EVICTION_BYTES_A_MEMBER, Limits, MEMBERS_A_VISIT, ROOM_VISITS_MAX, SlowPolicy,
+};
 use super::name::RoomName;
 use super::types::Now;
 use arrivals::Arrivals;
 use carousel::Carousel;
+use eviction::Eviction;
 use gate::Gate;
 use log::Log;
 use std::ops::Range;
@@ -23,8 +28,8 @@ use std::ops::Range;
 pub struct Room {
     /// Its name as it was first given; empty for the room of all raw connections.
     pub name: Box<str>,
-    /// Rooms with the same skeleton would be this room.
-    pub skeleton: Box<str>,
+    /// Rooms whose names are like this would be this room.
+    pub likeness: Likeness,
     /// What was said in it and is still needed.
     pub log: Log,
     /// The slots of its members, in no order. Each member knows its seat, the index in here.
@@ -37,6 +42,8 @@ pub struct Room {
     pub arrivals: Arrivals,
     /// Whether the room has to wait for some of its members.
     pub gate: Gate,
+    /// Which members are moved forward before the log is at its cap.
+    pub eviction: Eviction,
 }
 
 impl Room {
@@ -44,7 +51,7 @@ impl Room {
     pub fn new(name: RoomName, limits: &Limits) -> Room {
         Room {
             name: name.name,
-            skeleton: name.skeleton,
+            likeness: name.likeness,
             log: Log::new(
                 limits.history_lines,
                 limits.history_bytes_max(),
@@ -55,6 +62,7 @@ impl Room {
             carousel: Carousel::default(),
             arrivals: Arrivals::default(),
             gate: Gate::new(),
+            eviction: Eviction::default(),
         }
     }
 
@@ -73,6 +81,25 @@ impl Room {
     /// Whether a line of `bytes` would make the log forget what a member has not read.
     pub fn must_evict(&self, bytes: usize, limits: &Limits) -> bool {
         self.log.live_bytes() + bytes > limits.log_live_bytes_max()
+    }
+
+    /// Bytes that may be said before the log is at its cap.
+    pub fn bytes_before_cap(&self, limits: &Limits) -> usize {
+        limits
+            .log_live_bytes_max()
+            .saturating_sub(self.log.live_bytes())
+    }
+
+    /// Bytes before the cap at which an eviction begins: enough for a share of the members with each line. Under
+    /// `--slow wait` senders wait long before the cap.
+    pub fn eviction_bytes(&self, limits: &Limits) -> usize {
+        match limits.slow {
+            SlowPolicy::Wait => 0,
+            _ => {
+                let bytes = EVICTION_BYTES_A_MEMBER * self.members.len();
+                bytes.min(limits.log_live_bytes_max() / 4)
+            }
+        }
     }
 
     /// Whether a line of `bytes` could make the log full, under `--slow wait`.
@@ -98,6 +125,11 @@ impl Room {
             .append(bytes_max, limits.room_log_bytes_max, render)
     }
 
+    /// Whether the client in this slot is a member, given the seat that it has in its room.
+    pub fn is_member(&self, slot: u32, seat: u32) -> bool {
+        self.members.get(seat as usize) == Some(&slot)
+    }
+
     /// Members that are visited before the next room has its turn: a share that grows with the room.
     pub fn visits_a_turn(&self) -> usize {
         (self.members.len() / MEMBERS_A_VISIT).clamp(1, ROOM_VISITS_MAX)
@@ -107,6 +139,7 @@ impl Room {
     pub fn vacate(&mut self) {
         drop(self.arrivals.take_untold());
         self.gate = Gate::new();
+        self.eviction = Eviction::default();
         self.log.shrink();
     }
 

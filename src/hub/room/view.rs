@@ -4,7 +4,7 @@ use super::Room;
 use crate::hub::client::{Block, Client, Clients, State};
 use crate::hub::limits::{Limits, NOTICE_WORK};
 use crate::hub::schedule::{Place, Schedule, Timer};
-use crate::hub::types::{Now, Totals};
+use crate::hub::types::{Ending, Now, Report, Totals};
 use crate::protocol::{Notice, Refusal};
 
 /// One room, for as long as one call lasts.
@@ -39,6 +39,9 @@ impl RoomView<'_> {
 
     /// Tells a member why something is refused.
     pub fn refuse(&mut self, slot: u32, refusal: Refusal<'_>) {
+        let id = self.clients[slot as usize].id(slot);
+        let report = || Report::Refused(refusal.to_string());
+        self.schedule.reports.add(id, report);
         self.write_private(slot, 0, |out| refusal.write(out));
     }
 
@@ -51,15 +54,15 @@ impl RoomView<'_> {
     }
 
     /// Writes to a member all that it is to receive by now, then closes it.
-    pub fn drain(&mut self, slot: u32) {
+    pub fn drain(&mut self, slot: u32, why: Ending) {
         let until = self.clients[slot as usize].log_until(self.room.log.end());
-        self.drain_until(slot, until);
+        self.drain_until(slot, until, why);
     }
 
     /// Writes to a member its private bytes and the log up to `until`, then closes it.
-    pub fn drain_until(&mut self, slot: u32, until: u64) {
+    pub fn drain_until(&mut self, slot: u32, until: u64, why: Ending) {
         let client = &mut self.clients[slot as usize];
-        if client.drain(self.now, until) {
+        if client.drain(self.now, until, why) {
             self.schedule.want_write(client.id(slot));
             if let Some(due) = client.deadline(self.limits, false, self.now) {
                 self.schedule.arm(Timer::Client(slot), due);

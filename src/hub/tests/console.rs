@@ -240,7 +240,8 @@ fn the_console_has_left_after_quit_finish_or_disconnect() {
 fn shutdown_drains_the_console_like_others() {
     let (mut test, console, ids) = with_console(Limits::default(), 1);
     test.send(ids[0], b"last words\n");
-    test.hub.shutdown(test.now);
+    test.hub.shutdown();
+    test.advance(0);
     assert_eq!(
         test.read(console),
         "* server is shutting down\nguest1: last words\n"

@@ -1,17 +1,19 @@
 //! That no client costs the others more than its share: work a visit, turns of rooms, private lines, silence.
 
 use crate::hub::limits::{
-    ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_WORK, NOTICE_WORK, READ_BYTES_MAX,
-    REPLY_BYTES_MAX, ROOM_VISITS_MAX, VISIT_WORK_ALONE_MAX,
+    ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_CHAR_WORK, NAME_CHARS_MAX, NAME_WORK,
+    NOTICE_WORK, READ_BYTES_MAX, REPLY_BYTES_MAX, ROOM_VISITS_MAX, SKIP_WORK, SlowPolicy,
+    VISIT_WORK_ALONE_MAX,
 };
-use crate::hub::{ConnId, Peer, Resume, Wire};
+use crate::hub::{ConnId, Now, Peer, Resume, Wire};
 use crate::testing::test_hub::TestHub;
 use std::net::IpAddr;
 
 /// Work of the most expensive item: a list or a change of names and rooms, its reply and its announcement, and the longest
 /// line.
 fn item_work_max(limits: &Limits) -> u64 {
-    let fixed = ITEM_WORK + LIST_WORK + 2 * NAME_WORK + 2 * MOVE_WORK + 16 * NOTICE_WORK;
+    let name = NAME_WORK + NAME_CHARS_MAX as u64 * NAME_CHAR_WORK;
+    let fixed = ITEM_WORK + LIST_WORK + name + 2 * MOVE_WORK + 16 * NOTICE_WORK;
     fixed + (REPLY_BYTES_MAX + 2 * limits.rendered_bytes_max()) as u64
 }
 
@@ -25,6 +27,7 @@ fn a_visit_costs_no_more_than_its_work_and_one_item() {
         "/nick aa\n/nick bb\n",
         "/nick guest2\n",
         "/nick gue5t2\n",
+        &("/nick ".to_owned() + &"ᾦ".repeat(24) + "\n/nick aa\n"),
         "/join aa\n/join bb\n",
         "/join !\n",
         "/msg nobody hi\n",
@@ -213,4 +216,65 @@ fn reconnecting_does_not_renew_the_rate_of_an_address() {
     assert_eq!(test.send(neighbour, b"me too\n"), Resume::Wait);
     let other = connect("2001:db8:0:1::1", &mut test);
     assert_eq!(test.send(other, b"hello\n"), Resume::Read);
+}
+
+#[test]
+fn an_end_of_the_server_is_told_to_one_client_a_tick() {
+    let mut test = TestHub::new(Limits::default());
+    let ids: Vec<ConnId> = (0..20).map(|_| test.join()).collect();
+    test.flush_announcements();
+    test.hub.disconnect(test.now, ids[19]);
+    test.hub.disconnect(test.now, ids[4]);
+    test.hub.shutdown();
+    assert_eq!(test.hub.next_deadline(), Some(Now::default()));
+    for told in 0..18 {
+        let work = test.hub.totals().work;
+        assert!(test.hub.tick(test.now), "{told}");
+        let done = test.hub.totals().work - work;
+        assert!(done <= 2 * NOTICE_WORK, "{done}");
+    }
+    assert!(!test.hub.tick(test.now));
+    assert!(
+        test.hub.next_deadline() > Some(test.now),
+        "only drains are left"
+    );
+    test.flush();
+    assert_eq!(test.reap().len(), 18);
+}
+
+#[test]
+fn slow_members_are_moved_forward_a_few_with_each_line() {
+    for slow in [SlowPolicy::Skip, SlowPolicy::Close] {
+        let mut test = TestHub::new(Limits {
+            slow,
+            room_log_bytes_max: 1 << 18,
+            line_bytes_max: 512,
+            announce_members_max: 0,
+            ..Limits::default()
+        });
+        let speaker = test.join();
+        let slow_members: Vec<ConnId> = (0..900).map(|_| test.join()).collect();
+        test.flush();
+        let line = "x".repeat(99) + "\n";
+        // 900 members share a quarter of the live log: 49,152 bytes. A line may take 3 * 99 bytes and those around it.
+        let most = 900 * (3 * 99 + 200) / 49_152 + 1;
+        let closed_or_skipped = |test: &TestHub| match slow {
+            SlowPolicy::Close => test.hub.totals().slow_closed,
+            _ => test.hub.totals().skipped_lines,
+        };
+        let (mut moves, mut moved_work) = (0, 0);
+        for _ in 0..3_000 {
+            let (before, work) = (closed_or_skipped(&test), test.hub.totals().work);
+            test.send_later(speaker, line.as_bytes());
+            test.flush_only(&[speaker], |_, _| {});
+            if closed_or_skipped(&test) > before {
+                moves += 1;
+                moved_work = moved_work.max(test.hub.totals().work - work);
+            }
+        }
+        assert!(moves >= 900 / most, "{moves}");
+        let one = SKIP_WORK + 2 * (NOTICE_WORK + 64) + 1;
+        assert!(moved_work <= most as u64 * one + 10_000, "{moved_work}");
+        let _ = slow_members;
+    }
 }

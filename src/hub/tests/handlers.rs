@@ -109,8 +109,8 @@ fn refusals_say_why_and_change_nothing() {
             "name not changed: LEE looks like a name in use",
         ),
         (
-            "/nick l\u{435}e",
-            "name not changed: l\u{435}e looks like a name in use",
+            "/nick Iee",
+            "name not changed: Iee looks like a name in use",
         ),
         (
             "/nick Server",
@@ -127,7 +127,7 @@ fn refusals_say_why_and_change_nothing() {
         ("/join lobby", "room not changed: you are in lobby already"),
         (
             "/join *",
-            "room not changed: a name has letters, digits, '-', '_' and '.', not U+002A",
+            "room not changed: a name has letters, digits, '-', '_' and '.', not U+002A ('*')",
         ),
         ("/msg nobody hi", "line not sent: nobody is called nobody"),
         ("/msg guest1 hi", "line not sent: you are guest1"),

@@ -16,9 +16,12 @@ pub mod line_editor;
 pub mod paint;
 pub mod screen;
 
-use super::session::{Reaction, Session};
-use crate::hub::COMMANDS;
-use crate::protocol::grouped;
+use super::clock::NO_TIME;
+use super::session::{Heard, Session};
+use super::transcript::Transcript;
+use crate::hub::input::command::{Request, parse};
+use crate::hub::{COMMANDS, Text};
+use crate::protocol::{self, Line, Notice, grouped};
 use completion::{Completion, complete};
 use history::History;
 use keys::Key;
@@ -50,6 +53,8 @@ pub fn is_quit(line: &str) -> bool {
 pub struct Ui {
     /// What is known from the server's lines.
     pub session: Session,
+    /// Which said lines are shown.
+    transcript: Transcript,
     /// What to write to the terminal.
     pub screen: Screen,
     line: LineEditor,
@@ -66,6 +71,7 @@ impl Ui {
     pub fn new(session: Session, screen: Screen, history: History, style: Style) -> Ui {
         Ui {
             session,
+            transcript: Transcript::default(),
             screen,
             line: LineEditor::default(),
             history,
@@ -82,16 +88,80 @@ impl Ui {
         }
     }
 
-    /// Takes and shows a line from the server.
-    pub fn receive(&mut self, line: &[u8]) -> Option<Reaction> {
+    /// Takes and shows a line from the server. History is shown once it is complete, and only what is new of it.
+    pub fn receive(&mut self, line: &[u8]) -> Heard {
         let line = paint::safe(line);
-        let reaction = self.session.receive(&line);
-        let painted = paint::line(self.style.colors, &line, self.session.name());
+        let heard = self.session.receive(&line);
+        if let Some(room) = self.session.room() {
+            self.transcript.enter(room);
+        }
+        let is_history = self.transcript.is_history();
+        match Line::parse(&line) {
+            Line::Notice(text) => match Notice::parse(text) {
+                Notice::LastLine {} => self.begin_history(1),
+                Notice::LastLines { lines } => self.begin_history(lines),
+                Notice::Now {} if is_history => self.end_history(),
+                _ => self.show(&line),
+            },
+            Line::Said(..) | Line::Action(..) if is_history => {
+                if !self.transcript.take(line) {
+                    self.end_history();
+                }
+            }
+            Line::Said(..) | Line::Action(..) => {
+                self.show(&line);
+                self.transcript.push(line);
+            }
+            _ => self.show(&line),
+        }
+        heard
+    }
+
+    /// The connection is lost.
+    pub fn disconnected(&mut self) {
+        self.end_history();
+    }
+
+    fn begin_history(&mut self, lines: usize) {
+        self.end_history();
+        self.transcript.begin(lines);
+    }
+
+    /// Shows what is new in the history, without times: nobody knows when it was said. That of a room that the client
+    /// only passes through is not shown.
+    fn end_history(&mut self) {
+        let is_here = self.session.room().is_some();
+        let lines = self.transcript.end();
+        if lines.is_empty() || !is_here {
+            return;
+        }
+        let notice = |notice: Notice<'_>| {
+            let mut line = Vec::new();
+            notice.write(&mut line);
+            line.pop();
+            String::from_utf8_lossy(&line).into_owned()
+        };
+        self.show(&notice(match lines.len() {
+            1 => Notice::LastLine {},
+            lines => Notice::LastLines { lines },
+        }));
+        let timestamp = std::mem::take(&mut self.timestamp);
+        if !timestamp.is_empty() {
+            self.timestamp = format!("{NO_TIME} ");
+        }
+        lines.iter().for_each(|line| self.show(line));
+        self.timestamp = timestamp;
+        self.show(&notice(Notice::Now {}));
+    }
+
+    /// Shows a line from the server.
+    fn show(&mut self, line: &str) {
+        let isolated = paint::isolated(line);
+        let painted = paint::line(self.style.colors, &isolated, self.session.name());
         self.print(&painted.text);
         if painted.is_mention && self.style.bell {
             self.screen.ring_bell();
         }
-        reaction
     }
 
     /// Shows a message of the client's own. No line of a madang server begins with `-- `.
@@ -198,8 +268,27 @@ impl Ui {
         }
         let shown = paint::own_line(self.style.colors, &line, self.session.name());
         self.print(&shown);
+        self.remember_own(&line);
         self.history.push(&line);
         Some(Action::Send(line))
+    }
+
+    /// The server will not send back what the user says, but it will be in the room's history.
+    fn remember_own(&mut self, line: &str) {
+        let name = self.session.name().map(Text::of);
+        let mut said = Vec::new();
+        match (parse(line), name) {
+            (Ok(Request::Say(text)), Some(name)) => {
+                protocol::said(&mut said, Some(&name), &Text::of(text));
+            }
+            (Ok(Request::Me(text)), Some(name)) => {
+                protocol::action(&mut said, &name, &Text::of(text));
+            }
+            _ => return,
+        }
+        said.pop();
+        let said = String::from_utf8_lossy(&said);
+        self.transcript.push_own(said.into_owned());
     }
 
     fn tab(&mut self) {
@@ -316,6 +405,87 @@ mod tests {
         assert_eq!(written(&mut ui), "12:34 lee: hello\r\n12:34 hi\r\n");
         let mut without = self::ui(PLAIN);
         without.set_time(|| unreachable!("timestamps are not shown"));
+    }
+
+    const GREETING: &[u8] = b"* you are kim in lobby (2 here); /help lists commands";
+
+    #[test]
+    fn history_is_shown_without_times_and_only_where_it_is_new() {
+        let mut ui = ui(Style {
+            timestamps: true,
+            ..PLAIN
+        });
+        ui.set_time(|| "12:34".into());
+        let receive = |ui: &mut Ui, lines: &[&str]| {
+            lines
+                .iter()
+                .for_each(|line| _ = ui.receive(line.as_bytes()));
+            written(ui)
+        };
+        ui.receive(GREETING);
+        written(&mut ui);
+        let history = ["* the last 2 lines:", "lee: one", "** lee waves"];
+        assert_eq!(receive(&mut ui, &history), "");
+        let shown =
+            "12:34 * the last 2 lines:\r\n      lee: one\r\n      ** lee waves\r\n12:34 * now\r\n";
+        assert_eq!(receive(&mut ui, &["* now"]), shown);
+        keys(&mut ui, "/me nods\n//two\n");
+        receive(&mut ui, &["lee: three"]);
+
+        ui.disconnected();
+        ui.receive(GREETING);
+        written(&mut ui);
+        let known = [
+            "* the last 3 lines:",
+            "kim: /two",
+            "** kim nods",
+            "lee: three",
+            "* now",
+        ];
+        assert_eq!(receive(&mut ui, &known), "", "nothing is new");
+        let missed = [
+            "* the last 3 lines:",
+            "** kim nods",
+            "lee: three",
+            "lee: four",
+            "* now",
+        ];
+        let shown = "12:34 * the last line:\r\n      lee: four\r\n12:34 * now\r\n";
+        assert_eq!(receive(&mut ui, &missed), shown);
+        assert_eq!(receive(&mut ui, &["lee: five"]), "12:34 lee: five\r\n");
+    }
+
+    #[test]
+    fn history_that_is_cut_off_is_shown_all_the_same() {
+        let mut ui = ui(PLAIN);
+        ui.receive(GREETING);
+        ui.receive(b"* the last 5 lines:");
+        ui.receive(b"lee: one");
+        written(&mut ui);
+        ui.disconnected();
+        let shown = "* the last line:\r\nlee: one\r\n* now\r\n";
+        assert_eq!(written(&mut ui), shown);
+        ui.receive(b"* the last 2 lines:");
+        ui.receive(b"lee: two");
+        ui.receive(b"lee: three");
+        ui.receive(b"lee: four");
+        let shown = written(&mut ui);
+        assert!(
+            shown.ends_with("lee: three\r\nlee: four\r\n* now\r\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn history_of_a_room_on_the_way_to_another_is_not_shown() {
+        let session = Session::new(None, Some("pond".into()));
+        let mut ui = Ui::new(session, Screen::new(80, 24), History::default(), PLAIN);
+        ui.receive(GREETING);
+        written(&mut ui);
+        for line in ["* the last line:", "lee: in the lobby", "* now"] {
+            ui.receive(line.as_bytes());
+        }
+        assert_eq!(written(&mut ui), "");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::hub::Text;
 use crate::protocol::Line;
+use std::borrow::Cow;
 
 const RESET: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
@@ -15,6 +16,9 @@ const END_MARK: &str = "\x1b[22;27m";
 const NAMES_256: [u8; 12] = [28, 30, 31, 27, 62, 98, 129, 164, 162, 131, 130, 64];
 /// Colours for names where there are eight, which each user may redefine: all but black, white, and the red of errors.
 const NAMES_8: [u8; 5] = [2, 3, 4, 5, 6];
+
+/// LEFT-TO-RIGHT MARK: has no width and is not seen.
+const LEFT_TO_RIGHT: &str = "\u{200e}";
 
 /// Korean particles and titles, which follow a name without a space: a name before one of them is a mention.
 const PARTICLES: [&str; 28] = [
@@ -56,6 +60,35 @@ pub struct Painted {
 /// Makes a line from the server safe to show. A madang server sends safe lines only; another may be hostile.
 pub fn safe(line: &[u8]) -> String {
     Text::of(&String::from_utf8_lossy(line)).to_string()
+}
+
+/// A line, made [`safe`] before, for a terminal that orders letters by their direction (UAX #9): a speaker's name of Arabic
+/// or Hebrew letters is put between marks, so that it stays at the start and the text is ordered on its own.
+pub fn isolated(line: &str) -> Cow<'_, str> {
+    let (Line::Said(name, _)
+    | Line::Received(name, _)
+    | Line::Confirmed(name, _)
+    | Line::Action(name, _)) = Line::parse(line)
+    else {
+        return line.into();
+    };
+    match isolated_name(name) {
+        Cow::Borrowed(_) => line.into(),
+        Cow::Owned(isolated) => line.replacen(name, &isolated, 1).into(),
+    }
+}
+
+fn isolated_name(name: &str) -> Cow<'_, str> {
+    if name.contains(is_right_to_left) {
+        [LEFT_TO_RIGHT, name, LEFT_TO_RIGHT].concat().into()
+    } else {
+        name.into()
+    }
+}
+
+/// Whether a character is in one of the ranges that are for scripts from right to left (DerivedBidiClass.txt).
+fn is_right_to_left(c: char) -> bool {
+    matches!(u32::from(c), 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x1_0800..=0x1_0fff | 0x1_e800..=0x1_efff)
 }
 
 /// Colours a line from the server, made [`safe`] before. `own` is the client's own name.
@@ -108,7 +141,7 @@ pub fn own_line(colors: Colors, typed: &str, own: Option<&str>) -> String {
     };
     let mut text = String::with_capacity(said.len() + 32);
     if let Some(own) = own {
-        push_name(colors, own, "\x1b[1m", &mut text);
+        push_name(colors, &isolated_name(own), "\x1b[1m", &mut text);
         text.push_str(": ");
     }
     text.push_str(said);
@@ -134,7 +167,8 @@ fn colored(colors: Colors, sgr: &str, line: &str) -> String {
 
 fn push_name(colors: Colors, name: &str, sgr: &str, text: &mut String) {
     // FNV-1a: a name has the same colour on every machine and in every run.
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    let letters = name.trim_matches('\u{200e}').bytes();
+    let hash = letters.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     // FNV-1a hardly mixes in the last byte: without another step, `guest1` and `guest2` would share a colour.
@@ -249,6 +283,35 @@ mod tests {
         assert_eq!(own_line(Colors::None, "hello", None), "hello");
         let dimmed = own_line(Colors::Eight, "/who", None);
         assert_eq!(dimmed, "\x1b[2m/who\x1b[0m");
+    }
+
+    #[test]
+    fn a_name_from_right_to_left_is_between_marks() {
+        for (line, shown) in [
+            ("דוד: kim: hello", "[דוד]: kim: hello"),
+            ("محمد -> you: שלום", "[محمد] -> you: שלום"),
+            ("you -> דוד: hi", "you -> [דוד]: hi"),
+            ("** דוד waves", "** [דוד] waves"),
+            ("lee: שלום", "lee: שלום"),
+            ("* renamed: דוד -> lee", "* renamed: דוד -> lee"),
+            ("! no", "! no"),
+        ] {
+            assert_eq!(isolated(line), shown.replace(['[', ']'], LEFT_TO_RIGHT));
+        }
+        let color = |line: &str| {
+            super::line(Colors::Eight, line, None)
+                .text
+                .split('m')
+                .next()
+                .map(str::to_owned)
+        };
+        assert_eq!(
+            color("דוד: x"),
+            color(&isolated("דוד: x")),
+            "its colour is the same"
+        );
+        let own = own_line(Colors::None, "hello", Some("דוד"));
+        assert_eq!(own, "\u{200e}דוד\u{200e}: hello");
     }
 
     #[test]

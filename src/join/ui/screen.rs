@@ -55,6 +55,8 @@ pub struct Screen {
     /// `None`: the cursor stands at the start of an empty row, with nothing below.
     area: Option<Area>,
     resizing: Option<Resizing>,
+    /// How often the terminal was asked where its cursor is and has not answered, also not too late.
+    unanswered: usize,
     narrowing: Narrowing,
     /// Lines that came while resizing, each with its CR LF.
     deferred: Vec<u8>,
@@ -72,6 +74,7 @@ impl Screen {
             rows: rows.max(1),
             area: None,
             resizing: None,
+            unanswered: 0,
             narrowing: Narrowing::Unknown,
             deferred: Vec::new(),
             out: Vec::new(),
@@ -156,6 +159,7 @@ impl Screen {
         {
             resizing.asked = true;
             resizing.answers += 1;
+            self.unanswered += 1;
             if self.narrowing == Narrowing::Unknown {
                 self.out.extend_from_slice(b"\x1b[>c");
             }
@@ -172,6 +176,7 @@ impl Screen {
 
     /// The terminal's answer: the cursor's column, from 1.
     pub fn cursor_at(&mut self, column: u16) {
+        self.unanswered = self.unanswered.saturating_sub(1);
         let Some(resizing) = &mut self.resizing else {
             return;
         };
@@ -186,6 +191,11 @@ impl Screen {
         if self.resizing.is_some() {
             self.finish_resizing(None);
         }
+    }
+
+    /// Whether an answer of the terminal may still come, even one that is not used any more.
+    pub fn is_answer_due(&self) -> bool {
+        self.unanswered > 0
     }
 
     /// Whether an answer of the terminal is awaited.

@@ -253,7 +253,8 @@ impl Driver {
         let mut staying = self.present();
         staying.retain(|&number| self.is_staying(number));
         self.is_shutting_down = true;
-        self.test.hub.shutdown(self.test.now);
+        self.test.hub.shutdown();
+        self.test.advance(0);
         for number in staying {
             self.model.require_delivery(number);
         }
@@ -373,7 +374,7 @@ impl Driver {
     }
 
     fn is_closed(&self, id: ConnId) -> bool {
-        matches!(self.client(id).state(), State::Closed)
+        matches!(self.client(id).state(), State::Closed(_))
     }
 
     fn client(&self, id: ConnId) -> &Client {

@@ -1,24 +1,22 @@
-//! The servers that are compared: how each is started, and how its clients speak with it.
+//! The servers that are compared, madang and its peers: how each is started, and how its clients speak with it.
 //!
 //! Each is configured to be fast: no persistence, no log, no delay (Nagle) where there is a choice, and no limits in the
 //! way. They do it in different ways, but all of them deliver what one connection sends to many.
 
-use std::env;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use crate::floor::{self, Workload};
-use crate::harness::load::Arrival;
-use crate::harness::server::Server;
-use crate::harness::{Harness, Outcome, find};
+use super::load::Arrival;
+use super::server::Server;
+use super::{Harness, Outcome, find};
 
 /// A server to compare.
 pub(crate) struct Kind {
     /// Its name in the report.
     pub(crate) name: &'static str,
-    start: Start,
+    pub(crate) start: Start,
     /// How its receivers arrive, and its senders.
     pub(crate) receiver: Arrival,
     pub(crate) sender: Arrival,
@@ -28,14 +26,14 @@ pub(crate) struct Kind {
     pub(crate) senders_receive: bool,
     /// How many connections may be made at a time.
     pub(crate) backlog: usize,
-    /// Whether it can take part in [`crate::crowd`].
+    /// Whether it can serve thousands.
     pub(crate) crowd: Crowd,
 }
 
 /// How a server is started.
-enum Start {
-    /// It is built here.
-    Built(fn(&Harness, Workload) -> Outcome<Server>),
+pub(crate) enum Start {
+    /// It is built here; it may need to know its workload, as arguments of a command line.
+    Built(fn(&Harness, &[String]) -> Outcome<Server>),
     /// By this command, if it is installed. PORT in it stands for a free port of 127.0.0.1, and FILE for a file with the
     /// settings. In these, CLIENTS stands for the most clients that a process here can have.
     Installed {
@@ -46,7 +44,7 @@ enum Start {
 
 /// Most servers have a long `listen` backlog; some have one of 100 or 10. A client that finds it full tries again only
 /// after a second.
-const LONG_BACKLOG: usize = 512;
+pub(crate) const LONG_BACKLOG: usize = 512;
 const MIDDLE_BACKLOG: usize = 64;
 const SHORT_BACKLOG: usize = 8;
 
@@ -62,7 +60,7 @@ pub(crate) enum Crowd {
 
 impl Kind {
     /// Starts it for this workload.
-    pub(crate) fn start(&self, harness: &Harness, workload: Workload) -> Outcome<Server> {
+    pub(crate) fn start(&self, harness: &Harness, workload: &[String]) -> Outcome<Server> {
         match self.start {
             Start::Built(start) => start(harness, workload),
             Start::Installed { command, settings } => start_peer(harness, command, settings),
@@ -84,19 +82,8 @@ impl Kind {
     }
 }
 
-/// All servers. The floor is the first: the others are compared with it.
+/// All servers; madang is the first.
 pub(crate) const KINDS: &[Kind] = &[
-    Kind {
-        name: "floor",
-        start: Start::Built(start_floor),
-        receiver: Arrival::Connected,
-        sender: Arrival::Connected,
-        // The floor adds no name, so its senders send one: every receiver gets the same bytes as from madang.
-        say: |text| format!("guest1: {text}\n").into_bytes(),
-        senders_receive: false,
-        backlog: LONG_BACKLOG,
-        crowd: Crowd::Serves,
-    },
     Kind {
         name: "madang",
         start: Start::Built(|harness, _| Server::madang(harness, &[])),
@@ -236,17 +223,11 @@ fn mqtt(kind: u8, rest: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn start_floor(harness: &Harness, workload: Workload) -> Outcome<Server> {
-    let mut command = Command::new(env::current_exe()?);
-    command.arg(floor::ARGUMENT).args(workload.arguments());
-    Server::start(harness, command)
-}
-
 /// Starts an installed program at an address at which no program listens now.
 fn start_peer(harness: &Harness, command: &str, settings: &str) -> Outcome<Server> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let port = address.port().to_string();
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fanout-{port}"));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peer-{port}"));
     let clients = (harness.descriptors() - 100).to_string();
     let fill = |text: &str| text.replace("PORT", &port).replace("CLIENTS", &clients);
     fs::write(&file, fill(settings))?;

@@ -1,0 +1,209 @@
+//! What a room hears of comings and goings, in which words, and which members are sent other words instead. When it hears of
+//! them is decided in `room/arrivals`.
+
+use super::client;
+use super::limits::{ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX};
+use super::name::Name;
+use super::room::append::append;
+use super::room::view::RoomView;
+use super::schedule::Timer;
+use super::types::ConnId;
+use crate::protocol::Notice;
+use std::ops::Range;
+
+/// Announces who has come and gone, or arms a timer for when that may be done.
+pub fn announce(view: &mut RoomView<'_>) {
+    let Some(due) = view.room.arrivals.due() else {
+        return;
+    };
+    if !has_audience(view) {
+        return stay_silent(view);
+    }
+    view.room.observe(view.now, view.limits);
+    if view.room.gate.is_full() {
+        // A full room has no space for an announcement either.
+        let due = due.max(view.now.after(ANNOUNCE_INTERVAL_US));
+        return view.schedule.arm(Timer::Room(view.number), due);
+    }
+    if due <= view.now {
+        let newcomers = view.room.arrivals.take_newcomers(view.now);
+        tell(view, newcomers);
+    }
+    if let Some(due) = view.room.arrivals.due() {
+        view.schedule.arm(Timer::Room(view.number), due);
+    }
+}
+
+/// A member is about to speak to its room: announces it before, unless that has been done.
+pub fn announce_speaker(view: &mut RoomView<'_>, slot: u32) {
+    let client = view.client(slot);
+    if client.is_announced {
+        return;
+    }
+    let since = client.entered_at;
+    view.room.arrivals.forget(since, slot);
+    if has_audience(view) {
+        tell(view, vec![slot]);
+    } else {
+        stay_silent(view);
+    }
+    view.client(slot).is_announced = true;
+}
+
+/// A member is about to be renamed. First announces who has left: the new name may be that of one of these. Returns
+/// whether the room knows the member.
+pub fn announce_left(view: &mut RoomView<'_>, slot: u32) -> bool {
+    let is_known = view.client(slot).is_announced;
+    if is_known && view.room.arrivals.has_left() {
+        if has_audience(view) {
+            tell(view, Vec::new());
+        } else {
+            stay_silent(view);
+        }
+    }
+    is_known
+}
+
+/// Whether anybody is to hear of comings and goings: there is a member that is not the only one that has come, and the room
+/// is not too large.
+fn has_audience(view: &RoomView<'_>) -> bool {
+    match &*view.room.members {
+        [only] => view.clients[*only as usize].is_announced || view.room.arrivals.has_left(),
+        members => members.len() <= view.limits.announce_members_max,
+    }
+}
+
+/// Nobody is to hear of those who have come and gone.
+fn stay_silent(view: &mut RoomView<'_>) {
+    for slot in view.room.arrivals.take_untold() {
+        view.clients[slot as usize].is_announced = true;
+    }
+}
+
+/// Announces `newcomers`, and those who have left.
+fn tell(view: &mut RoomView<'_>, mut newcomers: Vec<u32>) {
+    // Those on their way out already will never have been there.
+    newcomers.retain(|&slot| !view.clients[slot as usize].is_closing());
+    let mut left = view.room.arrivals.take_left(view.now);
+    let clients = &view.clients;
+    let has_come = |(id, name): &(ConnId, Name)| {
+        newcomers.iter().any(|&slot| {
+            let client = &clients[slot as usize];
+            client.id(slot) == *id || client.name.as_ref() == Some(name)
+        })
+    };
+    if left.iter().any(has_come) {
+        // The same has left before it has come, or another one of the same name.
+        append_announcement(view, &[], &left);
+        left.clear();
+    }
+    append_announcement(view, &newcomers, &left);
+}
+
+/// Appends an announcement, if there is anything to announce. A member that it names does not read it: it is sent one
+/// without itself.
+fn append_announcement(view: &mut RoomView<'_>, joined: &[u32], left: &[(ConnId, Name)]) {
+    let here = view.room.members.len();
+    let named = joined.iter().take(ANNOUNCED_NAMES_MAX + 1);
+    let names = named.filter_map(|&slot| view.clients[slot as usize].name.as_ref());
+    let joined_names: Vec<String> = names.map(ToString::to_string).collect();
+    let named = left.iter().take(ANNOUNCED_NAMES_MAX + 1);
+    let left_names: Vec<String> = named.map(|(_, name)| name.to_string()).collect();
+    let joined_people = People {
+        count: joined.len(),
+        names: &joined_names,
+        without: None,
+    };
+    let left_people = People {
+        count: left.len(),
+        names: &left_names,
+        without: None,
+    };
+    let Some(text) = announcement(joined_people, left_people, here) else {
+        return;
+    };
+    let mut line = Vec::new();
+    Notice::Other(&text).write(&mut line);
+    let range = append(view, line.len(), None, |out| out.extend_from_slice(&line));
+    for (nth, &slot) in joined.iter().enumerate() {
+        view.clients[slot as usize].is_announced = true;
+        let others = announcement(joined_people.without(nth), left_people, here);
+        tell_instead(view, slot, &range, others);
+    }
+    for (nth, (id, _)) in left.iter().enumerate() {
+        let client = client::find(view.clients, *id);
+        if client.is_some_and(|client| view.room.is_member(id.slot(), client.seat)) {
+            // It has come back.
+            let others = announcement(joined_people, left_people.without(nth), here);
+            tell_instead(view, id.slot(), &range, others);
+        }
+    }
+}
+
+/// A member does not read the announcement at `range`, but `text` in its place.
+fn tell_instead(view: &mut RoomView<'_>, slot: u32, range: &Range<u64>, text: Option<String>) {
+    let client = &mut view.clients[slot as usize];
+    client.outbox.leave_out(&mut view.room.log, range.clone());
+    if let Some(text) = text {
+        view.notify_after(slot, range.start, Notice::Other(&text));
+    }
+}
+
+/// Those who have come, or those who have left.
+#[derive(Clone, Copy)]
+struct People<'a> {
+    count: usize,
+    /// The first of their names, one more than are shown.
+    names: &'a [String],
+    /// The one that is left out.
+    without: Option<usize>,
+}
+
+impl<'a> People<'a> {
+    fn without(self, nth: usize) -> People<'a> {
+        People {
+            count: self.count - 1,
+            without: Some(nth),
+            ..self
+        }
+    }
+
+    fn list(self) -> String {
+        let names = self.names.iter().enumerate();
+        let names = names.filter(|(nth, _)| Some(*nth) != self.without);
+        names
+            .map(|(_, name)| &**name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// What is announced when members have come and others have left: by name if they are few.
+fn announcement(joined: People<'_>, left: People<'_>, here: usize) -> Option<String> {
+    if joined.count + left.count > ANNOUNCED_NAMES_MAX {
+        let notice = match (joined.count, left.count) {
+            (joined, 0) => Notice::ManyJoined { joined, here },
+            (0, left) => Notice::ManyLeft { left, here },
+            (joined, left) => Notice::ManyJoinedAndLeft { joined, left, here },
+        };
+        return Some(notice.to_string());
+    }
+    let (joined_names, left_names) = (&*joined.list(), &*left.list());
+    let notice = match (joined.count, left.count) {
+        (0, 0) => return None,
+        (_, 0) => Notice::Joined {
+            names: joined_names,
+            here,
+        },
+        (0, _) => Notice::Left {
+            names: left_names,
+            here,
+        },
+        _ => Notice::JoinedAndLeft {
+            joined: joined_names,
+            left: left_names,
+            here,
+        },
+    };
+    Some(notice.to_string())
+}

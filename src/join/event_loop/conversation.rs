@@ -1,0 +1,172 @@
+//! The event loop's conversation with the server: what follows from its lines, from their absence, and from the end of the
+//! connection. Draws nothing and waits for nothing.
+
+use super::{EventLoop, Role, UNSENT_BYTES_TO_ANSWER};
+use crate::hub::Line;
+use crate::join::connection::{
+    Event, GREETING_TIMEOUT, explain, foreign, no_greeting, silent, too_long,
+};
+use crate::join::ended::Ended;
+use crate::join::request::{Answer, Request};
+use crate::join::session::{Farewell, Heard, Reaction};
+use crate::join::ui::keys::Key;
+use crate::join::ui::paint::safe;
+use rustix::event::PollFlags;
+use std::io;
+use std::time::{Duration, Instant};
+
+impl EventLoop {
+    /// Reads and writes the connection. Returns how the client ends, if the connection's end is the client's.
+    pub(super) fn handle_connection(&mut self, now: Instant, ready: PollFlags) -> Option<Ended> {
+        let (mut all_heard, mut why_foreign) = (Vec::new(), None);
+        let ui = &mut self.ui;
+        let event = self.connection.handle(ready, now, |line| match line {
+            // One line of a server of another kind is enough.
+            _ if why_foreign.is_some() => {}
+            Line::Whole(line) => {
+                let heard = ui.receive(line);
+                if heard.reaction == Some(Reaction::Foreign) {
+                    why_foreign = Some(foreign(&safe(line)));
+                }
+                all_heard.push(heard);
+            }
+            Line::TooLong => ui.error(&too_long()),
+        });
+        for heard in all_heard {
+            self.react(now, heard);
+        }
+        self.was_greeted |= self.ui.session.is_greeted();
+        let is_silent = event.is_none() && self.greeted_by().is_some_and(|by| by <= now);
+        let ended = match event {
+            _ if why_foreign.is_some() || is_silent => {
+                self.connection.close();
+                self.foreign(now, why_foreign.unwrap_or_else(silent))
+            }
+            None => None,
+            Some(Event::Connected) => {
+                self.shown_error = None;
+                self.connected_at = now;
+                self.ui.notice("connected again");
+                let setup = self.ui.session.connected();
+                self.connection.queue.push_setup(&setup);
+                None
+            }
+            Some(Event::Disconnected(error)) => self.disconnected(now, &error),
+        };
+        let is_greeted = self.ui.session.is_greeted();
+        self.connection.queue.hold(!is_greeted);
+        ended
+    }
+
+    /// When the server must have greeted the client.
+    pub(super) fn greeted_by(&self) -> Option<Instant> {
+        let is_waiting = self.connection.is_connected() && !self.ui.session.is_greeted();
+        is_waiting.then(|| self.connected_at + GREETING_TIMEOUT)
+    }
+
+    /// Does what follows from a line of the server's.
+    fn react(&mut self, now: Instant, heard: Heard) {
+        let answered = heard
+            .answer
+            .and_then(|answer| self.connection.queue.answered(answer));
+        if let Some((request, is_setup)) = answered
+            && !std::mem::take(&mut self.is_retrying)
+            && heard.answer.is_some_and(Answer::is_refusal)
+        {
+            self.refused(request, is_setup);
+        }
+        match heard.reaction {
+            // The user has left; or the server asks endlessly and reads no answer.
+            Some(Reaction::Send(_)) if self.leave_by.is_some() => {}
+            Some(Reaction::Send(_)) if self.connection.queue.bytes() >= UNSENT_BYTES_TO_ANSWER => {}
+            Some(Reaction::Send(line)) => self.connection.queue.ask(line),
+            Some(Reaction::RetryName(pause)) => self.name_retry_at = Some(now + pause),
+            Some(Reaction::Foreign) | None => {}
+        }
+    }
+
+    /// Drops unsent lines, which were typed for the name or the room that the server has refused.
+    fn refused(&mut self, request: Request, is_setup: bool) {
+        let lines = self.connection.queue.discard();
+        if is_setup && request == Request::Room {
+            self.ui.session.give_up_room();
+            self.connection.queue.ask("/who");
+        }
+        if lines > 0 {
+            let session = &self.ui.session;
+            let place = match request {
+                Request::Name => session.name().map(|name| format!("you are {name}")),
+                Request::Room => session.room().map(|room| format!("you are in {room}")),
+            };
+            let place = place.unwrap_or_else(|| "it was refused".into());
+            self.ui
+                .error(&format!("{lines} of your lines not sent: {place}"));
+        }
+    }
+
+    /// The connection is closed, or an attempt to connect has failed. Returns how the client ends, if it does.
+    fn disconnected(&mut self, now: Instant, error: &io::Error) -> Option<Ended> {
+        let farewell = self.ui.session.farewell();
+        if self.leave_by.is_some() || farewell == Some(Farewell::Goodbye) {
+            return Some(Ended::Left);
+        }
+        if !self.was_greeted && farewell.is_none() && error.kind() == io::ErrorKind::UnexpectedEof {
+            return self.foreign(now, no_greeting());
+        }
+        self.ui.disconnected();
+        if farewell == Some(Farewell::Final)
+            && let Role::Client { reconnect: true } = self.role
+        {
+            self.ui.session.disconnected(Duration::ZERO, 0.0);
+            self.name_retry_at = None;
+            self.waits_for_key = true;
+            self.ui
+                .error("disconnected: press a key to connect again, or Ctrl-C to leave");
+            return None;
+        }
+        self.lost(now, explain(error))
+    }
+
+    /// The server turned out to be of another kind. If it was not before, it may be again.
+    fn foreign(&mut self, now: Instant, why: String) -> Option<Ended> {
+        if self.was_greeted {
+            self.lost(now, format!("this is not a madang server: {why}"))
+        } else {
+            Some(Ended::Foreign(why))
+        }
+    }
+
+    /// There is no connection. Plans the next, or returns how the client ends.
+    fn lost(&mut self, now: Instant, why: String) -> Option<Ended> {
+        match self.role {
+            Role::Console { .. } => return Some(Ended::Left),
+            Role::Client { reconnect: false } => return Some(Ended::Lost(why)),
+            Role::Client { reconnect: true } => {}
+        }
+        let lasted = now.saturating_duration_since(self.connected_at);
+        let pause = self.ui.session.disconnected(lasted, fastrand::f64());
+        self.name_retry_at = None;
+        self.connected_at = now + pause;
+        self.connection.reconnect_at(Some(now + pause));
+        if self.shown_error.as_ref() != Some(&why) {
+            self.ui.error(&match self.shown_error {
+                None => format!("connection lost: {why} (reconnecting; Ctrl-C leaves)"),
+                Some(_) => format!("still reconnecting: {why}"),
+            });
+            self.shown_error = Some(why);
+        }
+        None
+    }
+
+    /// A key brings the client back that has been closed for a reason that would come again.
+    pub(super) fn return_for(&mut self, key: &Key, now: Instant) {
+        let is_pressed = !matches!(
+            key,
+            Key::CursorAt(..) | Key::Terminal(..) | Key::Ctrl(b'c' | b'd' | b'z')
+        );
+        if is_pressed && std::mem::take(&mut self.waits_for_key) {
+            self.connected_at = now;
+            self.connection.reconnect_at(Some(now));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Requests for a name or a room, as they stand among the lines for the server, and the server's answers to them.
+
+use crate::hub::COMMANDS;
+use crate::protocol::{Notice, Refusal};
+
+/// What a line asks for, if nothing may be said before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `/nick`
+    Name,
+    /// `/join`
+    Room,
+}
+
+/// A server's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The client has what it asked for.
+    Granted(Request),
+    /// It has not.
+    Refused(Request),
+    /// A line that is not UTF-8 is refused, whatever it asks for.
+    NotUtf8,
+    /// So is a line of more bytes than this.
+    TooLong(usize),
+}
+
+impl Request {
+    /// The command's word.
+    fn word(self) -> &'static str {
+        let (usage, _) = COMMANDS[self as usize];
+        usage.split(' ').next().unwrap_or(usage)
+    }
+
+    /// What a line asks for, given with its end or without.
+    pub fn of(line: &[u8]) -> Option<Request> {
+        let end = line.iter().position(|byte| b" \r\n".contains(byte));
+        let word = &line[..end.unwrap_or(line.len())];
+        let is_word = |request: &Request| word.eq_ignore_ascii_case(request.word().as_bytes());
+        [Request::Name, Request::Room].into_iter().find(is_word)
+    }
+
+    /// Whether a line that begins so can become a request.
+    pub fn may_begin(line: &[u8]) -> bool {
+        line.first() == Some(&b'/') && line.get(1) != Some(&b'/')
+    }
+}
+
+impl Answer {
+    /// What a notice answers.
+    pub fn of_notice(notice: &Notice<'_>) -> Option<Answer> {
+        match notice {
+            Notice::YouAreNow { .. } => Some(Answer::Granted(Request::Name)),
+            Notice::YouAreIn { .. } => Some(Answer::Granted(Request::Room)),
+            _ => None,
+        }
+    }
+
+    /// What a refusal answers. A client that has what it asks for already has what it asked for.
+    pub fn of_refusal(refusal: &Refusal<'_>) -> Option<Answer> {
+        Some(match *refusal {
+            Refusal::NameIsYours { .. } => Answer::Granted(Request::Name),
+            Refusal::RoomIsYours { .. } => Answer::Granted(Request::Room),
+            Refusal::NameInUse { .. }
+            | Refusal::NameLooksUsed { .. }
+            | Refusal::NameOfConsole { .. }
+            | Refusal::NameInvalid { .. } => Answer::Refused(Request::Name),
+            Refusal::RoomsFull { .. } | Refusal::RoomInvalid { .. } => {
+                Answer::Refused(Request::Room)
+            }
+            Refusal::Usage { usage } => Answer::Refused(Request::of(usage.as_bytes())?),
+            Refusal::NotUtf8 { .. } => Answer::NotUtf8,
+            Refusal::TooLong { bytes_max } => Answer::TooLong(bytes_max),
+            _ => return None,
+        })
+    }
+
+    /// Whether the client has not got what it asked for.
+    pub fn is_refusal(self) -> bool {
+        !matches!(self, Answer::Granted(_))
+    }
+
+    /// Whether this answers the request in a line, given with its end.
+    pub fn is_to(self, request: Request, line: &[u8]) -> bool {
+        match self {
+            Answer::Granted(to) | Answer::Refused(to) => to == request,
+            Answer::NotUtf8 => str::from_utf8(line).is_err(),
+            Answer::TooLong(bytes_max) => line.len() > bytes_max,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_recognised_as_the_server_does() {
+        for (line, request) in [
+            ("/nick kim", Some(Request::Name)),
+            ("/NICK kim\r\n", Some(Request::Name)),
+            ("/nick\n", Some(Request::Name)),
+            ("/Join #ops\n", Some(Request::Room)),
+            ("/join\r\n", Some(Request::Room)),
+            ("//join pond\n", None),
+            ("/joint pond\n", None),
+            (" /join pond\n", None),
+            ("/msg kim /join pond\n", None),
+            ("", None),
+        ] {
+            assert_eq!(Request::of(line.as_bytes()), request, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn every_answer_is_recognised() {
+        let answer = |line: &str| match line.split_at(2) {
+            ("* ", text) => Answer::of_notice(&Notice::parse(text)),
+            (_, text) => Answer::of_refusal(&Refusal::parse(text)),
+        };
+        use Answer::{Granted, Refused};
+        for (line, want) in [
+            ("* you are now kim", Granted(Request::Name)),
+            ("* you are in pond (1 here)", Granted(Request::Room)),
+            ("! name not changed: kim is in use", Refused(Request::Name)),
+            (
+                "! name not changed: kim looks like a name in use",
+                Refused(Request::Name),
+            ),
+            (
+                "! name not changed: you are kim already",
+                Granted(Request::Name),
+            ),
+            (
+                "! name not changed: the host stays host",
+                Refused(Request::Name),
+            ),
+            (
+                "! name not changed: a name has at least one letter",
+                Refused(Request::Name),
+            ),
+            (
+                "! room not changed: there are 3 rooms already: join one of them",
+                Refused(Request::Room),
+            ),
+            (
+                "! room not changed: you are in pond already",
+                Granted(Request::Room),
+            ),
+            (
+                "! room not changed: a name has 1 to 24 characters",
+                Refused(Request::Room),
+            ),
+            ("! usage: /nick NAME", Refused(Request::Name)),
+            ("! usage: /join ROOM", Refused(Request::Room)),
+            ("! line not sent: not UTF-8 at byte 7", Answer::NotUtf8),
+            (
+                "! line not sent: longer than 512 bytes",
+                Answer::TooLong(512),
+            ),
+        ] {
+            assert_eq!(answer(line), Some(want), "{line}");
+        }
+        for line in [
+            "! usage: /msg NAME TEXT",
+            "! line not sent: nobody is called kim",
+            "* renamed: kim -> lee",
+            "* you are guest1 in lobby (1 here); /help lists commands",
+        ] {
+            assert_eq!(answer(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_refused_line_answers_only_a_request_that_it_is_about() {
+        for (line, answer, is_answered) in [
+            (&b"/join \xff"[..], Answer::NotUtf8, true),
+            (b"/join pond", Answer::NotUtf8, false),
+            (b"/join pond", Answer::TooLong(9), true),
+            (b"/join pond", Answer::TooLong(10), false),
+            (b"/join pond", Answer::Refused(Request::Name), false),
+            (b"/join pond", Answer::Granted(Request::Room), true),
+        ] {
+            assert_eq!(answer.is_to(Request::Room, line), is_answered, "{answer:?}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Whose terminal the client runs on. Decides nothing.
+
+use super::server_log::ServerLog;
+
+/// Whose terminal it is.
+#[derive(Debug)]
+pub enum Role {
+    /// A client's.
+    Client {
+        /// Whether to reconnect when the connection is lost.
+        reconnect: bool,
+    },
+    /// The server's console. SIGTERM, SIGINT and SIGHUP are left to the server.
+    Console {
+        /// The server's log, if the console shows it.
+        log: Option<ServerLog>,
+    },
+}

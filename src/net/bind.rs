@@ -1,0 +1,298 @@
+//! Opens the listeners of a server: names are resolved, duplicates go, `[::]` makes room for an IPv4 wildcard. Says why an
+//! address cannot be listened on. Sets no socket option and accepts nothing.
+
+use super::listener::{Listener, Options};
+use crate::address::{Address, resolve};
+use crate::hub::Wire;
+use rustix::io::Errno;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Where to listen, as the command line says.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The flag that names the address.
+    pub flag: &'static str,
+    /// The address.
+    pub address: Address,
+    /// What is spoken there.
+    pub wire: Wire,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.flag, self.address)
+    }
+}
+
+/// One address of a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Endpoint {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Tcp(address) => write!(f, "{address}"),
+            Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Listens on every address of these places.
+///
+/// # Errors
+/// The system refuses one of them. The error names it and what the operator can do.
+pub fn bind_all(places: &[Place], options: Options) -> io::Result<Vec<Listener>> {
+    let resolved = places.iter().map(|place| {
+        let endpoints = match &place.address {
+            Address::Tcp { host, port } => resolve(host, *port).map(|all| tcp(&all)),
+            Address::Unix(path) => Ok(vec![Endpoint::Unix(path.clone())]),
+        };
+        endpoints.map_err(|error| cannot_listen(place, &error, None))
+    });
+    let resolved: Vec<_> = resolved.collect::<io::Result<_>>()?;
+    bind_resolved(places, &resolved, options)
+}
+
+fn tcp(addresses: &[SocketAddr]) -> Vec<Endpoint> {
+    addresses.iter().copied().map(Endpoint::Tcp).collect()
+}
+
+/// Listens on these endpoints of each place.
+fn bind_resolved(
+    places: &[Place],
+    resolved: &[Vec<Endpoint>],
+    options: Options,
+) -> io::Result<Vec<Listener>> {
+    let mut bound: Vec<(&Place, &Endpoint)> = Vec::new();
+    let mut listeners = Vec::new();
+    for (place, endpoints) in places.iter().zip(resolved) {
+        let mut missing = Vec::new();
+        for endpoint in endpoints {
+            let is_bound = |(other, bound): &(&Place, &Endpoint)| {
+                *bound == endpoint && other.wire == place.wire && !is_any_port(endpoint)
+            };
+            if bound.iter().any(is_bound) {
+                continue;
+            }
+            let listener = match endpoint {
+                Endpoint::Tcp(address) => {
+                    let only_v6 = is_beside_ipv4_wildcard(*address, resolved);
+                    Listener::tcp(*address, only_v6, place.wire, options)
+                }
+                Endpoint::Unix(path) => Listener::unix(path, place.wire, options),
+            };
+            match listener {
+                Ok(listener) => {
+                    listeners.push(listener);
+                    bound.push((place, endpoint));
+                }
+                Err(error) if is_missing(&error) && endpoints.len() > 1 => {
+                    missing.push((endpoint, error));
+                }
+                Err(error) => {
+                    let other = bound.iter().find(|(_, bound)| overlap(bound, endpoint));
+                    return Err(cannot_listen(place, &error, other.map(|(other, _)| *other)));
+                }
+            }
+        }
+        match missing.first() {
+            Some((_, error)) if missing.len() == endpoints.len() => {
+                return Err(cannot_listen(place, error, None));
+            }
+            _ => missing.iter().for_each(|(endpoint, error)| {
+                tracing::warn!(%place, address = %endpoint, %error, "skipped: this machine has no such address");
+            }),
+        }
+    }
+    Ok(listeners)
+}
+
+/// Whether the system chooses the port.
+fn is_any_port(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0)
+}
+
+/// Whether this is `[::]`, and another listener has the IPv4 addresses of its port.
+fn is_beside_ipv4_wildcard(address: SocketAddr, all: &[Vec<Endpoint>]) -> bool {
+    let wildcard = Endpoint::Tcp((Ipv4Addr::UNSPECIFIED, address.port()).into());
+    address.ip() == Ipv6Addr::UNSPECIFIED
+        && address.port() != 0
+        && all.iter().flatten().any(|other| *other == wildcard)
+}
+
+/// Whether this machine lacks the address, or the whole protocol.
+fn is_missing(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT))
+}
+
+/// Whether one socket may keep the other from being bound.
+fn overlap(one: &Endpoint, other: &Endpoint) -> bool {
+    let (one, other) = match (one, other) {
+        (Endpoint::Tcp(one), Endpoint::Tcp(other)) => (one, other),
+        (Endpoint::Unix(one), Endpoint::Unix(other)) => {
+            let real = |path: &PathBuf| std::fs::canonicalize(path).ok();
+            return one == other || (real(one).is_some() && real(one) == real(other));
+        }
+        _ => return false,
+    };
+    // `[::]` is every address, of both families.
+    let covers = |one: IpAddr, other: IpAddr| {
+        one == other
+            || one == Ipv6Addr::UNSPECIFIED
+            || (one == Ipv4Addr::UNSPECIFIED && other.is_ipv4())
+    };
+    let (ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() == other.port() && (covers(ip, other_ip) || covers(other_ip, ip))
+}
+
+/// Why there is no listener at a place, and what the operator can do. `other` is a listener of this server that may have
+/// the address.
+fn cannot_listen(place: &Place, error: &io::Error, other: Option<&Place>) -> io::Error {
+    let why = match other {
+        Some(other) if error.kind() == io::ErrorKind::AddrInUse => {
+            format!("{other} includes it or is part of it; remove one of the two flags")
+        }
+        _ => explain(error, &place.address),
+    };
+    io::Error::new(
+        error.kind(),
+        format!("cannot listen on {}: {why}", place.address),
+    )
+}
+
+/// Says why an address cannot be listened on, and what the operator can do.
+fn explain(error: &io::Error, address: &Address) -> String {
+    let unix = matches!(address, Address::Unix(_));
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let advice = match error.kind() {
+        _ if errno == Some(Errno::AFNOSUPPORT) => {
+            "this machine has no IPv6; 0.0.0.0 is all its IPv4 addresses"
+        }
+        io::ErrorKind::AddrInUse if !unix => "stop the other program or choose another port",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        io::ErrorKind::PermissionDenied if unix => "this user may not write there",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        io::ErrorKind::NotFound if unix => "the directory must exist",
+        _ => return error.to_string(),
+    };
+    format!("{error}; {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const OPTIONS: Options = Options {
+        backlog: 1,
+        send_buffer_bytes: 65_536,
+        recv_buffer_bytes: 65_536,
+        keepalive: Duration::ZERO,
+    };
+
+    fn place(flag: &'static str, address: &str, wire: Wire) -> Place {
+        let address = Address::to_listen_on(address).unwrap();
+        Place {
+            flag,
+            address,
+            wire,
+        }
+    }
+
+    /// Binds a name that resolves to these addresses.
+    fn bind(addresses: &[&str]) -> Result<Vec<String>, String> {
+        let places = [place("--listen", "chat.example.org:8080", Wire::Chat)];
+        let all: Vec<_> = addresses.iter().map(|a| a.parse().unwrap()).collect();
+        match bind_resolved(&places, &[tcp(&all)], OPTIONS) {
+            Ok(listeners) => Ok(listeners.iter().map(ToString::to_string).collect()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A port that is free on all addresses.
+    fn free_port() -> u16 {
+        let any = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        any.local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn of_a_name_the_addresses_of_other_machines_are_skipped() {
+        // 192.0.2.0/24 and 2001:db8::/32 are for documentation (RFC 5737, RFC 3849); no machine has them.
+        let bound = bind(&["192.0.2.1:0", "127.0.0.1:0", "[2001:db8::1]:0"]).unwrap();
+        assert_eq!(bound.len(), 1, "{bound:?}");
+        assert!(bound[0].starts_with("127.0.0.1:"));
+        for none in [&["192.0.2.1:0"][..], &["192.0.2.1:0", "[2001:db8::1]:0"]] {
+            let error = bind(none).unwrap_err();
+            assert!(error.starts_with("cannot listen on chat.example.org:8080: "));
+            assert!(
+                error.contains("this machine has no such address"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_given_twice_is_bound_once() {
+        let address = format!("127.0.0.1:{}", free_port());
+        let two = [(); 2].map(|()| place("--listen", &address, Wire::Chat));
+        assert_eq!(bind_all(&two, OPTIONS).unwrap().len(), 1);
+        let any = [(); 2].map(|()| place("--listen", "127.0.0.1:0", Wire::Chat));
+        assert_eq!(bind_all(&any, OPTIONS).unwrap().len(), 2, "two ports");
+    }
+
+    #[test]
+    fn flags_that_overlap_are_both_named() {
+        let port = free_port();
+        for (first, second, second_flag, wire) in [
+            ("0.0.0.0", "127.0.0.1", "--listen", Wire::Chat),
+            ("127.0.0.1", "0.0.0.0", "--listen", Wire::Chat),
+            ("127.0.0.1", "127.0.0.1", "--listen-raw", Wire::Raw),
+        ] {
+            let (first, second) = (format!("{first}:{port}"), format!("{second}:{port}"));
+            let places = [
+                place("--listen", &first, Wire::Chat),
+                place(second_flag, &second, wire),
+            ];
+            let error = bind_all(&places, OPTIONS).unwrap_err().to_string();
+            assert!(error.contains(&format!("--listen {first}")), "{error}");
+            assert!(
+                error.contains(&format!("cannot listen on {second}")),
+                "{error}"
+            );
+            assert!(!error.contains("other program"), "{error}");
+        }
+    }
+
+    #[test]
+    fn endpoints_overlap_if_one_includes_the_other() {
+        let tcp = |text: &str| Endpoint::Tcp(text.parse().unwrap());
+        for (one, other, expected) in [
+            ("[::]:7", "127.0.0.1:7", true),
+            ("[::]:7", "[::1]:7", true),
+            ("0.0.0.0:7", "127.0.0.1:7", true),
+            ("[::ffff:127.0.0.1]:7", "127.0.0.1:7", true),
+            ("0.0.0.0:7", "[::1]:7", false),
+            ("127.0.0.1:7", "127.0.0.2:7", false),
+            ("[::]:7", "127.0.0.1:8", false),
+        ] {
+            assert_eq!(overlap(&tcp(one), &tcp(other)), expected, "{one} {other}");
+            assert_eq!(overlap(&tcp(other), &tcp(one)), expected, "{other} {one}");
+        }
+        assert!(overlap(
+            &Endpoint::Unix("x".into()),
+            &Endpoint::Unix("x".into())
+        ));
+        assert!(overlap(
+            &Endpoint::Unix("src".into()),
+            &Endpoint::Unix("./src".into())
+        ));
+        assert!(!overlap(&Endpoint::Unix("x".into()), &tcp("[::]:7")));
+    }
+}

@@ -1,0 +1,203 @@
+//! What the log tells of connections: each that comes, goes or is refused, while they are few; of a storm only sums, one
+//! line a second. Also what clients do, if the log is detailed. Decides nothing about connections.
+
+use super::connections::{Connection, End};
+use super::transport::Net;
+use crate::hub::{ConnId, Ending, Hub, Now, Report};
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+
+/// Lines a second about single connections. More are summed.
+const LINES_MAX: u32 = 20;
+const SECOND_US: u64 = 1_000_000;
+
+/// A listener, which is asked for its name only where that is logged.
+#[derive(Debug)]
+pub struct Place<'a, N>(pub &'a N, pub usize);
+
+impl<N: Net> Place<'_, N> {
+    fn name(&self) -> String {
+        self.0.listener(self.1)
+    }
+}
+
+/// Connections that are not logged one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    opened: u64,
+    closed: u64,
+    refused: u64,
+}
+
+/// The log of connections.
+#[derive(Debug, Default)]
+pub struct ConnectionLog {
+    /// The end of the present second, and the lines of it.
+    until: Now,
+    lines: u32,
+    sums: Sums,
+}
+
+impl ConnectionLog {
+    /// Asks the hub for what a detailed log tells.
+    pub fn new(hub: &mut Hub) -> ConnectionLog {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            hub.keep_reports();
+        }
+        ConnectionLog::default()
+    }
+
+    /// A connection was accepted.
+    pub fn opened<N: Net>(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        peer: Option<SocketAddr>,
+        listener: Place<'_, N>,
+    ) {
+        if !self.may_log(now) {
+            self.sums.opened += 1;
+            return;
+        }
+        let (peer, listener) = (shown(peer), listener.name());
+        tracing::info!(connection = id.serial(), peer, listener, "connected");
+    }
+
+    /// A connection was accepted, and refused by the hub.
+    pub fn refused<N: Net>(
+        &mut self,
+        now: Now,
+        peer: Option<SocketAddr>,
+        listener: Place<'_, N>,
+        why: impl Display,
+    ) {
+        if !self.may_log(now) {
+            self.sums.refused += 1;
+            return;
+        }
+        let (peer, listener, reason) = (shown(peer), listener.name(), why.to_string());
+        tracing::info!(peer, listener, reason, "connection refused");
+    }
+
+    /// A connection has ended, and the hub knows it still.
+    pub fn closed<N: Net>(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        connection: Option<&Connection<N::Socket>>,
+        net: &N,
+        hub: &Hub,
+    ) {
+        let Some(connection) = connection else { return };
+        if !self.may_log(now) {
+            self.sums.closed += 1;
+            return;
+        }
+        let Some(departure) = hub.departure(id) else {
+            return;
+        };
+        let peer = connection.ipv4().or_else(|| net.peer(&connection.socket));
+        tracing::info!(
+            connection = id.serial(),
+            peer = shown(peer),
+            name = departure.name,
+            seconds = connection.seconds(now),
+            lines_in = departure.lines,
+            bytes_out = departure.bytes,
+            reason = &*reason(departure.ending, connection.end),
+            "disconnected"
+        );
+    }
+
+    /// Tells what clients have done, if the log is detailed.
+    pub fn reports(&mut self, hub: &mut Hub) {
+        while let Some((id, report)) = hub.next_report() {
+            let connection = id.serial();
+            match report {
+                Report::Renamed(old, new) => tracing::debug!(connection, old, new, "renamed"),
+                Report::Refused(reason) => tracing::debug!(connection, reason, "refused"),
+                Report::Throttled => tracing::debug!(connection, "throttled"),
+            }
+        }
+    }
+
+    /// When [`sum_up`](ConnectionLog::sum_up) is to be called.
+    pub fn deadline(&self) -> Option<Now> {
+        (self.sums != Sums::default()).then_some(self.until)
+    }
+
+    /// Tells of the connections that were not told of one by one, once their second is over or the server ends.
+    pub fn sum_up(&mut self, now: Now, is_over: bool) {
+        if self.deadline().is_some_and(|until| is_over || until <= now) {
+            let sums = std::mem::take(&mut self.sums);
+            let Sums {
+                opened,
+                closed,
+                refused,
+            } = sums;
+            tracing::info!(opened, closed, refused, "more connections");
+        }
+    }
+
+    /// Whether there may be one more line about a single connection in this second.
+    fn may_log(&mut self, now: Now) -> bool {
+        if self.until <= now {
+            self.sum_up(now, false);
+            (self.until, self.lines) = (now.after(SECOND_US), 0);
+        }
+        self.lines += 1;
+        self.lines <= LINES_MAX
+    }
+}
+
+fn shown(peer: Option<SocketAddr>) -> Option<String> {
+    let peer = peer?;
+    Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()).to_string())
+}
+
+/// Why a connection has ended. What the hub wanted comes first: that the peer did not wait for the end is no news.
+fn reason(ending: Option<Ending>, end: End) -> String {
+    match (ending, end) {
+        (Some(ending), _) => ending.to_string(),
+        (None, End::Failed(io::ErrorKind::ConnectionReset)) => "reset".into(),
+        (None, End::Failed(io::ErrorKind::TimedOut)) => "timed out".into(),
+        (None, End::Failed(kind)) => kind.to_string(),
+        (None, End::None | End::Read | End::Write) => "closed by the peer".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_is_summed_once_a_second() {
+        let mut log = ConnectionLog::default();
+        let at = |second: u64| Now::from_micros(second * SECOND_US + 5);
+        for _ in 0..LINES_MAX {
+            assert!(log.may_log(at(1)));
+        }
+        assert_eq!(log.deadline(), None, "few are told of one by one");
+        assert!(!log.may_log(at(1)));
+        log.sums.opened = 5;
+        log.sum_up(at(1), false);
+        assert_eq!((log.deadline(), log.sums.opened), (Some(at(2)), 5));
+        log.sum_up(at(2), false);
+        assert_eq!((log.deadline(), log.sums), (None, Sums::default()));
+        assert!(log.may_log(at(2)), "a new second");
+        log.sums.closed = 1;
+        log.sum_up(at(2), true);
+        assert_eq!(log.sums, Sums::default(), "the server ends");
+    }
+
+    #[test]
+    fn the_hub_s_reason_comes_first() {
+        let reset = End::Failed(io::ErrorKind::ConnectionReset);
+        assert_eq!(reason(Some(Ending::Quit), reset), "quit");
+        assert_eq!(reason(None, reset), "reset");
+        assert_eq!(reason(None, End::Write), "closed by the peer");
+        let timed_out = End::Failed(io::ErrorKind::TimedOut);
+        assert_eq!(reason(None, timed_out), "timed out");
+    }
+}
