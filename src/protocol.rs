@@ -217,6 +217,8 @@ texts! {
         Rooms { list: &'a str } = "rooms: {list}",
         /// To a member that did not read fast enough.
         Skipped { lines: u64 } = "{lines} lines skipped: you are reading too slowly",
+        /// The answer to telnet's AYT.
+        Yes {} = "yes",
         /// To a client whose lines wait because of `--rate`; once.
         TooFast { rate: u64 } = "you send too fast: {rate} lines a second are read; the others wait, none is lost",
         /// The answer to `/quit`.
@@ -231,6 +233,9 @@ texts! {
     pub enum Refusal {
         /// A line is not UTF-8; bytes are counted from 1.
         NotUtf8 { byte: usize } = "line not sent: not UTF-8 at byte {byte}",
+        /// … and it came by telnet, to which some bytes of characters are commands.
+        NotUtf8ByTelnet { byte: usize } =
+            "line not sent: not UTF-8 at byte {byte}: telnet loses bytes of some characters; use nc or madang join",
         /// A line is longer than `--max-line`.
         TooLong { bytes_max: usize } = "line not sent: longer than {bytes_max} bytes",
         /// A private line to a name that nobody has.

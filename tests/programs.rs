@@ -126,3 +126,56 @@ fn socat_talks_over_tcp_and_over_a_unix_socket() {
         program.wait_exit();
     }
 }
+
+/// Telnet on a terminal of its own: socat passes on what is typed and shown.
+fn telnet_at_a_terminal(server: &Server) -> Program {
+    let telnet = format!("telnet 127.0.0.1 {}", server.addr().port());
+    let terminal = format!("EXEC:{telnet},pty,setsid,ctty,stderr");
+    Program::start("socat", &["-", &terminal])
+}
+
+#[test]
+#[ignore = "needs telnet, socat"]
+fn telnet_shows_what_follows_each_interrupt() {
+    let (server, mut ann) = server_with_ann();
+    let mut telnet = telnet_at_a_terminal(&server);
+    let name = telnet.greeted();
+    for round in 0..3 {
+        // Telnet shows nothing until the server answers the timing mark that it sends at an interrupt.
+        telnet.type_bytes(b"\x03");
+        telnet.type_bytes(format!("round {round}\r").as_bytes());
+        ann.expect(&format!("{name}: round {round}"));
+        ann.say(&format!("answer {round}"));
+        telnet.find_line(&format!("ann: answer {round}"));
+    }
+}
+
+#[test]
+#[ignore = "needs telnet, socat"]
+fn telnet_is_told_why_it_cannot_send_every_character() {
+    let (server, mut ann) = server_with_ann();
+    let mut telnet = telnet_at_a_terminal(&server);
+    let name = telnet.greeted();
+    for text in ["서울", "녕"] {
+        telnet.type_bytes(format!("{text}\r").as_bytes());
+        telnet.find("a way out", |line| {
+            line.contains("! line not sent: not UTF-8 at byte 1")
+                && line.ends_with("use nc or madang join")
+        });
+    }
+    telnet.type_bytes(b"ascii\r");
+    ann.expect(&format!("{name}: ascii"));
+}
+
+#[test]
+#[ignore = "needs nc"]
+fn a_byte_order_mark_piped_into_netcat_hides_no_command() {
+    let (server, mut ann) = server_with_ann();
+    let mut netcat = start("nc -N 127.0.0.1 PORT", &server);
+    let name = netcat.greeted();
+    netcat.type_bytes("\u{feff}/msg ann the password\r\n".as_bytes());
+    netcat.end_input();
+    ann.expect(&format!("{name} -> you: the password"));
+    netcat.find_line("you -> ann: the password");
+    netcat.wait_exit();
+}

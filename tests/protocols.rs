@@ -1,8 +1,12 @@
-//! Peers that send more than plain lines: telnet with negotiations and urgent data, HTTP, TLS.
+//! Peers that send more than plain lines: telnet with negotiations, erasing and urgent data, and clients of other
+//! protocols.
 
 mod common;
 
 use common::{Client, ann_and_bob, resident_bytes};
+
+/// What the others hear of a peer must not depend on how its input is split.
+const SPLITS: [fn(&Client, &[u8]); 2] = [Client::send, Client::trickle];
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;
@@ -16,6 +20,9 @@ const DM: u8 = 242;
 const BRK: u8 = 243;
 const IP: u8 = 244;
 const AYT: u8 = 246;
+const EC: u8 = 247;
+const EL: u8 = 248;
+const TIMING_MARK: u8 = 6;
 
 /// The telnet negotiations in `bytes`, as (verb, option).
 fn negotiations(bytes: &[u8]) -> Vec<(u8, u8)> {
@@ -29,7 +36,7 @@ fn negotiations(bytes: &[u8]) -> Vec<(u8, u8)> {
 fn answer(client: &mut Client, input: &[u8]) -> Vec<u8> {
     client.send(input);
     client.say("/endofanswer");
-    client.bytes_until(b"//endofanswer says it as text\n")
+    client.bytes_until(b"//endofanswer says it as text\r\n")
 }
 
 #[test]
@@ -49,7 +56,9 @@ fn each_telnet_option_is_answered_once() {
     }
     let refused = [IAC, DONT, 1, IAC, WONT, 1, IAC, DO, 1];
     let again = [&asked[..], &asked, &refused].concat();
-    assert_eq!(negotiations(&answer(&mut ann, &again)), []);
+    // A timing mark is no option: each is answered (RFC 860).
+    let marks = [(WILL, TIMING_MARK); 2];
+    assert_eq!(negotiations(&answer(&mut ann, &again)), marks);
     ann.say("and still a line");
     bob.expect("ann: and still a line");
 }
@@ -76,6 +85,127 @@ fn telnet_commands_are_removed_from_the_text() {
         ann.trickle(&[input, b"\n"].concat());
         bob.expect(&format!("ann: {received}"));
     }
+}
+
+#[test]
+fn each_timing_mark_is_answered() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
+    for round in 0..3 {
+        // What telnet sends at Ctrl-C. It shows nothing more until the answer comes.
+        ann.send(&[b'x', IAC, IP, IAC, DO, TIMING_MARK]);
+        ann.bytes_until(&[IAC, WILL, TIMING_MARK]);
+        ann.send(format!("y {round}\r\n").as_bytes());
+        bob.expect(&format!("ann: xy {round}"));
+    }
+}
+
+#[test]
+fn are_you_there_is_answered() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
+    for _ in 0..2 {
+        ann.send(&[b'a', IAC, AYT]);
+        ann.expect("* yes");
+        ann.say("b");
+        bob.expect("ann: ab");
+    }
+}
+
+#[test]
+fn typed_characters_can_be_erased() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
+    // Commands erase always, BS and DEL after a negotiation: in a file they are text.
+    for send in SPLITS {
+        send(
+            &ann,
+            &[b"helo"[..].as_ref(), &[IAC, EC], b"lo\r\n"].concat(),
+        );
+        bob.expect("ann: hello");
+        send(
+            &ann,
+            &[b"gone"[..].as_ref(), &[IAC, EL], b"said\r\n"].concat(),
+        );
+        bob.expect("ann: said");
+        send(&ann, b"a\x08b\x7fc\n");
+        bob.expect("ann: a\u{2408}b\u{2421}c");
+    }
+    ann.negotiate();
+    for send in SPLITS {
+        for (typed, said) in [
+            ("helo\x08lo", "hello"),
+            ("helo\x7flo", "hello"),
+            ("\x7f\x7fnothing before", "nothing before"),
+            ("안녕한\x7f", "안녕"),
+            ("ze\u{301}\x08\x08a", "a"),
+            ("/quit\x7f\x7f\x7f\x7f\x7fno command", "no command"),
+        ] {
+            send(&ann, format!("{typed}\r\0").as_bytes());
+            bob.expect(&format!("ann: {said}"));
+        }
+        send(&ann, b"all gone\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\r\0");
+        send(&ann, b"next\r\0");
+        bob.expect("ann: next");
+    }
+}
+
+#[test]
+fn lines_to_a_telnet_client_end_with_cr_lf() {
+    let (server, mut ann, mut bob) = ann_and_bob(&["--room-log", "1048576"]);
+    let mut cho = Client::connect_named(server.addr(), "cho");
+    ann.negotiate();
+    // Client::negotiate has the rest checked: lines of the room, answers and private lines.
+    bob.say("hello");
+    ann.expect("bob: hello");
+    bob.say("/msg ann psst");
+    ann.expect("bob -> you: psst");
+    ann.say("/me waves");
+    bob.expect("you -> ann: psst");
+    bob.expect("** ann waves");
+    // More than one write takes, while the client also says lines of its own.
+    let text = "z".repeat(1000);
+    for count in 0..200 {
+        bob.say(&format!("{count} {text}"));
+        if count % 10 == 0 {
+            ann.say("mine");
+            ann.send(&[IAC, DO, TIMING_MARK]);
+        }
+    }
+    let mut bytes = ann.bytes_until(format!("bob: 199 {text}\r\n").as_bytes());
+    // The last timing marks may come later.
+    while let Some(at) = bytes
+        .windows(3)
+        .position(|it| it == [IAC, WILL, TIMING_MARK])
+    {
+        bytes.drain(at..at + 3);
+    }
+    let lines = String::from_utf8(bytes).expect("lines of text");
+    let lines: Vec<&str> = lines.split_terminator("\r\n").collect();
+    let want: Vec<String> = (0..200)
+        .map(|count| format!("bob: {count} {text}"))
+        .collect();
+    assert_eq!(lines, want);
+    // Nobody else is concerned.
+    cho.find(&format!("bob: 199 {text}"));
+}
+
+#[test]
+fn a_line_that_telnet_has_damaged_is_refused_with_a_way_out() {
+    let why = "telnet loses bytes of some characters; use nc or madang join";
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
+    // What telnet of GNU inetutils sends for `서울`: the byte 9C is BREAK to it.
+    let mut damaged = vec![0xec, 0x84, IAC, BRK, IAC, DO, TIMING_MARK];
+    damaged.extend([0xec, 0x9a, 0xb8, b'\r', b'\n']);
+    ann.send(&damaged);
+    ann.bytes_until(&[IAC, WILL, TIMING_MARK]);
+    let refusal = format!("! line not sent: not UTF-8 at byte 1: {why}");
+    ann.bytes_until(format!("{refusal}\r\n").as_bytes());
+    ann.say("more");
+    bob.expect("ann: more");
+    // It drops the byte 85 of `녕` without a word.
+    let mut cho = Client::connect(server.addr());
+    cho.send(b"\xeb\x95\r\n");
+    cho.expect(&refusal);
+    cho.send(b"\x80\r\n");
+    cho.expect("! line not sent: not UTF-8 at byte 1");
 }
 
 #[test]
@@ -193,4 +323,90 @@ fn a_tls_client_hello_is_refused_and_closed_without_a_reset() {
     let cho = Client::connect_named(server.addr(), "cho");
     cho.say("nothing of that was said");
     bob.expect("cho: nothing of that was said");
+}
+
+/// What a connection gets that sends `bytes`: the lines after its greeting.
+fn refused(server: &common::Server, bytes: &[u8], send: fn(&Client, &[u8])) -> Vec<String> {
+    let mut client = Client::connect(server.addr());
+    // The server may close before everything is written.
+    if bytes.len() > 64 {
+        client.send(bytes);
+    } else {
+        send(&client, bytes);
+    }
+    let mut lines = client.rest();
+    lines.retain(|line| !common::is_presence_notice(line));
+    lines
+}
+
+#[test]
+fn other_protocols_are_named_and_nothing_of_them_is_said() {
+    let (server, _ann, mut bob) = ann_and_bob(&[]);
+    let cases: [(&[u8], &str); 20] = [
+        (
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\nhello\r\n",
+            "PROXY",
+        ),
+        (b"PROXY UNKNOWN\r\n", "PROXY"),
+        (b"\r\n\r\n\0\r\nQUIT\n", "PROXY"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
+        (b"OPTIONS / RTSP/1.0\r\n\r\n", "RTSP"),
+        (
+            b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/TCP nm\r\n\r\n",
+            "SIP",
+        ),
+        (b"REQMOD icap://a/b ICAP/1.0\r\n", "ICAP"),
+        (b"*1\r\n$4\r\nPING\r\n", "the protocol of Redis"),
+        (b"\x05\x01\x00", "SOCKS"),
+        (b"\x03\0\0*%\xe0\0\0\0\0\0Cookie: mstshash=nmap\r\n", "RDP"),
+        (b"JRMI\0\x02K", "Java RMI"),
+        (b"\x10\x0e\0\x04MQTT\x04\x02\0<\0\x02ab", "MQTT"),
+        (b"\0\x1e\0\x06\x01\0\0\x01\0\0", "binary data"),
+        (b"\x80\0\0(r\xfe\x1d\x13\0\0\0\0", "binary data"),
+        (b"l\0\x0b\0\0\0\0\0\0\0\0\0", "binary data"),
+        (b"abc\x01\n", "binary data"),
+        (b"\xff\xfeh\0i\0\r\0\n\0", "UTF-16"),
+        (b"\xfe\xff\0h\0i\0\r\0\n", "UTF-16"),
+        (b"h\0i\0\r\0\n\0", "UTF-16"),
+        (b"\0h\0i\0\r\0\n", "UTF-16"),
+    ];
+    for (bytes, protocol) in cases {
+        let shown = bytes.escape_ascii();
+        let want = format!("! this port speaks lines of text, not {protocol}");
+        assert_eq!(refused(&server, bytes, Client::send), [&*want], "{shown}");
+        if !bytes.ends_with(b"\n") {
+            continue;
+        }
+        // All but what comes after the server has decided.
+        assert_eq!(
+            refused(&server, bytes, |client, bytes| {
+                let (front, back) = bytes.split_at(bytes.len() / 2);
+                client.trickle(front);
+                client.send(back);
+            }),
+            [&*want],
+            "{shown} split"
+        );
+    }
+    let cho = Client::connect_named(server.addr(), "cho");
+    cho.say("nothing of that was said");
+    bob.expect("cho: nothing of that was said");
+}
+
+#[test]
+fn what_people_begin_with_is_said() {
+    let (server, _ann, mut bob) = ann_and_bob(&[]);
+    for (typed, said) in [
+        ("\r\n\r\nHELP\r\n", "HELP"),
+        ("*1\n", "*1"),
+        ("SSH- what?\n", "SSH- what?"),
+        ("PROXY wars\n", "PROXY wars"),
+        ("\x1b[A\x1b[Dhello\x07\n", "␛[A␛[Dhello␇"),
+        ("\ttabbed\r\n", "\ttabbed"),
+        ("a\x08b\x7f\n", "a␈b␡"),
+    ] {
+        let guest = Client::connect(server.addr());
+        guest.send(typed.as_bytes());
+        bob.expect(&format!("{}: {said}", guest.name()));
+    }
 }

@@ -111,12 +111,25 @@ fn a_raw_stream_is_delivered_to_its_last_byte() {
 }
 
 #[test]
-fn an_http_request_on_a_raw_port_is_not_answered() {
+fn another_protocol_on_a_raw_port_is_closed_unanswered_and_unheard() {
     let server = start("");
-    let mut browser = Client::open(server.raw_addr());
-    browser.send(b"GET / HTTP/1.1\r\nHost: chat\r\n\r\n");
-    browser.finish();
-    assert_eq!(browser.rest(), [""; 0]);
+    let [mut witness, talker] = connect(&server);
+    let requests: [&[u8]; 7] = [
+        b"GET / HTTP/1.1\r\nHost: chat\r\n\r\n",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\nhello\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\x04\xd2\x16\x2e",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/TCP nm\r\n\r\n",
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\n\n",
+        b"\xff\xfeh\0i\0\n\0",
+    ];
+    for request in requests {
+        let mut client = Client::open(server.raw_addr());
+        client.send(request);
+        assert_eq!(client.rest(), [""; 0], "{}", request.escape_ascii());
+    }
+    talker.say("nothing of that was heard");
+    assert_eq!(witness.line_raw(), "nothing of that was heard");
 }
 
 #[test]

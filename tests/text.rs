@@ -50,18 +50,71 @@ fn text_of_every_script_passes_unchanged() {
 }
 
 #[test]
-fn one_carriage_return_before_a_line_end_is_removed() {
+fn carriage_returns_around_a_line_are_removed() {
     let (_server, mut ann, mut bob) = ann_and_bob(&[]);
-    let inputs: [(&[u8], &[&str]); 6] = [
+    let inputs: [(&[u8], &[&str]); 8] = [
         (b"windows\r\n", &["windows"]),
         (b"telnet\r\0more\n", &["telnet", "more"]),
-        (b"two\r\r\n", &["two\u{240d}"]),
+        (b"two\r\r\n", &["two"]),
+        (
+            b"the other way round\n\r/me waves\n\r",
+            &["the other way round"],
+        ),
+        (b"after\r\r\r\n\r\rlines\r\r\0", &["after", "lines"]),
         (b"a bare\rone\n", &["a bare\u{240d}one"]),
         (b"\r\n\r\nafter empty ones\r\n", &["after empty ones"]),
         (b"one\r\ntwo\r\0three\n", &["one", "two", "three"]),
     ];
     for (input, lines) in inputs {
+        if lines == ["the other way round"] {
+            ann.send(input);
+            bob.expect("ann: the other way round");
+            bob.expect("** ann waves");
+            continue;
+        }
         assert_received(&mut ann, &mut bob, input, lines);
+    }
+}
+
+#[test]
+fn a_peer_that_sends_no_line_feed_is_heard_at_each_carriage_return() {
+    let (server, _ann, mut bob) = ann_and_bob(&[]);
+    for trickled in [false, true] {
+        let cho = Client::connect(server.addr());
+        let name = cho.name().to_owned();
+        for line in ["one", "two", "three"] {
+            let input = format!("{line}\r");
+            if trickled {
+                cho.trickle(input.as_bytes());
+            } else {
+                cho.send(input.as_bytes());
+            }
+            bob.expect(&format!("{name}: {line}"));
+        }
+        // From its first LF on, a lone CR is text.
+        cho.send(b"four\r\nfi\rve\r\n");
+        bob.expect(&format!("{name}: four"));
+        bob.expect(&format!("{name}: fi\u{240d}ve"));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_command() {
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
+    for trickled in [false, true] {
+        let mut cho = Client::connect(server.addr());
+        let name = cho.name().to_owned();
+        let input = "\u{feff}/msg ann the password\r\n".as_bytes();
+        if trickled {
+            cho.trickle(input);
+        } else {
+            cho.send(input);
+        }
+        cho.expect("you -> ann: the password");
+        ann.expect(&format!("{name} -> you: the password"));
+        cho.say("aloud");
+        bob.expect(&format!("{name}: aloud"));
+        ann.expect(&format!("{name}: aloud"));
     }
 }
 

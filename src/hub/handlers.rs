@@ -21,24 +21,37 @@ use super::types::{Ending, Report};
 use crate::protocol::{self, Notice, Refusal};
 
 /// Handles one item of a client's input.
-pub fn handle(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, item: Item<'_>) {
+///
+/// # Errors
+/// It is a line that is not UTF-8. What is to be said of that depends on the client's input: see [`refuse_not_utf8`].
+pub fn handle(
+    cx: &mut Context<'_>,
+    directory: &mut Directory,
+    slot: u32,
+    item: Item<'_>,
+) -> Result<(), NotUtf8> {
     match item {
         Item::Line([]) => {}
-        Item::Line(line) => match Text::check(line) {
-            Ok(text) if cx.clients[slot as usize].role == Role::Raw => {
+        Item::Line(line) => {
+            let text = Text::check(line)?;
+            if cx.clients[slot as usize].role == Role::Raw {
                 say(&mut cx.room_of(slot), slot, text);
+            } else {
+                handle_text(cx, directory, slot, text);
             }
-            Ok(text) => handle_text(cx, directory, slot, text),
-            Err(NotUtf8 { byte }) => cx.refuse_line(slot, Refusal::NotUtf8 { byte }),
-        },
+        }
         Item::TooLong => {
             let bytes_max = cx.limits.line_bytes_max;
             cx.refuse_line(slot, Refusal::TooLong { bytes_max });
         }
         Item::Negotiation(answer) => {
             let client = &mut cx.clients[slot as usize];
-            client.write_private(slot, 0, cx.schedule, |out| out.extend_from_slice(&answer));
+            client.end_lines_with_crlf();
+            if let Some(answer) = answer {
+                client.write_private(slot, 0, cx.schedule, |out| out.extend_from_slice(&answer));
+            }
         }
+        Item::AreYouThere => cx.notify(slot, Notice::Yes {}),
         Item::WrongProtocol(protocol) => {
             let why = Ending::WrongProtocol(protocol);
             let protocol = &*protocol.to_string();
@@ -47,6 +60,18 @@ pub fn handle(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, item: 
         }
         Item::End => end(cx, slot),
     }
+    Ok(())
+}
+
+/// Refuses a line that is not UTF-8; `by_telnet`: telnet may have made it so.
+pub fn refuse_not_utf8(cx: &mut Context<'_>, slot: u32, error: NotUtf8, by_telnet: bool) {
+    let byte = error.byte;
+    let refusal = if by_telnet {
+        Refusal::NotUtf8ByTelnet { byte }
+    } else {
+        Refusal::NotUtf8 { byte }
+    };
+    cx.refuse_line(slot, refusal);
 }
 
 fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text: Text<'_>) {

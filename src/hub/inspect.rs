@@ -25,6 +25,11 @@ impl Hub {
         })
     }
 
+    /// Whether [`next_writable`](Hub::next_writable) has a connection.
+    pub fn has_writable(&self) -> bool {
+        self.schedule.has_writes()
+    }
+
     /// Whether [`next_closed`](Hub::next_closed) has a connection.
     pub fn has_closed(&self) -> bool {
         self.schedule.has_closes()

@@ -120,6 +120,9 @@ pub const ROOM_VISITS_MAX: usize = 32;
 /// Bytes of a telnet subnegotiation. After more than this, what follows is text again.
 pub const TELNET_SUB_BYTES_MAX: u16 = 512;
 
+/// Bytes that one write to a telnet client brings at most: they are copied, to end lines with CR LF.
+pub const TELNET_WRITE_BYTES_MAX: usize = 16 * 1024;
+
 /// Addresses without connections of which it is remembered what they have used of their rate.
 pub const ADDRESSES_OWING_MAX: usize = 16 * 1024;
 

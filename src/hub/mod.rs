@@ -116,6 +116,8 @@ pub struct Hub {
     /// The console's connection, if there has been one.
     console: Option<ConnId>,
     shutdown: Shutdown,
+    /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
+    telnet_write: Vec<u8>,
 }
 
 /// Inputs.
@@ -134,6 +136,7 @@ impl Hub {
             serial: 0,
             console: None,
             shutdown: Shutdown::None,
+            telnet_write: Vec::new(),
         }
     }
 
@@ -317,15 +320,11 @@ impl Hub {
         None
     }
 
-    /// Whether [`next_writable`](Hub::next_writable) has a connection.
-    pub fn has_writable(&self) -> bool {
-        self.schedule.has_writes()
-    }
-
     /// Lends what to write next to a connection, and returns how many slices that is; 0: nothing.
     pub fn output<'a>(&'a mut self, id: ConnId, slices: &mut [IoSlice<'a>]) -> usize {
+        let telnet_write = &mut self.telnet_write;
         match client::find(&mut self.clients, id) {
-            Some(client) => client.output(&self.rooms.get(client.room).log, slices),
+            Some(client) => client.output(&self.rooms.get(client.room).log, slices, telnet_write),
             None => 0,
         }
     }
@@ -392,7 +391,7 @@ impl Hub {
         if slot as usize >= self.inputs.len() {
             self.inputs.resize_with(slot as usize + 1, Input::default);
         }
-        self.inputs[slot as usize] = Input::new(role == Role::Person);
+        self.inputs[slot as usize] = Input::new(role != Role::Console);
         let mut reading = self.reading(now);
         membership::enter(&mut reading.cx, slot, Rooms::first(role));
         handlers::greet(&mut reading.cx.room_of(slot), slot);

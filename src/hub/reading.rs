@@ -98,7 +98,10 @@ impl Reading<'_> {
             && let Some(item) = items.next()
         {
             let is_charged = item != Item::Line(b"");
-            handlers::handle(cx, directory, slot, item);
+            if let Err(error) = handlers::handle(cx, directory, slot, item) {
+                let by_telnet = items.is_telnet(error.is_cut);
+                handlers::refuse_not_utf8(cx, slot, error, by_telnet);
+            }
             cx.totals.work += ITEM_WORK;
             if is_charged {
                 stop = charge(cx, addresses, slot);

@@ -37,6 +37,8 @@ pub(crate) struct Client {
     name: String,
     /// Members of the lobby when this client was greeted, including itself.
     here: u64,
+    /// Lines end with CR LF, since this client has negotiated telnet.
+    crlf: bool,
 }
 
 impl Client {
@@ -103,6 +105,7 @@ impl Client {
             seen: VecDeque::new(),
             name: String::new(),
             here: 0,
+            crlf: false,
         }
     }
 
@@ -160,6 +163,14 @@ impl Client {
         written.unwrap_or_else(|error| panic!("{}: write: {error}", self.name));
     }
 
+    /// Negotiates as telnet does at its start; every line that comes from now on must end with CR LF.
+    pub(crate) fn negotiate(&mut self) {
+        // IAC WILL NAWS, IAC DO SUPPRESS-GO-AHEAD, and the answers.
+        self.send(&[255, 251, 31, 255, 253, 3]);
+        self.bytes_until(&[255, 254, 31, 255, 252, 3]);
+        self.crlf = true;
+    }
+
     /// Sends each byte in a write of its own, so that the server may read the input split anywhere.
     pub(crate) fn trickle(&self, bytes: &[u8]) {
         bytes.iter().for_each(|&byte| self.send(&[byte]));
@@ -184,7 +195,12 @@ impl Client {
             let mut fresh = self.arrived[searched..].iter();
             if let Some(at) = fresh.position(|&byte| byte == b'\n') {
                 let end = searched + at;
-                let line = assert_safe(&self.arrived[self.taken..end]);
+                let mut line = &self.arrived[self.taken..end];
+                if self.crlf {
+                    let text = line.strip_suffix(b"\r");
+                    line = text.unwrap_or_else(|| panic!("a line ends with LF alone: {line:?}"));
+                }
+                let line = assert_safe(line);
                 self.taken = end + 1;
                 self.remember(&line);
                 return Next::Line(line);

@@ -2,9 +2,11 @@
 //! `outbox`. Knows no room and no other client.
 
 pub mod barriers;
+mod crlf;
 pub mod outbox;
 pub mod private_lines;
 pub mod rate;
+mod telnet;
 
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};
@@ -12,6 +14,7 @@ use super::room::log::Log;
 use super::schedule::Schedule;
 use super::types::{ConnId, Ending, Now, Wire};
 use crate::protocol::Notice;
+use crlf::Crlf;
 use outbox::Outbox;
 use rate::RateLimiter;
 use slab::Slab;
@@ -117,6 +120,8 @@ pub struct Client {
     state: State,
     /// What is to be written to it.
     pub outbox: Outbox,
+    /// `Some` if lines to it end with CR LF, not LF.
+    crlf: Option<Crlf>,
     /// Since when nothing has been received from it while its input was handled.
     silent_since: Now,
     /// When something was last written to it.
@@ -159,6 +164,7 @@ impl Client {
             name,
             state: State::Open(Gate::Ready),
             outbox: Outbox::default(),
+            crlf: None,
             silent_since: now,
             progress_at: now,
             rate: RateLimiter::default(),
@@ -268,8 +274,22 @@ impl Client {
         self.outbox.has_output(self.log_until(end))
     }
 
-    /// Lends what to write next, and returns how many slices that is; 0: nothing.
-    pub fn output<'a>(&'a mut self, log: &'a Log, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Lends what to write next, and returns how many slices that is; 0: nothing. What is written to a telnet client is
+    /// put into `telnet_write`.
+    pub fn output<'a>(
+        &'a mut self,
+        log: &'a Log,
+        slices: &mut [IoSlice<'a>],
+        telnet_write: &'a mut Vec<u8>,
+    ) -> usize {
+        if self.crlf.is_some() {
+            return self.telnet_output(log, slices, telnet_write);
+        }
+        self.plain_output(log, slices)
+    }
+
+    #[inline(always)]
+    fn plain_output<'a>(&'a mut self, log: &'a Log, slices: &mut [IoSlice<'a>]) -> usize {
         if matches!(self.state, State::Closed(_)) {
             return 0;
         }
@@ -281,6 +301,14 @@ impl Client {
 
     /// The first `n` bytes that [`output`](Client::output) lent have been written. Returns whether more is to be written.
     pub fn sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
+        if self.crlf.is_some() {
+            return self.telnet_sent(now, log, n);
+        }
+        self.plain_sent(now, log, n)
+    }
+
+    #[inline(always)]
+    fn plain_sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
         let until = self.log_until(log.end());
         self.outbox.sent(log, until, n);
         self.outbox.written = self.outbox.written.saturating_add(n as u32);

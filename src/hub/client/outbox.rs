@@ -113,6 +113,7 @@ impl Outbox {
     }
 
     /// Whether there is anything to write, with the log up to `until`.
+    #[inline(always)]
     pub fn has_output(&self, until: u64) -> bool {
         self.private_bytes() > 0 || !self.has_delivered(until)
     }
@@ -239,6 +240,7 @@ impl Outbox {
     }
 
     /// Fills `slices` with what to write next, with the log up to `until`; returns how many slices that is.
+    #[inline(always)]
     pub fn output<'a>(&'a self, log: &'a Log, until: u64, slices: &mut [IoSlice<'a>]) -> usize {
         if let (Some(range), [slice, ..]) = (self.only_log(until), &mut *slices) {
             *slice = IoSlice::new(log.bytes(range));
@@ -256,6 +258,7 @@ impl Outbox {
     }
 
     /// The first `n` bytes that [`output`](Outbox::output) returned have been written.
+    #[inline(always)]
     pub fn sent(&mut self, log: &mut Log, until: u64, mut n: usize) {
         if let Some(range) = self.only_log(until) {
             debug_assert!(n as u64 <= range.end - range.start);
@@ -280,6 +283,7 @@ impl Outbox {
     }
 
     /// If lines were skipped, and nothing is to be written before their notice: lets `render` write it.
+    #[inline(always)]
     pub fn tell_skipped(&mut self, until: u64, render: impl FnOnce(&mut Vec<u8>, u64)) {
         if self.skipped_lines() == 0 || self.pending().ready_bytes(self.cursor, until) > 0 {
             return;

@@ -1,4 +1,5 @@
-//! What one client has sent: bytes into items, in the order `telnet → frame`; `text` and `command` then read a line.
+//! What one client has sent: bytes into items, in the order `telnet → opening → frame`; `text` and `command` then read a
+//! line.
 //! Bytes that may not be handled yet are deferred here. Knows no client and no room.
 //!
 //! ```text
@@ -9,11 +10,15 @@
 
 pub mod command;
 pub mod frame;
+mod line_ends;
+mod opening;
 pub mod sniff;
 pub mod telnet;
 pub mod text;
 
 use frame::{Found, Frame};
+use line_ends::LineEnds;
+use opening::Opening;
 pub use sniff::Protocol;
 use telnet::{Event, Telnet};
 
@@ -24,8 +29,10 @@ pub enum Item<'a> {
     Line(&'a [u8]),
     /// A line that is longer than `line_bytes_max`.
     TooLong,
-    /// A telnet negotiation: these bytes answer it.
-    Negotiation([u8; 3]),
+    /// A telnet negotiation: the client speaks telnet. The bytes answer it, if an answer is due.
+    Negotiation(Option<[u8; 3]>),
+    /// A telnet client asks for a sign of life.
+    AreYouThere,
     /// The first line belongs to another protocol. Nothing follows.
     WrongProtocol(Protocol),
     /// The peer has finished sending. Nothing follows.
@@ -39,8 +46,10 @@ pub struct Input {
     pending: Option<Box<Pending>>,
     /// Units of work that handling it has cost beyond its visits.
     pub debt: u32,
-    /// The first line has not been seen whole: it may show another protocol.
-    sniffing: bool,
+    /// Whether the connection may still turn out to speak another protocol.
+    opening: Opening,
+    /// What has ended the lines so far.
+    line_ends: LineEnds,
     /// The peer has finished sending, and [`Item::End`] has not been taken.
     finished: bool,
     /// The client has been told that it sends faster than the rate limit allows.
@@ -66,8 +75,13 @@ impl Pending {
 impl Input {
     /// The input of a new client; with `sniffing`, its first line is searched for other protocols.
     pub fn new(sniffing: bool) -> Input {
+        let opening = if sniffing {
+            Opening::Start
+        } else {
+            Opening::Over
+        };
         Input {
-            sniffing,
+            opening,
             ..Input::default()
         }
     }
@@ -115,11 +129,15 @@ impl Input {
     /// The items in `bytes`. What is left when the iteration ends is deferred.
     pub fn items<'a>(&'a mut self, bytes: &'a [u8], options: Options) -> Items<'a> {
         debug_assert!(!self.has_deferred_bytes(), "deferred bytes come first");
-        let protocol = self.sniff(bytes, options.line_bytes_max);
-        let pending = self.pending.as_deref_mut();
+        let pending = match self.pending.as_deref_mut() {
+            Some(pending) => std::mem::take(pending),
+            None => Pending {
+                frame: Frame::new(self.line_ends),
+                ..Pending::default()
+            },
+        };
         Items {
-            pending: pending.map_or_else(Pending::default, std::mem::take),
-            protocol,
+            pending,
             input: self,
             bytes,
             text: &[],
@@ -128,22 +146,9 @@ impl Input {
         }
     }
 
-    /// Looks at the first line, once, for a protocol that is not this one. The first bytes may come in pieces: while
-    /// they are the start of a request line, its end decides.
-    fn sniff(&mut self, bytes: &[u8], line_bytes_max: usize) -> Option<Protocol> {
-        if !self.sniffing || bytes.is_empty() {
-            return None;
-        }
-        let seen = self.partial();
-        let end = memchr::memchr(b'\n', bytes);
-        let protocol = sniff::protocol(seen, bytes, end);
-        self.sniffing = end.is_none() && seen.len() + bytes.len() <= line_bytes_max;
-        protocol
-    }
-
     /// Panics if an invariant is broken. For tests: looks at everything.
     pub fn check(&self, line_bytes_max: usize) {
-        assert!(self.partial().len() <= line_bytes_max + 1);
+        assert!(self.partial().len() <= line_bytes_max);
         if let Some(pending) = &self.pending {
             assert!(!pending.is_default(), "memory is held for nothing");
         }
@@ -167,7 +172,6 @@ pub struct Items<'a> {
     input: &'a mut Input,
     /// Taken out of `input` meanwhile.
     pending: Pending,
-    protocol: Option<Protocol>,
     bytes: &'a [u8],
     /// What is left of a stretch of text; it ends where `rest` begins.
     text: &'a [u8],
@@ -180,10 +184,6 @@ impl<'a> Items<'a> {
     /// The next item.
     #[allow(clippy::should_implement_trait, reason = "an item may be borrowed")]
     pub fn next(&mut self) -> Option<Item<'_>> {
-        if let Some(protocol) = self.protocol.take() {
-            self.discard();
-            return Some(Item::WrongProtocol(protocol));
-        }
         loop {
             let found = self
                 .pending
@@ -196,11 +196,36 @@ impl<'a> Items<'a> {
                 None => {}
             }
             match self.next_stretch() {
-                Some(Event::Text(text)) => self.text = text,
-                Some(Event::Answer(answer)) => return Some(Item::Negotiation(answer)),
+                Some(Event::Text(text)) => {
+                    if let Some(protocol) = self.begin_stretch(text) {
+                        return Some(self.wrong_protocol(protocol));
+                    }
+                }
+                Some(Event::Negotiation(negotiation)) => {
+                    if self.input.opening != Opening::Over
+                        && let Some(protocol) = self.input.opening.negotiated(negotiation)
+                    {
+                        return Some(self.wrong_protocol(protocol));
+                    }
+                    return Some(Item::Negotiation(negotiation.answer));
+                }
+                Some(Event::AreYouThere) => return Some(Item::AreYouThere),
+                Some(Event::EraseCharacter) => {
+                    let frame = &mut self.pending.frame;
+                    frame.erase_character(text::last_character_bytes);
+                }
+                Some(Event::EraseLine) => self.pending.frame.erase_line(),
                 None => return self.next_unterminated(),
             }
         }
+    }
+
+    /// Whether the last line came from a telnet client, or from one that may be one: telnet ends lines with CR LF. Such
+    /// clients can lose bytes of characters (`cut`), which are commands to them.
+    pub fn is_telnet(&self, is_cut: bool) -> bool {
+        let ends = self.pending.frame.line_ends();
+        let ends_with_cr = matches!(ends, LineEnds::AfterCr | LineEnds::CrLf);
+        !self.options.raw && (self.pending.telnet.has_negotiated() || is_cut && ends_with_cr)
     }
 
     /// Bytes of over-long lines that were discarded since this was last called.
@@ -215,6 +240,27 @@ impl<'a> Items<'a> {
         self.pending = Pending::default();
     }
 
+    /// Nothing of another protocol is handled.
+    fn wrong_protocol(&mut self, protocol: Protocol) -> Item<'static> {
+        self.discard();
+        Item::WrongProtocol(protocol)
+    }
+
+    /// A stretch of text is next. Returns another protocol if the first line shows it.
+    fn begin_stretch(&mut self, mut text: &'a [u8]) -> Option<Protocol> {
+        let opening = &mut self.input.opening;
+        let protocol = match opening {
+            Opening::Over => None,
+            _ => opening.text(
+                &mut self.pending.frame,
+                &mut text,
+                self.options.line_bytes_max,
+            ),
+        };
+        self.text = text;
+        protocol
+    }
+
     fn next_stretch(&mut self) -> Option<Event<'a>> {
         if self.options.raw {
             let text = std::mem::take(&mut self.rest);
@@ -227,7 +273,9 @@ impl<'a> Items<'a> {
     fn next_unterminated(&mut self) -> Option<Item<'_>> {
         let finished = self.input.finished;
         if (finished || self.options.flush) && !self.pending.frame.partial().is_empty() {
-            self.input.sniffing = false;
+            if let Some(protocol) = self.input.opening.end(self.pending.frame.partial()) {
+                return Some(self.wrong_protocol(protocol));
+            }
             return self.pending.frame.take_partial().map(Item::Line);
         }
         self.input.finished = false;
@@ -242,6 +290,7 @@ impl Drop for Items<'_> {
         let left = self.rest.len() + self.text.len();
         pending.deferred = self.bytes[self.bytes.len() - left..].to_vec();
         pending.frame.forget_collected();
+        self.input.line_ends = pending.frame.line_ends();
         if pending.is_default() {
             self.input.pending = None;
             return;

@@ -111,33 +111,170 @@ fn only_unfinished_input_is_kept() {
     assert_eq!(discarded, 101 + 9);
 }
 
-#[test]
-fn http_and_tls_are_recognized_and_text_is_not() {
-    for (bytes, want) in [
-        (&b"GET / HTTP/1.1\r\nHost: x\r\n"[..], Some(Protocol::Http)),
-        (b"POST /x?y HTTP/1.0\n", Some(Protocol::Http)),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(Protocol::Http)),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", Some(Protocol::Tls)),
-        (b"GET a life\n", None),
-        (b"get / HTTP/1.1\n", None),
-        (b" / HTTP/1.1\n", None),
-        (b"GET / HTTP/1.1 please\n", None),
-        (b"I said GET / HTTP/1.1\n", None),
-        (b"hello\nGET / HTTP/1.1\n", None),
-        (&[&[b'x'; 150], &b"GET / HTTP/1.1\n"[..]].concat(), None),
-    ] {
-        for cut in 0..bytes.len() {
-            let (mut input, mut got) = (Input::new(true), None);
-            for piece in [&bytes[..cut], &bytes[cut..]] {
-                let mut items = input.items(piece, OPTIONS);
-                while let Some(item) = items.next() {
-                    if let Item::WrongProtocol(protocol) = item {
-                        got = got.or(Some(protocol));
-                    }
+/// What `bytes` bring, cut into these pieces and then ended: the lines that are not empty, and the protocol.
+fn lines_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Option<Protocol>) {
+    let (mut input, mut got, mut protocol) = (Input::new(true), Vec::new(), None);
+    let mut take = |input: &mut Input, piece: &[u8]| {
+        let mut items = input.items(piece, OPTIONS);
+        while let Some(item) = items.next() {
+            match item {
+                Item::Line(b"") => {}
+                Item::Line(line) => got.push(line.to_vec()),
+                Item::WrongProtocol(wrong) => {
+                    assert_eq!(protocol.replace(wrong), None);
+                    return false;
                 }
+                _ => {}
             }
-            assert_eq!(got, want, "{} cut at {cut}", bytes.escape_ascii());
         }
+        true
+    };
+    for piece in pieces {
+        if !take(&mut input, piece) {
+            return (got, protocol);
+        }
+    }
+    input.finish();
+    take(&mut input, b"");
+    (got, protocol)
+}
+
+/// Asserts what `bytes` bring at every cut into two, and byte by byte.
+#[track_caller]
+fn assert_lines(bytes: &[u8], lines: &[&[u8]], protocol: Option<Protocol>) {
+    let want = (lines.iter().map(|line| line.to_vec()).collect(), protocol);
+    for cut in 0..=bytes.len() {
+        let (front, back) = bytes.split_at(cut);
+        let shown = bytes.escape_ascii();
+        assert_eq!(lines_of([front, back]), want, "{shown} cut at {cut}");
+    }
+    assert_eq!(lines_of(bytes.chunks(1)), want, "{}", bytes.escape_ascii());
+}
+
+#[test]
+fn nothing_of_another_protocol_becomes_a_line() {
+    use Protocol::*;
+    let cases: &[(&[u8], Protocol)] = &[
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", Http),
+        (b"POST /x?y HTTP/1.0\n", Http),
+        (b"\r\n\r\nGET / HTTP/1.0\r\n\r\n", Http),
+        (b"\xef\xbb\xbfGET / HTTP/1.0\r\n\r\n", Http),
+        (b"GET / HTTP/1.0", Http),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Http),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", Tls),
+        (
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\nhello\n",
+            Proxy,
+        ),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01", Proxy),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", Ssh),
+        (b"OPTIONS / RTSP/1.0\r\n\r\n", Rtsp),
+        (b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/TCP nm\r\n", Sip),
+        (b"*1\r\n$4\r\ninfo\r\n", Redis),
+        (b"DIST00000001ARGC00000005", Distcc),
+        // Probes of nmap, which are not text.
+        (b"\x80\0\0(r\xfe\x1d\x13\0\0\0\0\0\0\0\x02", Binary),
+        (b"\0\x06\x01\0\0\x01\0\0\0\0\0\0\x07version\x04bind", Binary),
+        (b"\x03\0\0*%\xe0\0\0\0\0\0Cookie: mstshash=nmap\r\n", Rdp),
+        (b"l\0\x0b\0\0\0\0\0\0\0\0\0", Binary),
+        (
+            b"0\x84\0\0\0-\x02\x01\x07c\x84\0\0\0$\x04\0\n\x01\0",
+            Binary,
+        ),
+        (b"JRMI\0\x02K", JavaRmi),
+        (b"\0Z\0\0\x01\0\0\0\x016\x01,", Binary),
+        (b"\0\0\0\xa4\xff\x53MBr\0", Binary),
+        (b":\0\0\0\xa7A\0\0", Binary),
+        (b"\x10\x0e\0\x04MQTT\x04\x02\0<\0\x02ab", Mqtt),
+        (b"\0\0\0qj\x81n0\x81k", Binary),
+        (b"\x05\x01\0", Socks),
+        (b"\x04\x01\0P\x7f\0\0\x01\0", Socks),
+        (b"\x10\0\xfd\x05\tlocalhost", Binary),
+        (b"DmdT\0\0\0\x17", Binary),
+        (b"\x01default\n", Binary),
+        (b"GIOP\x01\0\x01\0$\0", Binary),
+        (b"abc\x01", Binary),
+        (b"\x16", Binary),
+        (b"h\0i\0\r\0\n\0", Utf16),
+        (b"h\0\n\0", Utf16),
+        (b"\0h\0i\0\n", Utf16),
+        (b"\xff\xfeh\0i\0\n\0", Utf16),
+        (b"\xff\xfe\r\0\n\0", Utf16),
+        (b"\xff\xfeH\xc5U\xb1\n\0", Utf16),
+        (b"\xff\xfe\0\xac\n\0", Utf16),
+        (b"\xfe\xff\0h\0i\0\n", Utf16),
+        (b"\xfe\xff\xc5H\xb1U\0\n", Utf16),
+    ];
+    for &(bytes, protocol) in cases {
+        assert_lines(bytes, &[], Some(protocol));
+    }
+}
+
+#[test]
+fn what_a_person_may_begin_with_is_a_line() {
+    let long = [&[b'x'; 95], &b" / HTTP/1.1"[..]].concat();
+    let cases: &[(&[u8], &[&[u8]])] = &[
+        (b"GET a life\n", &[b"GET a life"]),
+        (b"hello\nGET / HTTP/1.1\n", &[b"hello", b"GET / HTTP/1.1"]),
+        (b"hello\r\n\0\x01\n", &[b"hello", b"\0\x01"]),
+        (b"\r\n\r\n", &[]),
+        (b"HELP\r\n", &[b"HELP"]),
+        (b"stats\r\n", &[b"stats"]),
+        (b"*1\nok\n", &[b"*1", b"ok"]),
+        (b"\x1b[A\x07\x15\x17\tx\n", &[b"\x1b[A\x07\x15\x17\tx"]),
+        (b"a\x08b\x7f\n", &[b"a\x08b\x7f"]),
+        (b"\r\0hi\r\0", &[b"hi"]),
+        (b"\xff\xfd\x03\xff\xfb\x18\xff\xfb\x1fhi\r\n", &[b"hi"]),
+        (b"\xff\xfe\x03hi\r\0", &[b"hi"]),
+        (b"\xff\xfe\x03\xff\xfb\x18\r\0hi\r\0", &[b"hi"]),
+        (b"\xff\xfa\x1f\0\x50\0\x18\xff\xf0hi\n", &[b"hi"]),
+        // A byte order mark goes from the start, and only from there.
+        (b"\xef\xbb\xbf/msg kim x\n", &[b"/msg kim x"]),
+        (b"\xef\xbb\xbf\r\nhi\n", &[b"hi"]),
+        (b"\xef\xbb\n", &[b"\xef\xbb"]),
+        (b"\xef\xbb", &[b"\xef\xbb"]),
+        (b"\xef\xbb\xbf", &[]),
+        (b"hi\n\xef\xbb\xbfho\n", &[b"hi", b"\xef\xbb\xbfho"]),
+        // Typed, after a negotiation.
+        (b"\xff\xfc\x01helo\x08lo\r\0", &[b"hello"]),
+        (b"\xff\xfc\x01\x7f\x7f\xed\x95\x9c\x7fa\n", &[b"a"]),
+        (b"\xff\xfc\x01ze\xcc\x81\x08a\n", &[b"za"]),
+        (b"helo\xff\xf7lo\n", &[b"hello"]),
+        (b"helo\xff\xf8hello\n", &[b"hello"]),
+        (b"one\n\xff\xf8\xff\xf7two\n", &[b"one", b"two"]),
+        (&long, &[]),
+    ];
+    for &(bytes, lines) in cases {
+        assert_lines(bytes, lines, None);
+    }
+}
+
+#[test]
+fn how_a_first_line_ends_is_remembered_between_lines() {
+    let cases: &[(&[u8], &[&[u8]])] = &[
+        (b"a\rb\rc\r", &[b"a", b"b", b"c"]),
+        (b"a\nb\rc\n", &[b"a", b"b\rc"]),
+        (b"a\r\0b\r\0", &[b"a", b"b"]),
+        (b"a\n\r/b\n\r", &[b"a", b"/b"]),
+    ];
+    for &(bytes, lines) in cases {
+        assert_lines(bytes, lines, None);
+    }
+}
+
+#[test]
+fn lines_that_telnet_may_have_damaged_are_known() {
+    for (bytes, is_cut, want) in [
+        (&b"a\n\xeb\x95\n"[..], true, false),
+        (b"\xeb\x95\r\n", true, true),
+        (b"\x80\r\n", false, false),
+        (b"\xff\xfd\x06\xeb\x95\n", true, true),
+        (b"\xff\xfd\x06\x80\n", false, true),
+    ] {
+        let mut input = Input::new(true);
+        let mut items = input.items(bytes, OPTIONS);
+        while items.next().is_some() {}
+        assert_eq!(items.is_telnet(is_cut), want, "{}", bytes.escape_ascii());
     }
 }
 

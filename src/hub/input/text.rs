@@ -3,6 +3,11 @@
 
 use crate::protocol::Append;
 use std::fmt;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Bytes of the longest character that is seen as one. No emoji has as many; of marks on marks on a letter, these go at
+/// once.
+const CHARACTER_BYTES_MAX: usize = 64;
 
 /// A text that may be shown once its stand-ins are put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct Text<'a> {
 pub struct NotUtf8 {
     /// The first invalid byte of the line, counted from 1.
     pub byte: usize,
+    /// It is the first of a character of which bytes are missing.
+    pub is_cut: bool,
 }
 
 impl<'a> Text<'a> {
@@ -27,6 +34,7 @@ impl<'a> Text<'a> {
     pub fn check(line: &'a [u8]) -> Result<Text<'a>, NotUtf8> {
         let text = str::from_utf8(line).map_err(|error| NotUtf8 {
             byte: error.valid_up_to() + 1,
+            is_cut: matches!(line[error.valid_up_to()], 0xc2..=0xf4),
         })?;
         Ok(Text::of(text))
     }
@@ -70,6 +78,21 @@ impl fmt::Display for Text<'_> {
 fn is_printable_ascii(line: &[u8]) -> bool {
     line.iter().fold(true, |all, &byte| {
         all & (matches!(byte, b' '..=b'~') | (byte == b'\t'))
+    })
+}
+
+/// How many bytes the last character of a line has, as a person sees it: with its marks (UAX #29). A byte that is not
+/// UTF-8 is a character.
+pub fn last_character_bytes(line: &[u8]) -> usize {
+    let tail = &line[line.len().saturating_sub(CHARACTER_BYTES_MAX)..];
+    let last = tail.utf8_chunks().last();
+    last.map_or(0, |chunk| match chunk.invalid().len() {
+        0 => chunk
+            .valid()
+            .graphemes(true)
+            .next_back()
+            .map_or(0, str::len),
+        n => n,
     })
 }
 
@@ -143,9 +166,29 @@ mod tests {
 
     #[test]
     fn first_invalid_byte_is_counted_from_one() {
-        assert_eq!(Text::check(b"abcd\xff"), Err(NotUtf8 { byte: 5 }));
-        assert_eq!(Text::check(b"\xc0\x80"), Err(NotUtf8 { byte: 1 }));
-        assert_eq!(Text::check(b"ab\xed\xa0\x80"), Err(NotUtf8 { byte: 3 }));
-        assert_eq!(Text::check(b"ab\xe2\x82"), Err(NotUtf8 { byte: 3 }));
+        let not_utf8 = |byte, is_cut| Err(NotUtf8 { byte, is_cut });
+        assert_eq!(Text::check(b"abcd\xff"), not_utf8(5, false));
+        assert_eq!(Text::check(b"\xc0\x80"), not_utf8(1, false));
+        assert_eq!(Text::check(b"ab\xed\xa0\x80"), not_utf8(3, true));
+        assert_eq!(Text::check(b"ab\xe2\x82"), not_utf8(3, true));
+        assert_eq!(Text::check(b"ab\xe2\x82 c"), not_utf8(3, true));
+    }
+
+    #[test]
+    fn the_last_character_is_what_a_person_sees() {
+        for (line, last) in [
+            ("", ""),
+            ("ab", "b"),
+            ("한글", "글"),
+            ("ze\u{301}", "e\u{301}"),
+            ("a👩\u{200d}👩\u{200d}👧", "👩\u{200d}👩\u{200d}👧"),
+            ("a\u{1b}", "\u{1b}"),
+        ] {
+            assert_eq!(last_character_bytes(line.as_bytes()), last.len(), "{line}");
+        }
+        assert_eq!(last_character_bytes(b"a\xe2\x82"), 2);
+        assert_eq!(last_character_bytes(b"a\x82"), 1);
+        let marks = format!("a{}", "\u{301}".repeat(100));
+        assert_eq!(last_character_bytes(marks.as_bytes()), CHARACTER_BYTES_MAX);
     }
 }

@@ -30,7 +30,7 @@ const FILLERS: [(&str, &str); 8] = [
 ];
 
 /// Input that is answered, refused or ignored, and that adds no line to a room.
-const UNSAID: [&[u8]; 13] = [
+const UNSAID: [&[u8]; 16] = [
     b"/help\n",
     b"/who\n",
     b"/rooms\n",
@@ -39,6 +39,9 @@ const UNSAID: [&[u8]; 13] = [
     b"\xff\xfd\x01\xff\xfb\x18",
     b"\xff\xfa\x18\x00xterm\xff\xf0",
     b"\xff\xf6\xff\xf1",
+    b"\xff\xfe\x01\xff\xfd\x06",
+    b"unsaid\xff\xf8\xff\xf7",
+    b"\r\n\r\r\n",
     b"/msg guest1 a word\n",
     b"/msg guest2 a\x07word\n",
     b"/msg HOST a word\n",
@@ -47,7 +50,7 @@ const UNSAID: [&[u8]; 13] = [
 ];
 
 /// Input that changes names, rooms and states.
-const COMMANDS: [&[u8]; 12] = [
+const COMMANDS: [&[u8]; 13] = [
     b"/nick kim\n",
     b"/nick K\xc4\xb1m\n",
     b"/nick guest1\n",
@@ -60,6 +63,7 @@ const COMMANDS: [&[u8]; 12] = [
     b"/msg kim hello\n",
     b"//msg\n",
     b"GET / HTTP/1.1\r\n",
+    b"typo\x08\x7fos\r",
 ];
 
 /// Input: limits and operations.
@@ -136,7 +140,7 @@ fn operate(driver: &mut Driver, data: &mut Bytes<'_>, floods: &mut usize) {
         5 if !driver.model.is_exact() => {
             let n = data.below(32);
             let bytes = match n {
-                0..12 => COMMANDS[n],
+                0..13 => COMMANDS[n],
                 _ => data.take(n),
             };
             send(driver, number, bytes);
@@ -174,6 +178,9 @@ fn send(driver: &mut Driver, number: usize, bytes: &[u8]) {
     let exact = driver.model.is_exact();
     let fits = peer.sent.len() + bytes.len() <= SENT_BYTES_MAX && peer.fin == Fin::No;
     if fits && !(verbatim && exact) {
+        if bytes.contains(&0xff) {
+            driver.model.negotiate(number);
+        }
         peer.sent.extend_from_slice(bytes);
     }
 }
@@ -190,6 +197,11 @@ fn say(driver: &mut Driver, number: usize, data: &mut Bytes<'_>, count: usize) {
             return;
         }
         let line = driver.model.compose(number, &filler, &shown);
+        // A CR within a line is text once an LF has come.
+        if filler.contains('\r') {
+            peer.sent.push(b'\n');
+        }
+        let peer = &mut driver.peers[number];
         assert!(line.len() <= driver.test.hub.limits().line_bytes_max.max(96));
         peer.sent.extend_from_slice((line + terminator).as_bytes());
     }

@@ -32,6 +32,9 @@ struct PeerModel {
     at: usize,
     /// The unfinished line that the peer has received last.
     partial: Vec<u8>,
+    /// The peer has sent a telnet negotiation; the hub knows it once a line to the peer has ended with CR LF.
+    telnet: bool,
+    receives_crlf: bool,
     /// Index in the room: the server must not close the peer before the peer has received all lines before it.
     required: usize,
     /// Lines that the peer has lost, by the notices that it has received.
@@ -65,6 +68,8 @@ impl Model {
             said: 0,
             at,
             partial: Vec::new(),
+            telnet: false,
+            receives_crlf: false,
             required: 0,
             skipped: 0,
         });
@@ -93,18 +98,37 @@ impl Model {
         let mut rest = &partial[..];
         loop {
             // Answers to telnet negotiations come between lines.
-            if let [255, verb, _, after @ ..] = rest {
-                assert!(matches!(verb, 252 | 254) && !self.is_raw(number));
+            if let [255, verb, option, after @ ..] = rest {
+                let is_answer = matches!((verb, option), (252 | 254, _) | (251, 6));
+                assert!(is_answer && self.peers[number].telnet);
                 rest = after;
                 continue;
             }
             let Some(end) = memchr::memchr(b'\n', rest) else {
                 break;
             };
-            self.receive_line(number, &rest[..end]);
+            let line = &rest[..end];
             rest = &rest[end + 1..];
+            let line = self.without_cr(number, line);
+            self.receive_line(number, line);
         }
         self.peers[number].partial = rest.to_vec();
+    }
+
+    /// The peer has sent a telnet negotiation, which the hub may not have handled.
+    pub fn negotiate(&mut self, number: usize) {
+        self.peers[number].telnet = !self.is_raw(number);
+    }
+
+    /// A line without its CR, which a telnet client must receive with each line once it has received one.
+    fn without_cr<'l>(&mut self, number: usize, line: &'l [u8]) -> &'l [u8] {
+        let peer = &mut self.peers[number];
+        let Some(text) = line.strip_suffix(b"\r").filter(|_| peer.telnet) else {
+            assert!(!peer.receives_crlf, "a line ends with LF alone");
+            return line;
+        };
+        peer.receives_crlf = true;
+        text
     }
 
     fn receive_line(&mut self, number: usize, line: &[u8]) {
@@ -221,7 +245,9 @@ impl Model {
 
 /// Whether a line to a chat client is a notice, a refusal, or the confirmation of a private line.
 fn is_server_line(line: &str) -> bool {
-    let own = line.starts_with("* ") || line.starts_with("! ");
+    let own = ["* ", "** ", "! "]
+        .iter()
+        .any(|mark| line.starts_with(mark));
     own || line.strip_prefix("you -> ").is_some_and(|rest| {
         let name = rest.split_once(": ").map_or(rest, |(name, _)| name);
         assert_is_name(name);

@@ -7,11 +7,27 @@ use crate::hub::limits::TELNET_SUB_BYTES_MAX;
 
 const IAC: u8 = 255;
 
-/// The text without telnet commands, and each answer with the length of the text before it.
+/// What is neither text nor an answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Negotiation,
+    AreYouThere,
+    EraseCharacter,
+    EraseLine,
+}
+
+/// The text without telnet commands, and each answer and command with the length of the text before it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Decoded {
     text: Vec<u8>,
     answers: Vec<(usize, [u8; 3])>,
+    commands: Vec<(usize, Command)>,
+}
+
+impl Decoded {
+    fn command(&mut self, command: Command) {
+        self.commands.push((self.text.len(), command));
+    }
 }
 
 /// Input: sizes of pieces, and bytes.
@@ -42,17 +58,29 @@ fn feed(telnet: &mut Telnet, mut piece: &[u8], decoded: &mut Decoded) {
                 assert!(!text.is_empty(), "an event has text");
                 decoded.text.extend_from_slice(text);
             }
-            Event::Answer(answer) => decoded.answers.push((decoded.text.len(), answer)),
+            Event::Negotiation(negotiation) => {
+                let at = decoded.text.len();
+                let answer = negotiation.answer.map(|answer| (at, answer));
+                decoded.answers.extend(answer);
+                decoded.commands.push((at, Command::Negotiation));
+            }
+            Event::AreYouThere => decoded.command(Command::AreYouThere),
+            Event::EraseCharacter => decoded.command(Command::EraseCharacter),
+            Event::EraseLine => decoded.command(Command::EraseLine),
         }
     }
     assert!(piece.is_empty());
 }
 
-/// Each answer refuses an option that the input offers or asks for, and occurs once.
+/// Each answer refuses an option that the input offers or asks for, and occurs once; but each request of a timing mark is
+/// granted.
 fn check_answers(input: &[u8], answers: &[(usize, [u8; 3])]) {
     for (at, (_, answer)) in answers.iter().enumerate() {
         let [iac, refusal, option] = *answer;
         assert_eq!(iac, IAC);
+        if (refusal, option) == (251, 6) {
+            continue;
+        }
         // DONT refuses WILL, WONT refuses DO.
         let refused = match refusal {
             254 => 251,
@@ -71,6 +99,15 @@ fn reference(input: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
     let mut at = 0;
     while let Some(&byte) = input.get(at) {
+        let has_negotiated = decoded
+            .commands
+            .iter()
+            .any(|(_, it)| *it == Command::Negotiation);
+        if matches!(byte, 8 | 127) && has_negotiated {
+            decoded.command(Command::EraseCharacter);
+            at += 1;
+            continue;
+        }
         if byte != IAC {
             decoded.text.push(byte);
             at += 1;
@@ -85,11 +122,19 @@ fn reference(input: &[u8]) -> Decoded {
                 at + 2
             }
             // Not a command: the IAC was a byte of text.
-            0..=239 => {
+            0..=235 => {
                 decoded.text.push(IAC);
                 at + 1
             }
-            240..=249 => at + 2,
+            236..=249 => {
+                match command {
+                    246 => decoded.command(Command::AreYouThere),
+                    247 => decoded.command(Command::EraseCharacter),
+                    248 => decoded.command(Command::EraseLine),
+                    _ => {}
+                }
+                at + 2
+            }
             250 => match after_subnegotiation(input, at + 2) {
                 Some(next) => next,
                 None => break,
@@ -98,13 +143,17 @@ fn reference(input: &[u8]) -> Decoded {
                 let Some(&option) = input.get(at + 2) else {
                     break;
                 };
-                let answer = match command {
-                    251 => Some([IAC, 254, option]),
-                    253 => Some([IAC, 252, option]),
+                decoded.command(Command::Negotiation);
+                let answer = match (command, option) {
+                    (253, 6) => Some([IAC, 251, option]),
+                    (251, _) => Some([IAC, 254, option]),
+                    (253, _) => Some([IAC, 252, option]),
                     _ => None,
                 };
                 let mut earlier = decoded.answers.iter().map(|(_, earlier)| *earlier);
-                let is_new = |answer: &[u8; 3]| !earlier.any(|earlier| earlier == *answer);
+                let is_new = |answer: &[u8; 3]| {
+                    answer[1] == 251 || !earlier.any(|earlier| earlier == *answer)
+                };
                 if let Some(answer) = answer.filter(is_new) {
                     decoded.answers.push((decoded.text.len(), answer));
                 }

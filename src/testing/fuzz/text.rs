@@ -2,7 +2,7 @@
 //! lists.
 
 use super::shown::{assert_harmless, is_forbidden};
-use crate::hub::input::text::{NotUtf8, Text};
+use crate::hub::input::text::{NotUtf8, Text, last_character_bytes};
 use crate::protocol::Append;
 
 /// Input: one line.
@@ -13,10 +13,12 @@ pub fn text(data: &[u8]) {
         (None, got) => assert_eq!(got.map(|text| text.as_sent()), Ok("")),
         (Some(chunk), got) if !chunk.invalid().is_empty() => {
             let byte = chunk.valid().len() + 1;
-            assert_eq!(got.err(), Some(NotUtf8 { byte }));
+            let is_cut = matches!(data[byte - 1], 0xc2..=0xf4);
+            assert_eq!(got.err(), Some(NotUtf8 { byte, is_cut }));
         }
         (Some(chunk), got) => assert_eq!(got.map(|text| text.as_sent()), Ok(chunk.valid())),
     }
+    erase_all(data);
     // Input that is not UTF-8 is rendered after replacement of its invalid bytes.
     let sent = String::from_utf8_lossy(data);
     let shown = show(&sent);
@@ -32,6 +34,19 @@ pub fn text(data: &[u8]) {
         };
         assert!(is_right, "{sent:?} is shown as {shown:?}");
     }
+}
+
+/// Erases a line character by character: each time whole characters go, and of valid text valid text is left.
+fn erase_all(line: &[u8]) {
+    let mut left = line;
+    while !left.is_empty() {
+        let n = last_character_bytes(left);
+        assert!((1..=64).contains(&n));
+        let was_valid = str::from_utf8(left).is_ok();
+        left = &left[..left.len() - n];
+        assert!(!was_valid || str::from_utf8(left).is_ok());
+    }
+    assert_eq!(last_character_bytes(left), 0);
 }
 
 fn show(sent: &str) -> String {
