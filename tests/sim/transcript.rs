@@ -115,7 +115,7 @@ impl Transcript {
             (Some(_), ["now"]) => {
                 assert!(std::mem::take(&mut self.in_history), "no history before");
             }
-            (Some(_), ["you" | "here" | "rooms:" | "server", ..]) => {}
+            (Some(_), ["you" | "yes" | "here" | "rooms:" | "server", ..]) => {}
             (Some(_), [word, ..]) if word.starts_with('/') => {}
             (None, ["!", ..] | ["you", "->", ..]) => {}
             (None, [_, "->", "you:", ..]) => self

@@ -4,21 +4,17 @@
 pub mod barriers;
 mod crlf;
 pub mod outbox;
+mod output;
 pub mod private_lines;
 pub mod rate;
-mod telnet;
 
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};
-use super::room::log::Log;
 use super::schedule::Schedule;
 use super::types::{ConnId, Ending, Now, Wire};
-use crate::protocol::Notice;
-use crlf::Crlf;
 use outbox::Outbox;
 use rate::RateLimiter;
 use slab::Slab;
-use std::io::IoSlice;
 
 /// What a client is to the server: decides which rules hold for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +116,6 @@ pub struct Client {
     state: State,
     /// What is to be written to it.
     pub outbox: Outbox,
-    /// `Some` if lines to it end with CR LF, not LF.
-    crlf: Option<Crlf>,
     /// Since when nothing has been received from it while its input was handled.
     silent_since: Now,
     /// When something was last written to it.
@@ -164,7 +158,6 @@ impl Client {
             name,
             state: State::Open(Gate::Ready),
             outbox: Outbox::default(),
-            crlf: None,
             silent_since: now,
             progress_at: now,
             rate: RateLimiter::default(),
@@ -272,48 +265,6 @@ impl Client {
     /// Whether anything is to be written to it, now that its room's log ends at `end`.
     pub fn has_output(&self, end: u64) -> bool {
         self.outbox.has_output(self.log_until(end))
-    }
-
-    /// Lends what to write next, and returns how many slices that is; 0: nothing. What is written to a telnet client is
-    /// put into `telnet_write`.
-    pub fn output<'a>(
-        &'a mut self,
-        log: &'a Log,
-        slices: &mut [IoSlice<'a>],
-        telnet_write: &'a mut Vec<u8>,
-    ) -> usize {
-        if self.crlf.is_some() {
-            return self.telnet_output(log, slices, telnet_write);
-        }
-        self.plain_output(log, slices)
-    }
-
-    #[inline(always)]
-    fn plain_output<'a>(&'a mut self, log: &'a Log, slices: &mut [IoSlice<'a>]) -> usize {
-        if matches!(self.state, State::Closed(_)) {
-            return 0;
-        }
-        let until = self.log_until(log.end());
-        self.outbox
-            .tell_skipped(until, |out, lines| Notice::Skipped { lines }.write(out));
-        self.outbox.output(log, until, slices)
-    }
-
-    /// The first `n` bytes that [`output`](Client::output) lent have been written. Returns whether more is to be written.
-    pub fn sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
-        if self.crlf.is_some() {
-            return self.telnet_sent(now, log, n);
-        }
-        self.plain_sent(now, log, n)
-    }
-
-    #[inline(always)]
-    fn plain_sent(&mut self, now: Now, log: &mut Log, n: usize) -> bool {
-        let until = self.log_until(log.end());
-        self.outbox.sent(log, until, n);
-        self.outbox.written = self.outbox.written.saturating_add(n as u32);
-        self.progress_at = now;
-        self.outbox.has_output(until)
     }
 
     /// Appends a line of the server's, or a private one, to what is written to this client alone: once its room's log has

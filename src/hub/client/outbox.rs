@@ -8,6 +8,7 @@
 //! ```
 
 use super::barriers::Barriers;
+use super::crlf::Crlf;
 use super::private_lines::PrivateLines;
 use crate::hub::limits::OWN_RANGES_MAX;
 use crate::hub::room::log::Log;
@@ -29,6 +30,9 @@ pub struct Outbox {
     awaited: bool,
     /// Bytes that have been written to the client, in any room; no more than 4 GiB are counted.
     pub written: u32,
+    /// `Some` if lines to the client end with CR LF, not LF. Kept here, where the record has space for it; the CRs are
+    /// put in by `output`.
+    pub crlf: Option<Crlf>,
 }
 
 /// What is to be written besides the log from the cursor on, or left out of it.
