@@ -5,6 +5,7 @@ pub mod barriers;
 mod crlf;
 pub mod outbox;
 mod output;
+mod pending;
 pub mod private_lines;
 pub mod rate;
 

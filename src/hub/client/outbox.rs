@@ -9,10 +9,10 @@
 
 use super::barriers::Barriers;
 use super::crlf::Crlf;
+use super::pending::{EMPTY, Pending};
 use super::private_lines::PrivateLines;
 use crate::hub::limits::OWN_RANGES_MAX;
 use crate::hub::room::log::Log;
-use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Range;
 
@@ -30,77 +30,6 @@ pub struct Outbox {
     awaited: bool,
     /// Bytes that have been written to the client, in any room; no more than 4 GiB are counted.
     pub written: u32,
-    /// `Some` if lines to the client end with CR LF, not LF. Kept here, where the record has space for it; the CRs are
-    /// put in by `output`.
-    pub crlf: Option<Crlf>,
-}
-
-/// What is to be written besides the log from the cursor on, or left out of it.
-#[derive(Debug)]
-struct Pending {
-    /// The client's own lines after the cursor: ranges of the log in order, apart from each other;
-    /// `0 <= len <= OWN_RANGES_MAX`.
-    own: VecDeque<Range<u64>>,
-    /// Lines that the client will not receive, and has not been told of.
-    skipped_lines: u64,
-    /// Notices of the log before this position are left out: the client reads history. 0 once it has read it.
-    history_until: u64,
-    /// Replies and private lines, written at the next line's end, before more of the log, unless a barrier delays them.
-    /// Whole lines (and telnet answers). Freed when all of it is written.
-    private: Vec<u8>,
-    /// How much of `private` has been written: `0 <= private_sent < private.len()`, or both are 0.
-    private_sent: usize,
-    /// The private lines of other clients in `private`.
-    lines: PrivateLines,
-    /// Which of `private` waits for the log.
-    barriers: Barriers,
-}
-
-const EMPTY: &Pending = &Pending::empty();
-
-impl Pending {
-    const fn empty() -> Pending {
-        Pending {
-            own: VecDeque::new(),
-            skipped_lines: 0,
-            history_until: 0,
-            private: Vec::new(),
-            private_sent: 0,
-            lines: PrivateLines::new(),
-            barriers: Barriers::new(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        let has_log_changes = !self.own.is_empty() || self.skipped_lines > 0;
-        !has_log_changes && self.history_until == 0 && self.private.is_empty()
-    }
-
-    fn private_rest(&self) -> &[u8] {
-        &self.private[self.private_sent..]
-    }
-
-    /// How many private bytes may be written before more of the log, when it has been written up to `at` and is to be up to
-    /// `until`.
-    fn ready_bytes(&self, at: u64, until: u64) -> usize {
-        let next = self.barriers.next(at, until);
-        next.map_or(self.private_rest().len(), |barrier| barrier.before)
-    }
-
-    /// Removes the private bytes that have been written, so that a client that never takes all of them costs no more memory
-    /// than one that does.
-    fn remove_sent(&mut self) {
-        let sent = std::mem::take(&mut self.private_sent);
-        self.private.drain(..sent);
-    }
-
-    /// Puts whole lines before all private bytes.
-    fn push_front(&mut self, bytes: &[u8]) {
-        self.remove_sent();
-        self.private.splice(..0, bytes.iter().copied());
-        self.lines.delay(bytes.len());
-        self.barriers.delay(bytes.len());
-    }
 }
 
 /// A part of what is written next.
@@ -117,7 +46,6 @@ impl Outbox {
     }
 
     /// Whether there is anything to write, with the log up to `until`.
-    #[inline(always)]
     pub fn has_output(&self, until: u64) -> bool {
         self.private_bytes() > 0 || !self.has_delivered(until)
     }
@@ -243,13 +171,18 @@ impl Outbox {
         });
     }
 
+    /// How lines to the client end: `Some` if with CR LF, not LF. The CRs are put in by `output`.
+    pub fn crlf(&self) -> Option<Crlf> {
+        self.pending().crlf
+    }
+
+    /// From now on lines to the client end with CR LF; what has been written of that.
+    pub fn set_crlf(&mut self, crlf: Crlf) {
+        self.change(|pending| pending.crlf = Some(crlf));
+    }
+
     /// Fills `slices` with what to write next, with the log up to `until`; returns how many slices that is.
-    #[inline(always)]
     pub fn output<'a>(&'a self, log: &'a Log, until: u64, slices: &mut [IoSlice<'a>]) -> usize {
-        if let (Some(range), [slice, ..]) = (self.only_log(until), &mut *slices) {
-            *slice = IoSlice::new(log.bytes(range));
-            return 1;
-        }
         let mut filled = 0;
         for segment in self.segments(log, until).take(slices.len()) {
             slices[filled] = IoSlice::new(match segment {
@@ -262,12 +195,7 @@ impl Outbox {
     }
 
     /// The first `n` bytes that [`output`](Outbox::output) returned have been written.
-    #[inline(always)]
     pub fn sent(&mut self, log: &mut Log, until: u64, mut n: usize) {
-        if let Some(range) = self.only_log(until) {
-            debug_assert!(n as u64 <= range.end - range.start);
-            return self.log_sent(log, range.start + n as u64);
-        }
         while n > 0 {
             let segment = self.segments(log, until).next();
             match segment.expect("no more is written than there was to write") {
@@ -287,7 +215,6 @@ impl Outbox {
     }
 
     /// If lines were skipped, and nothing is to be written before their notice: lets `render` write it.
-    #[inline(always)]
     pub fn tell_skipped(&mut self, until: u64, render: impl FnOnce(&mut Vec<u8>, u64)) {
         if self.skipped_lines() == 0 || self.pending().ready_bytes(self.cursor, until) > 0 {
             return;
@@ -351,9 +278,9 @@ impl Outbox {
         self.cursor = at;
     }
 
-    /// Fast path: the range of the log to write, if nothing else is pending. This holds for nearly every delivery, and going
-    /// through `segments` would cost half as much as all the rest of a visit.
-    fn only_log(&self, until: u64) -> Option<Range<u64>> {
+    /// The range of the log to write, if nothing else is pending. This holds for nearly every delivery, and going through
+    /// `segments` would cost half as much as all the rest of a visit.
+    pub fn only_log(&self, until: u64) -> Option<Range<u64>> {
         (self.pending.is_none() && self.cursor < until).then_some(self.cursor..until)
     }
 
@@ -405,7 +332,7 @@ impl Outbox {
     }
 
     /// The log has been written up to `end`.
-    fn log_sent(&mut self, log: &mut Log, end: u64) {
+    pub fn log_sent(&mut self, log: &mut Log, end: u64) {
         self.in_flight = !log.is_line_start(end);
         self.move_to(log, end);
     }
