@@ -29,7 +29,8 @@ pub(crate) fn flood(harness: &Harness, report: &mut Report) -> Outcome<()> {
 
 /// The same with lines that grow most when they are rendered.
 pub(crate) fn growing(harness: &Harness, report: &mut Report) -> Outcome<()> {
-    let line = [vec![1; GROWING_BYTES], b"\n".to_vec()].concat();
+    // A bell, since a first line of other control characters is another protocol's.
+    let line = [vec![7; GROWING_BYTES], b"\n".to_vec()].concat();
     flood_one_room(60, &line, 50.0, harness, report)
 }
 

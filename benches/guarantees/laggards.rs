@@ -21,23 +21,23 @@ const PERIODS_SHORT_MS: &[u64] = &[100];
 /// How many clients one step reads.
 const READS_A_STEP: usize = 8;
 
-/// Goals, beside the same room without them.
+/// Goals, beside the same room when they all keep up.
 const THROUGHPUT_MIN: f64 = 0.85;
 const MEDIAN_MAX: f64 = 1.3;
 
-/// A sender at a pace, with a pair in the same room: alone, and with laggards.
+/// A sender at a pace, with a pair in the same room: with readers that keep up, and with as many laggards.
 pub(crate) fn laggards(harness: &Harness, report: &mut Report) -> Outcome<()> {
-    let (usual, latency) = measure(0, Duration::ZERO, harness, report)?;
-    report.note(&format!(
-        "without them: {:.1} MB/s, median {:.2} ms",
-        usual / 1e6,
-        latency.median
-    ));
     for &laggards in harness.size(LAGGARDS, LAGGARDS_SHORT) {
+        let (usual, latency) = measure(laggards, None, harness, report)?;
+        report.note(&format!(
+            "{laggards} that keep up: {:.1} MB/s, median {:.2} ms",
+            usual / 1e6,
+            latency.median
+        ));
         for &period in harness.size(PERIODS_MS, PERIODS_SHORT_MS) {
             let period = Duration::from_millis(period);
             report.note(&format!("{laggards} of them, every {period:?}"));
-            let (pace, beside) = measure(laggards, period, harness, report)?;
+            let (pace, beside) = measure(laggards, Some(period), harness, report)?;
             let note = format!("{:.1} MB/s", pace / 1e6);
             let (name, goal) = ("  throughput beside that", Goal::AtLeast(THROUGHPUT_MIN));
             report.row_with_note(name, pace / usual, TIMES, goal, &note);
@@ -53,27 +53,29 @@ pub(crate) fn laggards(harness: &Harness, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// Bytes a second that the sender could send, and how late the pair's lines were.
+/// Bytes a second that the sender could send, and how late the pair's lines were. Without a period the readers keep up.
 fn measure(
-    laggards: usize,
-    period: Duration,
+    readers: usize,
+    period: Option<Duration>,
     harness: &Harness,
     report: &mut Report,
 ) -> Outcome<(f64, Latency)> {
     let server = Server::madang(harness, &[])?;
     let mut pair = Pair::gather(server.address, Arrival::Greeted, 1)?;
     let mut load = Load::<Count>::new(server.address, Arrival::Greeted)?;
-    load.admit(1 + laggards, 64)?;
+    load.admit(1 + readers, 64)?;
     load.set_reads_max(READS_A_STEP);
     load.poll_for(ANNOUNCED_AFTER)?;
 
     let line = ["x".repeat(LINE_BYTES - 1), "\n".into()].concat();
     let lines = line.repeat(64).into_bytes();
     let (mut speed, mut sent) = (Speed::of(BYTES_A_SECOND), 0);
-    let mut turns = Turns::of(laggards, period);
+    let mut turns = period.map(|period| Turns::of(readers, period));
     let time = harness.size(Duration::from_secs(5), Duration::from_millis(1_200));
     let latency = pair.talk(time, || {
-        turns.step(&mut load);
+        if let Some(turns) = &mut turns {
+            turns.step(&mut load);
+        }
         let due = speed.lines_due(sent) * LINE_BYTES as u64 - sent;
         let at = sent as usize % lines.len();
         let end = lines.len().min(at + due as usize);
@@ -105,9 +107,6 @@ impl Turns {
     }
 
     fn step(&mut self, load: &mut Load<Count>) {
-        if self.laggards == 0 {
-            return;
-        }
         let every = self.period / self.laggards as u32;
         while self.start.elapsed() >= every * self.changes {
             let (round, nth) = (

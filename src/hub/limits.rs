@@ -112,10 +112,10 @@ pub const EVICTION_BYTES_A_MEMBER: usize = 64;
 pub const HOLDERS_CLOSED_MAX: usize = 256;
 
 /// Members of a room for each visit that its turn to be written to has.
-pub const MEMBERS_A_VISIT: usize = 4;
+pub const MEMBERS_A_VISIT: usize = 2;
 
 /// Visits of such a turn at most, so that a large room does not hold up the others.
-pub const ROOM_VISITS_MAX: usize = 32;
+pub const ROOM_VISITS_MAX: usize = 64;
 
 /// Bytes of a telnet subnegotiation. After more than this, what follows is text again.
 pub const TELNET_SUB_BYTES_MAX: u16 = 512;

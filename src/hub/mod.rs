@@ -61,8 +61,10 @@ mod addresses;
 mod admission;
 mod announcements;
 pub(crate) mod client;
+mod compose;
 mod context;
 pub(crate) mod directory;
+mod fair_queue;
 mod handlers;
 pub mod input;
 mod inspect;
@@ -80,23 +82,19 @@ pub mod types;
 
 use crate::protocol::Refusal;
 use addresses::Addresses;
-use client::{Block, Client, Clients, Gate, Role, State};
-use context::Context;
+use client::{Block, Clients, Gate, Role, State};
 use directory::Directory;
 use input::Input;
 pub use input::command::COMMANDS;
 pub use input::frame::{Frame, Line};
 pub use input::text::Text;
 use limits::{Limits, READ_BYTES_MAX};
-use name::Name;
 pub use name::{LOBBY, is_persons_name};
-use reading::Reading;
 use room::backpressure;
 use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
-use std::net::IpAddr;
 pub use types::{Census, ConnId, Ending, Now, Peer, Report, Resume, Totals, Wire};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
@@ -173,14 +171,23 @@ impl Hub {
         id
     }
 
-    /// A connection may have input: bytes, or its peer's end.
+    /// A connection has become readable: it has bytes, or its peer's end.
     pub fn readable(&mut self, id: ConnId) {
+        self.want_read(id, Place::New);
+    }
+
+    /// A connection has been read, and may have more input.
+    pub fn still_readable(&mut self, id: ConnId) {
+        self.want_read(id, Place::Last);
+    }
+
+    fn want_read(&mut self, id: ConnId, place: Place) {
         // One that waits is read when what it waits for has happened.
         if let Some(client) = client::find(&mut self.clients, id)
             && !client.is_blocked_by(Block::RateLimit)
             && !client.is_blocked_by(Block::Room)
         {
-            self.schedule.want_read(id, Place::Last);
+            self.schedule.want_read(id, place);
         }
     }
 
@@ -280,7 +287,7 @@ impl Hub {
 
 /// Outputs.
 impl Hub {
-    /// The next connection that may have input. If it may have more, [`readable`](Hub::readable) is to be called again.
+    /// The next connection that may have input. If it may have more, [`still_readable`](Hub::still_readable) is to be called.
     #[must_use = "a connection that has been taken out is to be read"]
     pub fn next_readable(&mut self) -> Option<ConnId> {
         self.schedule.next_read()
@@ -339,64 +346,6 @@ impl Hub {
     pub fn next_deadline(&self) -> Option<Now> {
         let shutdown = self.shutdown.deadline();
         shutdown.or_else(|| self.schedule.deadline())
-    }
-}
-
-/// What composes the parts.
-impl Hub {
-    fn slot(&self, id: ConnId) -> Option<u32> {
-        let client = self.clients.get(id.slot() as usize)?;
-        (client.serial == id.serial()).then_some(id.slot())
-    }
-
-    fn context(&mut self, now: Now) -> Context<'_> {
-        self.reading(now).cx
-    }
-
-    fn reading(&mut self, now: Now) -> Reading<'_> {
-        Reading {
-            cx: Context {
-                now,
-                limits: &self.limits,
-                clients: &mut self.clients,
-                rooms: &mut self.rooms,
-                schedule: &mut self.schedule,
-                totals: &mut self.totals,
-            },
-            directory: &mut self.directory,
-            addresses: &mut self.addresses,
-            inputs: &mut self.inputs,
-        }
-    }
-
-    fn admission_refusal(&self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
-        if self.shutdown.has_begun() {
-            return Some(Refusal::ShuttingDown {});
-        }
-        // The console takes nobody's place.
-        let console = self.console.and_then(|id| self.slot(id));
-        let clients = self.clients.len() - usize::from(console.is_some());
-        let counted = address.filter(|_| self.limits.clients_per_ip_max > 0);
-        let from_address = counted.map(|address| self.addresses.count(address));
-        admission::refusal(&self.limits, clients, from_address)
-    }
-
-    /// A newcomer takes the vacant slot.
-    fn insert(&mut self, now: Now, role: Role, name: Option<Name>) -> ConnId {
-        self.totals.connections += 1;
-        // 0 is nobody's.
-        self.serial = self.serial.checked_add(1).unwrap_or(1);
-        let client = Client::new(now, self.serial, role, name);
-        let slot = self.clients.insert(client) as u32;
-        if slot as usize >= self.inputs.len() {
-            self.inputs.resize_with(slot as usize + 1, Input::default);
-        }
-        self.inputs[slot as usize] = Input::new(role != Role::Console);
-        let mut reading = self.reading(now);
-        membership::enter(&mut reading.cx, slot, Rooms::first(role));
-        handlers::greet(&mut reading.cx.room_of(slot), slot);
-        reading.arm(slot);
-        ConnId::new(slot, self.serial)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is to be done next: which connections are written, read and closed, in which order, and which timers ring when.
 //! Every queue and every timer of the hub stands here, with its flags. Knows clients and rooms only by their numbers.
 
+use super::fair_queue::FairQueue;
 use super::reports::Reports;
 use super::types::{ConnId, Now};
 use std::collections::{BTreeSet, VecDeque};
@@ -17,9 +18,11 @@ pub enum Timer {
 /// A place in the read queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Ahead of all others.
+    /// By turns with those that are in the queue again and again.
+    New,
+    /// Ahead of these.
     First,
-    /// After all others.
+    /// After them.
     Last,
 }
 
@@ -28,14 +31,16 @@ pub enum Place {
 pub struct Schedule {
     /// Clients with output of their own, besides their room's log; each once.
     writes: VecDeque<ConnId>,
-    /// Rooms whose carousel is turning; each once.
-    fan_outs: VecDeque<u32>,
-    /// Members of the first of these rooms that have been visited in its present turn.
+    /// Rooms whose carousel is turning; each once, here or in `fan_out`.
+    fan_outs: FairQueue<u32>,
+    /// The room that has its turn.
+    fan_out: Option<u32>,
+    /// Members of that room that have been visited in its present turn.
     fan_out_visits: usize,
     /// Whether a room's member is written next, or a client with output of its own.
     is_fan_out_next: bool,
     /// Clients that may have input; each once.
-    reads: VecDeque<ConnId>,
+    reads: FairQueue<ConnId>,
     /// Clients to be disconnected.
     closes: VecDeque<ConnId>,
     /// What the log is to tell.
@@ -62,7 +67,7 @@ struct ClientEntry {
 struct RoomEntry {
     /// When its timer rings: `timers` holds it.
     due: Option<Due>,
-    /// It is in `fan_outs`.
+    /// It is in `fan_outs`, or is `fan_out`.
     fans_out: bool,
 }
 
@@ -100,14 +105,15 @@ impl Schedule {
         }
         entry.read = id.serial();
         match place {
-            Place::First => self.reads.push_front(id),
-            Place::Last => self.reads.push_back(id),
+            Place::New => self.reads.push_new(id),
+            Place::First => self.reads.push_first(id),
+            Place::Last => self.reads.push_again(id),
         }
     }
 
     /// The next client that may have input.
     pub fn next_read(&mut self) -> Option<ConnId> {
-        while let Some(id) = self.reads.pop_front() {
+        while let Some(id) = self.reads.pop() {
             let entry = &mut self.clients[id.slot() as usize];
             if entry.read == id.serial() {
                 entry.read = 0;
@@ -133,13 +139,16 @@ impl Schedule {
         let entry = entry(&mut self.rooms, room);
         if !entry.fans_out {
             entry.fans_out = true;
-            self.fan_outs.push_back(room);
+            self.fan_outs.push_new(room);
         }
     }
 
     /// The room of which a member is to be visited next.
-    pub fn next_fan_out(&self) -> Option<u32> {
-        self.fan_outs.front().copied()
+    pub fn next_fan_out(&mut self) -> Option<u32> {
+        if self.fan_out.is_none() {
+            self.fan_out = self.fan_outs.pop();
+        }
+        self.fan_out
     }
 
     /// A member of that room has been visited. After `visits_max` of them the next room has its turn.
@@ -147,8 +156,8 @@ impl Schedule {
         self.fan_out_visits += 1;
         if self.fan_out_visits >= visits_max {
             self.fan_out_visits = 0;
-            if self.fan_outs.len() > 1 {
-                self.fan_outs.rotate_left(1);
+            if let Some(room) = self.fan_out.take() {
+                self.fan_outs.push_again(room);
             }
         }
     }
@@ -156,7 +165,7 @@ impl Schedule {
     /// Every member of that room has been visited.
     pub fn end_fan_out(&mut self) {
         self.fan_out_visits = 0;
-        if let Some(room) = self.fan_outs.pop_front() {
+        if let Some(room) = self.fan_out.take() {
             self.rooms[room as usize].fans_out = false;
         }
     }
@@ -176,7 +185,7 @@ impl Schedule {
 
     /// Whether anything is to be written.
     pub fn has_writes(&self) -> bool {
-        !self.writes.is_empty() || !self.fan_outs.is_empty()
+        !self.writes.is_empty() || self.fan_out.is_some() || !self.fan_outs.is_empty()
     }
 
     /// A client is to be disconnected.
@@ -208,10 +217,10 @@ impl Schedule {
         let entry = entry(&mut self.rooms, room);
         if entry.fans_out {
             entry.fans_out = false;
-            if self.fan_outs.front() == Some(&room) {
-                self.fan_out_visits = 0;
+            if self.fan_out == Some(room) {
+                self.end_fan_out();
             }
-            self.fan_outs.retain(|&queued| queued != room);
+            self.fan_outs.remove(&room);
         }
     }
 }
@@ -271,22 +280,17 @@ impl Schedule {
             let entries = self.clients.iter();
             entries.filter(|entry| serial(entry) != 0).count()
         };
-        let live = |queue: &VecDeque<ConnId>, serial: fn(&ClientEntry) -> u32| {
-            let is_live = |id: &&ConnId| serial(&self.clients[id.slot() as usize]) == id.serial();
-            queue.iter().filter(is_live).count()
-        };
-        assert_eq!(
-            live(&self.writes, |entry| entry.write),
-            flagged(|entry| entry.write)
-        );
-        assert_eq!(
-            live(&self.reads, |entry| entry.read),
-            flagged(|entry| entry.read)
-        );
+        let is_write = |id: &&ConnId| self.clients[id.slot() as usize].write == id.serial();
+        let writes = self.writes.iter().filter(is_write).count();
+        assert_eq!(writes, flagged(|entry| entry.write));
+        let is_read = |id: &&ConnId| self.clients[id.slot() as usize].read == id.serial();
+        let reads = self.reads.iter().filter(is_read).count();
+        assert_eq!(reads, flagged(|entry| entry.read));
         let fans_out = |room: &u32| self.rooms[*room as usize].fans_out;
-        assert!(self.fan_outs.iter().all(fans_out));
+        let fan_outs = self.fan_outs.iter().chain(&self.fan_out);
+        assert!(fan_outs.clone().all(fans_out));
         let flags = self.rooms.iter().filter(|entry| entry.fans_out).count();
-        assert_eq!(self.fan_outs.len(), flags);
+        assert_eq!(fan_outs.count(), flags);
         let clients = self.clients.iter().filter_map(|entry| entry.due);
         let rooms = self.rooms.iter().filter_map(|entry| entry.due);
         assert_eq!(self.timers.len(), clients.chain(rooms).count());
@@ -311,16 +315,19 @@ mod tests {
     }
 
     #[test]
-    fn each_client_is_queued_once_and_place_first_is_ahead_of_last() {
+    fn each_client_is_queued_once_and_a_new_one_is_not_behind_all_others() {
         let mut schedule = Schedule::default();
-        for place in [Place::Last, Place::First] {
+        for place in [Place::Last, Place::First, Place::New] {
             schedule.want_read(id(1, 7), place);
             schedule.want_read(id(2, 8), place);
         }
         schedule.want_read(id(0, 9), Place::First);
+        schedule.want_read(id(3, 1), Place::New);
+        schedule.want_read(id(4, 1), Place::New);
         schedule.check();
         let order: Vec<ConnId> = std::iter::from_fn(|| schedule.next_read()).collect();
-        assert_eq!(order, [id(0, 9), id(1, 7), id(2, 8)]);
+        let order: Vec<u32> = order.iter().map(|id| id.slot()).collect();
+        assert_eq!(order, [3, 0, 4, 1, 2]);
         schedule.want_write(id(1, 7));
         schedule.want_write(id(1, 7));
         assert_eq!(schedule.next_write(), Some(id(1, 7)));
@@ -373,13 +380,15 @@ mod tests {
         schedule.check();
         schedule.want_fan_out(7);
         let mut visited = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..10 {
             visited.extend(schedule.next_fan_out());
             schedule.fan_out_visited(2);
         }
-        assert_eq!(visited, [2, 2, 7, 7, 2]);
-        schedule.end_fan_out();
-        schedule.end_fan_out();
+        // One turn of two visits each, and by turns with those that have had one.
+        assert_eq!(visited, [2, 2, 2, 2, 7, 7, 2, 2, 7, 7]);
+        while schedule.next_fan_out().is_some() {
+            schedule.end_fan_out();
+        }
         schedule.check();
         assert!(!schedule.has_writes() && schedule.next_fan_out().is_none());
     }

@@ -17,13 +17,13 @@ use std::io::{self, IoSlice};
 /// turn.
 pub const ACCEPT_US: u64 = 500;
 /// … of reading.
-pub const READ_US: u64 = 2_000;
+pub const READ_US: u64 = 1_500;
 /// … of writing.
-pub const WRITE_US: u64 = 2_000;
+pub const WRITE_US: u64 = 1_500;
 /// … of timers.
-pub const TIMERS_US: u64 = 1_000;
+pub const TIMERS_US: u64 = 500;
 /// … of closing.
-pub const CLOSE_US: u64 = 1_000;
+pub const CLOSE_US: u64 = 500;
 /// Writes between two looks at the clock: unlike a read, a write always costs about the same.
 pub const VISITS_A_LOOK: usize = 16;
 
@@ -260,10 +260,10 @@ impl<N: Net> Scheduler<N> {
             }
             Ok(n) => {
                 self.hub.receive(now, id, &self.scratch[..n]);
-                self.hub.readable(id);
+                self.hub.still_readable(id);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.readable(id),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.still_readable(id),
             Err(error) => {
                 connection.end.replace(&error);
                 self.broken.push_back(id);

@@ -1,0 +1,73 @@
+//! How the hub's parts are brought together for one call, and how a newcomer enters them. Decides nothing.
+
+use super::client::{Client, Role};
+use super::context::Context;
+use super::input::Input;
+use super::name::Name;
+use super::reading::Reading;
+use super::rooms::Rooms;
+use super::types::{ConnId, Now};
+use super::{Hub, admission, handlers, membership};
+use crate::protocol::Refusal;
+use std::net::IpAddr;
+
+impl Hub {
+    /// The slot of a client that is still connected.
+    pub(super) fn slot(&self, id: ConnId) -> Option<u32> {
+        let client = self.clients.get(id.slot() as usize)?;
+        (client.serial == id.serial()).then_some(id.slot())
+    }
+
+    /// What a request may touch.
+    pub(super) fn context(&mut self, now: Now) -> Context<'_> {
+        self.reading(now).cx
+    }
+
+    /// What reading a client may touch.
+    pub(super) fn reading(&mut self, now: Now) -> Reading<'_> {
+        Reading {
+            cx: Context {
+                now,
+                limits: &self.limits,
+                clients: &mut self.clients,
+                rooms: &mut self.rooms,
+                schedule: &mut self.schedule,
+                totals: &mut self.totals,
+            },
+            directory: &mut self.directory,
+            addresses: &mut self.addresses,
+            inputs: &mut self.inputs,
+        }
+    }
+
+    /// Why a newcomer from this address is not admitted, if it is not.
+    pub(super) fn admission_refusal(&self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
+        if self.shutdown.has_begun() {
+            return Some(Refusal::ShuttingDown {});
+        }
+        // The console takes nobody's place.
+        let console = self.console.and_then(|id| self.slot(id));
+        let clients = self.clients.len() - usize::from(console.is_some());
+        let counted = address.filter(|_| self.limits.clients_per_ip_max > 0);
+        let from_address = counted.map(|address| self.addresses.count(address));
+        admission::refusal(&self.limits, clients, from_address)
+    }
+
+    /// A newcomer takes the vacant slot.
+    pub(super) fn insert(&mut self, now: Now, role: Role, name: Option<Name>) -> ConnId {
+        self.totals.connections += 1;
+        // 0 is nobody's.
+        self.serial = self.serial.checked_add(1).unwrap_or(1);
+        let client = Client::new(now, self.serial, role, name);
+        let slot = self.clients.insert(client) as u32;
+        if slot as usize >= self.inputs.len() {
+            self.inputs.resize_with(slot as usize + 1, Input::default);
+        }
+        self.inputs[slot as usize] = Input::new(role != Role::Console);
+        let mut reading = self.reading(now);
+        membership::enter(&mut reading.cx, slot, Rooms::first(role));
+        handlers::greet(&mut reading.cx.room_of(slot), slot);
+        reading.arm(slot);
+        ConnId::new(slot, self.serial)
+    }
+}
