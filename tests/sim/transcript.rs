@@ -62,9 +62,8 @@ pub fn transcript(client: &Client) -> Transcript {
     transcript.torn = whole < bytes.len();
     let text = str::from_utf8(&bytes[..whole])
         .unwrap_or_else(|error| panic!("client {}: {error}", client.number));
-    // Lines to a client that has negotiated end with CR LF.
-    let has_negotiated = client.received.contains(&255);
-    let text = text.replace("\r\n", if has_negotiated { "\n" } else { "\r\n" });
+    // Lines to a client that has negotiated telnet end with CR LF.
+    let text = text.replace("\r\n", if client.is_raw() { "\r\n" } else { "\n" });
     assert!(!text.chars().any(
         |c| c.is_control() && c != '\n' && c != '\t' || ('\u{202a}'..='\u{202e}').contains(&c)
     ));
