@@ -7,6 +7,7 @@
 
 mod acceptor;
 pub mod bind;
+pub mod budgets;
 mod connection_log;
 mod connections;
 mod linger;

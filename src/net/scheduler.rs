@@ -2,6 +2,7 @@
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
 use super::acceptor::Acceptor;
+use super::budgets::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
 use super::connection_log::{ConnectionLog, Place};
 use super::connections::{Connections, End};
 use super::linger::{LINGER_US, Lingering};
@@ -13,27 +14,16 @@ use crate::hub::{ConnId, Hub, Now, Resume, Wire};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-/// Microseconds of accepting at each listener in a turn. What is left, of this and of the other phases, is done in the next
-/// turn.
-pub const ACCEPT_US: u64 = 500;
-/// … of reading.
-pub const READ_US: u64 = 1_500;
-/// … of writing.
-pub const WRITE_US: u64 = 1_500;
-/// … of timers.
-pub const TIMERS_US: u64 = 500;
-/// … of closing.
-pub const CLOSE_US: u64 = 500;
-/// Writes between two looks at the clock: unlike a read, a write always costs about the same.
-pub const VISITS_A_LOOK: usize = 16;
-
-/// Serves a [`Hub`]: decides which connection is accepted, read, written and closed when.
+/// Serves a [`Hub`]: decides which connection is accepted, read, written and closed when. Its caller polls for as long as
+/// [`timeout`](Scheduler::timeout) says, hands each [`event`](Scheduler::event) over, and calls [`run`](Scheduler::run).
 #[derive(Debug)]
 pub struct Scheduler<N: Net> {
     net: N,
     hub: Hub,
     connections: Connections<N::Socket>,
     time: ServiceTime,
+    /// When the poll was last asked: what had arrived by then has been noted.
+    polled_at: Now,
     turn_lengths: TurnLengths,
     /// Connections that are writable again, or did not take all.
     unblocked: VecDeque<ConnId>,
@@ -57,6 +47,7 @@ impl<N: Net> Scheduler<N> {
             hub,
             connections: Connections::default(),
             time: ServiceTime::default(),
+            polled_at: Now::default(),
             turn_lengths: TurnLengths::default(),
             unblocked: VecDeque::new(),
             visits: Vec::with_capacity(VISITS_A_LOOK),
@@ -122,6 +113,7 @@ impl<N: Net> Scheduler<N> {
     pub fn timeout(&mut self) -> Option<u64> {
         let now = self.net.now(self.hub.totals().work);
         let timeout = self.work_timeout(now);
+        self.polled_at = self.time.of(now);
         self.time.wait_until(now.after(timeout.unwrap_or(u64::MAX)));
         timeout
     }
@@ -351,11 +343,15 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    /// Does what is due by now, within the budget.
+    /// Does what was due when the poll was asked, within the budget. What has become due since waits for the next turn: it
+    /// may be a deadline of silence, and its client may have sent something meanwhile.
     fn ring_timers(&mut self) {
         let mut now = self.now();
         let deadline = now.after(TIMERS_US);
-        while self.hub.tick(now) {
+        while let Some(due) = self.hub.next_deadline()
+            && due <= self.polled_at
+            && self.hub.tick(now)
+        {
             now = self.now();
             if now >= deadline {
                 break;

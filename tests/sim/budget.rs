@@ -6,7 +6,7 @@ use madang::hub::limits::{
     ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_WORK, NOTICE_WORK, REPLY_BYTES_MAX, SKIP_WORK,
     VISIT_WORK_ALONE_MAX,
 };
-use madang::net::scheduler::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
+use madang::net::budgets::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
 
 /// System calls of the greatest step of each phase. Accepting: failed tries, a newcomer, its refusal, and the unwanted input
 /// of another connection.

@@ -7,7 +7,7 @@ use super::client::{Behavior, Client, End};
 use super::network::{Pipe, Shared};
 use super::world::{STORM_ADDRESS, STORM_CLIENTS_MAX};
 use madang::hub::Wire;
-use madang::net::scheduler::VISITS_A_LOOK;
+use madang::net::budgets::VISITS_A_LOOK;
 use std::net::Ipv4Addr;
 
 /// Turns within which a newcomer without faults is greeted, at whatever listener, if nobody waits before it: the poll may

@@ -71,6 +71,7 @@ impl Flood {
         }
         self.speaker.send_and_read_all(self.scheduler.net());
         self.listener.send_and_read_all(self.scheduler.net());
+        self.scheduler.timeout();
         for event in self.scheduler.net().poll() {
             self.scheduler.event(event);
         }

@@ -1,0 +1,15 @@
+//! How long each phase of a turn may take. Their sum, and one visit more, is the longest turn.
+
+/// Microseconds of accepting at each listener in a turn. What is left, of this and of the other phases, is done in the next
+/// turn.
+pub const ACCEPT_US: u64 = 500;
+/// … of reading.
+pub const READ_US: u64 = 1_500;
+/// … of writing.
+pub const WRITE_US: u64 = 1_500;
+/// … of timers.
+pub const TIMERS_US: u64 = 500;
+/// … of closing.
+pub const CLOSE_US: u64 = 500;
+/// Writes between two looks at the clock: unlike a read, a write always costs about the same.
+pub const VISITS_A_LOOK: usize = 16;
