@@ -11,6 +11,9 @@ use super::types::ConnId;
 use crate::protocol::Notice;
 use std::ops::Range;
 
+/// Comparisons of newcomers with those who have left, in one announcement.
+const COMPARISONS_MAX: usize = 4096;
+
 /// Announces who has come and gone, or arms a timer for when that may be done.
 pub fn announce(view: &mut RoomView<'_>) {
     let Some(due) = view.room.arrivals.due() else {
@@ -92,7 +95,9 @@ fn tell(view: &mut RoomView<'_>, mut newcomers: Vec<u32>) {
             client.id(slot) == *id || client.name.as_ref() == Some(name)
         })
     };
-    if left.iter().any(has_come) {
+    // Of very many it is not asked.
+    let are_many = newcomers.len() * left.len() > COMPARISONS_MAX;
+    if are_many || left.iter().any(has_come) {
         // The same has left before it has come, or another one of the same name.
         append_announcement(view, &[], &left);
         left.clear();
