@@ -142,7 +142,11 @@ impl Sim {
 
     fn drawn_capacity(&mut self) -> usize {
         // A client that moves to and fro reads the history of a room each time.
-        let smallest = if self.limits.history_lines > 0 { 500 } else { 50 };
+        let smallest = if self.limits.history_lines > 0 {
+            500
+        } else {
+            50
+        };
         [smallest, 1000, 20_000, 150_000][self.rng.usize(..4)]
     }
 
