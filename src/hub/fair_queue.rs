@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
-/// Two queues, from which it is taken by turns. So one that is seldom in here, such as a person who says a line now and
-/// then, is behind one of those that flood, not behind all of them; and these go on however many others come.
+/// Of so many that are taken, one is of those that come again and again, if there are any.
+const AGAIN_SHARE: u8 = 8;
+
+/// Two queues. The new one comes first, so one that is seldom in here, such as a person who says a line now and then, is not
+/// behind all that flood. Every eighth time the other one does, so these go on however many others come.
 #[derive(Debug)]
 pub struct FairQueue<T> {
     new: VecDeque<T>,
     again: VecDeque<T>,
-    is_new_next: bool,
+    /// How many have been taken since one of the others was: `0 <= taken < AGAIN_SHARE`.
+    taken: u8,
 }
 
 impl<T> Default for FairQueue<T> {
@@ -16,7 +20,7 @@ impl<T> Default for FairQueue<T> {
         FairQueue {
             new: VecDeque::new(),
             again: VecDeque::new(),
-            is_new_next: true,
+            taken: 0,
         }
     }
 }
@@ -39,8 +43,8 @@ impl<T: PartialEq> FairQueue<T> {
 
     /// Takes the next one.
     pub fn pop(&mut self) -> Option<T> {
-        self.is_new_next = !self.is_new_next;
-        if self.is_new_next {
+        self.taken = (self.taken + 1) % AGAIN_SHARE;
+        if self.taken == 0 {
             self.again.pop_front().or_else(|| self.new.pop_front())
         } else {
             self.new.pop_front().or_else(|| self.again.pop_front())
@@ -74,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn new_ones_and_others_are_taken_by_turns() {
+    fn new_ones_come_first_but_for_every_eighth() {
         let mut queue = FairQueue::default();
         (0..3).for_each(|item| queue.push_again(item));
-        (10..12).for_each(|item| queue.push_new(item));
-        assert_eq!(queue.len(), 5);
+        (10..20).for_each(|item| queue.push_new(item));
+        assert_eq!(queue.len(), 13);
         let taken: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();
-        assert_eq!(taken, [10, 0, 11, 1, 2]);
+        assert_eq!(taken, [10, 11, 12, 13, 14, 15, 16, 0, 17, 18, 19, 1, 2]);
         queue.push_new(7);
         queue.remove(&7);
         assert!(queue.is_empty() && queue.pop().is_none());

@@ -18,11 +18,11 @@ pub enum Timer {
 /// A place in the read queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// By turns with those that are in the queue again and again.
+    /// Before those that are in the queue again and again, but for a share of these.
     New,
-    /// Ahead of these.
+    /// The first of these.
     First,
-    /// After them.
+    /// The last of them.
     Last,
 }
 
@@ -327,7 +327,7 @@ mod tests {
         schedule.check();
         let order: Vec<ConnId> = std::iter::from_fn(|| schedule.next_read()).collect();
         let order: Vec<u32> = order.iter().map(|id| id.slot()).collect();
-        assert_eq!(order, [3, 0, 4, 1, 2]);
+        assert_eq!(order, [3, 4, 0, 1, 2]);
         schedule.want_write(id(1, 7));
         schedule.want_write(id(1, 7));
         assert_eq!(schedule.next_write(), Some(id(1, 7)));
@@ -384,8 +384,8 @@ mod tests {
             visited.extend(schedule.next_fan_out());
             schedule.fan_out_visited(2);
         }
-        // One turn of two visits each, and by turns with those that have had one.
-        assert_eq!(visited, [2, 2, 2, 2, 7, 7, 2, 2, 7, 7]);
+        // Two visits are one turn.
+        assert_eq!(visited, [2, 2, 7, 7, 2, 2, 7, 7, 2, 2]);
         while schedule.next_fan_out().is_some() {
             schedule.end_fan_out();
         }

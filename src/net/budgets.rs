@@ -6,7 +6,7 @@ pub const ACCEPT_US: u64 = 500;
 /// … of reading.
 pub const READ_US: u64 = 1_500;
 /// … of writing.
-pub const WRITE_US: u64 = 1_500;
+pub const WRITE_US: u64 = 2_000;
 /// … of timers.
 pub const TIMERS_US: u64 = 500;
 /// … of closing.
