@@ -189,34 +189,27 @@ fn a_guest_name_is_never_reused() {
     assert_eq!(Client::connect(server.addr()).name(), "guest3");
 }
 
-/// `/me` makes the line `* NAME ACTION`, and notices begin with `* ` too. So names must not read like the first word of
-/// a notice.
+/// An action has a mark of its own, so whatever the name and the words are, no line of a person begins like a notice.
 #[test]
 fn me_cannot_forge_a_server_notice() {
     let (server, _ann, mut bob) = ann_and_bob(&[]);
     let mut forger = Client::connect(server.addr());
     let forgeries = [
         ("37", "joined (40 here)"),
-        ("３７", "joined, 5 left (1,204 here)"),
-        ("132", "lines skipped: you are reading too slowly"),
+        ("l32", "lines skipped: you are reading too slowly"),
+        ("left", "kim (2 here)"),
+        ("joined\u{a789}", "guest9"),
         ("here", "in lobby: bob, kim (2)"),
         ("server", "is shutting down"),
-        ("you", "are now kim"),
     ];
     for (name, action) in forgeries {
         forger.say(&format!("/nick {name}"));
-        let reply = forger.line();
-        if reply.starts_with("! name not changed: ") {
-            continue;
-        }
-        let name = reply.strip_prefix("* you are now ");
-        let name = name.unwrap_or_else(|| panic!("odd reply {reply:?}"));
+        let _ = forger.line();
         forger.say(&format!("/me {action}"));
-        let forged = format!("* {name} {action}");
         loop {
             let line = bob.line_raw();
-            assert_ne!(line, forged, "forged notice");
-            if line.contains(action) {
+            if line.ends_with(action) {
+                assert!(line.starts_with("** "), "{line}");
                 break;
             }
         }
