@@ -97,7 +97,7 @@ impl Listener {
     /// Listens on a path.
     ///
     /// # Errors
-    /// See [`SocketFile::listen`].
+    /// Those of `socket_file`.
     pub fn unix(path: &Path, wire: Wire, options: Options) -> io::Result<Listener> {
         let (file, socket) = SocketFile::listen(path, options.backlog)?;
         socket.set_nonblocking(true)?;

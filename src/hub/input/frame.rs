@@ -178,7 +178,7 @@ impl Frame {
         }
     }
 
-    /// Whether the next byte is the first of a line. Then nothing is lost with this frame but its [`LineEnds`].
+    /// Whether the next byte is the first of a line. Then nothing is lost with this frame but its line ends.
     pub fn is_between_lines(&self) -> bool {
         match self.state {
             State::Collecting => self.bytes.is_empty() && self.crs == 0,
