@@ -143,8 +143,8 @@ pub fn block(view: &mut RoomView<'_>, slot: u32) {
     watch(view);
 }
 
-/// If the room accepts lines, the clients that wait for that are read ahead of all others, the one that has waited longest
-/// first. Otherwise those that are served at present would fill the room again and again.
+/// If the room accepts lines, the clients that wait for that are read ahead of all that are not new, the one that has
+/// waited longest first. Otherwise those that are served at present would fill the room again and again.
 pub fn wake_blocked(view: &mut RoomView<'_>) {
     if !view.room.gate.has_blocked() {
         return;
