@@ -70,7 +70,8 @@ impl TimedAudience {
         let missing = self.readers().map(lost).sum::<Result<u64, String>>()?;
         peak = peak.max(self.server.resident_bytes()?);
         let all_wait = sent < lines;
-        let silence = self.longest_silence();
+        let (silence, silent_at) = self.longest_silence();
+        let silent_at = silent_at.as_secs_f64();
         let pace = f64::from(sent) / (progress - start).as_secs_f64();
         Ok(Measured {
             silence: if all_wait {
@@ -80,7 +81,10 @@ impl TimedAudience {
             },
             lost: if all_wait { 0 } else { missing },
             growth_bytes: peak - before,
-            remark: format!("{sent} lines at {pace:.0} a second; {}", self.resume_slow()),
+            remark: format!(
+                "{sent} lines at {pace:.0} a second, silence at {silent_at:.2} s; {}",
+                self.resume_slow()
+            ),
         })
     }
 
@@ -91,11 +95,15 @@ impl TimedAudience {
         readers.map(|(_, decoder)| decoder)
     }
 
-    /// The longest time between two lines to a receiver that reads.
-    fn longest_silence(&self) -> Duration {
-        let gaps = self.readers().flat_map(|reader| reader.received.windows(2));
-        let longest_ns = gaps.map(|pair| pair[1].1 - pair[0].1).max();
-        Duration::from_nanos(longest_ns.unwrap_or_default())
+    /// The longest time between two lines to a receiver that reads, and when it began, after the load did.
+    fn longest_silence(&self) -> (Duration, Duration) {
+        let pairs = self.readers().flat_map(|reader| reader.received.windows(2));
+        let gaps = pairs.map(|pair| (pair[1].1 - pair[0].1, pair[0].1));
+        let (longest_ns, at_ns) = gaps.max().unwrap_or_default();
+        (
+            Duration::from_nanos(longest_ns),
+            Duration::from_nanos(at_ns),
+        )
     }
 
     /// What the slow receiver gets when it reads again.

@@ -93,6 +93,10 @@ pub const ROOM_ROUND_BYTES_MAX: usize = 32 * 1024;
 /// it until it has caught up: a reader that keeps up sets the pace of a flood, one that does not slows nobody.
 pub const LATE_TIMEOUT_US: u64 = 3_000;
 
+/// Microseconds without progress after which senders do not begin to wait for a late member: it shows no sign of reading. Long
+/// enough for a member that reads, but was not written to meanwhile since the server had much to do.
+pub const LATE_STUCK_US: u64 = 10_000;
+
 /// Microseconds that the senders of a room may wait for late members in a row, however these take turns. The credit comes
 /// back with a tenth of the time in which they do not wait.
 pub const LATE_CREDIT_MAX_US: u64 = 20_000;

@@ -138,12 +138,14 @@ impl Outbox {
         self.in_flight = false;
     }
 
-    /// If the client is late, senders stop waiting for it until it has caught up.
-    pub fn stop_waiting_if_late(&mut self, log: &mut Log) {
-        if self.awaited && log.is_late(self.cursor) {
+    /// If the client is late, senders stop waiting for it until it has caught up. Returns whether they have been waiting.
+    pub fn stop_waiting_if_late(&mut self, log: &mut Log) -> bool {
+        let stops = self.awaited && log.is_late(self.cursor);
+        if stops {
             self.awaited = false;
             log.stop_waiting(self.cursor);
         }
+        stops
     }
 
     /// Whether senders wait for the client while it is late.

@@ -6,8 +6,8 @@
 //!        ┌────────────┐ ──────────────────────────────────────────▶ ┌────────────┐
 //!        │ accepts    │                                             │ shut       │  senders are blocked
 //!        │ lines      │ ◀────────────────────────────────────────── │            │
-//!        └────────────┘  it has caught up; or LATE_TIMEOUT_US have  └────────────┘
-//!          │ log at its cap   passed; or the stuck one is closed
+//!        └────────────┘  it has caught up; or has not read for      └────────────┘
+//!          │ log at its cap   LATE_TIMEOUT_US; or is closed
 //!          ▼
 //!        members in the older half are evicted: `too_slow`
 //! ```
@@ -188,18 +188,21 @@ pub fn tick(view: &mut RoomView<'_>) {
     watch(view);
 }
 
-/// Senders have waited for late members since `since`: they stop waiting for those that have made no progress. Looks at all
-/// members, but only while some are late, and as often as there is credit for.
+/// Senders wait for late members: they stop waiting for those that have made no progress since `since`. Looks at all members,
+/// but only while some are late, and as often as there is credit for.
 fn stop_waiting(view: &mut RoomView<'_>, since: Now) {
     view.totals.work += view.room.members.len() as u64;
+    let mut is_any_left = false;
     for &slot in &view.room.members {
         let client = &mut view.clients[slot as usize];
         if client.progress_at <= since {
-            client.outbox.stop_waiting_if_late(&mut view.room.log);
+            is_any_left |= client.outbox.stop_waiting_if_late(&mut view.room.log);
         }
     }
     view.room.gate.restart_wait(view.now);
-    view.room.gate.retry_later(view.now);
+    if is_any_left {
+        view.room.gate.retry_later(view.now);
+    }
 }
 
 /// Senders wait again for members that have been reading since.

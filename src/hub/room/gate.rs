@@ -3,7 +3,8 @@
 
 use super::log::Log;
 use crate::hub::limits::{
-    LATE_CREDIT_MAX_US, LATE_CREDIT_SHARE, LATE_RETRY_US, LATE_TIMEOUT_US, Limits, SlowPolicy,
+    LATE_CREDIT_MAX_US, LATE_CREDIT_SHARE, LATE_RETRY_US, LATE_STUCK_US, LATE_TIMEOUT_US, Limits,
+    SlowPolicy,
 };
 use crate::hub::types::{ConnId, Now};
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ use std::collections::BTreeMap;
 pub struct Gate {
     /// Since when the log has been full.
     full_since: Option<Now>,
-    /// Since when senders have been waiting for late readers, or for the same ones that still make progress.
-    late_since: Option<Now>,
+    /// Senders wait for late readers.
+    late: Option<LateWait>,
     /// How long senders may still wait for late readers, in tenths of a microsecond, at `observed_at`:
     /// `0 <= credit <= CREDIT_MAX`. Waiting uses it up, and [`LATE_CREDIT_SHARE`] times as long without waiting earns it.
     credit: u64,
@@ -37,6 +38,15 @@ pub struct Gate {
     blocked: Vec<ConnId>,
 }
 
+/// How far the wait for late readers has come.
+#[derive(Clone, Copy, Debug)]
+enum LateWait {
+    /// It has just begun: the late readers have not been looked at.
+    New,
+    /// Since then, senders have been waiting for those that had made progress.
+    Since(Now),
+}
+
 const CREDIT_MAX: u64 = LATE_CREDIT_MAX_US * LATE_CREDIT_SHARE;
 
 impl Gate {
@@ -52,17 +62,17 @@ impl Gate {
     pub fn observe(&mut self, now: Now, log: &Log, limits: &Limits) {
         let elapsed_us = now.as_micros().saturating_sub(self.observed_at.as_micros());
         self.observed_at = self.observed_at.max(now);
-        self.credit = match self.late_since {
+        self.credit = match self.late {
             Some(_) => self.credit.saturating_sub(elapsed_us * LATE_CREDIT_SHARE),
             None => CREDIT_MAX.min(self.credit + elapsed_us),
         };
         // Senders begin to wait only with credit for a whole wait, or they would be stopped and woken again and again.
-        let credit_min = match self.late_since {
+        let credit_min = match self.late {
             Some(_) => 1,
             None => LATE_TIMEOUT_US * LATE_CREDIT_SHARE,
         };
         let is_late = log.late() > 0 && self.credit >= credit_min;
-        self.late_since = is_late.then(|| self.late_since.unwrap_or(now));
+        self.late = is_late.then(|| self.late.unwrap_or(LateWait::New));
         if limits.slow == SlowPolicy::Wait {
             // A full room does not open before much of its log has been read, or its senders would be woken for every
             // line.
@@ -80,7 +90,7 @@ impl Gate {
 
     /// Whether the room waits for some of its readers.
     pub fn is_shut(&self) -> bool {
-        self.is_full() || self.late_since.is_some()
+        self.is_full() || self.late.is_some()
     }
 
     /// Whether the log is full, under `--slow wait`.
@@ -88,16 +98,21 @@ impl Gate {
         self.full_since.is_some()
     }
 
-    /// When senders have waited for late readers as long as they wait for one that makes no progress: since when.
+    /// If it is time to look at late readers: senders wait no more for those that have made no progress since the time that
+    /// is returned.
     pub fn late_over(&self, now: Now) -> Option<Now> {
-        self.late_since
-            .filter(|since| since.after(LATE_TIMEOUT_US) <= now)
+        match self.late? {
+            LateWait::New => Some(Now::from_micros(
+                now.as_micros().saturating_sub(LATE_STUCK_US),
+            )),
+            LateWait::Since(since) => (since.after(LATE_TIMEOUT_US) <= now).then_some(since),
+        }
     }
 
     /// The late readers that senders still wait for have made progress: these begin to wait anew.
     pub fn restart_wait(&mut self, now: Now) {
-        if let Some(since) = &mut self.late_since {
-            *since = now;
+        if let Some(wait) = &mut self.late {
+            *wait = LateWait::Since(now);
         }
     }
 
@@ -169,11 +184,13 @@ impl Gate {
 
     /// When the room's readers are to be looked at.
     pub fn deadline(&self, limits: &Limits) -> Option<Now> {
-        let late = self.late_since.map(|since| {
-            let credit_ends = self
-                .observed_at
-                .after(self.credit.div_ceil(LATE_CREDIT_SHARE));
-            since.after(LATE_TIMEOUT_US).min(credit_ends)
+        let credit_us = self.credit.div_ceil(LATE_CREDIT_SHARE);
+        let late = self.late.map(|wait| match wait {
+            LateWait::New => self.observed_at,
+            LateWait::Since(since) => {
+                let credit_ends = self.observed_at.after(credit_us);
+                since.after(LATE_TIMEOUT_US).min(credit_ends)
+            }
         });
         let held = self.held_counted_at.after(held_interval_us(limits));
         let full = self.full_since.map(|_| held);
@@ -234,6 +251,11 @@ mod tests {
         }
         gate.observe(at(100), &log, &limits);
         assert!(gate.is_shut());
+        // Readers that have not read for long are not waited for at all.
+        assert_eq!(gate.deadline(&limits), Some(at(100)));
+        assert_eq!(gate.late_over(at(100)), Some(at(0)));
+        assert_eq!(gate.late_over(at(10_100)), Some(at(100)));
+        gate.restart_wait(at(100));
         assert_eq!(gate.late_over(at(3_099)), None);
         assert_eq!(gate.late_over(at(3_100)), Some(at(100)));
         // The reader goes on reading, but never catches up: senders wait until the credit is used up.
@@ -247,6 +269,7 @@ mod tests {
         assert!(!gate.is_shut());
         gate.observe(at(50_100), &log, &limits);
         assert!(gate.is_shut());
+        gate.restart_wait(at(50_100));
         assert_eq!(gate.deadline(&limits), Some(at(53_100)));
     }
 }

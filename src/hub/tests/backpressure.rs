@@ -186,6 +186,22 @@ fn a_flood_waits_only_for_readers_that_keep_up() {
 }
 
 #[test]
+fn senders_do_not_wait_at_all_for_a_member_that_has_stopped_reading() {
+    let (mut test, ids) = settled(Limits::default(), 2);
+    let line = [&[b'x'; 400][..], b"\n"].concat();
+    let mut waits = 0;
+    // 68 KiB at 4 MB/s: the reader has taken nothing for longer than the room's patience when it becomes late.
+    for _ in 0..1000 {
+        test.advance(100);
+        test.resume_all();
+        waits += u32::from(test.send(ids[0], &line) == Resume::Wait);
+        test.flush_only(&[ids[0]], |_, _| {});
+    }
+    assert_eq!(waits, 1, "one turn, until it has been looked at");
+    assert!(!test.hub.client(ids[1]).unwrap().outbox.is_awaited());
+}
+
+#[test]
 fn senders_wait_again_for_a_laggard_that_is_reading() {
     let (mut test, ids) = settled(Limits::default(), 2);
     let (speaker, listener) = (ids[0], ids[1]);
@@ -198,10 +214,12 @@ fn senders_wait_again_for_a_laggard_that_is_reading() {
     }
     test.advance(LATE_RETRY_US);
     assert!(!awaited(&test), "the listener has read nothing");
-    for _ in 0..4 {
-        test.read_some(listener, 100);
-        assert!(!awaited(&test), "the listener has not caught up");
-        test.advance(LATE_RETRY_US / 4);
+    // It goes on reading, each millisecond a little.
+    for _ in 0..LATE_RETRY_US / 1000 {
+        if !awaited(&test) {
+            test.read_some(listener, 2);
+            test.advance(1000);
+        }
     }
     assert!(awaited(&test), "the listener has read since the last try");
     let ever = Now::from_micros(u64::MAX);
