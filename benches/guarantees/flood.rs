@@ -16,6 +16,8 @@ const GROWING_BYTES: usize = 8_000;
 
 /// Members of the quiet room, the one that speaks included.
 const QUIET_MEMBERS: usize = 200;
+/// How often it says a line. Each is some milliseconds of work for the load, which receives it 199 times.
+const QUIET_EVERY: Duration = Duration::from_millis(20);
 const FLOODED_ROOMS: usize = 300;
 /// As many as flood in each of them.
 const FLOODED_MEMBERS: usize = 2;
@@ -56,6 +58,7 @@ pub(crate) fn quiet(harness: &Harness, report: &mut Report) -> Outcome<()> {
     harness.require_connections(QUIET_MEMBERS + FLOODED_ROOMS * FLOODED_MEMBERS)?;
     let server = Server::madang_with_log(harness, &[])?;
     let mut pair = Pair::gather(server.address, IN_ROOM, QUIET_MEMBERS - 1)?;
+    pair.set_pace(QUIET_EVERY);
     let arrival = Arrival::Answered {
         hello: |id| format!("/join r{}\n", id / FLOODED_MEMBERS).into_bytes(),
         answer: b"* you are in r",

@@ -34,6 +34,8 @@ pub(crate) const IN_ROOM: Arrival = Arrival::Answered {
 /// that they are looked after however many other clients there are.
 pub(crate) struct Pair {
     load: Load<Stamps>,
+    /// How often the sender sends a line.
+    say_every: Duration,
 }
 
 /// How late lines were, in milliseconds.
@@ -52,7 +54,15 @@ impl Pair {
     pub(crate) fn gather(server: SocketAddr, arrival: Arrival, listeners: usize) -> Outcome<Self> {
         let mut load = Load::from_net(server, arrival, NET)?;
         load.admit(1 + listeners, 64)?;
-        Ok(Self { load })
+        Ok(Self {
+            load,
+            say_every: SAY_EVERY,
+        })
+    }
+
+    /// The sender sends a line as often as that from now on: with many listeners, each line is work for the load.
+    pub(crate) fn set_pace(&mut self, say_every: Duration) {
+        self.say_every = say_every;
     }
 
     /// The sender sends lines for this time. `meanwhile` is called again and again, and takes a fraction of a millisecond.
@@ -71,7 +81,7 @@ impl Pair {
         loop {
             let elapsed = start.elapsed();
             let is_over = elapsed >= time;
-            if !is_over && unsent.is_empty() && elapsed >= SAY_EVERY * said {
+            if !is_over && unsent.is_empty() && elapsed >= self.say_every * said {
                 said += 1;
                 unsent = format!("{}{}\n", char::from(MARK), self.load.now_ns()).into_bytes();
             }

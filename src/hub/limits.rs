@@ -115,11 +115,8 @@ pub const EVICTION_BYTES_A_MEMBER: usize = 64;
 /// Members that have held their room full for too long and are closed at a time, of 1 µs each.
 pub const HOLDERS_CLOSED_MAX: usize = 256;
 
-/// Members of a room for each visit that its turn to be written to has.
-pub const MEMBERS_A_VISIT: usize = 2;
-
-/// Visits of such a turn at most, so that a large room does not hold up the others.
-pub const ROOM_VISITS_MAX: usize = 64;
+/// Visits to members that a room has in its turn to be written to at most, so that a large room does not hold up the others.
+pub const ROOM_VISITS_MAX: usize = 128;
 
 /// Bytes of a telnet subnegotiation. After more than this, what follows is text again.
 pub const TELNET_SUB_BYTES_MAX: u16 = 512;

@@ -11,9 +11,7 @@ pub mod log;
 pub mod view;
 
 use super::likeness::Likeness;
-use super::limits::{
-    EVICTION_BYTES_A_MEMBER, Limits, MEMBERS_A_VISIT, ROOM_VISITS_MAX, SlowPolicy,
-};
+use super::limits::{EVICTION_BYTES_A_MEMBER, Limits, ROOM_VISITS_MAX, SlowPolicy};
 use super::name::RoomName;
 use super::types::Now;
 use arrivals::Arrivals;
@@ -132,7 +130,7 @@ impl Room {
 
     /// Members that are visited before the next room has its turn: a share that grows with the room.
     pub fn visits_a_turn(&self) -> usize {
-        (self.members.len() / MEMBERS_A_VISIT).clamp(1, ROOM_VISITS_MAX)
+        self.members.len().clamp(1, ROOM_VISITS_MAX)
     }
 
     /// The last member has left: forgets what concerned members, and gives back memory.

@@ -128,7 +128,7 @@ fn a_rooms_turn_has_more_visits_in_a_larger_room() {
     }
     assert!(turns[0].iter().all(|&visits| visits <= 2), "{turns:?}");
     assert_eq!(turns[2].iter().max(), Some(&ROOM_VISITS_MAX), "{turns:?}");
-    assert!(turns[1].contains(&20), "{turns:?}");
+    assert!(turns[1].contains(&40), "{turns:?}");
 }
 
 #[test]
