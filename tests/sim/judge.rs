@@ -286,15 +286,20 @@ impl StayCheck<'_> {
         self.room.authors[at] != Some(self.client) && !self.room.announcements.contains_key(&at)
     }
 
-    /// The announcements of numbers after `entry`, in one of which the client may be counted; or none.
-    fn counted_in(&self, entry: usize) -> Vec<Option<usize>> {
+    /// The announcements of numbers after `entry` in which the client may be counted: in none, or in one as a newcomer; and
+    /// in the first of them as one that has left, if it has come back before that was announced.
+    fn counted_in(&self, entry: usize) -> Vec<[Option<usize>; 2]> {
         let counted = self.room.counted.iter().filter(|&&at| at >= entry);
-        counted.copied().map(Some).chain([None]).collect()
+        let counted: Vec<Option<usize>> = counted.copied().map(Some).chain([None]).collect();
+        let first = counted[0];
+        let once = counted.iter().map(|&at| [at, None]);
+        let twice = counted[1..].iter().map(|&at| [first, at]);
+        once.chain(twice).collect()
     }
 
     /// What the client receives in place of an announcement, as numbers of those who have come and left; `None` if it is not
     /// in that announcement.
-    fn instead(&self, at: usize, counted: Option<usize>) -> Option<[(usize, usize); 2]> {
+    fn instead(&self, at: usize, counted: [Option<usize>; 2]) -> Option<[(usize, usize); 2]> {
         let (joined, left) = match self.room.announcements.get(&at)? {
             Announced::Names(joined, left) => {
                 let is_own = |names: &[String]| names.iter().any(|it| self.names.contains(it));
@@ -304,7 +309,7 @@ impl StayCheck<'_> {
             }
             Announced::Numbers(joined, left) => (*joined, *left),
         };
-        (counted == Some(at)).then(|| {
+        counted.contains(&Some(at)).then(|| {
             [
                 (joined.saturating_sub(1), left),
                 (joined, left.saturating_sub(1)),
@@ -312,8 +317,13 @@ impl StayCheck<'_> {
         })
     }
 
-    /// Checks the stay if the client came at `entry` and was counted in the announcement at `counted`.
-    fn received(&self, entry: usize, counted: Option<usize>, end: usize) -> Result<(), Mismatch> {
+    /// Checks the stay if the client came at `entry` and was counted in the announcements at `counted`.
+    fn received(
+        &self,
+        entry: usize,
+        counted: [Option<usize>; 2],
+        end: usize,
+    ) -> Result<(), Mismatch> {
         let is_said = |at: &usize| !self.room.lines[*at].starts_with("* ");
         let mut history: Vec<usize> = Vec::new();
         if self.stay.history > 0 {
