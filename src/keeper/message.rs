@@ -1,6 +1,7 @@
-//! What the keeper says to the server, one line each. The server's requests are changes, as `record` writes them.
+//! What the keeper says to the server, one line each. The server's requests are changes, as `change` writes them.
 
-use super::record::{Entry, parse_fields, parse_number, write_fields};
+use super::change::{Entry, parse_fields, write_fields};
+use super::record::parse_number;
 
 /// A line from the keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,14 +2,17 @@
 //! from a socket, its standard input; appends, syncs, and answers in order. It ends when the server closes the socket or is
 //! killed. How the server starts and restarts it is in `net::keeper`.
 
+pub mod change;
+mod disk;
 pub mod lock;
 pub mod message;
 pub mod record;
 pub mod store;
 
+pub use change::{Change, Entry};
 use lock::lock_folder;
 use message::Message;
-use record::{Change, LINE_BYTES_MAX};
+use record::LINE_BYTES_MAX;
 use rustix::fs::FileType;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use std::io::{self, ErrorKind, Read, Write};

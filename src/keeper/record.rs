@@ -1,12 +1,12 @@
 //! The lines of the state file: how a change is written, and what the content of a file means. Opens no file.
 //!
 //! ```text
-//! madang state 1                                         version
-//! 51f0c2aa  40  43  begin                                a file starts after number 40; up to 43 it was written as a whole
-//! 0c7f8e11  41  43  put     ban   192.0.2.0/24  …
+//! madang state 1
+//! 34c06c99  40      43      begin                          the file starts after number 40, and was written whole up to 43
+//! 8b5dfd0e  41      43      put  ban  192.0.2.0/24  spam
 //! …
-//! 9b03d4c2  44  43  remove  ban   192.0.2.0/24           appended; up to 43 everything was on the disk already
-//! checksum  number  synced  change                       one TAB between two fields
+//! aa3afc76  44      43      remove  ban  192.0.2.0/24      appended; everything up to 43 was on the disk already
+//! checksum  number  synced  change                         one TAB between two fields
 //! ```
 //!
 //! Numbers rise by one from line to line. `synced` tells a torn write from damage: what was appended after the last sync
@@ -15,6 +15,7 @@
 
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
+use super::change::{Change, KEY_BYTES_MAX, KIND_BYTES_MAX, VALUE_BYTES_MAX};
 use std::fmt;
 use std::fmt::Write;
 
@@ -23,144 +24,9 @@ pub const VERSION: &str = "madang state 1\n";
 /// What every version line starts with.
 const VERSION_START: &str = "madang state ";
 
-/// Longest kind, in bytes.
-pub const KIND_BYTES_MAX: usize = 32;
-/// Longest key, in bytes.
-pub const KEY_BYTES_MAX: usize = 1024;
-/// Longest value, in bytes.
-pub const VALUE_BYTES_MAX: usize = 8192;
 /// Longest line with its end, in bytes: fields whose every byte is escaped, a checksum, two numbers, a verb, separators.
 pub const LINE_BYTES_MAX: usize =
     2 * (KIND_BYTES_MAX + KEY_BYTES_MAX + VALUE_BYTES_MAX) + 8 + 2 * 20 + 6 + 7;
-
-/// What is kept under a kind and a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// What sort of entry it is: `ban`.
-    pub kind: String,
-    /// Which one of its kind.
-    pub key: String,
-    /// What is known of it.
-    pub value: String,
-}
-
-/// A change of what is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// From now on this value is kept, whatever was before.
-    Put {
-        /// At least one lower-case letter or hyphen, at most [`KIND_BYTES_MAX`].
-        kind: String,
-        /// Not empty, at most [`KEY_BYTES_MAX`].
-        key: String,
-        /// At most [`VALUE_BYTES_MAX`].
-        value: String,
-    },
-    /// From now on nothing is kept under this key.
-    Remove {
-        /// As for `Put`.
-        kind: String,
-        /// As for `Put`.
-        key: String,
-    },
-}
-
-impl Change {
-    /// Whether it can be kept.
-    ///
-    /// # Errors
-    /// A part is too long, or is no kind or no key. The text is for the operator.
-    pub fn check(&self) -> Result<(), String> {
-        let (kind, key, value) = match self {
-            Change::Put { kind, key, value } => (kind, key, value.len()),
-            Change::Remove { kind, key } => (kind, key, 0),
-        };
-        let is_kind = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
-        if kind.is_empty() || kind.len() > KIND_BYTES_MAX || !kind.bytes().all(is_kind) {
-            return Err(format!("{kind:?} is no kind of entry"));
-        }
-        if key.is_empty() || key.len() > KEY_BYTES_MAX {
-            let bytes = key.len();
-            return Err(format!(
-                "a key of {bytes} bytes cannot be kept; it must have 1 to {KEY_BYTES_MAX}"
-            ));
-        }
-        if value > VALUE_BYTES_MAX {
-            return Err(format!(
-                "a text of {value} bytes is too long to be kept; shorten it to {VALUE_BYTES_MAX}"
-            ));
-        }
-        Ok(())
-    }
-
-    /// Appends the change as fields, without a line end: `put`, kind, key, value; or `remove`, kind, key.
-    pub fn write(&self, into: &mut String) {
-        match self {
-            Change::Put { kind, key, value } => write_fields(into, &["put", kind, key, value]),
-            Change::Remove { kind, key } => write_fields(into, &["remove", kind, key]),
-        }
-    }
-
-    /// Reads what [`write`](Change::write) has written; `None` if it is anything else.
-    pub fn parse(text: &str) -> Option<Change> {
-        let fields = parse_fields(text)?;
-        match fields.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["put", kind, key, value] => Some(Change::Put {
-                kind: kind.into(),
-                key: key.into(),
-                value: value.into(),
-            }),
-            ["remove", kind, key] => Some(Change::Remove {
-                kind: kind.into(),
-                key: key.into(),
-            }),
-            _ => None,
-        }
-    }
-}
-
-/// Appends fields with a TAB between two. TAB, LF, CR and the backslash in a field are escaped, so that each field is any
-/// text, and all of them are one line.
-pub fn write_fields(into: &mut String, fields: &[&str]) {
-    for (nth, field) in fields.iter().enumerate() {
-        if nth > 0 {
-            into.push('\t');
-        }
-        for c in field.chars() {
-            match c {
-                '\\' => into.push_str("\\\\"),
-                '\t' => into.push_str("\\t"),
-                '\n' => into.push_str("\\n"),
-                '\r' => into.push_str("\\r"),
-                c => into.push(c),
-            }
-        }
-    }
-}
-
-/// Reads what [`write_fields`] has written; `None` if it cannot have written that.
-pub fn parse_fields(text: &str) -> Option<Vec<String>> {
-    text.split('\t').map(unescape).collect()
-}
-
-fn unescape(field: &str) -> Option<String> {
-    let mut text = String::with_capacity(field.len());
-    let mut chars = field.chars();
-    while let Some(c) = chars.next() {
-        text.push(match c {
-            '\\' => match chars.next()? {
-                '\\' => '\\',
-                't' => '\t',
-                'n' => '\n',
-                'r' => '\r',
-                _ => return None,
-            },
-            '\n' | '\r' => return None,
-            c => c,
-        });
-    }
-    Some(text)
-}
 
 /// What a line of the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -485,9 +351,6 @@ mod tests {
         for text in ["a b", "\t\r\n\\", "\\t", "마당", "", "\u{2028}\u{85}"] {
             line(7, 6, Body::Change(put("key\n", text)));
         }
-        assert_eq!(Change::parse("put\tban\tk"), None);
-        assert_eq!(Change::parse("put\tban\tk\tv\\x"), None);
-        assert_eq!(Change::parse("put\tban\tk\tv\\"), None);
     }
 
     #[test]
@@ -498,21 +361,6 @@ mod tests {
         assert_eq!(change.check(), Ok(()));
         let line = line(u64::MAX, u64::MAX, Body::Change(change));
         assert!(line.len() <= LINE_BYTES_MAX, "{}", line.len());
-    }
-
-    #[test]
-    fn what_cannot_be_kept_is_named() {
-        let long = "x".repeat(VALUE_BYTES_MAX + 1);
-        let error = put("k", &long).check().unwrap_err();
-        assert!(
-            error.contains("8193 bytes") && error.contains("8192"),
-            "{error}"
-        );
-        assert!(put("", "v").check().unwrap_err().contains("0 bytes"));
-        assert!(put(&long, "v").check().unwrap_err().contains("1 to 1024"));
-        let (kind, key) = ("Ban\n".into(), "k".into());
-        let error = Change::Remove { kind, key }.check().unwrap_err();
-        assert_eq!(error, "\"Ban\\n\" is no kind of entry");
     }
 
     #[test]

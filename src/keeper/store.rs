@@ -1,27 +1,24 @@
-//! The state file: opened, appended to, synced, rewritten. What is in memory is what the file holds, after each call. The
-//! file is locked by the server. Talks to nobody.
+//! What is kept, in memory and in the state file: both say the same after each call. Changes are appended and synced, the
+//! file is rewritten when it is mostly dead, and repaired when people ask for it. The folder is locked by the caller.
 
-use super::record::{self, Body, Change, Entry, LINE_BYTES_MAX, Record, Torn, VERSION};
-use rustix::fs::OFlags;
-use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use super::change::{Change, Entry, write_fields};
+use super::disk::{
+    Entries, FILE, FILE_BYTES_MAX, NEW, cannot, create, identity, is_missing, open, read,
+    sync_folder, torn_note, write_new,
+};
+use super::record::{self, Body, LINE_BYTES_MAX, Record};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Largest sum of the lines of all entries, in bytes.
 pub const LIVE_BYTES_MAX: u64 = 64 << 20;
 /// A file that is not larger is not rewritten.
 const REWRITE_BYTES_MIN: u64 = 64 << 10;
-/// A larger file is no state: all entries, as much that is dead, and what one turn appends.
-const FILE_BYTES_MAX: u64 = 4 * LIVE_BYTES_MAX;
 const _: () = assert!(2 * LIVE_BYTES_MAX + REWRITE_BYTES_MIN < FILE_BYTES_MAX);
 const _: () = assert!((LINE_BYTES_MAX as u64) < REWRITE_BYTES_MIN);
 
-/// The file in the state folder.
-const FILE: &str = "state";
-/// Its next version while it is being written.
-const NEW: &str = "state.new";
 /// Where a repair leaves the damaged file.
 const DAMAGED: &str = "state.damaged";
 
@@ -30,7 +27,7 @@ const DAMAGED: &str = "state.damaged";
 pub struct Store {
     folder: PathBuf,
     file: File,
-    entries: BTreeMap<(String, String), String>,
+    entries: Entries,
     /// Sum of the lines of all entries; at most [`LIVE_BYTES_MAX`].
     live_bytes: u64,
     /// Length of the file up to the last change that was acknowledged: what follows is cut or overwritten.
@@ -67,7 +64,7 @@ impl Store {
         let mut store = Store {
             folder: folder.into(),
             file,
-            entries: BTreeMap::new(),
+            entries: Entries::new(),
             live_bytes: 0,
             bytes: loaded.bytes as u64,
             number: loaded.number,
@@ -260,7 +257,7 @@ pub fn repair(folder: &Path) -> Result<String, String> {
     let mut store = Store {
         folder: folder.into(),
         file,
-        entries: BTreeMap::new(),
+        entries: Entries::new(),
         live_bytes: 0,
         bytes: 0,
         number: changes.len() as u64,
@@ -282,131 +279,13 @@ pub fn repair(folder: &Path) -> Result<String, String> {
 /// The length of the line that puts an entry, with the longest numbers.
 fn line_bytes(kind: &str, key: &str, value: &str) -> u64 {
     let mut line = String::new();
-    record::write_fields(&mut line, &["put", kind, key, value]);
+    write_fields(&mut line, &["put", kind, key, value]);
     (line.len() + 8 + 2 * 20 + 4) as u64
-}
-
-fn is_missing(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
-}
-
-fn create(folder: &Path) -> io::Result<()> {
-    write_new(folder, 0, &BTreeMap::new())?;
-    fs::rename(folder.join(NEW), folder.join(FILE))?;
-    sync_folder(folder)
-}
-
-/// Opens the file for its owner only. A symbolic link is no state file: a rewrite would replace it.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let mut options = OpenOptions::new();
-    let file = options
-        .read(true)
-        .write(true)
-        .custom_flags(flags)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file"));
-    }
-    if metadata.len() > FILE_BYTES_MAX {
-        let error = format!("it is larger than {FILE_BYTES_MAX} bytes");
-        return Err(io::Error::new(ErrorKind::FileTooLarge, error));
-    }
-    // It may have come from a backup, readable by others.
-    if metadata.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
-    Ok(file)
-}
-
-fn read(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content)?;
-    Ok(content)
-}
-
-/// Writes a file with these entries, numbered up to `number`, and syncs it. Returns it and its length.
-fn write_new(
-    folder: &Path,
-    number: u64,
-    entries: &BTreeMap<(String, String), String>,
-) -> io::Result<(File, u64)> {
-    let path = folder.join(NEW);
-    let _ = fs::remove_file(&path);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true).mode(0o600);
-    let mut out = BufWriter::new(options.open(&path)?);
-    // Each entry has been put by a change of its own, so there are at most as many.
-    let first = number - entries.len() as u64;
-    let (mut line, mut bytes) = (String::from(VERSION), 0);
-    let begin = Record {
-        number: first,
-        synced: number,
-        body: Body::Begin,
-    };
-    begin.write(&mut line);
-    for (((kind, key), value), nth) in entries.iter().zip(1..) {
-        let (kind, key, value) = (kind.clone(), key.clone(), value.clone());
-        let record = Record {
-            number: first + nth,
-            synced: number,
-            body: Body::Change(Change::Put { kind, key, value }),
-        };
-        record.write(&mut line);
-        if line.len() > LINE_BYTES_MAX {
-            bytes += line.len() as u64;
-            out.write_all(line.as_bytes())?;
-            line.clear();
-        }
-    }
-    bytes += line.len() as u64;
-    out.write_all(line.as_bytes())?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    Ok((file, bytes))
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn identity(file: &Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
-}
-
-fn torn_note(path: &Path, torn: Torn, acknowledged: Option<u64>) -> String {
-    let Torn { line, bytes } = torn;
-    let path = path.display();
-    match acknowledged {
-        None => format!(
-            "{path}: the last write was cut short: {bytes} bytes from line {line} on were never acknowledged, and are removed"
-        ),
-        Some(_) => format!(
-            "{path}: {bytes} bytes from line {line} on were not acknowledged before the keeper ended, and are undone"
-        ),
-    }
-}
-
-/// What the system refuses, and what the operator can do.
-fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; free space on this disk, and try again"
-        }
-        ErrorKind::FileTooLarge => {
-            "; raise the limit on the size of files (ulimit -f), and try again"
-        }
-        ErrorKind::ReadOnlyFilesystem => "; make it writable (mount -o remount,rw), and try again",
-        ErrorKind::NotFound => "; create the folder again, and try again",
-        ErrorKind::PermissionDenied => "; give the user of the server the right to write there",
-        _ => "",
-    };
-    format!("cannot {what} {}: {error}{advice}", path.display())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::VERSION;
     use super::*;
 
     /// A folder of its own, removed at the end.

@@ -15,9 +15,9 @@
 //! that were in flight are refused then, and not before: at no moment is a refused change in the file.
 
 use super::keeper_process::{Process, start};
+use crate::keeper::change::{Change, Entry};
 use crate::keeper::lock::lock_folder;
 use crate::keeper::message::Message;
-use crate::keeper::record::{Change, Entry};
 use mio::{Registry, Token};
 use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File};
@@ -229,7 +229,7 @@ impl Keeper {
         let is_running = matches!(self.state, State::Running(..));
         if oldest.is_some() && !is_running && self.lost_at + RESTART_TIMEOUT <= now {
             let why = format!(
-                "the keeper has ended and cannot be started again ({}), which may undo it only later; look into the log",
+                "the keeper ended and cannot be started again ({}); what it may have written is undone when it can",
                 self.trouble
             );
             self.refuse_all(&why);
@@ -267,7 +267,7 @@ impl Keeper {
             (Message::Ready(number), State::Starting(..)) if number == self.acknowledged => {
                 self.has_started(now);
             }
-            (Message::Done(number), State::Running(..)) => {
+            (Message::Done(number), State::Running(..)) if number == self.acknowledged + 1 => {
                 let (ticket, _) = self.in_flight.pop_front().ok_or("it answers unasked")?;
                 self.acknowledged = number;
                 self.answers.push_back((ticket, Ok(())));

@@ -1,7 +1,8 @@
 //! One keeper process and the socket to it: spawned, spoken to without waiting, killed, reaped. Decides nothing.
 
+use crate::keeper::change::{Change, Entry};
 use crate::keeper::message::Message;
-use crate::keeper::record::{Change, Entry, LINE_BYTES_MAX};
+use crate::keeper::record::LINE_BYTES_MAX;
 use mio::net::UnixStream as Socket;
 use mio::{Interest, Registry, Token};
 use std::fs::File;

@@ -2,8 +2,9 @@
 //! written or is refused, as a second, naive reading of the format says; and a cut gives all complete changes.
 
 use super::bytes::Bytes;
+use crate::keeper::change::Change;
 use crate::keeper::message::Message;
-use crate::keeper::record::{Body, Change, Record, Refusal, VERSION, load, salvage};
+use crate::keeper::record::{Body, Record, Refusal, VERSION, load, salvage};
 
 /// Changes in one file.
 const CHANGES_MAX: usize = 24;
