@@ -322,7 +322,10 @@ mod tests {
             body,
         };
         record.write(&mut line);
-        assert_eq!(Record::parse(line.trim_end().as_bytes()), Some(record));
+        assert_eq!(
+            Record::parse(line.strip_suffix('\n').unwrap().as_bytes()),
+            Some(record)
+        );
         line
     }
 

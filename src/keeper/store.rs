@@ -265,9 +265,10 @@ pub fn repair(folder: &Path) -> Result<String, String> {
         rewrite_at: 0,
     };
     changes.into_iter().for_each(|change| store.apply(change));
-    store
-        .rewrite()
-        .map_err(|error| cannot("rewrite", &path, &error))?;
+    store.rewrite().map_err(|error| {
+        let _ = fs::remove_file(&damaged);
+        cannot("rewrite", &path, &error)
+    })?;
     Ok(format!(
         "{}: {} entries kept. Lost: what lines {lost:?} said, or what is missing. The damaged file is {}",
         path.display(),
