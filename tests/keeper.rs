@@ -220,8 +220,9 @@ fn a_keeper_that_is_killed_is_replaced_and_nothing_is_half_done() {
                 if random.bool() {
                     driver.turn_within(Duration::from_millis(1));
                 }
-                if ticket == last {
-                    driver.signal(Signal::KILL);
+                let process = driver.keeper.process_id().filter(|_| ticket == last);
+                if let Some(id) = process.and_then(|id| Pid::from_raw(id as i32)) {
+                    let _ = kill_process(id, Signal::KILL);
                 }
             }
             let mut answers: Vec<_> = (0..requests).map(|_| driver.answer()).collect();
