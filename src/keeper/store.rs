@@ -59,7 +59,7 @@ impl Store {
         let mut file = open(&path).map_err(|error| cannot("open", &path, &error))?;
         let content = read(&mut file).map_err(|error| cannot("read", &path, &error))?;
         let loaded = record::load(&content, acknowledged)
-            .map_err(|why| format!("{} cannot be used: {why}", path.display()))?;
+            .map_err(|why| format!("{}: {why}", path.display()))?;
         let notes = loaded.torn.map(|torn| torn_note(&path, torn, acknowledged));
         let mut store = Store {
             folder: folder.into(),

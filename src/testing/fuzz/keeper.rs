@@ -277,3 +277,22 @@ fn check_message(data: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many files are drawn; few are refused at once, since most bytes choose what is written.
+    const FILES: usize = 3000;
+
+    #[test]
+    fn random_files_in_random_trouble_pass() {
+        let mut random = fastrand::Rng::with_seed(14);
+        for _ in 0..FILES {
+            let mut data: Vec<u8> = (0..random.usize(..400)).map(|_| random.u8(..)).collect();
+            // As a file, half of the time.
+            data.insert(0, random.u8(0..2));
+            keeper(&data);
+        }
+    }
+}
