@@ -4,9 +4,9 @@
 use madang::bench;
 #[cfg(feature = "bench")]
 use madang::cli::Bench;
-use madang::cli::{Cli, Command, Join, Serve};
+use madang::cli::{Cli, Command, Join, Keeper, Serve};
 use madang::net::reactor;
-use madang::{join, serve};
+use madang::{join, keeper, serve};
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Join(flags) => run_join(&flags),
         #[cfg(feature = "bench")]
         Command::Bench(flags) => run_bench(&flags),
+        Command::Keeper(flags) => run_keeper(&flags),
     };
     outcome.unwrap_or_else(|error| {
         // Not `eprintln`, which panics if standard error is closed.
@@ -61,6 +62,16 @@ fn run_bench(flags: &Bench) -> Outcome {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn run_keeper(flags: &Keeper) -> Outcome {
+    if flags.repair {
+        let done = keeper::repair(&flags.folder)?;
+        writeln!(std::io::stdout(), "{done}")?;
+    } else {
+        keeper::run(&flags.folder, flags.acknowledged)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The exit status that a shell shows for a process that a signal has ended.

@@ -6,6 +6,7 @@ use crate::hub::limits::Limits;
 use crate::join::{self, Show};
 use crate::logging;
 use crate::net::bind::bind_all;
+use crate::net::keeper::Keeper;
 use crate::net::reactor::{Ended, Reactor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
@@ -21,6 +22,8 @@ use std::time::Duration;
 const RESERVED_DESCRIPTORS: u64 = 32;
 /// More of them with a console: its connection, log, terminal, signals and history file.
 const CONSOLE_DESCRIPTORS: u64 = 16;
+/// More of them with a state folder: its lock, the keeper's socket, and those that starting a process takes.
+const KEEPER_DESCRIPTORS: u64 = 8;
 /// Most clients without `--max-clients`, whatever the descriptor limit.
 const CLIENTS_MAX: u64 = 1 << 24;
 
@@ -41,7 +44,12 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     let listeners = bind_all(&flags.places(), flags.listening.options())?;
     let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
-    let reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
+    let mut reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
+    if let Some(folder) = flags.state_folder() {
+        let (keeper, entries) = Keeper::start(&folder)?;
+        tracing::info!(folder = %folder.display(), entries = entries.len(), "state");
+        reactor.set_keeper(keeper)?;
+    }
     announce(&addresses, &limits);
     match console_end {
         Some(console) => serve_with_console(reactor, console, console_log, flags.look.show()),
@@ -61,7 +69,8 @@ pub fn raise_descriptor_limit() -> u64 {
 fn reserved_descriptors(flags: &Serve) -> u64 {
     let listeners = flags.places().len();
     let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
-    RESERVED_DESCRIPTORS + listeners as u64 + console
+    let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
+    RESERVED_DESCRIPTORS + listeners as u64 + console + keeper
 }
 
 /// How many clients may be connected at a time: `wanted`, or all that the limit of `descriptors` leaves.

@@ -10,7 +10,8 @@ const PARTS: &str = "
     protocol:
     logging:
     hub: protocol
-    net: hub address
+    keeper:
+    net: hub keeper address
     join: hub protocol address
     bench: hub protocol address
     cli: hub net join bench address logging

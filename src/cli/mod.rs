@@ -4,6 +4,7 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod join;
+mod keeper;
 mod serve;
 mod value;
 
@@ -11,6 +12,7 @@ mod value;
 pub use bench::{Bench, Speaks};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use join::{Color, Join, Look};
+pub use keeper::Keeper;
 pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
 
 /// A server for lines of text: what one connection sends, the others in its room receive.
@@ -32,6 +34,9 @@ pub enum Command {
     /// Load a running server and measure throughput, latency and loss
     #[cfg(feature = "bench")]
     Bench(Box<Bench>),
+    /// Keep what must last, for a server; or repair a damaged state
+    #[command(hide = true)]
+    Keeper(Keeper),
 }
 
 impl Cli {

@@ -10,6 +10,10 @@ use crate::net::bind::Place;
 use crate::net::listener::Options;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use std::env;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::Duration;
 use tracing::Level;
 
@@ -175,6 +179,12 @@ pub struct BehaviourFlags {
     /// Maximum time to flush pending output to a closing connection, in seconds
     #[arg(long, value_name = "SECONDS", env = "MADANG_DRAIN", default_value_t = 5, value_parser = number::<u64>(0..=1 << 31))]
     pub drain: u64,
+
+    /// Folder for what must survive a restart, such as bans [default: $STATE_DIRECTORY, else none]
+    ///
+    /// One server at a time can use a folder. Without it such things last as long as the server runs.
+    #[arg(long, value_name = "DIR", env = "MADANG_STATE")]
+    pub state: Option<PathBuf>,
 }
 
 /// The log.
@@ -243,6 +253,16 @@ impl Serve {
             return vec![place("--listen", &default, Wire::Chat)];
         }
         places
+    }
+
+    /// The state folder: `--state`, or the first that systemd has made for this service (`StateDirectory=` in
+    /// systemd.exec(5)).
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        self.behaviour.state.clone().or_else(|| {
+            let folders = env::var_os("STATE_DIRECTORY")?;
+            let first = folders.as_bytes().split(|&byte| byte == b':').next()?;
+            (!first.is_empty()).then(|| OsStr::from_bytes(first).into())
+        })
     }
 
     /// The hub's limits, with at most `clients_max` connections.

@@ -3,13 +3,15 @@
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
 //! `connection_log` what the log tells of them. `bind` opens the listeners, `socket_file` is the file of one that has a
-//! path. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
+//! path. `keeper` is the process that keeps what must last, as the server sees it. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
 pub mod bind;
 pub mod budgets;
 mod connection_log;
 mod connections;
+pub mod keeper;
+mod keeper_process;
 mod linger;
 pub mod listener;
 pub mod reactor;

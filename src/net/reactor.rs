@@ -1,5 +1,6 @@
 //! The event loop: mio's poll, its tokens, and [`Scheduler`] on real sockets. The only place that waits.
 
+use super::keeper::Keeper;
 use super::listener::Listener;
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
@@ -18,6 +19,8 @@ const EVENTS_MAX: usize = 1024;
 /// Signals have the largest token; listeners have those above every connection's.
 const SIGNALS: Token = Token(usize::MAX);
 const LISTENERS: usize = ConnId::SLOT_MAX as usize + 1;
+/// After those of listeners and of metrics.
+const KEEPER: Token = Token(LISTENERS + 0x8000);
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,7 @@ pub struct Reactor {
     signals: Signals,
     scheduler: Scheduler<Sockets>,
     has_console: bool,
+    keeper: Option<Keeper>,
 }
 
 impl Reactor {
@@ -114,7 +118,18 @@ impl Reactor {
             signals,
             scheduler,
             has_console,
+            keeper: None,
         })
+    }
+
+    /// Keeps what must last from now on.
+    ///
+    /// # Errors
+    /// The keeper's socket cannot be polled.
+    pub fn set_keeper(&mut self, mut keeper: Keeper) -> io::Result<()> {
+        keeper.register(self.poll.registry(), KEEPER)?;
+        self.keeper = Some(keeper);
+        Ok(())
     }
 
     /// Serves until a signal ends it, or its console has left.
@@ -124,11 +139,14 @@ impl Reactor {
     pub fn serve(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.scheduler.is_over() {
-            let timeout = self.scheduler.timeout().map(Duration::from_micros);
+            let timeout = self.timeout();
             if let Some(signal) = self.poll(&mut events, timeout)? {
                 return Ok(Ended::Forced(signal));
             }
             self.scheduler.run();
+            if let Some(keeper) = &mut self.keeper {
+                keeper.tick(Instant::now());
+            }
             let hub = self.scheduler.hub();
             if hub.console_has_left() && !hub.is_shutting_down() {
                 tracing::info!(clients = hub.clients(), "the console has left");
@@ -159,6 +177,14 @@ impl Reactor {
             "ended"
         );
         Ok(Ended::Drained)
+    }
+
+    /// How long the poll may wait.
+    fn timeout(&mut self) -> Option<Duration> {
+        let scheduler = self.scheduler.timeout().map(Duration::from_micros);
+        let keeper = self.keeper.as_ref().and_then(Keeper::deadline);
+        let keeper = keeper.map(|at| at.saturating_duration_since(Instant::now()));
+        [scheduler, keeper].into_iter().flatten().min()
     }
 
     /// Waits for events and notes all of them, also when they are more than one call of the poll reports: a client is silent
@@ -194,6 +220,11 @@ impl Reactor {
                 (SIGNALS, _) => {
                     if let Some(signal) = self.handle_signals() {
                         return Some(signal);
+                    }
+                }
+                (KEEPER, _) => {
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.ready();
                     }
                 }
                 (_, Some(id)) => self.scheduler.event(Event::Ready {

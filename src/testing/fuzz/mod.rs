@@ -6,6 +6,7 @@ mod command;
 mod driver;
 mod frame;
 mod hub;
+mod keeper;
 mod model;
 mod name;
 mod shown;
@@ -16,6 +17,7 @@ mod text;
 pub use command::command;
 pub use frame::frame;
 pub use hub::hub;
+pub use keeper::keeper;
 pub use name::name;
 pub use talk::talk;
 pub use telnet::telnet;
@@ -25,7 +27,7 @@ pub use text::text;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its directory in `fuzz/seeds`.
-pub const TARGETS: [(&str, Body); 7] = [
+pub const TARGETS: [(&str, Body); 8] = [
     ("frame", frame),
     ("telnet", telnet),
     ("text", text),
@@ -33,4 +35,5 @@ pub const TARGETS: [(&str, Body); 7] = [
     ("command", command),
     ("hub", hub),
     ("talk", talk),
+    ("keeper", keeper),
 ];
