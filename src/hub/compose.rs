@@ -29,6 +29,8 @@ impl Hub {
             cx: Context {
                 now,
                 limits: &self.limits,
+                ceiling: &self.ceiling,
+                rooms_within: self.limit_change.rooms_within(),
                 clients: &mut self.clients,
                 rooms: &mut self.rooms,
                 schedule: &mut self.schedule,
@@ -66,7 +68,8 @@ impl Hub {
         self.inputs[slot as usize] = Input::new(role != Role::Console);
         let mut reading = self.reading(now);
         membership::enter(&mut reading.cx, slot, Rooms::first(role));
-        handlers::greet(&mut reading.cx.room_of(slot), slot);
+        let welcome = &reading.cx.limits.welcome;
+        handlers::greet(&mut reading.cx.room_of(slot), slot, welcome);
         reading.arm(slot);
         ConnId::new(slot, self.serial)
     }
