@@ -9,11 +9,12 @@ const PARTS: &str = "
     address:
     protocol:
     logging:
+    config:
     hub: protocol
-    net: hub address
+    net: hub address logging
     join: hub protocol address
     bench: hub protocol address
-    cli: hub net join bench address logging
+    cli: hub net join bench address logging config
     serve: hub net join cli address logging
 ";
 

@@ -87,10 +87,11 @@ impl Hub {
         self.directory.check();
         self.addresses.check();
         let within = self.limit_change.rooms_within();
-        self.rooms.check(self.ceiling.rooms_max, |number| match number < within {
-            true => &self.limits,
-            false => &self.ceiling,
-        });
+        self.rooms
+            .check(self.ceiling.rooms_max, |number| match number < within {
+                true => &self.limits,
+                false => &self.ceiling,
+            });
         self.schedule.check();
         for (slot, client) in &self.clients {
             let room = self.rooms.get(client.room);

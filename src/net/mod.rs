@@ -2,8 +2,9 @@
 //!
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
-//! `connection_log` what the log tells of them. `bind` opens the listeners, `socket_file` is the file of one that has a
-//! path. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
+//! `connection_log` what the log tells of them. `bind` opens the listeners, `listeners` has them by number, `socket_file` is the file of one that has a
+//! path. `reload` changes settings
+//! while the server runs. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
 pub mod bind;
@@ -12,7 +13,9 @@ mod connection_log;
 mod connections;
 mod linger;
 pub mod listener;
+mod listeners;
 pub mod reactor;
+pub mod reload;
 pub mod scheduler;
 mod service_time;
 mod signal;
