@@ -18,6 +18,9 @@ pub const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Mistakes that are told at once. The others are counted.
 const MISTAKES_MAX: usize = 50;
 
+/// Characters of a mistake that are shown: a key or a value may be as long as a file.
+const MISTAKE_CHARS_MAX: usize = 400;
+
 /// A file that could be read. Not everything in it need be right.
 #[derive(Debug)]
 pub struct ConfigFile {
@@ -95,7 +98,7 @@ pub struct Mistakes(Vec<(Position, String)>);
 impl Mistakes {
     /// Adds one.
     pub fn add(&mut self, at: Position, what: impl Into<String>) {
-        self.0.push((at, what.into()));
+        self.0.push((at, shown(&what.into())));
     }
 
     /// One line for each, in the order of the file.
@@ -114,6 +117,19 @@ impl Mistakes {
             lines => Err(lines),
         }
     }
+}
+
+/// A text in one line that is not endless.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (nth, c) in text.chars().enumerate() {
+        match c {
+            _ if nth == MISTAKE_CHARS_MAX => return shown + "…",
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// Reads a file.

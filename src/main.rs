@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Err(mistakes) => return fail(&mistakes),
     };
     let outcome = match cli.command {
-        Command::Serve(flags) if flags.print_config => print_config(&flags),
+        Command::Serve(flags) | Command::Check(flags) if flags.print_config => print_config(&flags),
         Command::Serve(flags) => run_serve(&flags),
         Command::Check(flags) => run_check(&flags),
         Command::Join(flags) => run_join(&flags),
@@ -44,16 +44,11 @@ fn print_config(flags: &Serve) -> Outcome {
 }
 
 fn run_check(flags: &Serve) -> Outcome {
-    if flags.print_config {
-        serve::print_config(flags)?;
-    }
     let wrong = serve::check(flags);
     if !wrong.is_empty() {
         return Ok(fail(&wrong));
     }
-    if !flags.print_config {
-        writeln!(std::io::stdout(), "ok")?;
-    }
+    writeln!(std::io::stdout(), "ok")?;
     Ok(ExitCode::SUCCESS)
 }
 

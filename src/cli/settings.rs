@@ -185,7 +185,7 @@ pub fn in_force(settings: &[Setting]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Cli;
+    use super::super::{Cli, settings_of};
     use super::*;
     use clap::CommandFactory;
     use std::fs;
@@ -250,8 +250,10 @@ mod tests {
                     format!("[{}]", quoted(address))
                 }
                 (None, _) if setting.kind == Kind::List => "[]".into(),
-                (None, Some(what)) => format!("  # {what}"),
-                (None, None) => "  # none".into(),
+                (None, _) => {
+                    text += &format!("# {}: {}\n", setting.name, setting.told());
+                    continue;
+                }
             };
             text += &format!("#{} = {value}\n", setting.name);
         }
@@ -283,6 +285,17 @@ mod tests {
         if std::env::var_os("MADANG_EXAMPLE").is_some() {
             fs::write(path, example()).unwrap();
         }
-        assert_eq!(fs::read_to_string(path).unwrap(), example());
+        let example = example();
+        assert_eq!(fs::read_to_string(path).unwrap(), example);
+        // Each key may be uncommented, and all of them change nothing.
+        let keys = example.lines().filter_map(|line| line.strip_prefix('#'));
+        let keys: Vec<&str> = keys.filter(|line| !line.starts_with([' ', '-'])).collect();
+        let settings = settings_of(keys.join("\n").as_bytes()).unwrap();
+        let defaults = settings_of(b"").unwrap();
+        for (one, default) in settings.iter().zip(&defaults) {
+            let is_default = one.value() == default.value() || default.value().is_none();
+            assert!(is_default, "{one:?} {default:?}");
+        }
+        assert!(keys.len() + 1 >= settings.len(), "{keys:?}");
     }
 }
