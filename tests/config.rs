@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,13 +76,6 @@ fn reload(server: &Server, expected: &[&str]) -> String {
         expected.iter().all(|line| since(server).contains(line))
     });
     since(server)
-}
-
-/// The address after `reload: listening on ` in the log.
-fn added(log: &str) -> SocketAddr {
-    let (_, rest) = log.split_once("reload: listening on ").expect("a listener");
-    let address = rest.split_whitespace().next().expect("an address");
-    address.trim_matches('"').parse().expect("an address")
 }
 
 #[test]
@@ -422,7 +415,7 @@ fn listeners_come_and_go_and_connections_stay() {
     );
     ann.say("the old ones are still connected");
     bob.find("ann: the old ones are still connected");
-    let mut carl = Client::connect_named(address, "carl");
+    let carl = Client::connect_named(address, "carl");
     let mut dora = Client::open_unix(Path::new(&two)).greeted().named("dora");
     carl.say("the new ones talk");
     dora.find("carl: the new ones talk");
@@ -433,7 +426,7 @@ fn listeners_come_and_go_and_connections_stay() {
         config.write(&format!("listen = [\"{address}\", \"unix:{two}\"]\n"));
         reload(&server, &[&format!("reload: listening on unix:{two}")]);
     }
-    let mut eve = Client::open_unix(Path::new(&two)).greeted().named("eve");
+    let eve = Client::open_unix(Path::new(&two)).greeted().named("eve");
     eve.say("hello");
     ann.find("eve: hello");
     // A wildcard cannot take the place of an address at its port while that is in use.
@@ -500,7 +493,7 @@ fn reloads_under_load_lose_no_connection_and_no_line() {
     let mut server = config.serve(&[]).start();
     let mut reader = Client::connect_named(server.addr(), "reader");
     let mut idle: Vec<Client> = (0..200).map(|_| Client::connect(server.addr())).collect();
-    let mut sender = Client::connect_named(server.addr(), "sender");
+    let sender = Client::connect_named(server.addr(), "sender");
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {

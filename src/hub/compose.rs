@@ -3,6 +3,7 @@
 use super::client::{Client, Role};
 use super::context::Context;
 use super::input::Input;
+use super::limits::Limits;
 use super::name::Name;
 use super::reading::Reading;
 use super::rooms::Rooms;
@@ -72,5 +73,31 @@ impl Hub {
         handlers::greet(&mut reading.cx.room_of(slot), slot, welcome);
         reading.arm(slot);
         ConnId::new(slot, self.serial)
+    }
+}
+
+/// A change of limits.
+impl Hub {
+    /// Changes the limits. They hold for newcomers and for what is said from now on; each [`tick`](Hub::tick) brings some
+    /// of the rooms and clients that are there within them. Nobody is disconnected for being one too many.
+    ///
+    /// If connections are [counted by address](Hub::counts_addresses) now, those that are there may not be yet: see
+    /// [`count_address`](Hub::count_address).
+    pub fn set_limits(&mut self, limits: Limits) {
+        debug_assert_eq!(limits.check(), Ok(()));
+        self.ceiling = limits.with_caps_of(&self.ceiling);
+        self.limits = limits;
+        self.limit_change.begin();
+    }
+
+    /// Brings some rooms or clients within the limits. False: nothing is due.
+    pub(super) fn step_limit_change(&mut self, now: Now) -> bool {
+        let mut change = self.limit_change;
+        let has_acted = change.step(&mut self.reading(now));
+        self.limit_change = change;
+        if has_acted && change.is_done() {
+            self.ceiling = self.limits.clone();
+        }
+        has_acted
     }
 }

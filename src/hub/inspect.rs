@@ -13,6 +13,11 @@ impl Hub {
         self.clients.len()
     }
 
+    /// Bytes that the hub can be made to hold: by the limits, or by former ones until all is within the new ones.
+    pub fn memory_bytes_max(&self) -> usize {
+        self.ceiling.memory_bytes_max()
+    }
+
     /// Whether connections are counted by their addresses.
     pub fn counts_addresses(&self) -> bool {
         Addresses::are_counted(&self.limits)

@@ -2,11 +2,10 @@
 //! rooms and clients that are there are brought within them one after the other, a few in each call: 18,000 clients or
 //! 1,000 rooms at once would be a long turn. Decides no limit.
 
-use super::Hub;
 use super::client::State;
 use super::context::Context;
 use super::limits::{
-    HalfClose, LIMIT_CHANGE_AGAIN_US, LIMIT_CHANGE_SEATS_MAX, LIMIT_CHANGE_SLOTS_MAX, Limits,
+    HalfClose, LIMIT_CHANGE_AGAIN_US, LIMIT_CHANGE_SEATS_MAX, LIMIT_CHANGE_SLOTS_MAX,
 };
 use super::reading::Reading;
 use super::room::backpressure;
@@ -53,7 +52,7 @@ struct Shortening {
 
 impl LimitChange {
     /// The limits have changed.
-    fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.progress = Progress::Rooms {
             next: 0,
             shortening: None,
@@ -66,6 +65,11 @@ impl LimitChange {
             Progress::Rooms { next, .. } => next,
             _ => u32::MAX,
         }
+    }
+
+    /// Whether everything is within the limits.
+    pub fn is_done(&self) -> bool {
+        matches!(self.progress, Progress::Done)
     }
 
     /// When the next step is due.
@@ -84,7 +88,7 @@ impl LimitChange {
     }
 
     /// Takes one step, if one is due. False: none is.
-    fn step(&mut self, reading: &mut Reading<'_>) -> bool {
+    pub fn step(&mut self, reading: &mut Reading<'_>) -> bool {
         self.progress = match self.progress {
             Progress::Done => return false,
             Progress::Later(at) if at > reading.cx.now => return false,
@@ -93,36 +97,6 @@ impl LimitChange {
             Progress::Clients { next, fit } => step_clients(reading, next, fit),
         };
         true
-    }
-}
-
-impl Hub {
-    /// Changes the limits. They hold for newcomers and for what is said from now on; each [`tick`](Hub::tick) brings some
-    /// of the rooms and clients that are there within them. Nobody is disconnected for being one too many.
-    ///
-    /// If connections are [counted by address](Hub::counts_addresses) now, those that are there may not be yet: see
-    /// [`count_address`](Hub::count_address).
-    pub fn set_limits(&mut self, limits: Limits) {
-        debug_assert_eq!(limits.check(), Ok(()));
-        self.ceiling = limits.with_caps_of(&self.ceiling);
-        self.limits = limits;
-        self.limit_change.begin();
-    }
-
-    /// Bytes that the hub can be made to hold: by the limits, or by former ones until all is within the new ones.
-    pub fn memory_bytes_max(&self) -> usize {
-        self.ceiling.memory_bytes_max()
-    }
-
-    /// Brings some rooms or clients within the limits. False: nothing is due.
-    pub(super) fn step_limit_change(&mut self, now: Now) -> bool {
-        let mut change = self.limit_change;
-        let has_acted = change.step(&mut self.reading(now));
-        self.limit_change = change;
-        if has_acted && matches!(change.progress, Progress::Done) {
-            self.ceiling = self.limits.clone();
-        }
-        has_acted
     }
 }
 
