@@ -177,6 +177,7 @@ impl Reactor {
                 tracing::error!("not reloaded, everything stays as it was: {mistake}");
             }
         })?;
+        self.scheduler.log_level_changed();
         self.scheduler.set_limits(change.limits);
         for number in change.added {
             self.scheduler.event(Event::Newcomers(number));

@@ -2,6 +2,7 @@
 
 use super::Scheduler;
 use crate::hub::limits::Limits;
+use crate::net::connection_log::ConnectionLog;
 use crate::net::connections::End;
 use crate::net::transport::Net;
 use std::io;
@@ -27,6 +28,11 @@ impl<N: Net> Scheduler<N> {
     pub fn set_limits(&mut self, limits: Limits) {
         self.hub.set_limits(limits);
         self.uncounted = self.hub.counts_addresses().then_some(0);
+    }
+
+    /// The log is more or less detailed now.
+    pub fn log_level_changed(&mut self) {
+        ConnectionLog::level_changed(&mut self.hub);
     }
 
     /// Accepts nothing any more, and closes each connection as soon as its output has been written.
