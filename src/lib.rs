@@ -10,8 +10,8 @@
 //! 4. [`join`] is the terminal client, at the other end of a connection.
 //! 5. [`mod@bench`] is the load generator: the clients that measure a server.
 //! 6. [`keeper`] is the process beside the server that writes what must last to a disk.
-//! 7. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`serve`] sets a
-//!    server up.
+//! 7. [`cli`] is every flag, [`config`] the file that may set them, [`address`] what is in some of them, [`logging`] the log
+//!    that never blocks, [`serve`] sets a server up.
 //!
 //! Imports run one way: `serve → {net, join, bench} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!
@@ -36,6 +36,7 @@ pub mod address;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod cli;
+pub mod config;
 pub mod join;
 pub mod keeper;
 pub mod logging;

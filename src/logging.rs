@@ -6,9 +6,13 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::SendFlags;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -19,16 +23,30 @@ pub enum Format {
     Json,
 }
 
+/// What is logged, once it is.
+static FILTER: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+
 /// Starts logging to a duplicate of `fd`, which stays open until the process ends. Call it once.
 pub fn start(level: Level, format: Format, fd: impl AsFd) {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let (filter, handle) = reload::Layer::new(LevelFilter::from_level(level));
+    // A second start fails below.
+    let _ = FILTER.set(handle);
+    let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(false)
         .with_writer(Arc::new(Writer::new(fd.as_fd(), format)));
+    let registry = tracing_subscriber::registry().with(filter);
     match format {
-        Format::Text => builder.init(),
-        Format::Json => builder.json().init(),
+        Format::Text => registry.with(lines).init(),
+        Format::Json => registry.with(lines.json()).init(),
+    }
+}
+
+/// Changes the least severe messages that are logged.
+pub fn set_level(level: Level) {
+    if let Some(filter) = FILTER.get() {
+        // Fails only after a panic within the log.
+        let _ = filter.reload(LevelFilter::from_level(level));
     }
 }
 

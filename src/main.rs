@@ -14,18 +14,43 @@ use std::process::ExitCode;
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::from_process().command {
+    let cli = match Cli::from_process() {
+        Ok(cli) => cli,
+        Err(mistakes) => return fail(&mistakes),
+    };
+    let outcome = match cli.command {
+        Command::Serve(flags) | Command::Check(flags) if flags.print_config => print_config(&flags),
         Command::Serve(flags) => run_serve(&flags),
+        Command::Check(flags) => run_check(&flags),
         Command::Join(flags) => run_join(&flags),
         #[cfg(feature = "bench")]
         Command::Bench(flags) => run_bench(&flags),
         Command::Keeper(flags) => run_keeper(&flags),
     };
-    outcome.unwrap_or_else(|error| {
+    outcome.unwrap_or_else(|error| fail(&[error.to_string()]))
+}
+
+/// Tells what is wrong, one line each.
+fn fail(lines: &[String]) -> ExitCode {
+    for line in lines {
         // Not `eprintln`, which panics if standard error is closed.
-        let _ = writeln!(std::io::stderr(), "madang: {error}");
-        ExitCode::FAILURE
-    })
+        let _ = writeln!(std::io::stderr(), "madang: {line}");
+    }
+    ExitCode::FAILURE
+}
+
+fn print_config(flags: &Serve) -> Outcome {
+    serve::print_config(flags)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_check(flags: &Serve) -> Outcome {
+    let wrong = serve::check(flags);
+    if !wrong.is_empty() {
+        return Ok(fail(&wrong));
+    }
+    writeln!(std::io::stdout(), "ok")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_serve(flags: &Serve) -> Outcome {

@@ -1,19 +1,21 @@
 //! Sets up a server from its flags and runs it: descriptor limit, log, listeners, console. The flags themselves are in
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
-use crate::cli::Serve;
+use crate::cli::{Cli, Serve, Setting, in_force};
 use crate::hub::limits::Limits;
 use crate::join::{self, Show};
 use crate::logging;
-use crate::net::bind::bind_all;
+use crate::net::bind::{Place, bind_all};
 use crate::net::keeper::Keeper;
 use crate::net::reactor::{Ended, Reactor};
+use crate::net::reload::{Flag, Settings};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -36,15 +38,15 @@ const CONSOLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// The server cannot start, its poll fails, or its console cannot be used. The error is one line for the operator.
 pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
-    let (descriptors, reserved) = (raise_descriptor_limit(), reserved_descriptors(flags));
-    let clients_max = clients_max(flags.limits.max_clients, descriptors, reserved)?;
-    let limits = flags.limits(clients_max);
-    limits.check()?;
+    let descriptors = raise_descriptor_limit();
+    let settings = settings(flags, descriptors)?;
     let console_log = start_logging(flags)?;
-    let listeners = bind_all(&flags.places(), flags.listening.options())?;
+    let listeners = bind_all(&settings.places, settings.options)?;
     let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
-    let mut reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
+    let limits = settings.limits.clone();
+    let again = move || settings_again(descriptors);
+    let mut reactor = Reactor::new(listeners, settings, Box::new(again), hub_end)?;
     if let Some(folder) = flags.state_folder() {
         let (keeper, entries) = Keeper::start(&folder)?;
         tracing::info!(folder = %folder.display(), entries = entries.len(), "state");
@@ -55,6 +57,80 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
         Some(console) => serve_with_console(reactor, console, console_log, flags.look.show()),
         None => Ok(reactor.serve()?),
     }
+}
+
+/// All that a server is set to by its flags.
+fn settings(flags: &Serve, descriptors: u64) -> Result<Settings, String> {
+    let clients_max = clients_max(
+        flags.limits.max_clients,
+        descriptors,
+        reserved_descriptors(flags),
+    )?;
+    let limits = flags.limits(clients_max);
+    limits.check().map_err(|conflict| conflict.to_string())?;
+    let flag = |setting: &Setting| Flag {
+        name: setting.name.clone(),
+        value: setting.told(),
+        is_live: setting.is_live(),
+    };
+    Ok(Settings {
+        limits,
+        places: flags.places(),
+        options: flags.listening.options(),
+        log_level: flags.log.log_level,
+        flags: flags.settings.iter().map(flag).collect(),
+    })
+}
+
+/// The same by what the configuration file says now.
+fn settings_again(descriptors: u64) -> Result<Settings, Vec<String>> {
+    let flags = Cli::serve_again()?;
+    settings(&flags, descriptors).map_err(|line| vec![line])
+}
+
+/// Prints what is in force, and where it comes from.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn print_config(flags: &Serve) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(in_force(&flags.settings).as_bytes())?;
+    out.flush()
+}
+
+/// All that can be known to be wrong without binding anything, one line each. Nothing: a server would start with these
+/// flags, unless an address is taken or is none of this machine.
+pub fn check(flags: &Serve) -> Vec<String> {
+    let settings = settings(flags, raise_descriptor_limit());
+    let mut wrong: Vec<String> = settings.err().into_iter().collect();
+    for setting in &flags.settings {
+        for value in &setting.values {
+            let needed = match (&*setting.value_name, value.trim().strip_prefix("unix:")) {
+                ("ADDR", Some(path)) => Path::new(path).parent().map(Path::to_path_buf),
+                ("DIR", _) => Some(value.trim().into()),
+                _ => None,
+            };
+            let needed = needed.filter(|path| *path != Path::new(""));
+            if let Some(needed) = needed.filter(|path| !path.is_dir()) {
+                let (name, needed) = (&setting.name, needed.display());
+                wrong.push(format!("--{name} {value}: there is no directory {needed}"));
+            }
+        }
+    }
+    wrong.extend(clashes(&flags.places()));
+    wrong
+}
+
+/// Addresses of which one keeps the other from being bound: one line for each pair.
+fn clashes(places: &[Place]) -> Vec<String> {
+    let pairs = places.iter().enumerate();
+    let pairs = pairs.flat_map(|(nth, one)| places[..nth].iter().map(move |other| (other, one)));
+    let clashing = pairs.filter(|(other, one)| one.clashes_with(other));
+    clashing
+        .map(|(other, one)| {
+            format!("{one}: {other} includes it or is part of it; remove one of the two flags")
+        })
+        .collect()
 }
 
 /// Raises the limit on open descriptors as far as this process may, and returns it.

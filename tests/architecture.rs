@@ -9,12 +9,13 @@ const PARTS: &str = "
     address:
     protocol:
     logging:
+    config:
     hub: protocol
     keeper:
-    net: hub keeper address
+    net: hub keeper address logging
     join: hub protocol address
     bench: hub protocol address
-    cli: hub net join bench address logging
+    cli: hub net join bench address logging config
     serve: hub net join cli address logging
 ";
 

@@ -16,7 +16,7 @@ fn madang(arguments: &[&str]) -> Output {
 const SERVE_FLAGS: &str = "--listen --listen-raw --backlog --max-clients --max-per-ip \
     --max-line --room-log --send-buffer --recv-buffer --history --slow --slow-timeout --half-close \
     --partial-after --idle-timeout --rate --burst --announce-limit --max-rooms --keepalive --drain \
-    --welcome --state --log-level --log-format";
+    --welcome --state --log-level --log-format --config";
 
 const BENCH_FLAGS: &str = "--protocol --clients --senders --rooms --slow-readers --lines \
     --duration --size --window --rate --patience --pid --json";

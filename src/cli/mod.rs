@@ -3,17 +3,23 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod config_file;
 mod join;
 mod keeper;
 mod serve;
+mod settings;
 mod value;
 
+use crate::config;
 #[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use join::{Color, Join, Look};
 pub use keeper::Keeper;
 pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
+pub use settings::{Setting, Source, in_force};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// A server for lines of text: what one connection sends, the others in its room receive.
 #[derive(Debug, Parser)]
@@ -29,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Run a server until SIGTERM or SIGINT
     Serve(Box<Serve>),
+    /// Check the flags, variables and the configuration file of a server, without starting it
+    Check(Box<Serve>),
     /// Join a server, from a terminal or a pipe
     Join(Box<Join>),
     /// Load a running server and measure throughput, latency and loss
@@ -39,11 +47,93 @@ pub enum Command {
     Keeper(Keeper),
 }
 
+/// Why there is no [`Cli`].
+#[derive(Debug)]
+pub enum Wrong {
+    /// The command line or a variable is wrong, or help is asked for.
+    Usage(clap::Error),
+    /// The configuration file is: one line for each mistake.
+    File(Vec<String>),
+}
+
 impl Cli {
-    /// Parses the arguments and the environment variables of this process. Ends the process after `--help` and `--version`,
-    /// and if something is wrong.
-    pub fn from_process() -> Cli {
-        let matches = value::unify(Cli::command()).get_matches();
-        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    /// Parses the arguments and the environment variables of this process, and the configuration file that they name. Ends the
+    /// process after `--help` and `--version`, and if the command line is wrong.
+    ///
+    /// # Errors
+    /// What is wrong in the file, one line each.
+    pub fn from_process() -> Result<Cli, Vec<String>> {
+        parse(std::env::args_os()).map_err(|wrong| match wrong {
+            Wrong::Usage(error) => error.exit(),
+            Wrong::File(lines) => lines,
+        })
     }
+
+    /// The flags with which this process serves, by what its configuration file says now.
+    ///
+    /// # Errors
+    /// What is wrong in the file, one line each.
+    pub fn serve_again() -> Result<Box<Serve>, Vec<String>> {
+        let cli = parse(std::env::args_os()).map_err(|wrong| match wrong {
+            Wrong::Usage(error) => vec![error.to_string()],
+            Wrong::File(lines) => lines,
+        })?;
+        match cli.command {
+            Command::Serve(serve) => Ok(serve),
+            _ => Err(vec!["this process does not serve".into()]),
+        }
+    }
+}
+
+/// Parses twice if there is a configuration file: the first time finds it, and the second has its values as defaults. So a
+/// flag takes precedence over its variable, and that over the file.
+fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Wrong> {
+    let arguments: Vec<OsString> = arguments.collect();
+    let command = value::unify(Cli::command());
+    let mut matches = get_matches(&command, &arguments)?;
+    let mut file = None;
+    if let Some((name @ ("serve" | "check"), of)) = matches.subcommand()
+        && let Some(path) = of.get_one::<PathBuf>("config")
+    {
+        let name = name.to_owned();
+        let mut read = config::read(path).map_err(|line| Wrong::File(vec![line]))?;
+        let mut mistakes = Vec::new();
+        let laid = command.clone().mut_subcommand(name, |of| {
+            config_file::lay_under(of.clone(), &mut read).unwrap_or_else(|lines| {
+                mistakes = lines;
+                of
+            })
+        });
+        if !mistakes.is_empty() {
+            return Err(Wrong::File(mistakes));
+        }
+        matches = get_matches(&laid, &arguments)?;
+        file = Some(read);
+    }
+    let mut cli = Cli::from_arg_matches(&matches).map_err(Wrong::Usage)?;
+    if let Command::Serve(serve) | Command::Check(serve) = &mut cli.command
+        && let Some((name, of)) = matches.subcommand()
+        && let Some(command) = command.find_subcommand(name)
+    {
+        serve.settings = settings::settings(command, of, file.as_ref());
+    }
+    Ok(cli)
+}
+
+/// The settings of a server whose file, `f`, has these bytes, and that has no other flag. For tests.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn settings_of(bytes: &[u8]) -> Result<Vec<Setting>, Vec<String>> {
+    let mut command = Cli::command();
+    command.build();
+    let serve = command.find_subcommand("serve").expect("it is there");
+    let mut file = config::parse("f".as_ref(), bytes).map_err(|line| vec![line])?;
+    let laid = config_file::lay_under(serve.clone(), &mut file)?;
+    let matches = laid.try_get_matches_from(["serve"]);
+    let matches = matches.map_err(|error| vec![error.to_string()])?;
+    Ok(settings::settings(serve, &matches, Some(&file)))
+}
+
+fn get_matches(command: &clap::Command, arguments: &[OsString]) -> Result<ArgMatches, Wrong> {
+    let matches = command.clone().try_get_matches_from(arguments);
+    matches.map_err(Wrong::Usage)
 }

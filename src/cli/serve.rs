@@ -1,6 +1,7 @@
 //! The flags of `madang serve`, and their conversion into the hub's limits and the sockets' options.
 
 use super::join::Look;
+use super::settings::Setting;
 use super::value::number;
 use crate::address::{Address, DEFAULT_PORT};
 use crate::hub::Wire;
@@ -31,6 +32,25 @@ pub struct Serve {
     /// An address without its flag: always an error that says how to write it.
     #[arg(hide = true, value_name = "ADDR", value_parser = address_without_flag)]
     address: Option<String>,
+
+    /// Configuration file, in TOML: flags without their dashes, as in max-line = 8192
+    ///
+    /// Flags and variables take precedence over it. SIGHUP reads it again.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MADANG_CONFIG",
+        help_heading = "Configuration"
+    )]
+    pub config: Option<PathBuf>,
+
+    /// Print what is in force and where each value comes from, as a configuration file, and exit
+    #[arg(long, help_heading = "Configuration")]
+    pub print_config: bool,
+
+    /// Every flag that may stand in a configuration file, as it is in force.
+    #[arg(skip)]
+    pub settings: Vec<Setting>,
 
     /// Where and how to listen.
     #[command(flatten)]
@@ -345,7 +365,7 @@ mod tests {
         let command = Cli::command();
         let serve = command.find_subcommand("serve").unwrap();
         let shown = serve.get_arguments().filter(|arg| !arg.is_hide_set());
-        for arg in shown.filter(|arg| arg.get_id() != "help") {
+        for arg in shown.filter(|arg| arg.get_id() != "help" && arg.get_id() != "print_config") {
             let name = format!("MADANG_{}", arg.get_id().as_str().to_uppercase());
             assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(&*name));
         }

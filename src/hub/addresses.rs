@@ -45,11 +45,14 @@ impl Addresses {
         entry.map_or(0, |entry| entry.connections)
     }
 
-    /// Counts a connection.
-    pub fn add(&mut self, address: IpAddr, slot: u32) {
+    /// Counts a connection, unless it is counted already.
+    pub fn add(&mut self, now: Now, address: IpAddr, slot: u32, limits: &Limits) {
         let address = key(address);
-        self.entries.entry(address).or_default().connections += 1;
-        self.by_slot.insert(slot, address);
+        if self.by_slot.insert(slot, address).is_none() {
+            let entry = self.entries.entry(address).or_default();
+            entry.connections += 1;
+            entry.rate.cap(now, limits);
+        }
     }
 
     /// A connection has ended; it may not have been counted.
@@ -129,7 +132,7 @@ mod tests {
             .into_iter()
             .enumerate()
         {
-            addresses.add(parse(address), slot as u32);
+            addresses.add(now, parse(address), slot as u32, &Limits::default());
         }
         assert_eq!(addresses.count(parse("10.0.0.1")), 2);
         assert_eq!(addresses.count(parse("2001:db8::ffff")), 2);
@@ -150,15 +153,15 @@ mod tests {
         };
         let (mut addresses, now) = (Addresses::default(), Now::from_micros(9));
         let address: IpAddr = [10, 0, 0, 1].into();
-        addresses.add(address, 1);
+        addresses.add(now, address, 1, &limits);
         addresses.rate(1).unwrap().charge(now, &limits);
         addresses.remove(now, 1);
         addresses.check();
-        addresses.add(address, 2);
+        addresses.add(now, address, 2, &limits);
         assert!(addresses.rate(2).unwrap().free_at(&limits) > now);
         addresses.remove(now, 2);
         let later = now.after(1_000_000);
-        addresses.add([10, 0, 0, 2].into(), 3);
+        addresses.add(now, [10, 0, 0, 2].into(), 3, &limits);
         addresses.remove(later, 3);
         assert!(addresses.entries.is_empty(), "it is paid back by now");
         addresses.check();

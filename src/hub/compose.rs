@@ -3,6 +3,7 @@
 use super::client::{Client, Role};
 use super::context::Context;
 use super::input::Input;
+use super::limits::Limits;
 use super::name::Name;
 use super::reading::Reading;
 use super::rooms::Rooms;
@@ -29,6 +30,8 @@ impl Hub {
             cx: Context {
                 now,
                 limits: &self.limits,
+                ceiling: &self.ceiling,
+                rooms_within: self.limit_change.rooms_within(),
                 clients: &mut self.clients,
                 rooms: &mut self.rooms,
                 schedule: &mut self.schedule,
@@ -66,8 +69,35 @@ impl Hub {
         self.inputs[slot as usize] = Input::new(role != Role::Console);
         let mut reading = self.reading(now);
         membership::enter(&mut reading.cx, slot, Rooms::first(role));
-        handlers::greet(&mut reading.cx.room_of(slot), slot);
+        let welcome = &reading.cx.limits.welcome;
+        handlers::greet(&mut reading.cx.room_of(slot), slot, welcome);
         reading.arm(slot);
         ConnId::new(slot, self.serial)
+    }
+}
+
+/// A change of limits.
+impl Hub {
+    /// Changes the limits. They hold for newcomers and for what is said from now on; each [`tick`](Hub::tick) brings some
+    /// of the rooms and clients that are there within them. Nobody is disconnected for being one too many.
+    ///
+    /// If connections are [counted by address](Hub::counts_addresses) now, those that are there may not be yet: see
+    /// [`count_address`](Hub::count_address).
+    pub fn set_limits(&mut self, limits: Limits) {
+        debug_assert_eq!(limits.check(), Ok(()));
+        self.ceiling = limits.with_caps_of(&self.ceiling);
+        self.limits = limits;
+        self.limit_change.begin();
+    }
+
+    /// Brings some rooms or clients within the limits. False: nothing is due.
+    pub(super) fn step_limit_change(&mut self, now: Now) -> bool {
+        let mut change = self.limit_change;
+        let has_acted = change.step(&mut self.reading(now));
+        self.limit_change = change;
+        if has_acted && change.is_done() {
+            self.ceiling = self.limits.clone();
+        }
+        has_acted
     }
 }

@@ -14,13 +14,25 @@ pub struct Context<'a> {
     /// The time of the call.
     pub now: Now,
     pub limits: &'a Limits,
+    /// What holds for rooms that are not within the limits yet.
+    pub ceiling: &'a Limits,
+    /// Rooms from this number on are not.
+    pub rooms_within: u32,
     pub clients: &'a mut Clients,
     pub rooms: &'a mut Rooms,
     pub schedule: &'a mut Schedule,
     pub totals: &'a mut Totals,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// The limits by which a room lives.
+    pub fn limits_of(&self, room: u32) -> &'a Limits {
+        match room < self.rooms_within {
+            true => self.limits,
+            false => self.ceiling,
+        }
+    }
+
     /// A client's room, together with its members.
     pub fn room_of(&mut self, slot: u32) -> RoomView<'_> {
         let number = self.clients[slot as usize].room;
@@ -31,7 +43,7 @@ impl Context<'_> {
     pub fn room(&mut self, number: u32) -> RoomView<'_> {
         RoomView {
             now: self.now,
-            limits: self.limits,
+            limits: self.limits_of(number),
             number,
             room: self.rooms.get_mut(number),
             clients: self.clients,

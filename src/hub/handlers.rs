@@ -10,7 +10,7 @@ use super::input::Item;
 use super::input::command::{self, COMMANDS, Invalid, Request};
 use super::input::text::{NotUtf8, Text};
 use super::limits::{
-    HalfClose, LIST_ENTRIES_MAX, LIST_WORK, Limits, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA,
+    HalfClose, LIST_ENTRIES_MAX, LIST_WORK, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA,
     RENDER_GROWTH_MAX,
 };
 use super::membership;
@@ -330,13 +330,12 @@ fn end(cx: &mut Context<'_>, slot: u32) {
     }
 }
 
-/// Greets a newcomer.
-pub fn greet(view: &mut RoomView<'_>, slot: u32) {
+/// Greets a newcomer, after these lines.
+pub fn greet(view: &mut RoomView<'_>, slot: u32, welcome: &str) {
     let Some(name) = view.client(slot).name.as_ref().map(ToString::to_string) else {
         return;
     };
-    let limits: &Limits = view.limits;
-    for line in limits.welcome.lines() {
+    for line in welcome.lines() {
         view.notify(slot, Notice::Other(&Text::of(line).to_string()));
     }
     let (room, here) = (&*view.room.name.clone(), view.room.members.len());

@@ -1,6 +1,7 @@
 //! Questions to the hub, and what must hold of it between any two calls. Changes nothing.
 
 use super::Hub;
+use super::addresses::Addresses;
 use super::client::State;
 use super::types::{Census, ConnId, Departure, Totals};
 #[cfg(any(test, fuzzing))]
@@ -10,6 +11,16 @@ impl Hub {
     /// How many connections there are.
     pub fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// Bytes that the hub can be made to hold: by the limits, or by former ones until all is within the new ones.
+    pub fn memory_bytes_max(&self) -> usize {
+        self.ceiling.memory_bytes_max()
+    }
+
+    /// Whether connections are counted by their addresses.
+    pub fn counts_addresses(&self) -> bool {
+        Addresses::are_counted(&self.limits)
     }
 
     /// Whether [`shutdown`](Hub::shutdown) has been called.
@@ -80,14 +91,19 @@ impl Hub {
     pub fn check(&self) {
         self.directory.check();
         self.addresses.check();
-        self.rooms.check(&self.limits);
+        let within = self.limit_change.rooms_within();
+        self.rooms
+            .check(self.ceiling.rooms_max, |number| match number < within {
+                true => &self.limits,
+                false => &self.ceiling,
+            });
         self.schedule.check();
         for (slot, client) in &self.clients {
             let room = self.rooms.get(client.room);
             assert_eq!(room.members.get(client.seat as usize), Some(&(slot as u32)));
-            let private_bytes_max = self.limits.private_bytes_max();
+            let private_bytes_max = self.ceiling.private_bytes_max();
             client.outbox.check(&room.log, private_bytes_max);
-            self.inputs[slot].check(self.limits.line_bytes_max);
+            self.inputs[slot].check(self.ceiling.line_bytes_max);
         }
         let members = self.rooms.iter().map(|(_, room)| room.members.len());
         assert_eq!(members.sum::<usize>(), self.clients.len());
@@ -97,7 +113,7 @@ impl Hub {
         }
         let census = self.census();
         assert!(census.timers <= census.clients + census.rooms);
-        assert!(census.bytes <= self.limits.memory_bytes_max());
+        assert!(census.bytes <= self.memory_bytes_max());
     }
 }
 
@@ -106,6 +122,11 @@ impl Hub {
     /// The limits, for tests.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What holds while there are rooms and clients from before the limits, for tests.
+    pub(crate) fn ceiling(&self) -> &Limits {
+        &self.ceiling
     }
 
     /// A client, for tests.

@@ -146,6 +146,15 @@ pub const NEWCOMERS_AT_ONCE_MAX: usize = 1024;
 /// Names that `/who` shows, and rooms that `/rooms` shows, before "and 17,950 more".
 pub const LIST_ENTRIES_MAX: usize = 50;
 
+/// Slots or numbers that are looked at in one step of a change of limits: of clients, 0.2 µs each.
+pub const LIMIT_CHANGE_SLOTS_MAX: u32 = 256;
+
+/// Members that such a step moves forward at most, of 0.2 to 1 µs each.
+pub const LIMIT_CHANGE_SEATS_MAX: usize = 256;
+
+/// Microseconds after which clients are looked at again that still hold more than new limits allow.
+pub const LIMIT_CHANGE_AGAIN_US: u64 = 10_000_000;
+
 /// Slices that one visit offers to `writev`.
 pub const SLICES_MAX: usize = 16;
 
@@ -273,6 +282,23 @@ impl Limits {
             ));
         }
         Ok(())
+    }
+
+    /// These limits, with those caps on memory that are larger in `other`: what holds while there are rooms and clients from
+    /// before these limits.
+    pub fn with_caps_of(&self, other: &Limits) -> Limits {
+        let welcome = match other.welcome.len() > self.welcome.len() {
+            true => &other.welcome,
+            false => &self.welcome,
+        };
+        Limits {
+            clients_max: self.clients_max.max(other.clients_max),
+            rooms_max: self.rooms_max.max(other.rooms_max),
+            line_bytes_max: self.line_bytes_max.max(other.line_bytes_max),
+            room_log_bytes_max: self.room_log_bytes_max.max(other.room_log_bytes_max),
+            welcome: welcome.clone(),
+            ..self.clone()
+        }
     }
 
     /// Bytes of the longest line that can be in a log.

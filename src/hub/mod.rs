@@ -3,8 +3,8 @@
 //! # Contract
 //! *Inputs* take the time and change the state: [`connect`](Hub::connect), [`connect_console`](Hub::connect_console),
 //! [`readable`](Hub::readable), [`resume`](Hub::resume), [`receive`](Hub::receive), [`finish`](Hub::finish),
-//! [`sent`](Hub::sent), [`disconnect`](Hub::disconnect), [`tick`](Hub::tick), [`shutdown`](Hub::shutdown). *Outputs* are
-//! drained after inputs, until they return `None`:
+//! [`sent`](Hub::sent), [`disconnect`](Hub::disconnect), [`tick`](Hub::tick), [`set_limits`](Hub::set_limits),
+//! [`count_address`](Hub::count_address), [`shutdown`](Hub::shutdown). *Outputs* are drained after inputs, until they return `None`:
 //!
 //! - [`next_readable`](Hub::next_readable): connections that may have input, in the order in which they are to be read.
 //!   Before one is read, [`resume`](Hub::resume) says whether it may be, and handles what was deferred.
@@ -69,6 +69,7 @@ mod handlers;
 pub mod input;
 mod inspect;
 pub(crate) mod likeness;
+mod limit_change;
 pub mod limits;
 mod membership;
 pub(crate) mod name;
@@ -88,6 +89,7 @@ use input::Input;
 pub use input::command::COMMANDS;
 pub use input::frame::{Frame, Line};
 pub use input::text::Text;
+use limit_change::LimitChange;
 use limits::{Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
 use room::backpressure;
@@ -95,12 +97,16 @@ use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
+use std::net::IpAddr;
 pub use types::{Census, ConnId, Ending, Now, Peer, Report, Resume, Totals, Wire};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]
 pub struct Hub {
     limits: Limits,
+    /// The limits, with larger caps as long as there are rooms and clients from before a change of limits.
+    ceiling: Limits,
+    limit_change: LimitChange,
     clients: Clients,
     /// By slot. Apart from `clients`, so that a line can be borrowed from here while it is handled.
     inputs: Vec<Input>,
@@ -124,6 +130,8 @@ impl Hub {
     pub fn new(limits: Limits) -> Hub {
         Hub {
             rooms: Rooms::new(&limits),
+            ceiling: limits.clone(),
+            limit_change: LimitChange::default(),
             limits,
             clients: Clients::new(),
             inputs: Vec::new(),
@@ -143,15 +151,14 @@ impl Hub {
     /// # Errors
     /// The newcomer is refused, and is to be told so.
     pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'static>> {
-        let is_counted = Addresses::are_counted(&self.limits);
-        let address = peer.address.filter(|_| is_counted);
+        let address = peer.address.filter(|_| self.counts_addresses());
         if let Some(refusal) = self.admission_refusal(address) {
             self.totals.refused_connections += 1;
             return Err(refusal);
         }
         let slot = self.clients.vacant_key() as u32;
         if let Some(address) = address {
-            self.addresses.add(address, slot);
+            self.addresses.add(now, address, slot, &self.limits);
         }
         let name = (peer.wire == Wire::Chat).then(|| self.directory.add_guest(slot));
         Ok(self.insert(now, Role::of(peer.wire), name))
@@ -169,6 +176,13 @@ impl Hub {
         let id = self.insert(now, Role::Console, Some(name));
         self.console = Some(id);
         id
+    }
+
+    /// The address of a connection that was not counted by it when it connected.
+    pub fn count_address(&mut self, now: Now, id: ConnId, address: IpAddr) {
+        if let Some(slot) = self.slot(id) {
+            self.addresses.add(now, address, slot, &self.limits);
+        }
     }
 
     /// A connection has become readable: it has bytes, or its peer's end.
@@ -271,8 +285,12 @@ impl Hub {
         if has_told {
             return true;
         }
+        let timers_first = self.limit_change.yields();
+        if !timers_first && self.step_limit_change(now) {
+            return true;
+        }
         match self.schedule.next_timeout(now) {
-            None => return false,
+            None => return timers_first && self.step_limit_change(now),
             Some(Timer::Client(slot)) => self.reading(now).tick(slot),
             Some(Timer::Room(number)) => {
                 let mut cx = self.context(now);
@@ -345,7 +363,8 @@ impl Hub {
     /// When [`tick`](Hub::tick) is to be called.
     pub fn next_deadline(&self) -> Option<Now> {
         let shutdown = self.shutdown.deadline();
-        shutdown.or_else(|| self.schedule.deadline())
+        let others = [self.schedule.deadline(), self.limit_change.deadline()];
+        shutdown.or_else(|| others.into_iter().flatten().min())
     }
 }
 

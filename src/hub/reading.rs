@@ -256,7 +256,8 @@ fn block_reason(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> O
     if free_at(cx, addresses, slot) > cx.now {
         return Some(Block::RateLimit);
     }
+    let limits = cx.limits_of(number);
     let room = cx.rooms.get_mut(number);
-    room.observe(cx.now, cx.limits);
-    (!room.accepts_lines(cx.limits)).then_some(Block::Room)
+    room.observe(cx.now, limits);
+    (!room.accepts_lines(limits)).then_some(Block::Room)
 }

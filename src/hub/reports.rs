@@ -7,9 +7,9 @@ use super::types::{ConnId, Report};
 use std::collections::VecDeque;
 
 impl Hub {
-    /// From now on there are [reports](Hub::next_report).
-    pub fn keep_reports(&mut self) {
-        self.schedule.reports.keep();
+    /// Whether there are [reports](Hub::next_report) from now on.
+    pub fn keep_reports(&mut self, are_wanted: bool) {
+        self.schedule.reports.keep(are_wanted);
     }
 
     /// The next thing for a detailed log, if [`keep_reports`](Hub::keep_reports) has been called. Need not be drained: of
@@ -24,9 +24,9 @@ impl Hub {
 pub struct Reports(Option<VecDeque<(ConnId, Report)>>);
 
 impl Reports {
-    /// From now on reports are kept.
-    pub fn keep(&mut self) {
-        self.0.get_or_insert_default();
+    /// Whether reports are kept from now on.
+    pub fn keep(&mut self, are_wanted: bool) {
+        self.0 = are_wanted.then(|| self.0.take().unwrap_or_default());
     }
 
     /// Adds a report, unless there are too many, or nobody wants any.

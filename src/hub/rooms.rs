@@ -83,6 +83,10 @@ impl Rooms {
             let oldest = self.empty.pop_front()?;
             self.close(oldest);
         }
+        if self.rooms.len() > limits.rooms_max {
+            // The limit has been lowered, and not all that are too many are closed yet.
+            return None;
+        }
         let likeness = name.likeness.clone();
         let number = self.rooms.insert(Room::new(name, limits)) as u32;
         self.by_likeness.insert(&likeness, number);
@@ -113,6 +117,27 @@ impl Rooms {
         }
     }
 
+    /// Closes a room that is kept for its history, if none is to be kept or there are too many rooms. False: none is left.
+    pub fn close_spare(&mut self, limits: &Limits) -> bool {
+        let is_spare = limits.history_lines == 0 || self.rooms.len() > limits.rooms_max + 1;
+        let spare = self.empty.pop_front_if(|_| is_spare);
+        if let Some(number) = spare {
+            self.close(number);
+        }
+        spare.is_some()
+    }
+
+    /// The first room whose number is in `from..to`.
+    pub fn next_from(&self, from: u32, to: u32) -> Option<u32> {
+        let mut numbers = from..to.min(self.capacity());
+        numbers.find(|&number| self.rooms.contains(number as usize))
+    }
+
+    /// No room has this number or a greater one.
+    pub fn capacity(&self) -> u32 {
+        self.rooms.capacity() as u32
+    }
+
     fn close(&mut self, number: u32) {
         let room = self.rooms.remove(number as usize);
         self.by_likeness.remove(&room.likeness);
@@ -141,8 +166,8 @@ impl Rooms {
     }
 
     /// Panics if an invariant is broken. For tests: looks at everything.
-    pub fn check(&self, limits: &Limits) {
-        assert!(self.len() <= limits.rooms_max + 1);
+    pub fn check<'a>(&self, rooms_max: usize, limits_of: impl Fn(u32) -> &'a Limits) {
+        assert!(self.len() <= rooms_max + 1);
         let named = || self.iter().filter(|&(number, _)| number != RAW_ROOM);
         for (number, room) in named() {
             let found: Vec<u32> = self.by_likeness.alike(&room.likeness).collect();
@@ -154,7 +179,7 @@ impl Rooms {
         assert_eq!(self.by_likeness.len(), forms.sum::<usize>());
         assert!(self.occupied.len() < self.len());
         for (number, room) in self.iter() {
-            room.check(limits);
+            room.check(limits_of(number));
             let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();
             let is_empty = number >= ROOMS_PERMANENT && room.members.is_empty();
             assert_eq!(is_kept, usize::from(is_empty), "room {number}");

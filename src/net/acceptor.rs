@@ -29,12 +29,15 @@ impl Acceptor {
         }
     }
 
-    /// The poll has reported a listener.
+    /// The poll has reported a listener, or there is a new one.
     pub fn note(&mut self, listener: usize) {
+        if listener >= self.newcomers.len() {
+            self.newcomers.resize(listener + 1, false);
+        }
         self.newcomers[listener] = true;
     }
 
-    /// How many listeners there are.
+    /// Listeners have smaller numbers.
     pub fn listeners(&self) -> usize {
         self.newcomers.len()
     }

@@ -21,6 +21,33 @@ pub struct Place {
     pub wire: Wire,
 }
 
+impl Place {
+    /// Whether another place means the same.
+    pub fn is_same(&self, other: &Place) -> bool {
+        (&self.address, self.wire) == (&other.address, other.wire)
+    }
+
+    /// Whether this cannot be listened on beside another place, as far as can be known without looking a name up. `[::]`
+    /// makes room for `0.0.0.0`, and what is given twice is listened on once.
+    pub fn clashes_with(&self, other: &Place) -> bool {
+        let (Some((_, one)), Some((_, two))) = (known_endpoint(self), known_endpoint(other)) else {
+            return false;
+        };
+        let wildcards = [&one, &two].map(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => address.ip().is_unspecified(),
+            Endpoint::Unix(_) => false,
+        });
+        let is_repeated = self.is_same(other) || wildcards == [true; 2] && one != two;
+        overlap(&one, &two) && !is_repeated && !is_any_port(&one)
+    }
+
+    /// Whether a listener was asked for by this.
+    pub fn has_origin(&self, origin: &Option<(Address, Wire)>) -> bool {
+        let origin = origin.as_ref();
+        origin.is_some_and(|(address, wire)| (address, *wire) == (&self.address, self.wire))
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.flag, self.address)
@@ -48,6 +75,18 @@ impl fmt::Display for Endpoint {
 /// # Errors
 /// The system refuses one of them. The error names it and what the operator can do.
 pub fn bind_all(places: &[Place], options: Options) -> io::Result<Vec<Listener>> {
+    bind_beside(places, &[], options)
+}
+
+/// The same, beside listeners that there are at `others`.
+///
+/// # Errors
+/// As [`bind_all`].
+pub fn bind_beside(
+    places: &[Place],
+    others: &[Place],
+    options: Options,
+) -> io::Result<Vec<Listener>> {
     let resolved = places.iter().map(|place| {
         let endpoints = match &place.address {
             Address::Tcp { host, port } => resolve(host, *port).map(|all| tcp(&all)),
@@ -56,7 +95,7 @@ pub fn bind_all(places: &[Place], options: Options) -> io::Result<Vec<Listener>>
         endpoints.map_err(|error| cannot_listen(place, &error, None))
     });
     let resolved: Vec<_> = resolved.collect::<io::Result<_>>()?;
-    bind_resolved(places, &resolved, options)
+    bind_resolved(places, &resolved, others, options)
 }
 
 fn tcp(addresses: &[SocketAddr]) -> Vec<Endpoint> {
@@ -67,9 +106,12 @@ fn tcp(addresses: &[SocketAddr]) -> Vec<Endpoint> {
 fn bind_resolved(
     places: &[Place],
     resolved: &[Vec<Endpoint>],
+    others: &[Place],
     options: Options,
 ) -> io::Result<Vec<Listener>> {
-    let mut bound: Vec<(&Place, &Endpoint)> = Vec::new();
+    let known: Vec<(&Place, Endpoint)> = others.iter().filter_map(known_endpoint).collect();
+    let mut bound: Vec<(&Place, &Endpoint)> =
+        known.iter().map(|(place, at)| (*place, at)).collect();
     let mut listeners = Vec::new();
     for (place, endpoints) in places.iter().zip(resolved) {
         let mut missing = Vec::new();
@@ -82,14 +124,16 @@ fn bind_resolved(
             }
             let listener = match endpoint {
                 Endpoint::Tcp(address) => {
-                    let only_v6 = is_beside_ipv4_wildcard(*address, resolved);
+                    let others = known.iter().map(|(_, other)| other);
+                    let all = resolved.iter().flatten().chain(others);
+                    let only_v6 = is_beside_ipv4_wildcard(*address, all);
                     Listener::tcp(*address, only_v6, place.wire, options)
                 }
                 Endpoint::Unix(path) => Listener::unix(path, place.wire, options),
             };
             match listener {
                 Ok(listener) => {
-                    listeners.push(listener);
+                    listeners.push(listener.with_origin(place.address.clone()));
                     bound.push((place, endpoint));
                 }
                 Err(error) if is_missing(&error) && endpoints.len() > 1 => {
@@ -113,17 +157,29 @@ fn bind_resolved(
     Ok(listeners)
 }
 
+/// The endpoint of a place that needs no look-up.
+fn known_endpoint(place: &Place) -> Option<(&Place, Endpoint)> {
+    let endpoint = match &place.address {
+        Address::Tcp { host, port } => Endpoint::Tcp((host.parse::<IpAddr>().ok()?, *port).into()),
+        Address::Unix(path) => Endpoint::Unix(path.clone()),
+    };
+    Some((place, endpoint))
+}
+
 /// Whether the system chooses the port.
 fn is_any_port(endpoint: &Endpoint) -> bool {
     matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0)
 }
 
 /// Whether this is `[::]`, and another listener has the IPv4 addresses of its port.
-fn is_beside_ipv4_wildcard(address: SocketAddr, all: &[Vec<Endpoint>]) -> bool {
+fn is_beside_ipv4_wildcard<'a>(
+    address: SocketAddr,
+    mut all: impl Iterator<Item = &'a Endpoint>,
+) -> bool {
     let wildcard = Endpoint::Tcp((Ipv4Addr::UNSPECIFIED, address.port()).into());
     address.ip() == Ipv6Addr::UNSPECIFIED
         && address.port() != 0
-        && all.iter().flatten().any(|other| *other == wildcard)
+        && all.any(|other| *other == wildcard)
 }
 
 /// Whether this machine lacks the address, or the whole protocol.
@@ -210,7 +266,7 @@ mod tests {
     fn bind(addresses: &[&str]) -> Result<Vec<String>, String> {
         let places = [place("--listen", "chat.example.org:8080", Wire::Chat)];
         let all: Vec<_> = addresses.iter().map(|a| a.parse().unwrap()).collect();
-        match bind_resolved(&places, &[tcp(&all)], OPTIONS) {
+        match bind_resolved(&places, &[tcp(&all)], &[], OPTIONS) {
             Ok(listeners) => Ok(listeners.iter().map(ToString::to_string).collect()),
             Err(error) => Err(error.to_string()),
         }

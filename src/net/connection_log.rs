@@ -40,12 +40,15 @@ pub struct ConnectionLog {
 }
 
 impl ConnectionLog {
-    /// Asks the hub for what a detailed log tells.
+    /// A log of which nothing has been written.
     pub fn new(hub: &mut Hub) -> ConnectionLog {
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            hub.keep_reports();
-        }
+        ConnectionLog::level_changed(hub);
         ConnectionLog::default()
+    }
+
+    /// Asks the hub for what a detailed log tells, if the log is one now.
+    pub fn level_changed(hub: &mut Hub) {
+        hub.keep_reports(tracing::enabled!(tracing::Level::DEBUG));
     }
 
     /// A connection was accepted.

@@ -108,6 +108,18 @@ impl<S> Connections<S> {
         connection.filter(|connection| connection.serial == id.serial())
     }
 
+    /// The connection in a slot, with its id.
+    pub fn at(&self, slot: usize) -> Option<(ConnId, &Connection<S>)> {
+        let connection = self.0.get(slot)?.as_ref()?;
+        let id = ConnId::from_token((connection.serial as usize) << 32 | slot)?;
+        Some((id, connection))
+    }
+
+    /// Connections are in slots below this one.
+    pub fn slots(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes the connection out, if it is still there.
     pub fn remove(&mut self, id: ConnId) -> Option<Connection<S>> {
         self.find(id)?;

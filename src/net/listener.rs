@@ -4,6 +4,7 @@
 use super::socket_file::SocketFile;
 use super::stream::Stream;
 use super::transport::Newcomer;
+use crate::address::Address;
 use crate::hub::{Peer, Wire};
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
@@ -24,7 +25,7 @@ const KEEPALIVE_PROBES: u32 = 6;
 const SEGMENT_BYTES_MAX: u32 = 16 * 1024;
 
 /// Options of a listener and its connections. On Linux a TCP connection inherits them from its listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Connections that may wait to be accepted; see listen(2).
     pub backlog: i32,
@@ -42,6 +43,8 @@ pub struct Listener {
     socket: Listening,
     wire: Wire,
     options: Options,
+    /// The address that was asked for; `None`: nothing that a reload could remove.
+    origin: Option<(Address, Wire)>,
 }
 
 #[derive(Debug)]
@@ -91,6 +94,7 @@ impl Listener {
             socket: Listening::Tcp(TcpListener::from_std(socket.into())),
             wire,
             options,
+            origin: None,
         })
     }
 
@@ -105,7 +109,39 @@ impl Listener {
             socket: Listening::Unix(file, UnixListener::from_std(socket.into())),
             wire,
             options,
+            origin: None,
         })
+    }
+
+    /// The same, for an address that was asked for.
+    pub fn with_origin(mut self, address: Address) -> Listener {
+        self.origin = Some((address, self.wire));
+        self
+    }
+
+    /// The address that was asked for, if it was.
+    pub fn origin(&self) -> &Option<(Address, Wire)> {
+        &self.origin
+    }
+
+    /// Changes its options, for connections that it accepts from now on. listen(2) may be called again, for the backlog.
+    ///
+    /// # Errors
+    /// See setsockopt(2) and listen(2).
+    pub fn set_options(&mut self, options: Options) -> io::Result<()> {
+        if self.options == options {
+            return Ok(());
+        }
+        match &self.socket {
+            Listening::Tcp(listener) => {
+                let socket = SockRef::from(listener);
+                socket.listen(options.backlog)?;
+                apply(socket, options)?;
+            }
+            Listening::Unix(_, listener) => SockRef::from(listener).listen(options.backlog)?,
+        }
+        self.options = options;
+        Ok(())
     }
 
     /// Makes the poll report new connections under `token`.
@@ -155,6 +191,10 @@ fn apply(socket: SockRef<'_>, options: Options) -> io::Result<()> {
     socket.set_recv_buffer_size(options.recv_buffer_bytes)?;
     socket.set_tcp_mss(SEGMENT_BYTES_MAX)?;
     if options.keepalive.is_zero() {
+        // It may have been on before.
+        socket.set_keepalive(false)?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket.set_tcp_user_timeout(None)?;
         return Ok(());
     }
     let keepalive = TcpKeepalive::new().with_time(options.keepalive);

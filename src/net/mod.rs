@@ -2,8 +2,9 @@
 //!
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
-//! `connection_log` what the log tells of them. `bind` opens the listeners, `socket_file` is the file of one that has a
-//! path. `keeper` is the process that keeps what must last, as the server sees it. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
+//! `connection_log` what the log tells of them. `bind` opens the listeners, `listeners` has them by number, `socket_file` is
+//! the file of one that has a path. `keeper` is the process that keeps what must last, as the server sees it. `reload` changes
+//! settings while the server runs. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
 pub mod bind;
@@ -14,7 +15,9 @@ pub mod keeper;
 mod keeper_process;
 mod linger;
 pub mod listener;
+mod listeners;
 pub mod reactor;
+pub mod reload;
 pub mod scheduler;
 mod service_time;
 mod signal;

@@ -2,11 +2,12 @@
 
 use super::keeper::Keeper;
 use super::listener::Listener;
+use super::listeners::{LISTENERS, Listeners};
+use super::reload::{Reloader, Settings, Source};
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
 use super::stream::Stream;
 use super::transport::{Event, Net, Newcomer};
-use crate::hub::limits::Limits;
 use crate::hub::{ConnId, Hub, Now, Totals};
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
@@ -16,9 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
-/// Signals have the largest token; listeners have those above every connection's.
+/// Signals have the largest token.
 const SIGNALS: Token = Token(usize::MAX);
-const LISTENERS: usize = ConnId::SLOT_MAX as usize + 1;
 /// After those of listeners and of metrics.
 const KEEPER: Token = Token(LISTENERS + 0x8000);
 
@@ -34,7 +34,7 @@ pub enum Ended {
 /// The sockets and the clock.
 struct Sockets {
     registry: Registry,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     start: Instant,
 }
 
@@ -46,11 +46,11 @@ impl Net for Sockets {
     }
 
     fn accept(&mut self, listener: usize) -> io::Result<Newcomer<Stream>> {
-        self.listeners[listener].accept()
+        self.listeners.accept(listener)
     }
 
     fn listener(&self, listener: usize) -> String {
-        self.listeners[listener].to_string()
+        self.listeners.name(listener)
     }
 
     fn peer(&self, socket: &Stream) -> Option<SocketAddr> {
@@ -79,35 +79,35 @@ pub struct Reactor {
     poll: Poll,
     signals: Signals,
     scheduler: Scheduler<Sockets>,
+    reloader: Reloader,
     has_console: bool,
     keeper: Option<Keeper>,
 }
 
 impl Reactor {
-    /// A server for these listeners, and for a [console](Hub::connect_console) at the other end of `console`, if there is
+    /// A server for these listeners, with settings that `source` reads again for a [reload](Reactor::reload), and for a [console](Hub::connect_console) at the other end of `console`, if there is
     /// one. From now on signals are noted, so that the server can be ended as soon as it has said that it listens.
     ///
     /// # Errors
     /// The poll, the signals or the console cannot be set up.
     pub fn new(
-        mut listeners: Vec<Listener>,
-        limits: Limits,
+        listeners: Vec<Listener>,
+        settings: Settings,
+        source: Source,
         console: Option<UnixStream>,
     ) -> io::Result<Reactor> {
         let poll = Poll::new()?;
         let mut signals = Signals::new()?;
         let registry = poll.registry().try_clone()?;
         signals.register(&registry, SIGNALS)?;
-        for (number, listener) in listeners.iter_mut().enumerate() {
-            listener.register(&registry, Token(LISTENERS + number))?;
-        }
-        let number = listeners.len();
+        let mut numbered = Listeners::new(registry.try_clone()?);
+        let number = numbered.add_all(listeners)?.len();
         let net = Sockets {
             registry,
-            listeners,
+            listeners: numbered,
             start: Instant::now(),
         };
-        let mut scheduler = Scheduler::new(net, Hub::new(limits), number);
+        let mut scheduler = Scheduler::new(net, Hub::new(settings.limits.clone()), number);
         let has_console = console.is_some();
         if let Some(console) = console {
             console.set_nonblocking(true)?;
@@ -117,6 +117,7 @@ impl Reactor {
             poll,
             signals,
             scheduler,
+            reloader: Reloader::new(settings, source),
             has_console,
             keeper: None,
         })
@@ -187,6 +188,29 @@ impl Reactor {
         [scheduler, keeper].into_iter().flatten().min()
     }
 
+    /// Reads the settings again, and applies what can change while the server runs. Says what has changed, and what needs a
+    /// restart; the log has the same. Reads a file, once.
+    ///
+    /// # Errors
+    /// What is wrong, one line each. Then everything stays as it was.
+    pub fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
+        if self.scheduler.hub().is_shutting_down() {
+            return Err(vec!["the server is shutting down".into()]);
+        }
+        let listeners = &mut self.scheduler.net().listeners;
+        let change = self.reloader.reload(listeners).inspect_err(|mistakes| {
+            for mistake in mistakes {
+                tracing::error!("not reloaded, everything stays as it was: {mistake}");
+            }
+        })?;
+        self.scheduler.log_level_changed();
+        self.scheduler.set_limits(change.limits);
+        for number in change.added {
+            self.scheduler.event(Event::Newcomers(number));
+        }
+        Ok(change.lines)
+    }
+
     /// Waits for events and notes all of them, also when they are more than one call of the poll reports: a client is silent
     /// only if nothing that it sent has arrived. As long as calls are full, there is one for each [`EVENTS_MAX`] clients; the
     /// kernel reports sockets in the order in which they became ready. After SIGCONT the wait is interrupted (signal(7)), and
@@ -240,7 +264,8 @@ impl Reactor {
 
     /// Does what signals ask for. Returns the signal that ends the server at once, if there is one.
     fn handle_signals(&mut self) -> Option<i32> {
-        for request in self.signals.pending() {
+        let requests: Vec<Request> = self.signals.pending().collect();
+        for request in requests {
             let hub = self.scheduler.hub();
             let (clients, is_shutting_down) = (hub.clients(), hub.is_shutting_down());
             match request {
@@ -255,7 +280,8 @@ impl Reactor {
                     tracing::info!(clients, "SIGHUP at the console: shutting down");
                     stop(&mut self.scheduler);
                 }
-                Request::HangUp => tracing::info!("SIGHUP: there is nothing to reload"),
+                // What came of it is in the log.
+                Request::HangUp => drop(self.reload()),
                 Request::Nothing(signal) => tracing::info!(signal, "this signal does nothing"),
             }
         }
@@ -265,6 +291,6 @@ impl Reactor {
 
 /// Accepts nothing any more. The listeners are closed at once: the system refuses newcomers, and the ports are free.
 fn stop(scheduler: &mut Scheduler<Sockets>) {
-    scheduler.net().listeners.clear();
+    scheduler.net().listeners.close_all();
     scheduler.stop();
 }

@@ -1,6 +1,8 @@
 //! The order of a turn: accept, read, write, timers, close, each within a budget. Generic over its sockets and told the
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
+mod changes;
+
 use super::acceptor::Acceptor;
 use super::budgets::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
 use super::connection_log::{ConnectionLog, Place};
@@ -34,6 +36,8 @@ pub struct Scheduler<N: Net> {
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
     acceptor: Acceptor,
+    /// Connections in slots from this one on are to be counted by their addresses.
+    uncounted: Option<usize>,
     log: ConnectionLog,
     scratch: Box<[u8]>,
 }
@@ -54,6 +58,7 @@ impl<N: Net> Scheduler<N> {
             broken: VecDeque::new(),
             lingering: Lingering::default(),
             acceptor: Acceptor::new(listeners),
+            uncounted: None,
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         }
     }
@@ -71,18 +76,6 @@ impl<N: Net> Scheduler<N> {
     /// How long turns have taken.
     pub fn turn_lengths(&self) -> &TurnLengths {
         &self.turn_lengths
-    }
-
-    /// Connects the console, before anybody else.
-    ///
-    /// # Errors
-    /// The system has no memory to poll its connection.
-    pub fn connect_console(&mut self, mut socket: N::Socket) -> io::Result<()> {
-        let now = self.now();
-        let id = self.hub.connect_console(now);
-        self.net.register(&mut socket, id)?;
-        self.connections.insert(now, id, socket, None);
-        Ok(())
     }
 
     /// Notes what the poll has reported.
@@ -123,7 +116,8 @@ impl<N: Net> Scheduler<N> {
         let accepts = self.acceptor.is_ready() && !self.hub.is_shutting_down();
         let has_visits = !self.unblocked.is_empty() || self.hub.has_writable();
         let has_closed = !self.broken.is_empty() || self.hub.has_closed();
-        if accepts || has_visits || has_closed || self.hub.readables() > 0 {
+        let counts = self.uncounted.is_some();
+        if accepts || has_visits || has_closed || counts || self.hub.readables() > 0 {
             return Some(0);
         }
         let hub = [self.hub.next_deadline(), self.log.deadline()];
@@ -140,17 +134,13 @@ impl<N: Net> Scheduler<N> {
         self.read();
         self.write();
         self.ring_timers();
+        self.count_addresses();
         self.log.reports(&mut self.hub);
         self.close();
         let ended = self.now();
         self.log.sum_up(ended, self.is_over());
         let length_us = ended.as_micros().saturating_sub(began.as_micros());
         self.turn_lengths.record(length_us);
-    }
-
-    /// Accepts nothing any more, and closes each connection as soon as its output has been written.
-    pub fn stop(&mut self) {
-        self.hub.shutdown();
     }
 
     /// Whether every connection has ended after [`stop`](Scheduler::stop).

@@ -153,7 +153,7 @@ impl TestHub {
     /// Checks the hub's invariants and memory limits.
     pub fn check(&self) {
         self.hub.check();
-        let (hub, limits) = (&self.hub, self.hub.limits());
+        let (hub, limits) = (&self.hub, self.hub.ceiling());
         let census = hub.census();
         assert!(census.bytes <= limits.memory_bytes_max());
         for (_, room) in hub.rooms().iter() {

@@ -22,7 +22,7 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// `madang serve` with these flags; without `--listen` among them, on a free port of 127.0.0.1.
+    /// `madang serve` with these flags; without `--listen` and `--config` among them, on a free port of 127.0.0.1.
     pub(crate) fn new(flags: &[&str]) -> Self {
         Self::with(Command::new(PROGRAM), flags)
     }
@@ -46,7 +46,7 @@ impl Launch {
         let count = |name: &str| flags.iter().filter(|&&flag| flag == name).count();
         let (chat, raw) = (count("--listen"), count("--listen-raw"));
         command.arg("serve").args(flags);
-        if chat == 0 {
+        if chat == 0 && count("--config") == 0 {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         // Settings in the environment of the test run must not change the test.

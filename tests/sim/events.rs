@@ -1,4 +1,5 @@
-//! What happens in a run besides what its clients do by themselves: pauses of the process, storms of newcomers; and what
+//! What happens in a run besides what its clients do by themselves: pauses of the process, storms of newcomers,
+//! limits that change; and what
 //! must hold at each turn. Sends no lines.
 
 use super::Sim;
@@ -23,11 +24,25 @@ impl Sim {
         let turn_us = self.scheduler.net().active_micros() - began;
         let clients = self.clients.len() + self.observers.len();
         let listeners = self.world.listeners as u64;
-        let most = budget::turn_us_max(&self.limits, faults, listeners, clients);
+        let most = budget::turn_us_max(&self.most, faults, listeners, clients);
         assert!(turn_us <= most, "a turn of {turn_us} us, not {most}");
         let work = self.scheduler.net().greatest_work();
-        let most = budget::step_work_max(&self.limits, clients);
+        let most = budget::step_work_max(&self.most, clients);
         assert!(work <= most, "{work} units of work in a step, not {most}");
+    }
+
+    /// Whether the limits change in this run.
+    pub fn changes_limits(&self) -> bool {
+        self.least.line_bytes_max != self.most.line_bytes_max
+    }
+
+    /// The operator changes the limits, if there are others to come.
+    pub fn change_limits(&mut self) {
+        if let Some(limits) = self.planned.pop() {
+            self.scheduler.set_limits(limits.clone());
+            self.limits = limits;
+            self.scheduler.hub().check();
+        }
     }
 
     /// Another turn begins in which newcomers may be greeted.
@@ -126,7 +141,7 @@ impl Sim {
             let is_closed = received.contains("! closed: nothing received");
             let number = client.number;
             assert!(
-                !is_closed || silence_us >= self.limits.idle_timeout_us,
+                !is_closed || silence_us >= self.least.idle_timeout_us,
                 "client {number} was closed for silence and was never silent for more than {silence_us} us"
             );
         }

@@ -3,6 +3,47 @@
 use fastrand::Rng;
 use madang::hub::limits::{HalfClose, Limits, SlowPolicy};
 
+/// Other limits for a run that has begun with these. Its clients rely on whether unfinished lines are flushed, and on how many
+/// may come from one address.
+pub fn changed_limits(rng: &mut Rng, before: &Limits) -> Limits {
+    let drawn = drawn_limits(rng);
+    let is_limited = before.clients_per_ip_max < drawn.clients_per_ip_max;
+    Limits {
+        clients_per_ip_max: match is_limited {
+            true => before.clients_per_ip_max,
+            false => [0, 1000][rng.usize(..2)],
+        },
+        partial_after_us: match before.partial_after_us {
+            0 => 0,
+            _ => rng.u64(1..200_000),
+        },
+        rooms_max: [2, 1000][rng.usize(..2)].max(before.rooms_max.min(1000)),
+        ..drawn
+    }
+}
+
+/// What a run is judged by whose limits change: the strictest of each.
+pub fn strictest(all: &[Limits]) -> Limits {
+    let idle = all.iter().map(|limits| limits.idle_timeout_us);
+    let of = |value: fn(&Limits) -> usize| all.iter().map(value).min().unwrap_or_default();
+    Limits {
+        line_bytes_max: of(|limits| limits.line_bytes_max),
+        announce_members_max: of(|limits| limits.announce_members_max),
+        idle_timeout_us: idle.filter(|&us| us > 0).min().unwrap_or(0),
+        ..all[0].clone()
+    }
+}
+
+/// The largest caps of all these.
+pub fn largest(all: &[Limits]) -> Limits {
+    let history = all.iter().map(|limits| limits.history_lines).max();
+    let caps = |one: Limits, other: &Limits| one.with_caps_of(other);
+    Limits {
+        history_lines: history.unwrap_or_default(),
+        ..all.iter().fold(all[0].clone(), caps)
+    }
+}
+
 pub fn drawn_limits(rng: &mut Rng) -> Limits {
     let micros = |rng: &mut Rng, max: u64| {
         if rng.u8(0..4) == 0 {

@@ -35,7 +35,7 @@ mod world;
 
 use client::{Behavior, Client, End, room_name};
 use fastrand::Rng;
-use limits::drawn_limits;
+use limits::{changed_limits, drawn_limits, largest, strictest};
 use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits};
 use madang::hub::{Hub, Totals, Wire};
 use madang::net::scheduler::Scheduler;
@@ -52,7 +52,14 @@ const TIMER_US_MAX: u64 = 80_000_000;
 struct Sim {
     scheduler: Scheduler<Network>,
     rng: Rng,
+    /// The limits at present, and those that follow.
     limits: Limits,
+    planned: Vec<Limits>,
+    /// The strictest and the largest of all these.
+    least: Limits,
+    most: Limits,
+    /// Decides when limits change.
+    changes: Rng,
     world: World,
     observers: Vec<Client>,
     clients: Vec<Client>,
@@ -86,6 +93,15 @@ impl Sim {
         let mut limits = drawn_limits(&mut rng);
         let world = World::drawn(&mut rng, &mut limits);
         limits.check().expect("valid limits");
+        let mut changes = Rng::with_seed(!seed);
+        let count = if changes.u8(0..3) == 0 {
+            changes.usize(1..6)
+        } else {
+            0
+        };
+        let planned = (0..count).map(|_| changed_limits(&mut changes, &limits));
+        let planned: Vec<Limits> = planned.collect();
+        let all = [&[limits.clone()], &*planned].concat();
         let mut faults = Faults::drawn(&mut rng);
         if rng.u8(0..8) == 0 {
             faults = Faults::default();
@@ -97,6 +113,10 @@ impl Sim {
             scheduler,
             rng,
             limits,
+            planned,
+            least: strictest(&all),
+            most: largest(&all),
+            changes,
             world,
             observers: Vec::new(),
             clients: Vec::new(),
@@ -142,11 +162,7 @@ impl Sim {
 
     fn drawn_capacity(&mut self) -> usize {
         // A client that moves to and fro reads the history of a room each time.
-        let smallest = if self.limits.history_lines > 0 {
-            500
-        } else {
-            50
-        };
+        let smallest = if self.most.history_lines > 0 { 500 } else { 50 };
         [smallest, 1000, 20_000, 150_000][self.rng.usize(..4)]
     }
 
@@ -169,11 +185,11 @@ impl Sim {
         }
         self.scheduler.hub().check();
         let census = self.scheduler.hub().census();
-        assert!(census.bytes <= self.limits.memory_bytes_max(), "{census:?}");
+        assert!(census.bytes <= self.most.memory_bytes_max(), "{census:?}");
     }
 
     fn keep_alive(&mut self) {
-        let idle_us = self.limits.idle_timeout_us;
+        let idle_us = self.least.idle_timeout_us;
         let now = self.scheduler.net().micros();
         if idle_us == 0 || now < self.kept_alive_at + idle_us / 4 {
             return;
@@ -226,7 +242,9 @@ impl Sim {
                 (last_seen, changed_at) = (seen, now);
             }
             // Idle timers fire for ever; every other timer has fired by then.
-            let only_idle = self.limits.idle_timeout_us > 0 && now > changed_at + TIMER_US_MAX;
+            // So does the look at what is beyond limits that were lowered.
+            let may_go_on = self.least.idle_timeout_us > 0 || self.changes_limits();
+            let only_idle = may_go_on && now > changed_at + TIMER_US_MAX;
             let done = timeout.is_none() || only_idle && timeout != Some(0);
             let at_rest = done && !events && !pending;
             let wait = timeout.filter(|_| !events && !at_rest).unwrap_or(0);
@@ -262,6 +280,9 @@ impl Sim {
         for _ in 0..steps {
             if self.clients.len() - self.storm_clients < peers && self.rng.u8(0..4) == 0 {
                 self.connect_client();
+            }
+            if self.changes.u8(0..16) == 0 {
+                self.change_limits();
             }
             if matches!(self.world.theme, Theme::Storms) && self.rng.u8(0..8) == 0 {
                 self.storm();
@@ -340,7 +361,7 @@ impl Sim {
             println!("{:?}\n{:?}", sim.limits, sim.scheduler.hub().totals());
         }
         sim.judge_silence();
-        judge::judge(&sim.observers, &sim.clients, &sim.limits);
+        judge::judge(&sim.observers, &sim.clients, &sim.least);
         sim.disconnect_all();
         let totals = sim.scheduler.hub().totals();
         let network = sim.scheduler.net();

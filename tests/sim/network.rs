@@ -367,6 +367,10 @@ impl Net for Network {
         Ok((Socket(pipe), peer, None))
     }
 
+    fn peer(&self, socket: &Socket) -> Option<SocketAddr> {
+        Some((socket.0.borrow().address, 1).into())
+    }
+
     fn register(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {
         self.call();
         if self.chance(self.faults.register_error) {

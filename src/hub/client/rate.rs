@@ -18,6 +18,13 @@ impl RateLimiter {
         }
     }
 
+    /// The rate has changed: no more than a burst and a line is owed, or what was owed at a slow rate would take as long at a
+    /// fast one.
+    pub fn cap(&mut self, now: Now, limits: &Limits) {
+        let most_us = u64::from(limits.burst_lines) * interval_us(limits);
+        self.paid_until = self.paid_until.min(now.after(most_us));
+    }
+
     /// Whether it is as if nothing had been sent.
     pub fn is_paid(self, now: Now) -> bool {
         self.paid_until <= now

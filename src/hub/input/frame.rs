@@ -170,6 +170,12 @@ impl Frame {
         Some(self.collected())
     }
 
+    /// Discards the unfinished line.
+    pub fn discard_partial(&mut self) {
+        self.discard_bytes(self.partial().len());
+        self.forget();
+    }
+
     /// The start of the line whose end has not come.
     pub fn partial(&self) -> &[u8] {
         match self.state {

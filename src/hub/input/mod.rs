@@ -276,6 +276,11 @@ impl<'a> Items<'a> {
             if let Some(protocol) = self.input.opening.end(self.pending.frame.partial()) {
                 return Some(self.wrong_protocol(protocol));
             }
+            if self.pending.frame.partial().len() > self.options.line_bytes_max {
+                // Lines may have been longer when it began.
+                self.pending.frame.discard_partial();
+                return Some(Item::TooLong);
+            }
             return self.pending.frame.take_partial().map(Item::Line);
         }
         self.input.finished = false;

@@ -19,6 +19,7 @@ use crate::hub::limits::{HOLDERS_CLOSED_MAX, LATE_RETRY_US, SKIP_WORK, SlowPolic
 use crate::hub::schedule::{Place, Timer};
 use crate::hub::types::{Ending, Now};
 use crate::protocol::{Notice, Refusal};
+use std::ops::Range;
 
 /// Makes the log ready for a line of at most `bytes_max` bytes. To be called before each
 /// [`Room::append`](super::Room::append).
@@ -61,6 +62,11 @@ fn evict_next(view: &mut RoomView<'_>, bytes_max: usize) {
         room.eviction.next(room.members.len(), bytes_max),
         room.eviction.target(),
     );
+    evict(view, seats, target);
+}
+
+/// Moves the members in these seats forward to `target` that are before it.
+pub fn evict(view: &mut RoomView<'_>, seats: Range<usize>, target: u64) {
     view.totals.work += seats.len() as u64;
     for seat in seats {
         let slot = view.room.members[seat];

@@ -88,6 +88,13 @@ impl Gate {
         }
     }
 
+    /// A log is not full under any policy but `wait`, and nobody holds it.
+    pub fn forget_full(&mut self) {
+        self.full_since = None;
+        self.held.clear();
+        self.overdue.clear();
+    }
+
     /// Whether the room waits for some of its readers.
     pub fn is_shut(&self) -> bool {
         self.is_full() || self.late.is_some()

@@ -36,7 +36,8 @@ pub struct Log {
     history_lines: usize,
     history_lines_max: usize,
     history_bytes_max: usize,
-    /// Readers in blocks before this one are late: `late_bytes` or more behind the end. It only grows.
+    /// Readers in blocks before this one are late: `late_bytes` or more behind the end. It only grows,
+    /// unless `late_bytes` changes.
     late_block: u64,
     late_bytes: u64,
     /// How many readers are late and awaited.
@@ -73,6 +74,32 @@ impl Log {
             late_block: 0,
             late_bytes: late_bytes as u64,
             late: 0,
+        }
+    }
+
+    /// Changes what [`new`](Log::new) has been told. Lines before the present history are none of a longer one.
+    pub fn set_bounds(
+        &mut self,
+        history_lines_max: usize,
+        history_bytes_max: usize,
+        late_bytes: usize,
+    ) {
+        self.history_lines_max = history_lines_max;
+        self.history_bytes_max = history_bytes_max;
+        self.late_bytes = late_bytes as u64;
+        self.late_block = self.end().saturating_sub(self.late_bytes) / BLOCK;
+        let blocks = self.blocks.iter().zip(self.first_block..);
+        let late = blocks.filter(|&(_, number)| number < self.late_block);
+        self.late = late.map(|(block, _)| block.awaited).sum();
+        self.trim_history();
+        self.forget();
+    }
+
+    /// Gives back memory beyond `memory_bytes_max`, which the live bytes do not exceed.
+    pub fn fit(&mut self, memory_bytes_max: usize) {
+        if self.memory_bytes() > memory_bytes_max {
+            self.compact();
+            self.buffer.shrink_to(memory_bytes_max);
         }
     }
 

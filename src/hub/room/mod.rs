@@ -64,6 +64,23 @@ impl Room {
         }
     }
 
+    /// The limits have changed: history and lateness are by the new ones.
+    pub fn set_bounds(&mut self, limits: &Limits) {
+        let history_bytes_max = limits.history_bytes_max();
+        let late_bytes = limits.late_bytes();
+        self.log
+            .set_bounds(limits.history_lines, history_bytes_max, late_bytes);
+    }
+
+    /// The limits have changed, and the log holds no more than they allow: gives back memory, and is not full if there is no
+    /// full log any more.
+    pub fn fit(&mut self, limits: &Limits) {
+        self.log.fit(limits.room_log_bytes_max);
+        if limits.slow != SlowPolicy::Wait {
+            self.gate.forget_full();
+        }
+    }
+
     /// Brings the gate up to date. To be called before [`accepts_lines`](Room::accepts_lines).
     pub fn observe(&mut self, now: Now, limits: &Limits) {
         self.gate.observe(now, &self.log, limits);

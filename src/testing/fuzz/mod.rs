@@ -3,6 +3,7 @@
 
 mod bytes;
 mod command;
+mod config;
 mod driver;
 mod frame;
 mod hub;
@@ -15,6 +16,7 @@ mod telnet;
 mod text;
 
 pub use command::command;
+pub use config::config;
 pub use frame::frame;
 pub use hub::hub;
 pub use keeper::keeper;
@@ -27,7 +29,8 @@ pub use text::text;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its directory in `fuzz/seeds`.
-pub const TARGETS: [(&str, Body); 8] = [
+pub const TARGETS: [(&str, Body); 9] = [
+    ("config", config),
     ("frame", frame),
     ("telnet", telnet),
     ("text", text),

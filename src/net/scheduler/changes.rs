@@ -1,0 +1,63 @@
+//! What changes a scheduler between its turns: the console connects, limits change, the server is to end.
+
+use super::Scheduler;
+use crate::hub::limits::Limits;
+use crate::net::connection_log::ConnectionLog;
+use crate::net::connections::End;
+use crate::net::transport::Net;
+use std::io;
+
+/// Connections that are counted by their addresses in one turn, of 0.2 µs each.
+const COUNTED_A_TURN_MAX: usize = 256;
+
+impl<N: Net> Scheduler<N> {
+    /// Connects the console, before anybody else.
+    ///
+    /// # Errors
+    /// The system has no memory to poll its connection.
+    pub fn connect_console(&mut self, mut socket: N::Socket) -> io::Result<()> {
+        let now = self.now();
+        let id = self.hub.connect_console(now);
+        self.net.register(&mut socket, id)?;
+        self.connections.insert(now, id, socket, None);
+        Ok(())
+    }
+
+    /// Changes the limits. Nobody is disconnected for being one too many. If connections are limited by address now, those
+    /// that are there are counted, a few each turn.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.hub.set_limits(limits);
+        self.uncounted = self.hub.counts_addresses().then_some(0);
+    }
+
+    /// The log is more or less detailed now.
+    pub fn log_level_changed(&mut self) {
+        ConnectionLog::level_changed(&mut self.hub);
+    }
+
+    /// Accepts nothing any more, and closes each connection as soon as its output has been written.
+    pub fn stop(&mut self) {
+        self.hub.shutdown();
+    }
+
+    /// Counts some more connections by their addresses. One whose peer has gone is not counted: the system has forgotten the
+    /// address, and the connection ends soon.
+    pub(super) fn count_addresses(&mut self) {
+        let Some(from) = self.uncounted else { return };
+        let now = self.now();
+        let to = self.connections.slots().min(from + COUNTED_A_TURN_MAX);
+        for slot in from..to {
+            let Some((id, connection)) = self.connections.at(slot) else {
+                continue;
+            };
+            let address = match connection.ipv4() {
+                None if connection.end == End::None => self.net.peer(&connection.socket),
+                known => known,
+            };
+            if let Some(address) = address {
+                self.hub.count_address(now, id, address.ip());
+            }
+        }
+        self.uncounted = (to < self.connections.slots()).then_some(to);
+    }
+}
