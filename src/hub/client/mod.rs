@@ -3,6 +3,7 @@
 
 pub mod barriers;
 mod crlf;
+pub mod ignored;
 pub mod outbox;
 mod output;
 mod pending;
@@ -246,6 +247,12 @@ impl Client {
             | State::ReceiveOnly
             | State::Closed(_) => None,
         }
+    }
+
+    /// Microseconds since something was last received from it while its input was handled.
+    pub fn silent_us(&self, now: Now) -> u64 {
+        now.as_micros()
+            .saturating_sub(self.silent_since.as_micros())
     }
 
     /// When it is to be closed for its silence.

@@ -9,6 +9,7 @@
 
 use super::barriers::Barriers;
 use super::crlf::Crlf;
+use super::ignored::Ignored;
 use super::pending::{EMPTY, Pending};
 use super::private_lines::PrivateLines;
 use crate::hub::limits::OWN_RANGES_MAX;
@@ -28,6 +29,8 @@ pub struct Outbox {
     in_flight: bool,
     /// While the client is late, senders wait for it.
     awaited: bool,
+    /// Somebody ignores the client: what it says is marked in the log. Here, where it takes no memory.
+    pub is_ignored: bool,
     /// Bytes that have been written to the client, in any room; no more than 4 GiB are counted.
     pub written: u32,
 }
@@ -87,6 +90,7 @@ impl Outbox {
                 + pending.own.capacity() * size_of::<Range<u64>>()
                 + pending.lines.memory_bytes()
                 + pending.barriers.memory_bytes()
+                + pending.ignored.memory_bytes()
         })
     }
 
@@ -121,6 +125,9 @@ impl Outbox {
         self.awaited = true;
         log.enter(at);
         let end = log.end();
+        if self.pending.is_some() {
+            self.change(|pending| pending.ignored.enter(end));
+        }
         if at < end {
             self.change(|pending| pending.history_until = end);
             self.move_to(log, at);
@@ -171,6 +178,23 @@ impl Outbox {
         });
     }
 
+    /// Lets `change` change whom the client ignores.
+    pub fn change_ignored(&mut self, change: impl FnOnce(&mut Ignored)) {
+        let cursor = self.cursor;
+        self.change(|pending| {
+            change(&mut pending.ignored);
+            pending.ignored.passed(cursor);
+        });
+    }
+
+    /// How many marks of what ignored persons have said a client that ignores somebody has before `target`.
+    pub fn marks_before(&self, log: &Log, target: u64) -> usize {
+        if self.pending().ignored.is_empty() || target <= self.cursor {
+            return 0;
+        }
+        log.marks().count(self.cursor..target)
+    }
+
     /// How lines to the client end: `Some` if with CR LF, not LF. The CRs are put in by `output`.
     pub fn crlf(&self) -> Option<Crlf> {
         self.pending().crlf
@@ -206,6 +230,10 @@ impl Outbox {
                     self.log_sent(log, end);
                 }
             }
+        }
+        // What is left out may be all that is left.
+        if !self.pending().ignored.is_empty() {
+            self.move_to(log, self.cursor);
         }
     }
 
@@ -252,13 +280,15 @@ impl Outbox {
         let history_until = self.pending().history_until;
         let history = counted.start..counted.end.min(history_until).max(counted.start);
         let notices = log.lines_in(history.clone()) - log.said_in(history);
-        let lost = log.lines_in(counted) - own_lines - notices;
+        let ignored_lines = self.pending().ignored.lines_in(log, counted.clone());
+        let lost = log.lines_in(counted) - own_lines - notices - ignored_lines;
         self.change(|pending| pending.skipped_lines += lost);
         self.move_to(log, target);
         lost
     }
 
-    /// Moves the cursor forward to `at`, and past what is left out there: notices in history, or the client's own lines.
+    /// Moves the cursor forward to `at`, and past what is left out there: notices in history, the client's own lines, and those of persons
+    /// whom it ignores.
     fn move_to(&mut self, log: &mut Log, mut at: u64) {
         if self.pending.is_some() {
             self.change(|pending| {
@@ -268,10 +298,17 @@ impl Outbox {
                 if at >= pending.history_until {
                     pending.history_until = 0;
                 }
-                while let Some(range) = pending.own.pop_front_if(|range| range.start <= at) {
-                    at = at.max(range.end);
+                loop {
+                    if let Some(range) = pending.own.pop_front_if(|range| range.start <= at) {
+                        at = at.max(range.end);
+                    } else if let Some(range) = pending.ignored.next(log, at, at + 1) {
+                        at = range.end;
+                    } else {
+                        break;
+                    }
                 }
                 pending.barriers.passed(at);
+                pending.ignored.passed(at);
             });
         }
         self.awaited = log.advance(self.cursor, at, self.awaited);
@@ -318,14 +355,18 @@ impl Outbox {
                     if said.start < said.end {
                         return Some(Segment::Log(said));
                     }
-                } else if let Some(range) = own.next_if(|range| range.start < stop) {
-                    at = range.end;
-                    if from < range.start {
-                        return Some(Segment::Log(from..range.start));
-                    }
-                } else {
-                    at = stop;
-                    return Some(Segment::Log(from..stop));
+                    continue;
+                }
+                while own.next_if(|range| range.end <= at).is_some() {}
+                let is_next = |range: &&&Range<u64>| range.start < stop;
+                let own_range = own.peek().filter(is_next).map(|&range| range.clone());
+                let ignored = pending.ignored.next(log, at, stop);
+                let left_out = own_range.into_iter().chain(ignored);
+                let left_out = left_out.min_by_key(|range| range.start);
+                let left_out = left_out.unwrap_or(stop..stop);
+                at = left_out.end;
+                if from < left_out.start {
+                    return Some(Segment::Log(from..left_out.start));
                 }
             }
         })
@@ -385,6 +426,7 @@ impl Outbox {
         pending
             .barriers
             .check(self.private_bytes(), self.cursor..log.end());
+        pending.ignored.check(log.end());
         assert!(pending.history_until == 0 || self.cursor < pending.history_until);
         let mut after = self.cursor;
         for range in &pending.own {
@@ -399,7 +441,7 @@ mod tests {
     use super::*;
 
     fn log() -> Log {
-        Log::new(0, 0, 1 << 16)
+        Log::new(0, 0, 1 << 16, 100)
     }
 
     fn say(log: &mut Log, text: &str) -> Range<u64> {
