@@ -46,7 +46,10 @@ pub enum NotIgnored {
 impl Person {
     /// The closed forms of its names; none of a guest's name, which nobody will have again.
     fn forms(&self) -> BTreeSet<Box<str>> {
-        let names = self.names.iter().filter(|name| guest_number(name).is_none());
+        let names = self
+            .names
+            .iter()
+            .filter(|name| guest_number(name).is_none());
         let likenesses = names.map(|name| Likeness::of(name));
         likenesses
             .flat_map(|it| it.forms().map(Into::into).collect::<Vec<_>>())

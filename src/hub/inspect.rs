@@ -67,7 +67,9 @@ impl Hub {
             names: self.directory.names(),
             addresses: self.addresses.len(),
             timers: self.schedule.timers(),
-            bytes: clients.sum::<usize>() + self.rooms.memory_bytes() + self.ignoring.memory_bytes(),
+            bytes: clients.sum::<usize>()
+                + self.rooms.memory_bytes()
+                + self.ignoring.memory_bytes(),
         }
     }
 

@@ -423,9 +423,17 @@ mod tests {
         assert_eq!(limits.late_bytes(), 2 * 8_192 + 4_096);
         let private = 16_384 + 8_192 + 32_768 + 3 * 500 + 2 + 1_024;
         assert_eq!(limits.private_bytes_max(), private);
-        let client = 2 * (private + 64 * 16 + 2 * 256 * 16 + 101) + 16_384 + 101 + 512 + 128 * 24 + 32 * 1_040;
+        let client = 2 * (private + 64 * 16 + 2 * 256 * 16 + 101)
+            + 16_384
+            + 101
+            + 512
+            + 128 * 24
+            + 32 * 1_040;
         assert_eq!(limits.client_bytes_max(), client);
-        assert_eq!(limits.memory_bytes_max(), 3 * (65_536 + 2 * 4096 * 16) + 10 * client);
+        assert_eq!(
+            limits.memory_bytes_max(),
+            3 * (65_536 + 2 * 4096 * 16) + 10 * client
+        );
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);
     }
 

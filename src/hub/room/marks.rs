@@ -80,7 +80,11 @@ impl Marks {
 
     /// The log begins at `start` now.
     pub fn forget(&mut self, start: u64) {
-        while self.marks.pop_front_if(|mark| mark.end() <= start).is_some() {}
+        while self
+            .marks
+            .pop_front_if(|mark| mark.end() <= start)
+            .is_some()
+        {}
         if self.marks.is_empty() {
             self.marks = VecDeque::new();
         }

@@ -45,7 +45,10 @@ fn an_ignored_persons_lines_are_left_out_and_notices_are_not() {
     assert_eq!(test.read(ann), "* you are in garden (2 here)\n");
     test.send(kim, b"three\n");
     assert_eq!(test.read(ann), "");
-    assert_eq!(ask(&mut test, ann, "/unignore kim"), "* you hear kim again\n");
+    assert_eq!(
+        ask(&mut test, ann, "/unignore kim"),
+        "* you hear kim again\n"
+    );
     test.send(kim, b"four\n");
     assert_eq!(test.read(ann), "kim: four\n");
     assert_eq!(ask(&mut test, ann, "/ignore"), "* you ignore nobody\n");
@@ -115,9 +118,15 @@ fn refusals_say_why_and_change_nothing() {
     test.flush_announcements();
     for (line, answer) in [
         ("/ignore ann", "! you cannot ignore yourself: you are ann\n"),
-        ("/ignore host", "! operators cannot be ignored, and host is one\n"),
+        (
+            "/ignore host",
+            "! operators cannot be ignored, and host is one\n",
+        ),
         ("/ignore joe", "! nobody is called joe\n"),
-        ("/unignore kim", "! you do not ignore kim; /ignore lists whom you do\n"),
+        (
+            "/unignore kim",
+            "! you do not ignore kim; /ignore lists whom you do\n",
+        ),
         ("/unignore", "! usage: /unignore NAME\n"),
         ("/ignore kim", "* you ignore kim; /unignore kim ends that\n"),
         ("/ignore kim", "! you ignore kim already\n"),
@@ -128,7 +137,12 @@ fn refusals_say_why_and_change_nothing() {
     let mut guests = Vec::new();
     for _ in 1..IGNORED_MAX {
         guests.push(test.join());
-        let name = test.hub.client(guests[guests.len() - 1]).unwrap().name.clone();
+        let name = test
+            .hub
+            .client(guests[guests.len() - 1])
+            .unwrap()
+            .name
+            .clone();
         ask(&mut test, ann, &format!("/ignore {}", name.unwrap()));
     }
     let one_more = test.join();
@@ -139,7 +153,10 @@ fn refusals_say_why_and_change_nothing() {
     test.hub.disconnect(test.now, guests[0]);
     let ignored = format!("* you ignore {name}; /unignore {name} ends that\n");
     assert!(ask(&mut test, ann, &format!("/ignore {name}")).ends_with(&ignored));
-    assert!(ask(&mut test, host, "/ignore kim").ends_with("* you ignore kim; /unignore kim ends that\n"));
+    assert!(
+        ask(&mut test, host, "/ignore kim")
+            .ends_with("* you ignore kim; /unignore kim ends that\n")
+    );
 }
 
 #[test]
@@ -150,7 +167,8 @@ fn the_answer_stands_between_what_was_said_before_and_after_it() {
     test.send(kim, b"two\n");
     test.send(ann, b"/unignore kim\n");
     test.send(kim, b"three\n");
-    let all = "kim: one\n* you ignore kim; /unignore kim ends that\n* you hear kim again\nkim: three\n";
+    let all =
+        "kim: one\n* you ignore kim; /unignore kim ends that\n* you hear kim again\nkim: three\n";
     let mut read = String::new();
     while read.len() < all.len() {
         read += &test.read_some(ann, 7);
@@ -179,8 +197,13 @@ fn a_flood_of_an_ignored_person_costs_no_line_of_others_and_blocks_nobody() {
     assert_eq!(heard, "lee: x\n".repeat(said));
     // Nothing is left but what is left out: the client counts as one that has read everything.
     for _ in 0..1000 {
-        test.send_later(kim, b"more of it and more and more of it, as long as a line may be\n");
-        test.flush_only(&[ann, kim, lee], |id, read| assert!(id != ann || read.is_empty()));
+        test.send_later(
+            kim,
+            b"more of it and more and more of it, as long as a line may be\n",
+        );
+        test.flush_only(&[ann, kim, lee], |id, read| {
+            assert!(id != ann || read.is_empty())
+        });
     }
     let end = test.lobby().log.end();
     assert_eq!(test.hub.client(ann).unwrap().outbox.cursor(), end);
@@ -242,10 +265,13 @@ fn a_line_costs_the_same_however_many_ignore_its_author() {
     let mut work = Vec::new();
     for _ in 0..2 {
         for _ in 0..200 {
-            let id = test.hub.connect(test.now, crate::hub::Peer {
-                address: None,
-                wire: crate::hub::Wire::Chat,
-            });
+            let id = test.hub.connect(
+                test.now,
+                crate::hub::Peer {
+                    address: None,
+                    wire: crate::hub::Wire::Chat,
+                },
+            );
             let id = id.unwrap();
             let _ = test.hub.resume(test.now, id);
             test.hub.receive(test.now, id, b"/ignore kim\n");
