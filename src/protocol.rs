@@ -169,7 +169,7 @@ texts! {
         /// To everybody: the server ends.
         ShuttingDown {} = "server is shutting down",
         /// The answer to `/ignore NAME`: nothing that is said after it reaches the client from that person.
-        YouIgnore { name: &'a str } = "you ignore {name}; /unignore {name} ends that",
+        YouIgnore { name: &'a str } = "you ignore {name} from here on",
         /// The answer to `/unignore`.
         YouIgnoreNoMore { name: &'a str } = "you hear {name} again",
         /// The answer to `/ignore`. The list is names ([`list`]).

@@ -215,7 +215,7 @@ fn ignore_leaves_out_what_a_person_says_until_unignore() {
     let mut cho = Client::connect_named(server.addr(), "cho");
     ann.find("* joined: cho (3 here)");
     ann.say("/ignore BOB");
-    ann.expect("* you ignore bob; /unignore bob ends that");
+    ann.expect("* you ignore bob from here on");
     bob.say("not for ann");
     bob.say("/me waves");
     cho.find("** bob waves");
@@ -242,7 +242,7 @@ fn ignore_leaves_out_what_a_person_says_until_unignore() {
 fn somebody_who_comes_back_under_the_ignored_name_is_still_ignored() {
     let (server, mut ann, bob) = ann_and_bob(&[]);
     ann.say("/ignore bob");
-    ann.expect("* you ignore bob; /unignore bob ends that");
+    ann.expect("* you ignore bob from here on");
     drop(bob);
     ann.find("* left: bob (1 here)");
     let mut bob = Client::connect_named(server.addr(), "B0B");

@@ -7,6 +7,9 @@ use super::types::Now;
 /// Microseconds between two notes.
 const AGE_STEP_US: u64 = 1_000_000;
 
+/// An age is known to one part of so many.
+const AGE_SHARE: u64 = 16;
+
 /// Serial numbers and the time at which each was given, both ascending; `0 <= len <= AGES_MAX`.
 #[derive(Debug, Default)]
 pub struct Ages(Vec<(u32, Now)>);
@@ -21,7 +24,7 @@ impl Ages {
             _ => {}
         }
         if self.0.len() >= AGES_MAX {
-            self.thin_out();
+            self.thin_out(now);
         }
         self.0.push((serial, now));
     }
@@ -33,12 +36,16 @@ impl Ages {
         note.or(self.0.first().copied()).map(|(_, at)| at)
     }
 
-    /// Forgets every second note of the older half, but for the first.
-    fn thin_out(&mut self) {
-        let mut nth = 0;
-        self.0.retain(|_| {
-            nth += 1;
-            nth > AGES_MAX / 2 || nth % 2 == 1
+    /// Forgets notes that are so close to the one before as hardly matters at their age. Of a million years
+    /// `AGE_SHARE * ln(3e13)` would be left, fewer than there may be.
+    fn thin_out(&mut self, now: Now) {
+        let mut kept: Option<u64> = None;
+        self.0.retain(|(_, at)| {
+            let at = at.as_micros();
+            let age = now.as_micros().saturating_sub(at);
+            let is_kept = kept.is_none_or(|kept| at - kept >= age / AGE_SHARE);
+            kept = if is_kept { Some(at) } else { kept };
+            is_kept
         });
     }
 }
@@ -61,7 +68,7 @@ mod tests {
         for (serial, at) in connected {
             let noted = ages.of(serial).unwrap().as_micros();
             assert!(noted <= at);
-            assert!(at - noted <= 2 * AGE_STEP_US + (now - at) / 32, "{serial}");
+            assert!(at - noted <= 2 * AGE_STEP_US + (now - at) / 8, "{serial}");
         }
         assert_eq!(Ages::default().of(7), None);
     }

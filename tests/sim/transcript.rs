@@ -118,8 +118,8 @@ impl Transcript {
             (Some(_), ["now"]) => {
                 assert!(std::mem::take(&mut self.in_history), "no history before");
             }
-            (Some(_), ["you", "ignore", name, "/unignore", ..]) => {
-                self.push(Item::Ignores(name.trim_end_matches(';').into()));
+            (Some(_), ["you", "ignore", name, "from", ..]) => {
+                self.push(Item::Ignores((*name).into()));
             }
             (Some(_), ["you", "hear", name, "again"]) => self.push(Item::Hears((*name).into())),
             (Some(_), ["you" | "yes" | "here" | "rooms:" | "server" | "whois:", ..]) => {}

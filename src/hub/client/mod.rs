@@ -9,6 +9,7 @@ mod output;
 mod pending;
 pub mod private_lines;
 pub mod rate;
+mod segments;
 
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};

@@ -26,14 +26,14 @@ fn ask(test: &mut TestHub, id: ConnId, line: &str) -> String {
 fn an_ignored_persons_lines_are_left_out_and_notices_are_not() {
     let (mut test, [ann, kim, lee]) = people(Limits::default(), ["ann", "kim", "lee"]);
     let answer = ask(&mut test, ann, "/ignore KIM");
-    assert_eq!(answer, "* you ignore kim; /unignore kim ends that\n");
+    assert_eq!(answer, "* you ignore kim from here on\n");
     assert_eq!(test.read(kim), "", "nobody is told of it");
     test.send(kim, b"one\n/me waves\n");
     test.send(lee, b"two\n");
     assert_eq!(test.read(ann), "lee: two\n");
     assert_eq!(test.read(lee), "kim: one\n** kim waves\n");
     let refusal = ask(&mut test, kim, "/msg ann psst");
-    assert_eq!(refusal, "lee: two\n! line not sent: ann is ignoring you\n");
+    assert_eq!(refusal, "! line not sent: ann is ignoring you\nlee: two\n");
     assert_eq!(ask(&mut test, ann, "/msg kim psst"), "you -> kim: psst\n");
     assert_eq!(test.read(kim), "ann -> you: psst\n");
     test.send(kim, b"/join garden\n");
@@ -128,7 +128,7 @@ fn refusals_say_why_and_change_nothing() {
             "! you do not ignore kim; /ignore lists whom you do\n",
         ),
         ("/unignore", "! usage: /unignore NAME\n"),
-        ("/ignore kim", "* you ignore kim; /unignore kim ends that\n"),
+        ("/ignore kim", "* you ignore kim from here on\n"),
         ("/ignore kim", "! you ignore kim already\n"),
         ("/whois joe", "! nobody is called joe\n"),
     ] {
@@ -151,12 +151,9 @@ fn refusals_say_why_and_change_nothing() {
     assert!(ask(&mut test, ann, &format!("/ignore {name}")).ends_with(&full));
     // A guest that has left cannot come back, and takes no place.
     test.hub.disconnect(test.now, guests[0]);
-    let ignored = format!("* you ignore {name}; /unignore {name} ends that\n");
+    let ignored = format!("* you ignore {name} from here on\n");
     assert!(ask(&mut test, ann, &format!("/ignore {name}")).ends_with(&ignored));
-    assert!(
-        ask(&mut test, host, "/ignore kim")
-            .ends_with("* you ignore kim; /unignore kim ends that\n")
-    );
+    assert!(ask(&mut test, host, "/ignore kim").ends_with("* you ignore kim from here on\n"));
 }
 
 #[test]
@@ -167,8 +164,7 @@ fn the_answer_stands_between_what_was_said_before_and_after_it() {
     test.send(kim, b"two\n");
     test.send(ann, b"/unignore kim\n");
     test.send(kim, b"three\n");
-    let all =
-        "kim: one\n* you ignore kim; /unignore kim ends that\n* you hear kim again\nkim: three\n";
+    let all = "kim: one\n* you ignore kim from here on\n* you hear kim again\nkim: three\n";
     let mut read = String::new();
     while read.len() < all.len() {
         read += &test.read_some(ann, 7);
@@ -305,6 +301,6 @@ fn whois_says_where_somebody_is_and_since_when() {
     test.hub.connect_console(test.now);
     test.flush_announcements();
     let answer = ask(&mut test, ann, "/whois host");
-    let want = "* whois: host, an operator, is in lobby, connected for 4 s, idle for 4 s\n";
+    let want = "* whois: host, an operator, is in lobby, connected for 2 s, idle for 2 s\n";
     assert_eq!(answer, want);
 }
