@@ -213,7 +213,6 @@ fn input_after_quit_is_ignored() {
 fn ignore_leaves_out_what_a_person_says_until_unignore() {
     let (server, mut ann, mut bob) = ann_and_bob(&[]);
     let mut cho = Client::connect_named(server.addr(), "cho");
-    ann.find("* joined: cho (3 here)");
     ann.say("/ignore BOB");
     ann.expect("* you ignore bob from here on");
     bob.say("not for ann");
@@ -244,10 +243,9 @@ fn somebody_who_comes_back_under_the_ignored_name_is_still_ignored() {
     ann.say("/ignore bob");
     ann.expect("* you ignore bob from here on");
     drop(bob);
-    ann.find("* left: bob (1 here)");
+    while ann.count_members() > 1 {}
     let mut bob = Client::connect_named(server.addr(), "B0B");
     bob.say("hello again");
-    ann.find("* joined: B0B (2 here)");
     bob.say("/msg ann hello?");
     bob.find("! line not sent: ann is ignoring you");
     ann.say("/who");
@@ -277,7 +275,6 @@ fn who_cannot_be_ignored_is_said() {
 fn whois_shows_a_room_and_times_and_nothing_private() {
     let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     bob.join("garden", 1);
-    ann.find("* left: bob (1 here)");
     for (name, room) in [("bob", "garden"), ("ann", "lobby")] {
         ann.say(&format!("/whois {name}"));
         let answer = ann.line();

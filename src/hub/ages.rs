@@ -68,7 +68,7 @@ mod tests {
         for (serial, at) in connected {
             let noted = ages.of(serial).unwrap().as_micros();
             assert!(noted <= at);
-            assert!(at - noted <= 2 * AGE_STEP_US + (now - at) / 8, "{serial}");
+            assert!(at - noted <= 2 * AGE_STEP_US + (now - at) / 4, "{serial}");
         }
         assert_eq!(Ages::default().of(7), None);
     }

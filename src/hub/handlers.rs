@@ -6,7 +6,6 @@ use super::client::Role;
 use super::client::private_lines::PrivateFull;
 use super::context::Context;
 use super::directory::Directory;
-use super::ignoring;
 use super::input::Item;
 use super::input::command::{self, COMMANDS, Invalid, Request};
 use super::input::text::{NotUtf8, Text};
@@ -142,7 +141,7 @@ fn count_line(view: &mut RoomView<'_>, slot: u32, range: Range<u64>) {
     let client = view.client(slot);
     client.said = client.said.saturating_add(1);
     if client.outbox.is_ignored {
-        ignoring::mark(view, slot, range);
+        people::mark(view, slot, range);
     }
     view.totals.lines += 1;
 }

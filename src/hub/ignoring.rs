@@ -3,12 +3,10 @@
 //! only.
 
 use super::likeness::Likeness;
-use super::limits::{IGNORED_MAX, IGNORED_PERSON_BYTES, MARK_WORK, PERSONS_A_CLIENT_MAX};
+use super::limits::{IGNORED_MAX, IGNORED_PERSON_BYTES, PERSONS_A_CLIENT_MAX};
 use super::name::guest_number;
-use super::room::view::RoomView;
 use slab::Slab;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 /// Everybody who is ignored, and by whom. Empty, and without memory, while nobody ignores anybody.
 #[derive(Debug, Default)]
@@ -136,7 +134,7 @@ impl Ignoring {
     }
 
     /// The persons that the client in this slot is: those that somebody ignores.
-    fn persons_of(&self, slot: u32) -> &[u32] {
+    pub fn persons_of(&self, slot: u32) -> &[u32] {
         self.here.get(&slot).map_or(&[], |persons| persons)
     }
 
@@ -261,13 +259,5 @@ impl Ignoring {
         }
         assert!(ignorers.is_empty());
         assert_eq!(left, self.left);
-    }
-}
-
-/// A client that somebody ignores has said the line at `range`: marks it for those who do.
-pub fn mark(view: &mut RoomView<'_>, slot: u32, range: Range<u64>) {
-    for &person in view.ignoring.persons_of(slot) {
-        view.room.log.mark(range.clone(), person);
-        view.totals.work += MARK_WORK;
     }
 }

@@ -6,9 +6,11 @@ use super::context::Context;
 use super::directory::Directory;
 use super::ignoring::NotIgnored;
 use super::input::text::Text;
-use super::limits::{IGNORED_MAX, LIST_WORK};
+use super::limits::{IGNORED_MAX, LIST_WORK, MARK_WORK};
 use super::name;
+use super::room::view::RoomView;
 use crate::protocol::{self, Notice, Refusal};
+use std::ops::Range;
 
 /// `/ignore NAME`
 pub fn ignore(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str) {
@@ -100,6 +102,14 @@ pub fn whois(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str) 
         },
     };
     cx.notify(slot, notice);
+}
+
+/// A client that somebody ignores has said the line at `range`: marks it for those who do.
+pub fn mark(view: &mut RoomView<'_>, slot: u32, range: Range<u64>) {
+    for &person in view.ignoring.persons_of(slot) {
+        view.room.log.mark(range.clone(), person);
+        view.totals.work += MARK_WORK;
+    }
 }
 
 /// The client that has this name, and its name; otherwise the client that asks is told that there is none.

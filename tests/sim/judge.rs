@@ -215,11 +215,17 @@ enum Until {
     Anywhere,
 }
 
-/// What an item of a transcript says of whom its client ignores.
+/// What an item of a transcript says of whom its client ignores. Observers, who never speak, have no owners.
 fn change_ignored(ignored: &mut BTreeSet<usize>, item: &Item, owners: &HashMap<String, usize>) {
     match item {
-        Item::Ignores(name) => assert!(ignored.insert(owners[name]), "{name} is ignored already"),
-        Item::Hears(name) => assert!(ignored.remove(&owners[name]), "{name} is not ignored"),
+        Item::Ignores(name) => {
+            let is_new = owners.get(name).is_none_or(|&owner| ignored.insert(owner));
+            assert!(is_new, "{name} is ignored already");
+        }
+        Item::Hears(name) => {
+            let was_ignored = owners.get(name).is_none_or(|owner| ignored.remove(owner));
+            assert!(was_ignored, "{name} is not ignored");
+        }
         Item::Line(_) | Item::Skipped(_) => {}
     }
 }
@@ -323,7 +329,10 @@ impl StayCheck<'_> {
     /// Whether a line is another's, and no announcement that may be the client's own.
     fn is_others(&self, at: usize) -> bool {
         let is_ignored = |item: &Item| match item {
-            Item::Ignores(name) => self.is_said_by(at, self.owners[name]),
+            Item::Ignores(name) => self
+                .owners
+                .get(name)
+                .is_some_and(|&it| self.is_said_by(at, it)),
             _ => false,
         };
         self.room.authors[at] != Some(self.client)
@@ -435,7 +444,7 @@ impl StayCheck<'_> {
                 Item::Ignores(_) => change_ignored(&mut ignored, item, self.owners),
                 Item::Hears(name) => {
                     // Of that person's next lines some may have been said before this.
-                    heard_again.insert(self.owners[name]);
+                    heard_again.extend(self.owners.get(name));
                     change_ignored(&mut ignored, item, self.owners);
                 }
                 Item::Skipped(lines) => {
