@@ -168,6 +168,20 @@ texts! {
         Goodbye {} = "you left; goodbye",
         /// To everybody: the server ends.
         ShuttingDown {} = "server is shutting down",
+        /// The answer to `/ignore NAME`: nothing that is said after it reaches the client from that person.
+        YouIgnore { name: &'a str } = "you ignore {name} from here on",
+        /// The answer to `/unignore`.
+        YouIgnoreNoMore { name: &'a str } = "you hear {name} again",
+        /// The answer to `/ignore`. The list is names ([`list`]).
+        Ignored { list: &'a str } = "you ignore: {list}",
+        /// … when there is nobody.
+        YouIgnoreNobody {} = "you ignore nobody",
+        /// The answer to `/whois`, with times ([`time`]).
+        Whois { name: &'a str, room: &'a str, connected: &'a str, idle: &'a str } =
+            "whois: {name} is in {room}, connected for {connected}, idle for {idle}",
+        /// … of an operator, or of the person at the console.
+        WhoisOperator { name: &'a str, room: &'a str, connected: &'a str, idle: &'a str } =
+            "whois: {name}, an operator, is in {room}, connected for {connected}, idle for {idle}",
     }
 }
 
@@ -232,6 +246,20 @@ texts! {
             "too many connections from your address: at most {clients_max}; close one first",
         /// A newcomer while the server ends.
         ShuttingDown {} = "server is shutting down",
+        /// A private line to somebody who ignores its sender.
+        IgnoringYou { name: &'a str } = "line not sent: {name} is ignoring you",
+        /// `/ignore` or `/whois` of a name that nobody has.
+        NoSuchPerson { name: &'a str } = "nobody is called {name}",
+        /// `/ignore` of oneself.
+        IgnoringYourself { name: &'a str } = "you cannot ignore yourself: you are {name}",
+        /// `/ignore` of an operator, or of the person at the console.
+        IgnoringOperator { name: &'a str } = "operators cannot be ignored, and {name} is one",
+        /// `/ignore` of somebody whom the client ignores.
+        IgnoredAlready { name: &'a str } = "you ignore {name} already",
+        /// `/ignore` when the client ignores as many as it may.
+        IgnoredFull { ignored_max: usize } = "you ignore {ignored_max} people already: /unignore one first",
+        /// `/unignore` of somebody whom the client does not ignore.
+        NotIgnored { name: &'a str } = "you do not ignore {name}; /ignore lists whom you do",
     }
 }
 
@@ -263,6 +291,18 @@ impl Refusal<'_> {
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("{REFUSAL_MARK}{self}\n").as_bytes());
     }
+}
+
+/// Writes a time in its largest unit: `40 s`, `7 min`, `3 h`, `12 d`.
+pub fn time(micros: u64) -> String {
+    let seconds = micros / 1_000_000;
+    let (number, unit) = match seconds {
+        0..60 => (seconds, "s"),
+        60..3_600 => (seconds / 60, "min"),
+        3_600..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "d"),
+    };
+    format!("{} {unit}", grouped(number))
 }
 
 /// Writes a list of which `total` entries exist: those that are shown, and how many more there are.
@@ -368,6 +408,7 @@ mod tests {
             "clients_max",
             "seconds",
             "rate",
+            "ignored_max",
         ];
         for template in Notice::TEMPLATES {
             let text = filled(template, &numbers);
@@ -421,6 +462,22 @@ mod tests {
                 entries(&list(&names, total)).collect::<Vec<_>>(),
                 ["a", "b"]
             );
+        }
+    }
+
+    #[test]
+    fn times_are_written_in_their_largest_unit() {
+        for (seconds, want) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_599, "59 min"),
+            (7_200, "2 h"),
+            (172_799, "47 h"),
+            (172_800, "2 d"),
+            (86_400 * 2_000, "2,000 d"),
+        ] {
+            assert_eq!(time(seconds * 1_000_000), want);
         }
     }
 

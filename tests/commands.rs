@@ -208,3 +208,83 @@ fn input_after_quit_is_ignored() {
     cho.say("hello");
     ann.expect("cho: hello");
 }
+
+#[test]
+fn ignore_leaves_out_what_a_person_says_until_unignore() {
+    let (server, mut ann, mut bob) = ann_and_bob(&[]);
+    let mut cho = Client::connect_named(server.addr(), "cho");
+    ann.say("/ignore BOB");
+    ann.expect("* you ignore bob from here on");
+    bob.say("not for ann");
+    bob.say("/me waves");
+    cho.find("** bob waves");
+    cho.say("for ann");
+    ann.expect("cho: for ann");
+    bob.find("cho: for ann");
+    bob.say("/msg ann psst");
+    bob.expect("! line not sent: ann is ignoring you");
+    bob.say("/nick joe");
+    bob.expect("* you are now joe");
+    bob.say("another name");
+    ann.expect("* renamed: bob -> joe");
+    ann.say("/ignore");
+    ann.expect("* you ignore: joe");
+    ann.say("/unignore joe");
+    ann.expect("* you hear joe again");
+    bob.say("at last");
+    ann.expect("joe: at last");
+    ann.say("/ignore");
+    ann.expect("* you ignore nobody");
+}
+
+#[test]
+fn somebody_who_comes_back_under_the_ignored_name_is_still_ignored() {
+    let (server, mut ann, bob) = ann_and_bob(&[]);
+    ann.say("/ignore bob");
+    ann.expect("* you ignore bob from here on");
+    drop(bob);
+    while ann.count_members() > 1 {}
+    let mut bob = Client::connect_named(server.addr(), "B0B");
+    bob.say("hello again");
+    bob.say("/msg ann hello?");
+    bob.find("! line not sent: ann is ignoring you");
+    ann.say("/who");
+    ann.expect("* here in lobby: B0B, ann (2)");
+}
+
+#[test]
+fn who_cannot_be_ignored_is_said() {
+    let (_server, mut ann, _bob) = ann_and_bob(&[]);
+    for (line, refusal) in [
+        ("/ignore ann", "! you cannot ignore yourself: you are ann"),
+        ("/ignore lee", "! nobody is called lee"),
+        (
+            "/unignore bob",
+            "! you do not ignore bob; /ignore lists whom you do",
+        ),
+        ("/unignore", "! usage: /unignore NAME"),
+        ("/whois", "! usage: /whois NAME"),
+        ("/whois lee", "! nobody is called lee"),
+    ] {
+        ann.say(line);
+        ann.expect(refusal);
+    }
+}
+
+#[test]
+fn whois_shows_a_room_and_times_and_nothing_private() {
+    let (_server, mut ann, mut bob) = ann_and_bob(&[]);
+    bob.join("garden", 1);
+    for (name, room) in [("bob", "garden"), ("ann", "lobby")] {
+        ann.say(&format!("/whois {name}"));
+        let answer = ann.line();
+        let start = format!("* whois: {name} is in {room}, connected for ");
+        let times = answer.strip_prefix(&start);
+        let times = times.unwrap_or_else(|| panic!("odd line {answer:?}"));
+        let (connected, idle) = times.split_once(", idle for ").expect("two times");
+        assert!(
+            [connected, idle].iter().all(|time| time.ends_with(" s")),
+            "{answer}"
+        );
+    }
+}

@@ -36,6 +36,8 @@ impl Hub {
                 rooms: &mut self.rooms,
                 schedule: &mut self.schedule,
                 totals: &mut self.totals,
+                ignoring: &mut self.ignoring,
+                ages: &self.ages,
             },
             directory: &mut self.directory,
             addresses: &mut self.addresses,
@@ -61,6 +63,7 @@ impl Hub {
         self.totals.connections += 1;
         // 0 is nobody's.
         self.serial = self.serial.checked_add(1).unwrap_or(1);
+        self.ages.note(self.serial, now);
         let client = Client::new(now, self.serial, role, name);
         let slot = self.clients.insert(client) as u32;
         if slot as usize >= self.inputs.len() {

@@ -1,7 +1,9 @@
 //! What a client's request may touch: clients, rooms, the schedule, the counters. Names and addresses are given beside it
 //! to those that need them; the clients' input is out of reach, since a request may be borrowed from it.
 
+use super::ages::Ages;
 use super::client::Clients;
+use super::ignoring::Ignoring;
 use super::limits::Limits;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
@@ -22,6 +24,8 @@ pub struct Context<'a> {
     pub rooms: &'a mut Rooms,
     pub schedule: &'a mut Schedule,
     pub totals: &'a mut Totals,
+    pub ignoring: &'a mut Ignoring,
+    pub ages: &'a Ages,
 }
 
 impl<'a> Context<'a> {
@@ -49,6 +53,7 @@ impl<'a> Context<'a> {
             clients: self.clients,
             schedule: self.schedule,
             totals: self.totals,
+            ignoring: self.ignoring,
         }
     }
 

@@ -15,10 +15,12 @@ use super::limits::{
 };
 use super::membership;
 use super::name::{self, RoomName};
+use super::people;
 use super::room::append::append;
 use super::room::view::RoomView;
 use super::types::{Ending, Report};
 use crate::protocol::{self, Notice, Refusal};
+use std::ops::Range;
 
 /// Handles one item of a client's input.
 ///
@@ -88,6 +90,10 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
         Ok(Request::Who(room)) => who(cx, slot, room),
         Ok(Request::Rooms) => rooms(cx, slot),
         Ok(Request::Help) => help(&mut cx.room_of(slot), slot),
+        Ok(Request::Ignore(Some(name))) => people::ignore(cx, directory, slot, name),
+        Ok(Request::Ignore(None)) => people::list_ignored(cx, slot),
+        Ok(Request::Unignore(name)) => people::unignore(cx, directory, slot, name),
+        Ok(Request::Whois(name)) => people::whois(cx, directory, slot, name),
         Ok(Request::Quit(last_words)) => quit(&mut cx.room_of(slot), slot, last_words),
         Err(Invalid::Usage(usage)) => cx.refuse_line(slot, Refusal::Usage { usage }),
         Err(Invalid::Unknown(word)) => {
@@ -112,10 +118,10 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
 fn say(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
     announcements::announce_speaker(view, slot);
     let name = view.client(slot).name.clone();
-    append(view, rendered_bytes_max(text), Some(slot), |out| {
+    let range = append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::said(out, name.as_ref(), &text);
     });
-    count_line(view, slot);
+    count_line(view, slot, range);
 }
 
 /// `/me ACTION`
@@ -124,16 +130,19 @@ fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
         return;
     };
     announcements::announce_speaker(view, slot);
-    append(view, rendered_bytes_max(text), Some(slot), |out| {
+    let range = append(view, rendered_bytes_max(text), Some(slot), |out| {
         protocol::action(out, &name, &text);
     });
-    count_line(view, slot);
+    count_line(view, slot, range);
 }
 
-/// Counts a line that has been said.
-fn count_line(view: &mut RoomView<'_>, slot: u32) {
-    let said = &mut view.client(slot).said;
-    *said = said.saturating_add(1);
+/// Counts a line that has been said at `range`, and marks it if somebody ignores who has said it.
+fn count_line(view: &mut RoomView<'_>, slot: u32, range: Range<u64>) {
+    let client = view.client(slot);
+    client.said = client.said.saturating_add(1);
+    if client.outbox.is_ignored {
+        people::mark(view, slot, range);
+    }
     view.totals.lines += 1;
 }
 
@@ -179,7 +188,9 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
             cx.refuse_line(slot, refusal);
         }
         Ok(new) => {
-            cx.clients[slot as usize].name = Some(new);
+            let client = &mut cx.clients[slot as usize];
+            client.name = Some(new);
+            client.outbox.is_ignored = cx.ignoring.renamed(slot, name);
             cx.notify(slot, Notice::YouAreNow { name });
             let id = cx.clients[slot as usize].id(slot);
             let report = || Report::Renamed(old.into(), name.into());
@@ -245,6 +256,9 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
     let name = &*to.to_string();
     if target == slot {
         return cx.refuse(slot, Refusal::ToYourself { name });
+    }
+    if cx.ignoring.is_ignored_by(slot, target) {
+        return cx.refuse(slot, Refusal::IgnoringYou { name });
     }
     let receiver = &mut cx.clients[target as usize];
     // It must not overtake what its sender has said in that room.

@@ -78,7 +78,9 @@ impl Hub {
             names: self.directory.names(),
             addresses: self.addresses.len(),
             timers: self.schedule.timers(),
-            bytes: clients.sum::<usize>() + self.rooms.memory_bytes(),
+            bytes: clients.sum::<usize>()
+                + self.rooms.memory_bytes()
+                + self.ignoring.memory_bytes(),
         }
     }
 
@@ -98,12 +100,15 @@ impl Hub {
                 false => &self.ceiling,
             });
         self.schedule.check();
+        self.ignoring.check();
         for (slot, client) in &self.clients {
             let room = self.rooms.get(client.room);
             assert_eq!(room.members.get(client.seat as usize), Some(&(slot as u32)));
             let private_bytes_max = self.ceiling.private_bytes_max();
             client.outbox.check(&room.log, private_bytes_max);
             self.inputs[slot].check(self.ceiling.line_bytes_max);
+            let is_ignored = self.ignoring.is_ignored(slot as u32);
+            assert_eq!(client.outbox.is_ignored, is_ignored);
         }
         let members = self.rooms.iter().map(|(_, room)| room.members.len());
         assert_eq!(members.sum::<usize>(), self.clients.len());

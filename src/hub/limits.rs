@@ -73,6 +73,33 @@ pub const REPLY_BYTES_MAX: usize = 8 * 1024;
 /// A client with this many separate ranges of its own lines after its cursor is not read.
 pub const OWN_RANGES_MAX: usize = 64;
 
+/// Persons that one client may ignore.
+pub const IGNORED_MAX: usize = 32;
+
+/// Persons that one client is taken for, of those that others ignore.
+pub const PERSONS_A_CLIENT_MAX: usize = 4;
+
+/// Spans of a room's log in which one client ignores somebody: those that last, and as many that it has ended and not read.
+pub const IGNORED_SPANS_MAX: usize = 2 * IGNORED_MAX;
+
+/// Bytes that a person who is ignored takes at most: two names, and what they look like.
+pub const IGNORED_PERSON_BYTES: usize = 1024;
+
+/// Marks in a log that are looked at before one slice of output ends.
+pub const MARKS_SCANNED_MAX: usize = 64;
+
+/// Marks that the smallest log may have: for a client that ignores somebody and keeps up, however short lines are.
+pub const LOG_MARKS_MIN: usize = 4096;
+
+/// Bytes of a larger log for each of its marks.
+pub const LOG_BYTES_A_MARK: usize = 256;
+
+/// Units of work of marking a line, or of passing over a mark.
+pub const MARK_WORK: u64 = 16;
+
+/// Notes of when connections were made.
+pub const AGES_MAX: usize = 1024;
+
 /// Bytes of a block: the unit in which a room's log counts its readers and is trimmed.
 pub const LOG_BLOCK_BYTES: usize = 4 * 1024;
 
@@ -312,6 +339,11 @@ impl Limits {
         self.room_log_bytes_max - self.room_log_bytes_max / 4
     }
 
+    /// Marks of what ignored persons have said that a log may have.
+    pub fn log_marks_max(&self) -> usize {
+        LOG_MARKS_MIN.max(self.room_log_bytes_max / LOG_BYTES_A_MARK)
+    }
+
     /// Bytes that a slow member still receives when it skips ahead.
     pub fn log_kept_bytes(&self) -> usize {
         self.log_live_bytes_max() / 2
@@ -364,13 +396,16 @@ impl Limits {
         let growing = self.private_bytes_max() + records + self.line_bytes_max + 1;
         let held = READ_BYTES_MAX + self.line_bytes_max + 1;
         // Buffers grow by doubling.
-        2 * growing + held + CLIENT_RECORDS_BYTES
+        let ignored = 2 * IGNORED_SPANS_MAX * 24 + IGNORED_MAX * (IGNORED_PERSON_BYTES + 16);
+        2 * growing + held + ignored + CLIENT_RECORDS_BYTES
     }
 
-    /// Bytes that the hub can be made to hold: rooms × log cap + connections × connection cap.
+    /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap.
     pub fn memory_bytes_max(&self) -> usize {
+        // Marks are in a buffer that grows by doubling.
+        let room_bytes = self.room_log_bytes_max + 2 * self.log_marks_max() * 16;
         self.rooms_max
-            .saturating_mul(self.room_log_bytes_max)
+            .saturating_mul(room_bytes)
             .saturating_add(self.clients_max.saturating_mul(self.client_bytes_max()))
     }
 }
@@ -415,9 +450,17 @@ mod tests {
         assert_eq!(limits.late_bytes(), 2 * 8_192 + 4_096);
         let private = 16_384 + 8_192 + 32_768 + 3 * 500 + 2 + 1_024;
         assert_eq!(limits.private_bytes_max(), private);
-        let client = 2 * (private + 64 * 16 + 2 * 256 * 16 + 101) + 16_384 + 101 + 512;
+        let client = 2 * (private + 64 * 16 + 2 * 256 * 16 + 101)
+            + 16_384
+            + 101
+            + 512
+            + 128 * 24
+            + 32 * 1_040;
         assert_eq!(limits.client_bytes_max(), client);
-        assert_eq!(limits.memory_bytes_max(), 3 * 65_536 + 10 * client);
+        assert_eq!(
+            limits.memory_bytes_max(),
+            3 * (65_536 + 2 * 4096 * 16) + 10 * client
+        );
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);
     }
 

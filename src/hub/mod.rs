@@ -9,7 +9,7 @@
 //! - [`next_readable`](Hub::next_readable): connections that may have input, in the order in which they are to be read.
 //!   Before one is read, [`resume`](Hub::resume) says whether it may be, and handles what was deferred.
 //! - [`next_writable`](Hub::next_writable): connections to write to. [`output`](Hub::output) lends the slices, and
-//!   [`sent`](Hub::sent) takes how many bytes were written. One that could not take all need only be visited again when it
+//!   [`sent`](Hub::sent) takes how many bytes were written, also if there was nothing to write. One that could not take all need only be visited again when it
 //!   is writable.
 //! - [`next_closed`](Hub::next_closed): connections to close. Each is answered with [`disconnect`](Hub::disconnect), which
 //!   alone frees its slot.
@@ -59,6 +59,7 @@
 
 mod addresses;
 mod admission;
+mod ages;
 mod announcements;
 pub(crate) mod client;
 mod compose;
@@ -66,6 +67,7 @@ mod context;
 pub(crate) mod directory;
 mod fair_queue;
 mod handlers;
+mod ignoring;
 pub mod input;
 mod inspect;
 pub(crate) mod likeness;
@@ -73,6 +75,7 @@ mod limit_change;
 pub mod limits;
 mod membership;
 pub(crate) mod name;
+mod people;
 mod reading;
 mod reports;
 pub(crate) mod room;
@@ -83,8 +86,10 @@ pub mod types;
 
 use crate::protocol::Refusal;
 use addresses::Addresses;
+use ages::Ages;
 use client::{Block, Clients, Gate, Role, State};
 use directory::Directory;
+use ignoring::Ignoring;
 use input::Input;
 pub use input::command::COMMANDS;
 pub use input::frame::{Frame, Line};
@@ -115,6 +120,8 @@ pub struct Hub {
     rooms: Rooms,
     schedule: Schedule,
     totals: Totals,
+    ignoring: Ignoring,
+    ages: Ages,
     /// The serial number of the last connection.
     serial: u32,
     /// The console's connection, if there has been one.
@@ -139,6 +146,8 @@ impl Hub {
             addresses: Addresses::default(),
             schedule: Schedule::default(),
             totals: Totals::default(),
+            ignoring: Ignoring::default(),
+            ages: Ages::default(),
             serial: 0,
             console: None,
             shutdown: Shutdown::None,
@@ -266,6 +275,11 @@ impl Hub {
         let client = self.clients.remove(slot as usize);
         if let Some(name) = &client.name {
             self.directory.release(slot, name);
+        }
+        for other in self.ignoring.leave(slot) {
+            if let Some(other_client) = self.clients.get_mut(other as usize) {
+                other_client.outbox.is_ignored = self.ignoring.is_ignored(other);
+            }
         }
         self.addresses.remove(now, slot);
         self.inputs[slot as usize] = Input::default();

@@ -162,7 +162,9 @@ impl Rooms {
 
     /// Bytes of memory that all logs take.
     pub fn memory_bytes(&self) -> usize {
-        self.iter().map(|(_, room)| room.log.memory_bytes()).sum()
+        let logs = self.iter().map(|(_, room)| &room.log);
+        logs.map(|log| log.memory_bytes() + log.marks().memory_bytes())
+            .sum()
     }
 
     /// Panics if an invariant is broken. For tests: looks at everything.

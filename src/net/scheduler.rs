@@ -309,6 +309,7 @@ impl<N: Net> Scheduler<N> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let n = self.hub.output(id, &mut slices);
         if n == 0 {
+            let _has_more = self.hub.sent(now, id, 0);
             return;
         }
         match self.net.write(&mut connection.socket, &slices[..n]) {

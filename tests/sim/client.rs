@@ -410,7 +410,7 @@ impl Client {
     }
 
     fn compose_command(&mut self, rng: &mut Rng, rooms: usize, peers: usize, text: &str) {
-        match rng.u8(0..12) {
+        match rng.u8(0..16) {
             0..=2 if rooms > 1 => {
                 self.room = (self.room + rng.usize(1..rooms)) % rooms;
                 self.stays += 1;
@@ -433,8 +433,23 @@ impl Client {
             8 => self.enqueue("/rooms"),
             9 => self.enqueue("/help"),
             10 => self.enqueue("/nick server"),
+            11..=13 => {
+                let command = ["ignore", "ignore", "unignore"][rng.usize(..3)];
+                let name = some_name(rng, peers);
+                self.enqueue(&format!("/{command} {name}"));
+            }
+            14 => self.enqueue(&format!("/whois {}", some_name(rng, peers))),
             _ => self.enqueue("/frob"),
         }
+    }
+}
+
+/// A name that some client may have.
+fn some_name(rng: &mut Rng, peers: usize) -> String {
+    match rng.usize(0..=2 * peers) {
+        0 => "host".into(),
+        guest if guest <= peers => format!("guest{guest}"),
+        peer => format!("{}x{}", letters(peer - peers - 1), letters(rng.usize(1..3))),
     }
 }
 

@@ -24,7 +24,12 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
         let alive = client.end == End::None && !client.pipe.borrow().server_fin;
         assert_in_order(client.number, &transcript.heard);
         assert!(!transcript.torn || client.end == End::Reset || client.pipe.borrow().server_closed);
+        let mut ignored = BTreeSet::new();
         for (number, stay) in transcript.stays.iter().enumerate() {
+            let before = ignored.clone();
+            stay.items
+                .iter()
+                .for_each(|item| change_ignored(&mut ignored, item, &owners));
             let last = number + 1 == transcript.stays.len();
             // A client that finishes in the middle of `/join NAME` may enter a room without an observer.
             let Some(room) = rooms.get(&stay.room) else {
@@ -48,6 +53,8 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
                 room,
                 stay,
                 client,
+                owners: &owners,
+                ignored: before,
                 names,
                 first_own: own.iter().find_map(own_at),
                 last_own: own.iter().rev().find_map(own_at),
@@ -115,7 +122,7 @@ fn rooms(observers: &[Client], owners: &HashMap<String, usize>) -> BTreeMap<Stri
         let Stay { room, items, .. } = transcript.stays.pop().expect("an observer is in its room");
         let lines = items.into_iter().map(|item| match item {
             Item::Line(line) => line,
-            Item::Skipped(lines) => panic!("the observer of {room} lost {lines} lines"),
+            other => panic!("the observer of {room} received {other:?}"),
         });
         let author = |line: &str| match observer.is_raw() {
             true => author_of(line),
@@ -208,6 +215,21 @@ enum Until {
     Anywhere,
 }
 
+/// What an item of a transcript says of whom its client ignores. Observers, who never speak, have no owners.
+fn change_ignored(ignored: &mut BTreeSet<usize>, item: &Item, owners: &HashMap<String, usize>) {
+    match item {
+        Item::Ignores(name) => {
+            let is_new = owners.get(name).is_none_or(|&owner| ignored.insert(owner));
+            assert!(is_new, "{name} is ignored already");
+        }
+        Item::Hears(name) => {
+            let was_ignored = owners.get(name).is_none_or(|owner| ignored.remove(owner));
+            assert!(was_ignored, "{name} is not ignored");
+        }
+        Item::Line(_) | Item::Skipped(_) => {}
+    }
+}
+
 /// Where a stay does not fit: after so many items, and which line of the room was wanted then.
 struct Mismatch {
     items: usize,
@@ -219,6 +241,10 @@ struct StayCheck<'a> {
     room: &'a RoomLines,
     stay: &'a Stay,
     client: usize,
+    /// The client to which each name belonged.
+    owners: &'a HashMap<String, usize>,
+    /// The clients that the client ignores at the start of the stay.
+    ignored: BTreeSet<usize>,
     /// Every name that the client has had.
     names: &'a [String],
     /// The positions of the first and the last line that the client said during the stay.
@@ -236,6 +262,9 @@ impl StayCheck<'_> {
             Until::LastOwn => self.last_own.unwrap_or(0),
             Until::Anywhere => 0,
         };
+        if self.is_blurred() {
+            return self.assert_in_order();
+        }
         let mut furthest = Mismatch {
             items: 0,
             want: None,
@@ -253,6 +282,22 @@ impl StayCheck<'_> {
         let want = furthest.want.map(|at| &self.room.lines[at]);
         let (client, room, items) = (self.client, &self.stay.room, furthest.items);
         panic!("client {client} in {room}: after {items} items {item:.60?}, not {want:.60?}");
+    }
+
+    /// What the client has received live was said in the room, in that order.
+    fn assert_in_order(&self) {
+        let mut lines = self.room.lines.iter();
+        for item in self.stay.items.iter().skip(self.stay.history) {
+            if let Item::Line(line) = item
+                && Announced::read(line).is_none()
+            {
+                let client = self.client;
+                assert!(
+                    lines.any(|said| said == line),
+                    "client {client}: {line:.60}"
+                );
+            }
+        }
     }
 
     /// Where the client may have come: shortly before the first line that it received live and that is no announcement.
@@ -283,7 +328,43 @@ impl StayCheck<'_> {
 
     /// Whether a line is another's, and no announcement that may be the client's own.
     fn is_others(&self, at: usize) -> bool {
-        self.room.authors[at] != Some(self.client) && !self.room.announcements.contains_key(&at)
+        let is_ignored = |item: &Item| match item {
+            Item::Ignores(name) => self
+                .owners
+                .get(name)
+                .is_some_and(|&it| self.is_said_by(at, it)),
+            _ => false,
+        };
+        self.room.authors[at] != Some(self.client)
+            && !self.room.announcements.contains_key(&at)
+            && !self.ignored.iter().any(|&it| self.is_said_by(at, it))
+            && !self.stay.items.iter().any(is_ignored)
+    }
+
+    /// Whether a line is what this client has said, and no notice about it.
+    fn is_said_by(&self, at: usize, client: usize) -> bool {
+        self.room.authors[at] == Some(client) && !self.room.lines[at].starts_with("* ")
+    }
+
+    /// Whether lines were skipped in a stay in which it has changed who is ignored. Which of the skipped lines were said
+    /// before that cannot be told.
+    fn is_blurred(&self) -> bool {
+        let is_change = |item: &Item| matches!(item, Item::Ignores(_) | Item::Hears(_));
+        let items = &self.stay.items;
+        items.iter().any(is_change) && items.iter().any(|it| matches!(it, Item::Skipped(_)))
+    }
+
+    /// Takes the next line that the client is to receive: none that was said live by somebody whom it ignores.
+    fn next_wanted(
+        &self,
+        wanted: &mut std::iter::Peekable<impl Iterator<Item = usize>>,
+        entry: usize,
+        ignored: &BTreeSet<usize>,
+    ) -> Option<usize> {
+        let is_ignored =
+            |at: &usize| *at >= entry && ignored.iter().any(|&author| self.is_said_by(*at, author));
+        while wanted.next_if(is_ignored).is_some() {}
+        wanted.peek().copied()
     }
 
     /// The announcements of numbers after `entry` in which the client may be counted: in none, or in one as a newcomer; and
@@ -338,12 +419,27 @@ impl StayCheck<'_> {
         let mut instead = own
             .filter_map(|(at, _)| self.instead(*at, counted))
             .peekable();
+        let mut ignored = self.ignored.clone();
+        // Those of whom it has received nothing since it hears them again.
+        let mut heard_again = BTreeSet::new();
         for (nth, item) in self.stay.items.iter().enumerate() {
             match item {
                 Item::Line(line) => {
-                    let want = wanted.peek().copied();
+                    let want = loop {
+                        let want = self.next_wanted(&mut wanted, entry, &ignored);
+                        let may_be_missing = |&at: &usize| {
+                            let mut authors = heard_again.iter();
+                            self.room.lines[at] != *line
+                                && authors.any(|&it| self.is_said_by(at, it))
+                        };
+                        if want.filter(may_be_missing).is_none() {
+                            break want;
+                        }
+                        wanted.next();
+                    };
                     if want.is_some_and(|at| self.room.lines[at] == *line) {
                         wanted.next();
+                        heard_again.clear();
                         continue;
                     }
                     let counts = Announced::read(line).map(|(it, _)| it.counts());
@@ -355,8 +451,15 @@ impl StayCheck<'_> {
                         return Err(Mismatch { items: nth, want });
                     }
                 }
+                Item::Ignores(_) => change_ignored(&mut ignored, item, self.owners),
+                Item::Hears(name) => {
+                    // Of that person's next lines some may have been said before this.
+                    heard_again.extend(self.owners.get(name));
+                    change_ignored(&mut ignored, item, self.owners);
+                }
                 Item::Skipped(lines) => {
                     for _ in 0..*lines {
+                        self.next_wanted(&mut wanted, entry, &ignored);
                         if wanted.next().is_none() {
                             return Err(Mismatch {
                                 items: nth,
@@ -367,7 +470,9 @@ impl StayCheck<'_> {
                 }
             }
         }
-        match wanted.find(|at| (entry..end).contains(at)) {
+        ignored.extend(heard_again);
+        let is_ignored = |at: usize| ignored.iter().any(|&it| self.is_said_by(at, it));
+        match wanted.find(|&at| (entry..end).contains(&at) && !is_ignored(at)) {
             None => Ok(()),
             want => Err(Mismatch {
                 items: self.stay.items.len(),

@@ -13,6 +13,10 @@ pub enum Item {
     Line(String),
     /// A notice that this many lines were skipped.
     Skipped(usize),
+    /// From here on it ignores the person of this name.
+    Ignores(String),
+    /// From here on it hears that person again.
+    Hears(String),
 }
 
 /// What a client has received between entering a room and leaving it.
@@ -114,7 +118,11 @@ impl Transcript {
             (Some(_), ["now"]) => {
                 assert!(std::mem::take(&mut self.in_history), "no history before");
             }
-            (Some(_), ["you" | "yes" | "here" | "rooms:" | "server", ..]) => {}
+            (Some(_), ["you", "ignore", name, "from", ..]) => {
+                self.push(Item::Ignores((*name).into()));
+            }
+            (Some(_), ["you", "hear", name, "again"]) => self.push(Item::Hears((*name).into())),
+            (Some(_), ["you" | "yes" | "here" | "rooms:" | "server" | "whois:", ..]) => {}
             (Some(_), [word, ..]) if word.starts_with('/') => {}
             (None, ["!", ..] | ["you", "->", ..]) => {}
             (None, [_, "->", "you:", ..]) => self

@@ -3,11 +3,13 @@
 
 pub mod barriers;
 mod crlf;
+pub mod ignored;
 pub mod outbox;
 mod output;
 mod pending;
 pub mod private_lines;
 pub mod rate;
+mod segments;
 
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};
@@ -246,6 +248,12 @@ impl Client {
             | State::ReceiveOnly
             | State::Closed(_) => None,
         }
+    }
+
+    /// Microseconds since something was last received from it while its input was handled.
+    pub fn silent_us(&self, now: Now) -> u64 {
+        now.as_micros()
+            .saturating_sub(self.silent_since.as_micros())
     }
 
     /// When it is to be closed for its silence.

@@ -9,8 +9,10 @@
 
 use super::barriers::Barriers;
 use super::crlf::Crlf;
+use super::ignored::Ignored;
 use super::pending::{EMPTY, Pending};
 use super::private_lines::PrivateLines;
+use super::segments::{Segment, segments};
 use crate::hub::limits::OWN_RANGES_MAX;
 use crate::hub::room::log::Log;
 use std::io::IoSlice;
@@ -28,15 +30,10 @@ pub struct Outbox {
     in_flight: bool,
     /// While the client is late, senders wait for it.
     awaited: bool,
+    /// Somebody ignores the client: what it says is marked in the log. Here, where it takes no memory.
+    pub is_ignored: bool,
     /// Bytes that have been written to the client, in any room; no more than 4 GiB are counted.
     pub written: u32,
-}
-
-/// A part of what is written next.
-enum Segment {
-    /// A range of the private bytes that have not been written.
-    Private(Range<usize>),
-    Log(Range<u64>),
 }
 
 impl Outbox {
@@ -87,6 +84,7 @@ impl Outbox {
                 + pending.own.capacity() * size_of::<Range<u64>>()
                 + pending.lines.memory_bytes()
                 + pending.barriers.memory_bytes()
+                + pending.ignored.memory_bytes()
         })
     }
 
@@ -121,6 +119,9 @@ impl Outbox {
         self.awaited = true;
         log.enter(at);
         let end = log.end();
+        if self.pending.is_some() {
+            self.change(|pending| pending.ignored.enter(end));
+        }
         if at < end {
             self.change(|pending| pending.history_until = end);
             self.move_to(log, at);
@@ -173,6 +174,23 @@ impl Outbox {
         });
     }
 
+    /// Lets `change` change whom the client ignores.
+    pub fn change_ignored(&mut self, change: impl FnOnce(&mut Ignored)) {
+        let cursor = self.cursor;
+        self.change(|pending| {
+            change(&mut pending.ignored);
+            pending.ignored.passed(cursor);
+        });
+    }
+
+    /// How many marks of what ignored persons have said a client that ignores somebody has before `target`.
+    pub fn marks_before(&self, log: &Log, target: u64) -> usize {
+        if self.pending().ignored.is_empty() || target <= self.cursor {
+            return 0;
+        }
+        log.marks().count(self.cursor..target)
+    }
+
     /// How lines to the client end: `Some` if with CR LF, not LF. The CRs are put in by `output`.
     pub fn crlf(&self) -> Option<Crlf> {
         self.pending().crlf
@@ -208,6 +226,10 @@ impl Outbox {
                     self.log_sent(log, end);
                 }
             }
+        }
+        // What is left out may be all that is left.
+        if !self.pending().ignored.is_empty() {
+            self.move_to(log, self.cursor);
         }
     }
 
@@ -254,13 +276,15 @@ impl Outbox {
         let history_until = self.pending().history_until;
         let history = counted.start..counted.end.min(history_until).max(counted.start);
         let notices = log.lines_in(history.clone()) - log.said_in(history);
-        let lost = log.lines_in(counted) - own_lines - notices;
+        let ignored_lines = self.pending().ignored.lines_in(log, counted.clone());
+        let lost = log.lines_in(counted) - own_lines - notices - ignored_lines;
         self.change(|pending| pending.skipped_lines += lost);
         self.move_to(log, target);
         lost
     }
 
-    /// Moves the cursor forward to `at`, and past what is left out there: notices in history, or the client's own lines.
+    /// Moves the cursor forward to `at`, and past what is left out there: notices in history, the client's own lines, and those of persons
+    /// whom it ignores.
     fn move_to(&mut self, log: &mut Log, mut at: u64) {
         if self.pending.is_some() {
             self.change(|pending| {
@@ -270,10 +294,17 @@ impl Outbox {
                 if at >= pending.history_until {
                     pending.history_until = 0;
                 }
-                while let Some(range) = pending.own.pop_front_if(|range| range.start <= at) {
-                    at = at.max(range.end);
+                loop {
+                    if let Some(range) = pending.own.pop_front_if(|range| range.start <= at) {
+                        at = at.max(range.end);
+                    } else if let Some(range) = pending.ignored.next(log, at, at + 1) {
+                        at = range.end;
+                    } else {
+                        break;
+                    }
                 }
                 pending.barriers.passed(at);
+                pending.ignored.passed(at);
             });
         }
         self.awaited = log.advance(self.cursor, at, self.awaited);
@@ -286,51 +317,8 @@ impl Outbox {
         (self.pending.is_none() && self.cursor < until).then_some(self.cursor..until)
     }
 
-    /// What is written next, in order: the rest of the line in flight, then by turns private bytes that do not wait for the
-    /// log, and the log up to where some do. The log waits for the notice of the lines that were skipped before it.
     fn segments<'a>(&'a self, log: &'a Log, until: u64) -> impl Iterator<Item = Segment> + 'a {
-        let pending = self.pending();
-        let mut at = self.cursor;
-        let mut sent = 0;
-        let mut flight = self.in_flight && pending.ready_bytes(at, until) > 0;
-        let mut own = pending.own.iter().peekable();
-        let log_waits = pending.skipped_lines > 0;
-        std::iter::from_fn(move || {
-            if std::mem::take(&mut flight) {
-                let from = at;
-                at = log.after_line(at);
-                return Some(Segment::Log(from..at));
-            }
-            loop {
-                let ready = pending.ready_bytes(at, until);
-                if sent < ready {
-                    return Some(Segment::Private(std::mem::replace(&mut sent, ready)..ready));
-                }
-                if at >= until || log_waits {
-                    return None;
-                }
-                let from = at;
-                let stop = pending
-                    .barriers
-                    .next(at, until)
-                    .map_or(until, |it| it.until);
-                if at < pending.history_until {
-                    let said = log.first_said(at..stop.min(pending.history_until));
-                    at = said.end;
-                    if said.start < said.end {
-                        return Some(Segment::Log(said));
-                    }
-                } else if let Some(range) = own.next_if(|range| range.start < stop) {
-                    at = range.end;
-                    if from < range.start {
-                        return Some(Segment::Log(from..range.start));
-                    }
-                } else {
-                    at = stop;
-                    return Some(Segment::Log(from..stop));
-                }
-            }
-        })
+        segments(self.pending(), log, self.cursor..until, self.in_flight)
     }
 
     /// The log has been written up to `end`.
@@ -387,6 +375,7 @@ impl Outbox {
         pending
             .barriers
             .check(self.private_bytes(), self.cursor..log.end());
+        pending.ignored.check(log.end());
         assert!(pending.history_until == 0 || self.cursor < pending.history_until);
         let mut after = self.cursor;
         for range in &pending.own {
@@ -401,7 +390,7 @@ mod tests {
     use super::*;
 
     fn log() -> Log {
-        Log::new(0, 0, 1 << 16)
+        Log::new(0, 0, 1 << 16, 100)
     }
 
     fn say(log: &mut Log, text: &str) -> Range<u64> {

@@ -2,6 +2,7 @@
 
 use super::barriers::Barriers;
 use super::crlf::Crlf;
+use super::ignored::Ignored;
 use super::private_lines::PrivateLines;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -27,6 +28,8 @@ pub struct Pending {
     pub crlf: Option<Crlf>,
     /// Which of `private` waits for the log.
     pub barriers: Barriers,
+    /// Whom the client ignores.
+    pub ignored: Ignored,
 }
 
 /// For an outbox without one.
@@ -44,6 +47,7 @@ impl Pending {
             lines: PrivateLines::new(),
             crlf: None,
             barriers: Barriers::new(),
+            ignored: Ignored::new(),
         }
     }
 
@@ -51,7 +55,7 @@ impl Pending {
     pub fn is_empty(&self) -> bool {
         let is_log_plain =
             self.own.is_empty() && self.skipped_lines == 0 && self.history_until == 0;
-        is_log_plain && self.private.is_empty() && self.crlf.is_none()
+        is_log_plain && self.private.is_empty() && self.crlf.is_none() && self.ignored.is_empty()
     }
 
     /// Private bytes that have not been written.

@@ -23,6 +23,12 @@ pub enum Request<'a> {
     Help,
     /// `/quit [TEXT]`
     Quit(Option<&'a str>),
+    /// `/ignore [NAME]`
+    Ignore(Option<&'a str>),
+    /// `/unignore NAME`
+    Unignore(&'a str),
+    /// `/whois NAME`
+    Whois(&'a str),
 }
 
 /// A line that begins like a command and is not one.
@@ -35,7 +41,7 @@ pub enum Invalid<'a> {
 }
 
 /// Every command: how it is used, and what it does.
-pub const COMMANDS: [(&str, &str); 8] = [
+pub const COMMANDS: [(&str, &str); 11] = [
     ("/nick NAME", "take another name"),
     ("/join ROOM", "go to another room"),
     ("/msg NAME TEXT", "say something to one person only"),
@@ -44,6 +50,9 @@ pub const COMMANDS: [(&str, &str); 8] = [
     ("/rooms", "list the rooms"),
     ("/help", "list these commands"),
     ("/quit [TEXT]", "leave, with a last word"),
+    ("/ignore [NAME]", "hear no more of somebody; list whom"),
+    ("/unignore NAME", "hear somebody again"),
+    ("/whois NAME", "show where somebody is, and since when"),
 ];
 
 /// The line that asks for this: [`parse`] is the inverse.
@@ -62,6 +71,10 @@ impl fmt::Display for Request<'_> {
             Request::Help => f.write_str("/help"),
             Request::Quit(None) => f.write_str("/quit"),
             Request::Quit(Some(text)) => write!(f, "/quit {text}"),
+            Request::Ignore(None) => f.write_str("/ignore"),
+            Request::Ignore(Some(name)) => write!(f, "/ignore {name}"),
+            Request::Unignore(name) => write!(f, "/unignore {name}"),
+            Request::Whois(name) => write!(f, "/whois {name}"),
         }
     }
 }
@@ -98,18 +111,20 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
         Some(5) => Request::Rooms,
         Some(6) => Request::Help,
         Some(7) => Request::Quit(optional),
+        Some(8) => Request::Ignore(optional),
+        Some(9) => Request::Unignore(required?),
+        Some(10) => Request::Whois(required?),
         _ => return Err(Invalid::Unknown(&line[..1 + word.len()])),
     })
 }
 
 /// What other programs call a command, or what people try, and the command here. No entry is near a command that its user
 /// did not mean: `/kick` is no misspelt `/nick`.
-const ALIASES: [(&str, Option<&str>); 41] = [
+const ALIASES: [(&str, Option<&str>); 43] = [
     ("names", Some("/who")),
     ("users", Some("/who")),
     ("members", Some("/who")),
     ("people", Some("/who")),
-    ("whois", Some("/who")),
     ("here", Some("/who")),
     ("list", Some("/rooms")),
     ("ls", Some("/rooms")),
@@ -144,6 +159,9 @@ const ALIASES: [(&str, Option<&str>); 41] = [
     ("commands", Some("/help")),
     ("info", Some("/help")),
     ("man", Some("/help")),
+    ("block", Some("/ignore")),
+    ("unblock", Some("/unignore")),
+    ("finger", Some("/whois")),
     ("kick", None),
     ("mute", None),
 ];
@@ -225,6 +243,10 @@ mod tests {
             ("/help", Request::Help),
             ("/quit", Request::Quit(None)),
             ("/quit good night", Request::Quit(Some("good night"))),
+            ("/ignore", Request::Ignore(None)),
+            ("/ignore kim", Request::Ignore(Some("kim"))),
+            ("/unignore kim", Request::Unignore("kim")),
+            ("/whois kim", Request::Whois("kim")),
         ] {
             assert_eq!(parse(line), Ok(request));
             assert_eq!(request.to_string(), line);
@@ -267,6 +289,10 @@ mod tests {
             ("/hlep", "/help"),
             ("/qiut", "/quit"),
             ("/quti", "/quit"),
+            ("/block", "/ignore"),
+            ("/ignroe", "/ignore"),
+            ("/unignor", "/unignore"),
+            ("/whoi", "/whois"),
         ] {
             assert_eq!(suggest(word), Some(command), "{word}");
         }

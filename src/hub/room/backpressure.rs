@@ -15,7 +15,7 @@
 use super::eviction::Eviction;
 use super::view::RoomView;
 use crate::hub::client::{Block, Role};
-use crate::hub::limits::{HOLDERS_CLOSED_MAX, LATE_RETRY_US, SKIP_WORK, SlowPolicy};
+use crate::hub::limits::{HOLDERS_CLOSED_MAX, LATE_RETRY_US, MARK_WORK, SKIP_WORK, SlowPolicy};
 use crate::hub::schedule::{Place, Timer};
 use crate::hub::types::{Ending, Now};
 use crate::protocol::{Notice, Refusal};
@@ -121,8 +121,9 @@ fn too_slow(view: &mut RoomView<'_>, slot: u32, target: u64, policy: SlowPolicy)
     let client = &mut view.clients[slot as usize];
     let log = &mut view.room.log;
     let until = client.log_until(log.end());
+    let marks = client.outbox.marks_before(log, target) as u64;
     let lost_lines = client.outbox.skip_to(log, until, target);
-    view.totals.work += SKIP_WORK;
+    view.totals.work += SKIP_WORK + marks * MARK_WORK;
     view.totals.skipped_lines += lost_lines;
     match action(client.role, policy, client.is_closing(), lost_lines) {
         TooSlow::Continue => return,

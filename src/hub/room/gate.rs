@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn waiting_has_a_credit_that_comes_back_with_a_tenth_of_the_time() {
         let limits = Limits::default();
-        let mut log = Log::new(0, 0, limits.late_bytes());
+        let mut log = Log::new(0, 0, limits.late_bytes(), 100);
         log.enter(0);
         let mut gate = Gate::new();
         let at = Now::from_micros;

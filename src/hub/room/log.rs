@@ -11,6 +11,7 @@
 //! A block is forgotten once no reader is in it and history does not need it, so trimming is O(1) a block. Forgotten bytes
 //! are dead until the buffer is compacted.
 
+use super::marks::Marks;
 use crate::hub::limits::{LOG_BLOCK_BYTES, LOG_DEAD_BYTES};
 use crate::protocol;
 use std::collections::VecDeque;
@@ -42,6 +43,8 @@ pub struct Log {
     late_bytes: u64,
     /// How many readers are late and awaited.
     late: u32,
+    /// What was said by persons whom some reader ignores.
+    marks: Marks,
 }
 
 /// `LOG_BLOCK_BYTES` bytes of the log.
@@ -59,8 +62,13 @@ const BLOCK: u64 = LOG_BLOCK_BYTES as u64;
 
 impl Log {
     /// An empty log that keeps the last `history_lines_max` lines that people said for newcomers, as far as they fit into
-    /// `history_bytes_max` bytes, and whose readers are late when they are `late_bytes` behind.
-    pub fn new(history_lines_max: usize, history_bytes_max: usize, late_bytes: usize) -> Log {
+    /// `history_bytes_max` bytes, and whose readers are late when they are `late_bytes` behind. It has at most `marks_max` marks.
+    pub fn new(
+        history_lines_max: usize,
+        history_bytes_max: usize,
+        late_bytes: usize,
+        marks_max: usize,
+    ) -> Log {
         Log {
             buffer: Vec::new(),
             base: 0,
@@ -74,6 +82,7 @@ impl Log {
             late_block: 0,
             late_bytes: late_bytes as u64,
             late: 0,
+            marks: Marks::new(marks_max),
         }
     }
 
@@ -243,6 +252,21 @@ impl Log {
         lines
     }
 
+    /// Marks the line at `range`, the log's last, as one that readers who ignore this person do not receive.
+    pub fn mark(&mut self, range: Range<u64>, person: u32) {
+        self.marks.push(range, person);
+    }
+
+    /// What was said by persons whom some reader ignores.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// How many lines end in a range of the log. Searches all of it.
+    pub fn newlines(&self, range: Range<u64>) -> u64 {
+        memchr::memchr_iter(b'\n', self.bytes(range)).count() as u64
+    }
+
     /// How many lines end in a range of the log. Searches at most one block at each side.
     pub fn lines_in(&self, range: Range<u64>) -> u64 {
         self.lines_before(range.end) - self.lines_before(range.start)
@@ -327,6 +351,7 @@ impl Log {
         {
             self.blocks.pop_front();
             self.first_block += 1;
+            self.marks.forget(self.first_block * BLOCK);
         }
         let dead = self.dead_bytes();
         if dead >= LOG_DEAD_BYTES && dead >= self.buffer.len() - dead {
@@ -386,6 +411,7 @@ impl Log {
             assert_eq!(block.lines_before, before.lines_before + newlines as u64);
         }
         assert_eq!(self.late, late);
+        self.marks.check(self.start()..self.end());
     }
 }
 
@@ -406,7 +432,7 @@ mod tests {
 
     #[test]
     fn lines_are_found_by_position_and_counted() {
-        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES);
+        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES, 100);
         log.enter(0);
         let mut ranges = Vec::new();
         for i in 0..2000 {
@@ -426,7 +452,7 @@ mod tests {
 
     #[test]
     fn lines_that_all_have_read_are_dropped_and_memory_stays_small() {
-        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES);
+        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES, 100);
         let mut at = 0;
         log.enter(at);
         for i in 0..100_000 {
@@ -457,7 +483,7 @@ mod tests {
 
     #[test]
     fn the_log_keeps_lines_for_the_slowest_reader_and_for_history() {
-        let mut log = Log::new(3, 1 << 20, 16 * LOG_BLOCK_BYTES);
+        let mut log = Log::new(3, 1 << 20, 16 * LOG_BLOCK_BYTES, 100);
         log.enter(0);
         let first = say(&mut log, "first");
         while log.end() < 3 * BLOCK {
@@ -473,19 +499,19 @@ mod tests {
 
     #[test]
     fn history_is_bounded_in_bytes_too() {
-        let mut log = Log::new(1000, 1000, 16 * LOG_BLOCK_BYTES);
+        let mut log = Log::new(1000, 1000, 16 * LOG_BLOCK_BYTES, 100);
         for _ in 0..100 {
             say(&mut log, &"z".repeat(98));
         }
         assert_eq!(log.end() - log.history_start(), 990);
-        let mut log = Log::new(1000, 10, 16 * LOG_BLOCK_BYTES);
+        let mut log = Log::new(1000, 10, 16 * LOG_BLOCK_BYTES, 100);
         say(&mut log, "a line longer than history may be");
         assert_eq!(log.history_start(), log.end());
     }
 
     #[test]
     fn a_late_reader_counts_until_stop_waiting_and_again_after_it_has_caught_up() {
-        let mut log = Log::new(0, MEMORY, 2 * LOG_BLOCK_BYTES);
+        let mut log = Log::new(0, MEMORY, 2 * LOG_BLOCK_BYTES, 100);
         log.enter(0);
         log.enter(0);
         while log.end() < 3 * BLOCK {
@@ -513,7 +539,7 @@ mod tests {
 
     #[test]
     fn the_buffer_never_exceeds_its_limit() {
-        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES);
+        let mut log = Log::new(0, MEMORY, 16 * LOG_BLOCK_BYTES, 100);
         let mut at = 0;
         log.enter(at);
         for _ in 0..3_000 {

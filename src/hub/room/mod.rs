@@ -8,6 +8,7 @@ pub mod carousel;
 pub mod eviction;
 pub mod gate;
 pub mod log;
+pub mod marks;
 pub mod view;
 
 use super::likeness::Likeness;
@@ -54,6 +55,7 @@ impl Room {
                 limits.history_lines,
                 limits.history_bytes_max(),
                 limits.late_bytes(),
+                limits.log_marks_max(),
             ),
             members: Vec::new(),
             console: None,

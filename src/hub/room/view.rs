@@ -2,6 +2,7 @@
 
 use super::Room;
 use crate::hub::client::{Block, Client, Clients, State};
+use crate::hub::ignoring::Ignoring;
 use crate::hub::limits::{Limits, NOTICE_WORK};
 use crate::hub::schedule::{Place, Schedule, Timer};
 use crate::hub::types::{Ending, Now, Report, Totals};
@@ -19,6 +20,7 @@ pub struct RoomView<'a> {
     pub clients: &'a mut Clients,
     pub schedule: &'a mut Schedule,
     pub totals: &'a mut Totals,
+    pub ignoring: &'a Ignoring,
 }
 
 impl RoomView<'_> {

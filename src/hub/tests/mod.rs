@@ -4,6 +4,7 @@ mod backpressure;
 mod console;
 mod fairness;
 mod handlers;
+mod ignoring;
 mod limit_change;
 mod membership;
 

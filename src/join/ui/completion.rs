@@ -76,6 +76,10 @@ mod tests {
         let choices = |words: [&str; 2]| Completion::Choices(words.map(String::from).to_vec());
         assert_eq!(tab("/n"), replace(0, "/nick "));
         assert_eq!(tab("/msg le"), replace(5, "lee "));
+        for command in ["/ignore", "/unignore", "/whois"] {
+            let at = command.len() + 1;
+            assert_eq!(tab(&format!("{command} le")), replace(at, "lee "));
+        }
         assert_eq!(tab("L"), replace(0, "lee: "));
         assert_eq!(tab("hi 한"), choices(["한국", "한글"]));
         assert_eq!(tab("k"), replace(0, "Kim"));

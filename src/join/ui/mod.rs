@@ -494,6 +494,9 @@ mod tests {
         ui.receive(b"* you are kim in lobby (3 here); /help lists commands");
         ui.receive(b"* here in lobby: kim, lee, leo (3)");
         assert_eq!(keys(&mut ui, "/m\ts\t leo psst\n"), ["/msg  leo psst"]);
+        assert_eq!(keys(&mut ui, "/ig\tleo\t\n"), ["/ignore leo "]);
+        assert_eq!(keys(&mut ui, "/un\tleo\t\n"), ["/unignore leo "]);
+        assert_eq!(keys(&mut ui, "/whoi\tleo\t\n"), ["/whois leo "]);
         written(&mut ui);
         assert_eq!(keys(&mut ui, "le\to\thi\n"), ["leo: hi"]);
         assert_eq!(written(&mut ui), "lee  leo\r\nkim: leo: hi\r\n");

@@ -37,7 +37,7 @@ pub fn command(data: &[u8]) {
 
 fn round_trip(data: &[u8]) {
     let mut data = Bytes(data);
-    let kind = data.below(12);
+    let kind = data.below(16);
     let text = String::from_utf8_lossy(data.0);
     let argument = text.trim_matches(' ');
     let (name, rest) = argument.split_once(' ').unwrap_or((argument, ""));
@@ -48,12 +48,16 @@ fn round_trip(data: &[u8]) {
         2 => Request::Help,
         3 => Request::Who(None),
         4 => Request::Quit(None),
+        12 => Request::Ignore(None),
         _ if argument.is_empty() => return,
         5 => Request::Nick(argument),
         6 => Request::Join(argument),
         7 => Request::Me(argument),
         8 => Request::Who(Some(argument)),
         9 => Request::Quit(Some(argument)),
+        13 => Request::Ignore(Some(argument)),
+        14 => Request::Unignore(argument),
+        15 => Request::Whois(argument),
         _ if rest.is_empty() => return,
         _ => Request::Msg(name, rest),
     };

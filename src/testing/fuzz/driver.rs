@@ -169,6 +169,9 @@ impl Driver {
         }
         let n = n.min(output.len());
         self.peers[number].blocked = n < output.len();
+        if output.is_empty() {
+            let _ = self.test.hub.sent(self.test.now, id, 0);
+        }
         if n == 0 {
             return false;
         }

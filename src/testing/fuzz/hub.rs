@@ -50,7 +50,7 @@ const UNSAID: [&[u8]; 16] = [
 ];
 
 /// Input that changes names, rooms and states.
-const COMMANDS: [&[u8]; 13] = [
+const COMMANDS: [&[u8]; 19] = [
     b"/nick kim\n",
     b"/nick K\xc4\xb1m\n",
     b"/nick guest1\n",
@@ -64,6 +64,12 @@ const COMMANDS: [&[u8]; 13] = [
     b"//msg\n",
     b"GET / HTTP/1.1\r\n",
     b"typo\x08\x7fos\r",
+    b"/ignore kim\n",
+    b"/ignore guest2\n",
+    b"/ignore guest1\n",
+    b"/unignore kim\n",
+    b"/unignore guest2\n",
+    b"/whois kim\n",
 ];
 
 /// Input: limits and operations.
@@ -140,7 +146,7 @@ fn operate(driver: &mut Driver, data: &mut Bytes<'_>, floods: &mut usize) {
         5 if !driver.model.is_exact() => {
             let n = data.below(32);
             let bytes = match n {
-                0..13 => COMMANDS[n],
+                0..19 => COMMANDS[n],
                 _ => data.take(n),
             };
             send(driver, number, bytes);
