@@ -17,6 +17,8 @@ pub struct Addresses {
     /// Addresses without connections whose rate is not paid back, in the order in which they lost their last connection;
     /// `0 <= len <= ADDRESSES_OWING_MAX`.
     owing: VecDeque<IpAddr>,
+    /// What clients without a counted address have used of their rate, by slot.
+    without_address: BTreeMap<u32, RateLimiter>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +59,7 @@ impl Addresses {
 
     /// A connection has ended; it may not have been counted.
     pub fn remove(&mut self, now: Now, slot: u32) {
+        self.without_address.remove(&slot);
         if let Some(address) = self.by_slot.remove(&slot)
             && let Some(entry) = self.entries.get_mut(&address)
         {
@@ -86,10 +89,34 @@ impl Addresses {
         }
     }
 
-    /// The rate of the address of a connection, if it is counted.
-    pub fn rate(&mut self, slot: u32) -> Option<&mut RateLimiter> {
-        let entry = self.entries.get_mut(self.by_slot.get(&slot)?)?;
-        Some(&mut entry.rate)
+    /// What a connection has used of its rate, together with all others of its address, if that is counted.
+    pub fn rate(&mut self, slot: u32) -> &mut RateLimiter {
+        let address = self.by_slot.get(&slot);
+        match address.and_then(|address| self.entries.get_mut(address)) {
+            Some(entry) => &mut entry.rate,
+            None => self.without_address.entry(slot).or_default(),
+        }
+    }
+
+    /// Under new limits, a connection owes no more of its rate than they allow.
+    pub fn cap_rate(&mut self, now: Now, slot: u32, limits: &Limits) {
+        let address = self.by_slot.get(&slot);
+        let entry = address.and_then(|address| self.entries.get_mut(address));
+        let rate = match entry {
+            Some(entry) => Some(&mut entry.rate),
+            None => self.without_address.get_mut(&slot),
+        };
+        if let Some(rate) = rate {
+            rate.cap(now, limits);
+        }
+    }
+
+    /// When a connection may send its next line: not later than now means at once.
+    pub fn free_at(&self, slot: u32, limits: &Limits) -> Now {
+        let counted = self.by_slot.get(&slot);
+        let counted = counted.and_then(|address| Some(&self.entries.get(address)?.rate));
+        let rate = counted.or_else(|| self.without_address.get(&slot));
+        rate.copied().unwrap_or_default().free_at(limits)
     }
 
     /// Whether connections are counted under these limits.
@@ -154,11 +181,11 @@ mod tests {
         let (mut addresses, now) = (Addresses::default(), Now::from_micros(9));
         let address: IpAddr = [10, 0, 0, 1].into();
         addresses.add(now, address, 1, &limits);
-        addresses.rate(1).unwrap().charge(now, &limits);
+        addresses.rate(1).charge(now, &limits);
         addresses.remove(now, 1);
         addresses.check();
         addresses.add(now, address, 2, &limits);
-        assert!(addresses.rate(2).unwrap().free_at(&limits) > now);
+        assert!(addresses.free_at(2, &limits) > now);
         addresses.remove(now, 2);
         let later = now.after(1_000_000);
         addresses.add(now, [10, 0, 0, 2].into(), 3, &limits);

@@ -184,9 +184,8 @@ fn step_clients(reading: &mut Reading<'_>, next: u32, mut fit: bool) -> Progress
 /// peer has finished sending.
 fn apply_to_client(reading: &mut Reading<'_>, slot: u32) {
     let (now, limits) = (reading.cx.now, reading.cx.limits);
-    let client = &mut reading.cx.clients[slot as usize];
-    let rate = reading.addresses.rate(slot).unwrap_or(&mut client.rate);
-    rate.cap(now, limits);
+    reading.addresses.cap_rate(now, slot, limits);
+    let client = &reading.cx.clients[slot as usize];
     let is_receive_only = matches!(client.state(), State::ReceiveOnly);
     if is_receive_only && limits.half_close == HalfClose::Close {
         reading.cx.room_of(slot).drain(slot, Ending::EndOfInput);

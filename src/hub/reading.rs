@@ -227,8 +227,7 @@ impl Reading<'_> {
 fn charge(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> Option<Stop> {
     let client = &mut cx.clients[slot as usize];
     if cx.limits.rate_lines > 0 && client.role != Role::Console {
-        let rate = addresses.rate(slot).unwrap_or(&mut client.rate);
-        rate.charge(cx.now, cx.limits);
+        addresses.rate(slot).charge(cx.now, cx.limits);
     }
     if !matches!(client.state(), State::Open(_)) {
         return Some(Stop::NotOpen);
@@ -237,13 +236,11 @@ fn charge(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> Option<
 }
 
 /// When a client's rate limit lets it go on: not later than now means at once.
-fn free_at(cx: &Context<'_>, addresses: &mut Addresses, slot: u32) -> Now {
+fn free_at(cx: &Context<'_>, addresses: &Addresses, slot: u32) -> Now {
     if cx.limits.rate_lines == 0 {
         return Now::default();
     }
-    let client = &cx.clients[slot as usize];
-    let rate = addresses.rate(slot).map_or(client.rate, |rate| *rate);
-    rate.free_at(cx.limits)
+    addresses.free_at(slot, cx.limits)
 }
 
 /// Why a client's input may not be handled now.

@@ -16,7 +16,6 @@ use super::name::{Name, RoomName};
 use super::schedule::Schedule;
 use super::types::{ConnId, Ending, Now, Wire};
 use outbox::Outbox;
-use rate::RateLimiter;
 use slab::Slab;
 
 /// What a client is to the server: decides which rules hold for it.
@@ -123,8 +122,6 @@ pub struct Client {
     silent_since: Now,
     /// When something was last written to it.
     pub progress_at: Now,
-    /// What it has used of its rate, where its address is not counted.
-    pub rate: RateLimiter,
 }
 
 /// All clients, by slot.
@@ -163,7 +160,6 @@ impl Client {
             outbox: Outbox::default(),
             silent_since: now,
             progress_at: now,
-            rate: RateLimiter::default(),
         }
     }
 
@@ -434,7 +430,7 @@ mod tests {
 
     #[test]
     fn an_idle_client_s_record_is_small() {
-        assert!(size_of::<Client>() <= 104, "{}", size_of::<Client>());
+        assert!(size_of::<Client>() <= 96, "{}", size_of::<Client>());
         let input = size_of::<crate::hub::input::Input>();
         assert!(input <= 16, "{input}");
     }
