@@ -370,7 +370,7 @@ fn a_wrong_file_changes_nothing_and_is_told_in_the_log() {
         ),
     ] {
         config.write(&text);
-        reload(&server, &[&format!("{keep}"), &expected]);
+        reload(&server, &[keep, &expected]);
         ann.say(&"z".repeat(101));
         ann.expect_start("! line not sent: ");
         assert!(Client::connect(server.addr()).name().starts_with("guest"));
