@@ -9,8 +9,8 @@
 //! 3. [`protocol`] is every line that the server says, written and read back.
 //! 4. [`join`] is the terminal client, at the other end of a connection.
 //! 5. [`mod@bench`] is the load generator: the clients that measure a server.
-//! 6. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`serve`] sets a
-//!    server up.
+//! 6. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`memory`] what
+//!    memory the limits allow, [`serve`] sets a server up.
 //!
 //! Imports run one way: `serve → {net, join, bench} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!
@@ -37,6 +37,7 @@ pub mod bench;
 pub mod cli;
 pub mod join;
 pub mod logging;
+pub mod memory;
 pub mod serve;
 
 #[cfg(any(test, fuzzing))]

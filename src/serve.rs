@@ -5,7 +5,9 @@ use crate::cli::Serve;
 use crate::hub::limits::Limits;
 use crate::join::{self, Show};
 use crate::logging;
-use crate::net::bind::bind_all;
+use crate::memory;
+use crate::net::bind::{bind_all, bind_beside};
+use crate::net::metrics::METRICS_DESCRIPTORS;
 use crate::net::reactor::{Ended, Reactor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
@@ -38,11 +40,20 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     let limits = flags.limits(clients_max);
     limits.check()?;
     let console_log = start_logging(flags)?;
-    let listeners = bind_all(&flags.places(), flags.listening.options())?;
-    let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    let (places, options) = (flags.places(), flags.listening.options());
+    let listeners = bind_all(&places, options)?;
+    let metrics = bind_beside(&places, &flags.metrics_places(), options)?;
+    let mut addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    addresses.extend(metrics.iter().map(|it| format!("{it} (metrics)")));
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
-    let reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
+    let mut reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
+    if !metrics.is_empty() {
+        reactor.serve_metrics(metrics)?;
+    }
     announce(&addresses, &limits);
+    // The kernel takes twice what it is asked for: see socket(7).
+    let buffers_bytes = options.send_buffer_bytes + options.recv_buffer_bytes;
+    memory::log(&limits, 2 * buffers_bytes as u64);
     match console_end {
         Some(console) => serve_with_console(reactor, console, console_log, flags.look.show()),
         None => Ok(reactor.serve()?),
@@ -59,9 +70,11 @@ pub fn raise_descriptor_limit() -> u64 {
 }
 
 fn reserved_descriptors(flags: &Serve) -> u64 {
+    let metrics = flags.metrics_places().len() as u64;
+    let metrics = metrics + metrics.min(1) * METRICS_DESCRIPTORS;
     let listeners = flags.places().len();
     let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
-    RESERVED_DESCRIPTORS + listeners as u64 + console
+    RESERVED_DESCRIPTORS + listeners as u64 + metrics + console
 }
 
 /// How many clients may be connected at a time: `wanted`, or all that the limit of `descriptors` leaves.

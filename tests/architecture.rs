@@ -10,11 +10,12 @@ const PARTS: &str = "
     protocol:
     logging:
     hub: protocol
-    net: hub address
+    memory: hub
+    net: hub address logging
     join: hub protocol address
     bench: hub protocol address
     cli: hub net join bench address logging
-    serve: hub net join cli address logging
+    serve: hub net join cli address logging memory
 ";
 
 /// The program's modules by their paths in the crate (`hub::room`), with their sources up to their tests.

@@ -29,11 +29,13 @@ impl Context<'_> {
 
     /// A room, together with its members.
     pub fn room(&mut self, number: u32) -> RoomView<'_> {
+        let (room, log_bytes) = self.rooms.get_counted(number);
         RoomView {
             now: self.now,
             limits: self.limits,
             number,
-            room: self.rooms.get_mut(number),
+            room,
+            log_bytes,
             clients: self.clients,
             schedule: self.schedule,
             totals: self.totals,

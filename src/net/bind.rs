@@ -17,7 +17,7 @@ pub struct Place {
     pub flag: &'static str,
     /// The address.
     pub address: Address,
-    /// What is spoken there.
+    /// What is spoken there, if it is a place for clients of the hub.
     pub wire: Wire,
 }
 
@@ -48,6 +48,25 @@ impl fmt::Display for Endpoint {
 /// # Errors
 /// The system refuses one of them. The error names it and what the operator can do.
 pub fn bind_all(places: &[Place], options: Options) -> io::Result<Vec<Listener>> {
+    bind_beside(&[], places, options)
+}
+
+/// The same, beside listeners of this server at other places, which an error names if they are in the way.
+///
+/// # Errors
+/// See [`bind_all`].
+pub fn bind_beside(
+    others: &[Place],
+    places: &[Place],
+    options: Options,
+) -> io::Result<Vec<Listener>> {
+    let resolved = resolve_all(others)?;
+    let others: Vec<_> = pairs(others, &resolved).collect();
+    bind_resolved(&others, places, &resolve_all(places)?, options)
+}
+
+/// The addresses of each place.
+fn resolve_all(places: &[Place]) -> io::Result<Vec<Vec<Endpoint>>> {
     let resolved = places.iter().map(|place| {
         let endpoints = match &place.address {
             Address::Tcp { host, port } => resolve(host, *port).map(|all| tcp(&all)),
@@ -55,16 +74,25 @@ pub fn bind_all(places: &[Place], options: Options) -> io::Result<Vec<Listener>>
         };
         endpoints.map_err(|error| cannot_listen(place, &error, None))
     });
-    let resolved: Vec<_> = resolved.collect::<io::Result<_>>()?;
-    bind_resolved(places, &resolved, options)
+    resolved.collect()
+}
+
+/// Each place with each of its addresses.
+fn pairs<'a>(
+    places: &'a [Place],
+    resolved: &'a [Vec<Endpoint>],
+) -> impl Iterator<Item = (&'a Place, &'a Endpoint)> {
+    let places = places.iter().zip(resolved);
+    places.flat_map(|(place, endpoints)| endpoints.iter().map(move |endpoint| (place, endpoint)))
 }
 
 fn tcp(addresses: &[SocketAddr]) -> Vec<Endpoint> {
     addresses.iter().copied().map(Endpoint::Tcp).collect()
 }
 
-/// Listens on these endpoints of each place.
+/// Listens on these endpoints of each place; `others` may be in the way.
 fn bind_resolved(
+    others: &[(&Place, &Endpoint)],
     places: &[Place],
     resolved: &[Vec<Endpoint>],
     options: Options,
@@ -96,7 +124,8 @@ fn bind_resolved(
                     missing.push((endpoint, error));
                 }
                 Err(error) => {
-                    let other = bound.iter().find(|(_, bound)| overlap(bound, endpoint));
+                    let mut all = bound.iter().chain(others);
+                    let other = all.find(|(_, bound)| overlap(bound, endpoint));
                     return Err(cannot_listen(place, &error, other.map(|(other, _)| *other)));
                 }
             }
@@ -210,7 +239,7 @@ mod tests {
     fn bind(addresses: &[&str]) -> Result<Vec<String>, String> {
         let places = [place("--listen", "chat.example.org:8080", Wire::Chat)];
         let all: Vec<_> = addresses.iter().map(|a| a.parse().unwrap()).collect();
-        match bind_resolved(&places, &[tcp(&all)], OPTIONS) {
+        match bind_resolved(&[], &places, &[tcp(&all)], OPTIONS) {
             Ok(listeners) => Ok(listeners.iter().map(ToString::to_string).collect()),
             Err(error) => Err(error.to_string()),
         }
@@ -268,6 +297,27 @@ mod tests {
             );
             assert!(!error.contains("other program"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_listener_beside_others_names_the_one_in_its_way() {
+        let all = format!("0.0.0.0:{}", free_port());
+        let one = all.replace("0.0.0.0", "127.0.0.1");
+        let others = [place("--listen", &all, Wire::Chat)];
+        let _bound = bind_all(&others, OPTIONS).unwrap();
+        let metrics = [place("--metrics", &one, Wire::Chat)];
+        let error = bind_beside(&others, &metrics, OPTIONS).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains(&format!("--listen {all} includes it")),
+            "{error}"
+        );
+        assert!(
+            error.contains(&format!("cannot listen on {one}")),
+            "{error}"
+        );
+        let free = [place("--metrics", "127.0.0.1:0", Wire::Chat)];
+        assert_eq!(bind_beside(&others, &free, OPTIONS).unwrap().len(), 1);
     }
 
     #[test]

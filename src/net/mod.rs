@@ -3,15 +3,22 @@
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
 //! `connection_log` what the log tells of them. `bind` opens the listeners, `socket_file` is the file of one that has a
-//! path. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
+//! path. `metrics` is a page for monitoring, over `http` and `http_connection`: `figures` is what stands in it, `process` what
+//! the system knows of the process, `exposition` how it is written. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
 pub mod bind;
 pub mod budgets;
 mod connection_log;
 mod connections;
+mod exposition;
+pub mod figures;
+mod http;
+mod http_connection;
 mod linger;
 pub mod listener;
+pub mod metrics;
+mod process;
 pub mod reactor;
 pub mod scheduler;
 mod service_time;

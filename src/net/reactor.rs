@@ -1,12 +1,15 @@
 //! The event loop: mio's poll, its tokens, and [`Scheduler`] on real sockets. The only place that waits.
 
+use super::figures::{Figures, Served, Surveying};
 use super::listener::Listener;
+use super::metrics::Metrics;
+use super::process::ProcessFigures;
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
 use super::stream::Stream;
 use super::transport::{Event, Net, Newcomer};
 use crate::hub::limits::Limits;
-use crate::hub::{ConnId, Hub, Now, Totals};
+use crate::hub::{ConnId, Hub, Now};
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -15,9 +18,11 @@ use std::time::{Duration, Instant};
 
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
-/// Signals have the largest token; listeners have those above every connection's.
+/// Signals have the largest token. Those of listeners are above every connection's, then comes the metrics page.
 const SIGNALS: Token = Token(usize::MAX);
 const LISTENERS: usize = ConnId::SLOT_MAX as usize + 1;
+const METRICS: usize = LISTENERS + 0x4000;
+const METRICS_END: usize = METRICS + 0x4000;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub enum Ended {
 struct Sockets {
     registry: Registry,
     listeners: Vec<Listener>,
+    /// How each listener is named, also when it is closed.
+    names: Vec<String>,
     start: Instant,
 }
 
@@ -47,7 +54,7 @@ impl Net for Sockets {
     }
 
     fn listener(&self, listener: usize) -> String {
-        self.listeners[listener].to_string()
+        self.names.get(listener).cloned().unwrap_or_default()
     }
 
     fn peer(&self, socket: &Stream) -> Option<SocketAddr> {
@@ -76,6 +83,8 @@ pub struct Reactor {
     poll: Poll,
     signals: Signals,
     scheduler: Scheduler<Sockets>,
+    /// The metrics page, if there is one.
+    metrics: Option<Metrics>,
     has_console: bool,
 }
 
@@ -100,6 +109,7 @@ impl Reactor {
         let number = listeners.len();
         let net = Sockets {
             registry,
+            names: listeners.iter().map(ToString::to_string).collect(),
             listeners,
             start: Instant::now(),
         };
@@ -113,8 +123,31 @@ impl Reactor {
             poll,
             signals,
             scheduler,
+            metrics: None,
             has_console,
         })
+    }
+
+    /// Serves the metrics page at these listeners too.
+    ///
+    /// # Errors
+    /// The system is out of memory.
+    pub fn serve_metrics(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
+        let registry = self.poll.registry().try_clone()?;
+        self.metrics = Some(Metrics::new(registry, listeners, METRICS)?);
+        Ok(())
+    }
+
+    /// Everything countable now. Looks at every client: for operators, not for every turn.
+    pub fn figures(&self) -> Figures {
+        match &self.metrics {
+            Some(metrics) => metrics.figures(&self.scheduler),
+            None => {
+                let survey = Surveying::all(self.scheduler.hub());
+                let (process, served) = (ProcessFigures::default(), Served::default());
+                Figures::gather(&self.scheduler, survey, process, served)
+            }
+        }
     }
 
     /// Serves until a signal ends it, or its console has left.
@@ -124,41 +157,34 @@ impl Reactor {
     pub fn serve(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.scheduler.is_over() {
-            let timeout = self.scheduler.timeout().map(Duration::from_micros);
+            let timeout = self.timeout();
             if let Some(signal) = self.poll(&mut events, timeout)? {
                 return Ok(Ended::Forced(signal));
             }
             self.scheduler.run();
+            if let Some(metrics) = &mut self.metrics {
+                metrics.run(&mut self.scheduler);
+            }
             let hub = self.scheduler.hub();
             if hub.console_has_left() && !hub.is_shutting_down() {
                 tracing::info!(clients = hub.clients(), "the console has left");
                 stop(&mut self.scheduler);
             }
         }
-        let Totals {
-            connections,
-            refused_connections,
-            lines,
-            refused_lines,
-            discarded_bytes,
-            skipped_lines,
-            slow_closed,
-            work,
-        } = self.scheduler.hub().totals();
-        let turns = self.scheduler.turn_lengths();
-        tracing::info!(%turns, longest_turn_us = turns.longest_us(), "turns");
-        tracing::info!(
-            connections,
-            refused_connections,
-            lines,
-            refused_lines,
-            discarded_bytes,
-            skipped_lines,
-            slow_closed,
-            work,
-            "ended"
-        );
+        self.figures().log();
         Ok(Ended::Drained)
+    }
+
+    /// How long the poll may wait.
+    fn timeout(&mut self) -> Option<Duration> {
+        // First, since the scheduler notes for how long it lets the poll wait.
+        let metrics = self.metrics.as_ref().and_then(|metrics| {
+            let now = self.scheduler.service_time();
+            let deadline = metrics.deadline(now)?;
+            Some(deadline.as_micros().saturating_sub(now.as_micros()))
+        });
+        let timeouts = [self.scheduler.timeout(), metrics].into_iter();
+        timeouts.flatten().min().map(Duration::from_micros)
     }
 
     /// Waits for events and notes all of them, also when they are more than one call of the poll reports: a client is silent
@@ -201,7 +227,14 @@ impl Reactor {
                     readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                     writable: event.is_writable() || event.is_write_closed(),
                 }),
-                (Token(token), None) => self.scheduler.event(Event::Newcomers(token - LISTENERS)),
+                (Token(token), None) => match token as u32 as usize {
+                    METRICS..METRICS_END => {
+                        if let Some(metrics) = &mut self.metrics {
+                            metrics.event(event);
+                        }
+                    }
+                    _ => self.scheduler.event(Event::Newcomers(token - LISTENERS)),
+                },
             }
         }
         None

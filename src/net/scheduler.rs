@@ -1,10 +1,12 @@
 //! The order of a turn: accept, read, write, timers, close, each within a budget. Generic over its sockets and told the
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
+mod facts;
+
 use super::acceptor::Acceptor;
 use super::budgets::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
 use super::connection_log::{ConnectionLog, Place};
-use super::connections::{Connections, End};
+use super::connections::{CONSOLE, Connections, End};
 use super::linger::{LINGER_US, Lingering};
 use super::service_time::ServiceTime;
 use super::transport::{Event, Net, Newcomer};
@@ -68,11 +70,6 @@ impl<N: Net> Scheduler<N> {
         &self.hub
     }
 
-    /// How long turns have taken.
-    pub fn turn_lengths(&self) -> &TurnLengths {
-        &self.turn_lengths
-    }
-
     /// Connects the console, before anybody else.
     ///
     /// # Errors
@@ -81,7 +78,7 @@ impl<N: Net> Scheduler<N> {
         let now = self.now();
         let id = self.hub.connect_console(now);
         self.net.register(&mut socket, id)?;
-        self.connections.insert(now, id, socket, None);
+        self.connections.insert(now, id, socket, None, CONSOLE);
         Ok(())
     }
 
@@ -200,11 +197,13 @@ impl<N: Net> Scheduler<N> {
         if let Err(error) = self.net.register(&mut socket, id) {
             tracing::warn!(%error, "a connection cannot be polled");
             self.hub.disconnect(now, id);
+            self.log.unpolled();
             return;
         }
         let place = Place(&self.net, listener);
         self.log.opened(now, id, address, place);
-        self.connections.insert(now, id, socket, address);
+        let connections = &mut self.connections;
+        connections.insert(now, id, socket, address, listener as u16);
     }
 
     /// Visits each readable connection once, within the budget. Those that may have more are queued again. The clock is

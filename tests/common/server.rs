@@ -45,6 +45,7 @@ impl Launch {
     fn with(mut command: Command, flags: &[&str]) -> Self {
         let count = |name: &str| flags.iter().filter(|&&flag| flag == name).count();
         let (chat, raw) = (count("--listen"), count("--listen-raw"));
+        let metrics = count("--metrics");
         command.arg("serve").args(flags);
         if chat == 0 {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -61,7 +62,7 @@ impl Launch {
             .stderr(Stdio::piped());
         Self {
             command,
-            listeners: chat.max(1) + raw,
+            listeners: chat.max(1) + raw + metrics,
         }
     }
 
@@ -203,6 +204,13 @@ impl Server {
         let mut places = self.listening.iter();
         let raw = places.find_map(|place| place.strip_suffix(" (raw)")?.parse().ok());
         raw.expect("a raw TCP listener")
+    }
+
+    /// The first TCP address of the metrics page.
+    pub(crate) fn metrics_addr(&self) -> SocketAddr {
+        let mut places = self.listening.iter();
+        let metrics = places.find_map(|place| place.strip_suffix(" (metrics)")?.parse().ok());
+        metrics.expect("a TCP listener for metrics")
     }
 
     /// The first Unix-domain listener's path.

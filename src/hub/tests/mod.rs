@@ -56,7 +56,7 @@ fn connections_and_refusals_are_counted() {
     let (a, b) = (test.join(), test.join());
     assert!(test.connect(Wire::Chat).is_err());
     let totals = test.hub.totals();
-    assert_eq!((totals.connections, totals.refused_connections), (2, 1));
+    assert_eq!((totals.connections, totals.refused_connections()), (2, 1));
     assert_eq!((a.serial(), b.serial()), (1, 2));
 }
 
