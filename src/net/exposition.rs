@@ -1,7 +1,7 @@
 //! Figures as text for Prometheus (exposition format 0.0.4) and as OpenMetrics 1.0, and which of the two a client wants.
 //! Knows no figure by name.
 
-use super::figures::{Family, Kind, Sample};
+use super::families::{Family, Kind, Sample};
 use std::fmt::Write;
 
 /// How the page is written.
@@ -146,7 +146,7 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::figures::Value;
+    use crate::net::families::Value;
 
     #[test]
     fn the_format_is_negotiated() {

@@ -3,8 +3,8 @@
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
 //! `connection_log` what the log tells of them. `bind` opens the listeners, `socket_file` is the file of one that has a
-//! path. `metrics` is a page for monitoring, over `http` and `http_connection`: `figures` is what stands in it, `process` what
-//! the system knows of the process, `exposition` how it is written. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
+//! path. `metrics` is a page for monitoring, over `http` and `http_connection`: `figures` is what stands in it, `families` what
+//! that is called, `process` what the system knows of the process, `exposition` how it is written. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
 pub mod bind;
@@ -12,6 +12,7 @@ pub mod budgets;
 mod connection_log;
 mod connections;
 mod exposition;
+pub mod families;
 pub mod figures;
 mod http;
 mod http_connection;
