@@ -19,7 +19,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Descriptors that are not clients': standard streams, poll, signals, log, lingering connections.
+/// Descriptors that are not clients': standard streams, poll, signals, log, `/proc`, lingering connections.
 const RESERVED_DESCRIPTORS: u64 = 32;
 /// More of them with a console: its connection, log, terminal, signals and history file.
 const CONSOLE_DESCRIPTORS: u64 = 16;

@@ -76,7 +76,7 @@ pub struct ListenFlags {
 
     /// Address for monitoring: serves /metrics (Prometheus, OpenMetrics) and /healthz by HTTP
     ///
-    /// May be given more than once. Whoever can connect there can read the figures.
+    /// May be given more than once. Every program that can connect there can read the figures.
     #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
     #[arg(env = "MADANG_METRICS", value_delimiter = ',')]
     pub metrics: Vec<Address>,

@@ -1,7 +1,7 @@
 //! Everything countable of a server at one moment. The metrics page, an operator's statistics and the log's last lines are
 //! ways to write it; what each figure is called and what it means is in `families`. Counts nothing itself.
 
-use super::process::ProcessFigures;
+use super::process::{Process, ProcessFigures};
 use super::scheduler::Scheduler;
 use super::transport::Net;
 use super::turn_lengths::TurnLengths;
@@ -93,7 +93,7 @@ impl Figures {
     pub fn gather<N: Net>(
         scheduler: &Scheduler<N>,
         survey: Survey,
-        process: ProcessFigures,
+        process: &Process,
         served: Served,
     ) -> Figures {
         let hub = scheduler.hub();
@@ -112,7 +112,7 @@ impl Figures {
             room_log_bytes: hub.room_log_bytes(),
             turns: *scheduler.turn_lengths(),
             is_shutting_down: hub.is_shutting_down(),
-            process,
+            process: process.figures(scheduler.sockets() + served.connections),
             served,
             log_lines_dropped: logging::dropped_lines(),
         }

@@ -7,7 +7,7 @@ use super::figures::{Figures, Served, Surveying};
 use super::http::{Answer, HEAD_BYTES_MAX, Method, Request, Status};
 use super::http_connection::HttpConnection;
 use super::listener::{AcceptFault, Listener, classify};
-use super::process::{PROCESS_DESCRIPTORS, Process};
+use super::process::Process;
 use super::scheduler::Scheduler;
 use super::stream::Stream;
 use super::transport::Net;
@@ -21,8 +21,7 @@ const CONNECTIONS_MAX: usize = 16;
 /// Connections more that are told that there are too many. Further ones are closed without a word.
 const REFUSED_MAX: usize = 4;
 /// Descriptors that the page needs besides one for each listener.
-pub const METRICS_DESCRIPTORS: u64 =
-    (CONNECTIONS_MAX + REFUSED_MAX) as u64 + 1 + PROCESS_DESCRIPTORS;
+pub const METRICS_DESCRIPTORS: u64 = (CONNECTIONS_MAX + REFUSED_MAX) as u64 + 1;
 /// Tokens of listeners: so many from the first one. Those of connections come after.
 const LISTENERS_MAX: usize = 0x1000;
 /// Microseconds until accepting is tried again after the system ran out of something.
@@ -72,7 +71,6 @@ pub struct Metrics {
     /// Something can be done at once.
     has_work: bool,
     served: Served,
-    process: Process,
     scratch: Box<[u8]>,
 }
 
@@ -97,7 +95,6 @@ impl Metrics {
             paused_until: None,
             stage: Stage::None,
             served: Served::default(),
-            process: Process::new(),
             scratch: vec![0; HEAD_BYTES_MAX].into_boxed_slice(),
         })
     }
@@ -127,24 +124,16 @@ impl Metrics {
         places.chain(self.paused_until).min()
     }
 
-    /// The figures of the server now.
-    pub fn figures<N: Net>(&self, scheduler: &Scheduler<N>) -> Figures {
-        self.figures_with(scheduler, Surveying::all(scheduler.hub()))
-    }
-
-    fn figures_with<N: Net>(
-        &self,
-        scheduler: &Scheduler<N>,
-        survey: crate::hub::Survey,
-    ) -> Figures {
-        let sockets = scheduler.sockets() + self.places.len();
-        let mut served = self.served;
-        served.connections = self.places.len();
-        Figures::gather(scheduler, survey, self.process.figures(sockets), served)
+    /// What the page has cost so far.
+    pub fn served(&self) -> Served {
+        Served {
+            connections: self.places.len(),
+            ..self.served
+        }
     }
 
     /// Its part of a turn: one step for each connection, and as much of a survey as there is time for.
-    pub fn run<N: Net>(&mut self, scheduler: &mut Scheduler<N>) {
+    pub fn run<N: Net>(&mut self, scheduler: &mut Scheduler<N>, process: &Process) {
         if self.listeners.is_empty() {
             return;
         }
@@ -168,7 +157,7 @@ impl Metrics {
         if let 1.. = self.places.len() {
             self.places.rotate_left(1);
         }
-        self.survey(now, until, scheduler);
+        self.survey(until, scheduler, process);
         self.places.retain(|place| !place.http.is_closed());
         let end = scheduler.service_time();
         self.served.busy_us += end.as_micros() - begin.as_micros();
@@ -266,13 +255,14 @@ impl Metrics {
     }
 
     /// Takes a survey if one is needed, and answers those that have waited for it, as far as there is time.
-    fn survey<N: Net>(&mut self, mut now: Now, until: Now, scheduler: &mut Scheduler<N>) {
+    fn survey<N: Net>(&mut self, until: Now, scheduler: &mut Scheduler<N>, process: &Process) {
+        let mut now = scheduler.service_time();
         while !matches!(self.stage, Stage::None) && now < until {
             match &mut self.stage {
                 Stage::None => {}
                 Stage::Surveying(surveying) => {
                     if let Some(survey) = surveying.step(scheduler.hub()) {
-                        let figures = self.figures_with(scheduler, survey);
+                        let figures = Figures::gather(scheduler, survey, process, self.served());
                         self.stage = Stage::Taken(Box::new(figures));
                     }
                 }

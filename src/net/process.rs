@@ -9,9 +9,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Descriptors that a [`Process`] keeps open.
-pub const PROCESS_DESCRIPTORS: u64 = 2;
-
 /// This process, to be looked at again and again without waiting: files in `/proc` are made when they are read.
 #[derive(Debug)]
 pub struct Process {

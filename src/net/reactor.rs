@@ -1,9 +1,9 @@
 //! The event loop: mio's poll, its tokens, and [`Scheduler`] on real sockets. The only place that waits.
 
-use super::figures::{Figures, Served, Surveying};
+use super::figures::{Figures, Surveying};
 use super::listener::Listener;
 use super::metrics::Metrics;
-use super::process::ProcessFigures;
+use super::process::Process;
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
 use super::stream::Stream;
@@ -85,6 +85,7 @@ pub struct Reactor {
     scheduler: Scheduler<Sockets>,
     /// The metrics page, if there is one.
     metrics: Option<Metrics>,
+    process: Process,
     has_console: bool,
 }
 
@@ -124,6 +125,7 @@ impl Reactor {
             signals,
             scheduler,
             metrics: None,
+            process: Process::new(),
             has_console,
         })
     }
@@ -140,14 +142,10 @@ impl Reactor {
 
     /// Everything countable now. Looks at every client: for operators, not for every turn.
     pub fn figures(&self) -> Figures {
-        match &self.metrics {
-            Some(metrics) => metrics.figures(&self.scheduler),
-            None => {
-                let survey = Surveying::all(self.scheduler.hub());
-                let (process, served) = (ProcessFigures::default(), Served::default());
-                Figures::gather(&self.scheduler, survey, process, served)
-            }
-        }
+        let survey = Surveying::all(self.scheduler.hub());
+        let served = self.metrics.as_ref().map(Metrics::served);
+        let served = served.unwrap_or_default();
+        Figures::gather(&self.scheduler, survey, &self.process, served)
     }
 
     /// Serves until a signal ends it, or its console has left.
@@ -163,7 +161,7 @@ impl Reactor {
             }
             self.scheduler.run();
             if let Some(metrics) = &mut self.metrics {
-                metrics.run(&mut self.scheduler);
+                metrics.run(&mut self.scheduler, &self.process);
             }
             let hub = self.scheduler.hub();
             if hub.console_has_left() && !hub.is_shutting_down() {

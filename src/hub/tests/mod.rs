@@ -3,6 +3,7 @@
 mod backpressure;
 mod console;
 mod fairness;
+mod figures;
 mod handlers;
 mod membership;
 
