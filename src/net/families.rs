@@ -81,7 +81,7 @@ impl Figures {
         } = self.totals;
         families! {
             Counter "madang_lines_total" "Lines said to a room." = one(lines);
-            Counter "madang_deliveries_total" "Lines of rooms written to members, summed over the members." = one(delivered_lines);
+            Counter "madang_deliveries_total" "Lines of rooms, notices included, written to members, summed over the members." = one(delivered_lines);
             Counter "madang_skipped_lines_total" "Lines that members lost because they read too slowly, summed over the members." = one(skipped_lines);
             Counter "madang_refused_lines_total" "Lines refused: not UTF-8, too long, not understood." = one(refused_lines);
             Counter "madang_discarded_bytes_total" "Bytes of lines over --max-line." = one(discarded_bytes);

@@ -245,6 +245,12 @@ impl Server {
         assert_eq!(self.wait_exit().code(), Some(0));
     }
 
+    /// All that a server has logged that has ended.
+    pub(crate) fn whole_log(&self) -> String {
+        let stderr = self.stderr.as_ref();
+        stderr.map(Captured::wait_end).unwrap_or_default()
+    }
+
     /// What the server has logged so far.
     pub(crate) fn log(&self) -> String {
         self.stderr.as_ref().map(Captured::text).unwrap_or_default()
