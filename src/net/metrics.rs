@@ -257,7 +257,8 @@ impl Metrics {
     /// Takes a survey if one is needed, and answers those that have waited for it, as far as there is time.
     fn survey<N: Net>(&mut self, until: Now, scheduler: &mut Scheduler<N>, process: &Process) {
         let mut now = scheduler.service_time();
-        while !matches!(self.stage, Stage::None) && now < until {
+        // At least one step, whatever the steps of the connections have left of the time.
+        while !matches!(self.stage, Stage::None) {
             match &mut self.stage {
                 Stage::None => {}
                 Stage::Surveying(surveying) => {
@@ -278,6 +279,9 @@ impl Metrics {
                 }
             }
             now = scheduler.service_time();
+            if now >= until {
+                break;
+            }
         }
         let is_waiting = |place: &Place| place.http.asked().is_some();
         self.has_work |= !matches!(self.stage, Stage::None) || self.places.iter().any(is_waiting);
