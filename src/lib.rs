@@ -11,7 +11,7 @@
 //! 5. [`mod@bench`] is the load generator: the clients that measure a server.
 //! 6. [`keeper`] is the process beside the server that writes what must last to a disk.
 //! 7. [`cli`] is every flag, [`config`] the file that may set them, [`address`] what is in some of them, [`logging`] the log
-//!    that never blocks, [`serve`] sets a server up.
+//!    that never blocks, [`memory`] what memory the limits allow, [`serve`] sets a server up.
 //!
 //! Imports run one way: `serve → {net, join, bench} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!
@@ -40,6 +40,7 @@ pub mod config;
 pub mod join;
 pub mod keeper;
 pub mod logging;
+pub mod memory;
 pub mod serve;
 
 #[cfg(any(test, fuzzing))]

@@ -5,8 +5,10 @@ use crate::cli::{Cli, Serve, Setting, in_force};
 use crate::hub::limits::Limits;
 use crate::join::{self, Show};
 use crate::logging;
-use crate::net::bind::{Place, bind_all};
+use crate::memory;
+use crate::net::bind::{Place, bind_all, bind_beside};
 use crate::net::keeper::Keeper;
+use crate::net::metrics::METRICS_DESCRIPTORS;
 use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -20,7 +22,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Descriptors that are not clients': standard streams, poll, signals, log, lingering connections.
+/// Descriptors that are not clients': standard streams, poll, signals, log, `/proc`, lingering connections.
 const RESERVED_DESCRIPTORS: u64 = 32;
 /// More of them with a console: its connection, log, terminal, signals and history file.
 const CONSOLE_DESCRIPTORS: u64 = 16;
@@ -41,8 +43,11 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     let descriptors = raise_descriptor_limit();
     let settings = settings(flags, descriptors)?;
     let console_log = start_logging(flags)?;
-    let listeners = bind_all(&settings.places, settings.options)?;
-    let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    let (places, options) = (settings.places.clone(), settings.options);
+    let listeners = bind_all(&places, options)?;
+    let metrics = bind_beside(&flags.metrics_places(), &places, options)?;
+    let mut addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    addresses.extend(metrics.iter().map(|it| format!("{it} (metrics)")));
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
     let limits = settings.limits.clone();
     let again = move || settings_again(descriptors);
@@ -52,7 +57,13 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
         tracing::info!(folder = %folder.display(), entries = entries.len(), "state");
         reactor.set_keeper(keeper)?;
     }
+    if !metrics.is_empty() {
+        reactor.serve_metrics(metrics)?;
+    }
     announce(&addresses, &limits);
+    // The kernel takes twice what it is asked for: see socket(7).
+    let buffers_bytes = options.send_buffer_bytes + options.recv_buffer_bytes;
+    memory::log(&limits, 2 * buffers_bytes as u64);
     match console_end {
         Some(console) => serve_with_console(reactor, console, console_log, flags.look.show()),
         None => Ok(reactor.serve()?),
@@ -143,10 +154,12 @@ pub fn raise_descriptor_limit() -> u64 {
 }
 
 fn reserved_descriptors(flags: &Serve) -> u64 {
+    let metrics = flags.metrics_places().len() as u64;
+    let metrics = metrics + metrics.min(1) * METRICS_DESCRIPTORS;
     let listeners = flags.places().len();
     let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
     let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
-    RESERVED_DESCRIPTORS + listeners as u64 + console + keeper
+    RESERVED_DESCRIPTORS + listeners as u64 + metrics + console + keeper
 }
 
 /// How many clients may be connected at a time: `wanted`, or all that the limit of `descriptors` leaves.

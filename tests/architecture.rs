@@ -12,11 +12,12 @@ const PARTS: &str = "
     config:
     hub: protocol
     keeper:
+    memory: hub
     net: hub keeper address logging
     join: hub protocol address
     bench: hub protocol address
     cli: hub net join bench address logging config
-    serve: hub net join cli address logging
+    serve: hub net join cli address logging memory
 ";
 
 /// The program's modules by their paths in the crate (`hub::room`), with their sources up to their tests.

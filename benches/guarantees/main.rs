@@ -32,6 +32,7 @@ mod private;
 mod rate;
 mod refused;
 mod room;
+mod scrape;
 mod slow;
 mod slowcrowd;
 mod strace;
@@ -156,6 +157,11 @@ const SCENARIOS: &[Scenario<Run>] = &[
         name: "slowcrowd",
         headline: "none, a hundredth, half of the members do not read",
         run: slowcrowd::slow_crowd,
+    },
+    Scenario {
+        name: "scrape",
+        headline: "what a scrape of the metrics page takes of the event loop",
+        run: scrape::scrape,
     },
     Scenario {
         name: "churn",

@@ -54,10 +54,16 @@ impl Server {
 
     /// The address of the next listener: of the second one, after the start.
     pub(crate) fn next_address(&mut self) -> Outcome<SocketAddr> {
+        self.next_address_but("")
+    }
+
+    /// The same, of a listener whose address is printed with a remark after it.
+    pub(crate) fn next_address_but(&mut self, remark: &str) -> Outcome<SocketAddr> {
         let output = self.child.stdout.as_mut();
         let line = read_line(output.ok_or("its output is not piped")?)?;
         let address = line
             .strip_prefix(LISTENING_ON)
+            .and_then(|address| address.strip_suffix(remark))
             .ok_or_else(|| format!("the server printed {line:?}"))?;
         Ok(address.parse()?)
     }

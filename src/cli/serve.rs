@@ -98,6 +98,13 @@ pub struct ListenFlags {
     #[arg(env = "MADANG_LISTEN_RAW", value_delimiter = ',')]
     pub listen_raw: Vec<Address>,
 
+    /// Address for monitoring: serves /metrics (Prometheus, OpenMetrics) and /healthz by HTTP
+    ///
+    /// May be given more than once. Every program that can connect there can read the figures.
+    #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
+    #[arg(env = "MADANG_METRICS", value_delimiter = ',')]
+    pub metrics: Vec<Address>,
+
     /// Connections per listener that may wait to be accepted
     #[arg(long, value_name = "CONNECTIONS", env = "MADANG_BACKLOG", default_value_t = 4096, value_parser = number::<i32>(1..=1_000_000))]
     pub backlog: i32,
@@ -283,6 +290,16 @@ impl Serve {
             let first = folders.as_bytes().split(|&byte| byte == b':').next()?;
             (!first.is_empty()).then(|| OsStr::from_bytes(first).into())
         })
+    }
+
+    /// Where the metrics page is served.
+    pub fn metrics_places(&self) -> Vec<Place> {
+        let place = |address: &Address| Place {
+            flag: "--metrics",
+            address: address.clone(),
+            wire: Wire::Chat,
+        };
+        self.listening.metrics.iter().map(place).collect()
     }
 
     /// The hub's limits, with at most `clients_max` connections.

@@ -37,11 +37,12 @@ const LIVE: [&str; 23] = [
 
 /// Flags whose change needs a restart. So does that of a flag that is in neither list, which a test forbids.
 #[cfg(test)]
-const RESTART: [&str; 6] = [
+const RESTART: [&str; 7] = [
     "bell",
     "color",
     "console",
     "log-format",
+    "metrics",
     "state",
     "timestamps",
 ];

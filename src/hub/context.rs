@@ -45,11 +45,14 @@ impl<'a> Context<'a> {
 
     /// A room, together with its members.
     pub fn room(&mut self, number: u32) -> RoomView<'_> {
+        let limits = self.limits_of(number);
+        let (room, log_bytes) = self.rooms.get_counted(number);
         RoomView {
             now: self.now,
-            limits: self.limits_of(number),
+            limits,
             number,
-            room: self.rooms.get_mut(number),
+            room,
+            log_bytes,
             clients: self.clients,
             schedule: self.schedule,
             totals: self.totals,

@@ -2,10 +2,12 @@
 
 use super::Hub;
 use super::addresses::Addresses;
-use super::client::State;
-use super::types::{Census, ConnId, Departure, Totals};
+use super::client::{Block, Gate, State};
+use super::limits::Limits;
+use super::types::{Census, ConnId, Departure, Ending, Survey, Totals};
 #[cfg(any(test, fuzzing))]
-use super::{client::Client, input::Input, limits::Limits, rooms::Rooms};
+use super::{client::Client, input::Input, rooms::Rooms};
+use std::ops::Range;
 
 impl Hub {
     /// How many connections there are.
@@ -63,28 +65,85 @@ impl Hub {
         })
     }
 
+    /// Why the server closes a client, if it does.
+    pub fn ending(&self, id: ConnId) -> Option<Ending> {
+        self.clients[self.slot(id)? as usize].ending()
+    }
+
     /// What has happened since the start.
     pub fn totals(&self) -> Totals {
         self.totals
     }
 
-    /// What is held right now. Looks at everything: for operators and tests, not for every turn.
+    /// All slots that clients may have, for [`survey`](Hub::survey).
+    pub fn slots(&self) -> Range<usize> {
+        0..self.inputs.len()
+    }
+
+    /// Adds the clients in some of the slots to a survey. So a survey of many clients can be taken piece by piece.
+    pub fn survey(&self, slots: Range<usize>, survey: &mut Survey) {
+        for slot in slots {
+            let Some(client) = self.clients.get(slot) else {
+                continue;
+            };
+            survey.clients += 1;
+            survey.laggards += usize::from(!client.outbox.is_awaited());
+            survey.input_bytes += self.inputs[slot].memory_bytes();
+            survey.output_bytes += client.memory_bytes();
+            match client.state() {
+                State::Open(Gate::Blocked(Block::RateLimit)) => survey.blocked_by_rate += 1,
+                State::Open(Gate::Blocked(Block::Backlog)) => survey.blocked_by_backlog += 1,
+                State::Open(Gate::Blocked(Block::Room)) => survey.blocked_by_room += 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// The names of the largest rooms with members, and how many members each has, the largest first.
+    pub fn largest_rooms(&self) -> impl Iterator<Item = (&str, usize)> {
+        let rooms = self.rooms.largest();
+        rooms.map(|room| (&*room.name, room.members.len()))
+    }
+
+    /// How many rooms with a name have members.
+    pub fn occupied_rooms(&self) -> usize {
+        self.rooms.occupied_len()
+    }
+
+    /// How many rooms there are, the lobby and the room of raw connections included.
+    pub fn rooms_open(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Bytes of memory that the logs of all rooms take, but for their marks of ignored persons.
+    pub fn room_log_bytes(&self) -> usize {
+        self.rooms.log_bytes()
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What is held right now. Looks at every client: for operators and tests, not for every turn.
     pub fn census(&self) -> Census {
-        let clients = self.clients.iter();
-        let clients = clients.map(|(slot, _)| self.client_memory_bytes(slot as u32));
+        let mut survey = Survey::default();
+        self.survey(self.slots(), &mut survey);
         Census {
             clients: self.clients.len(),
             rooms: self.rooms.len(),
             names: self.directory.names(),
             addresses: self.addresses.len(),
             timers: self.schedule.timers(),
-            bytes: clients.sum::<usize>()
+            bytes: survey.input_bytes
+                + survey.output_bytes
                 + self.rooms.memory_bytes()
                 + self.ignoring.memory_bytes(),
         }
     }
 
-    /// Bytes that are held for a client besides its fixed record.
+    /// Bytes that are held for a client besides its fixed record, for tests.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn client_memory_bytes(&self, slot: u32) -> usize {
         self.clients[slot as usize].memory_bytes() + self.inputs[slot as usize].memory_bytes()
     }
@@ -124,11 +183,6 @@ impl Hub {
 
 #[cfg(any(test, fuzzing))]
 impl Hub {
-    /// The limits, for tests.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// What holds while there are rooms and clients from before the limits, for tests.
     pub(crate) fn ceiling(&self) -> &Limits {
         &self.ceiling

@@ -129,7 +129,9 @@ fn step_rooms(cx: &mut Context<'_>, next: u32, shortening: Option<Shortening>) -
             shortening: Some(shorten(&mut view, shortening)),
         };
     }
+    *view.log_bytes -= view.room.log.memory_bytes();
     view.room.fit(limits);
+    *view.log_bytes += view.room.log.memory_bytes();
     backpressure::tick(&mut view);
     Progress::Rooms {
         next: number + 1,

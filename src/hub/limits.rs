@@ -291,7 +291,7 @@ impl Limits {
     /// # Errors
     /// Names the two limits that conflict, their values, and what would do.
     pub fn check(&self) -> Result<(), Conflict> {
-        let need = ROOM_LOG_BYTES_MIN.max(ROOM_LOG_LINES_MIN * self.line_bytes_max);
+        let need = self.room_log_bytes_min();
         if self.room_log_bytes_max < need {
             return Err(Conflict(format!(
                 "--room-log {} is too small for --max-line {}: at least {need} bytes are needed",
@@ -326,6 +326,11 @@ impl Limits {
             welcome: welcome.clone(),
             ..self.clone()
         }
+    }
+
+    /// The smallest [`room_log_bytes_max`](Limits::room_log_bytes_max) for these lines.
+    pub fn room_log_bytes_min(&self) -> usize {
+        ROOM_LOG_BYTES_MIN.max(ROOM_LOG_LINES_MIN * self.line_bytes_max)
     }
 
     /// Bytes of the longest line that can be in a log.
@@ -389,23 +394,47 @@ impl Limits {
             + 1024
     }
 
-    /// Bytes that one connection can make the hub hold besides its fixed record.
-    pub fn client_bytes_max(&self) -> usize {
+    /// Bytes that one connection can make the hub hold of what it has sent: a line half received, and deferred input.
+    fn client_input_bytes_max(&self) -> usize {
+        // Buffers grow by doubling.
+        2 * (self.line_bytes_max + 1) + READ_BYTES_MAX + self.line_bytes_max + 1
+    }
+
+    /// … of what it is to read besides its room's log, and of records that are allocated only while they are needed.
+    fn client_output_bytes_max(&self) -> usize {
         // Its own ranges, the private lines of others, and a barrier before each of these.
         let records = OWN_RANGES_MAX * 16 + 2 * PRIVATE_LINES_MAX * 16;
-        let growing = self.private_bytes_max() + records + self.line_bytes_max + 1;
-        let held = READ_BYTES_MAX + self.line_bytes_max + 1;
-        // Buffers grow by doubling.
         let ignored = 2 * IGNORED_SPANS_MAX * 24 + IGNORED_MAX * (IGNORED_PERSON_BYTES + 16);
-        2 * growing + held + ignored + CLIENT_RECORDS_BYTES
+        2 * (self.private_bytes_max() + records) + ignored + CLIENT_RECORDS_BYTES
+    }
+
+    /// Bytes that one connection can make the hub hold besides its fixed record.
+    pub fn client_bytes_max(&self) -> usize {
+        self.client_input_bytes_max() + self.client_output_bytes_max()
+    }
+
+    /// Bytes that all rooms' logs can be made to take, with their marks.
+    pub fn room_logs_bytes_max(&self) -> usize {
+        // Marks are in a buffer that grows by doubling.
+        let room_bytes = self.room_log_bytes_max + 2 * self.log_marks_max() * 16;
+        self.rooms_max.saturating_mul(room_bytes)
+    }
+
+    /// Bytes that the hub can be made to hold of what all connections have sent.
+    pub fn input_bytes_max(&self) -> usize {
+        self.clients_max
+            .saturating_mul(self.client_input_bytes_max())
+    }
+
+    /// … of what all connections are to read, besides their rooms' logs.
+    pub fn output_bytes_max(&self) -> usize {
+        self.clients_max
+            .saturating_mul(self.client_output_bytes_max())
     }
 
     /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap.
     pub fn memory_bytes_max(&self) -> usize {
-        // Marks are in a buffer that grows by doubling.
-        let room_bytes = self.room_log_bytes_max + 2 * self.log_marks_max() * 16;
-        self.rooms_max
-            .saturating_mul(room_bytes)
+        self.room_logs_bytes_max()
             .saturating_add(self.clients_max.saturating_mul(self.client_bytes_max()))
     }
 }

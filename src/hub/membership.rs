@@ -28,6 +28,7 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
         Role::Person | Role::Console => room.log.history_start(),
     };
     client.outbox.enter(&mut room.log, at);
+    let before = room.members.len() - 1;
     if client.role == Role::Console {
         room.console = Some(slot);
     }
@@ -37,6 +38,7 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
         client.is_announced = false;
         room.arrivals.join(now, slot);
     }
+    cx.rooms.resized(number, before);
 }
 
 /// A client has been told which room it has entered: shows it what was said there before, and arms the announcement.
@@ -79,11 +81,13 @@ pub fn leave(cx: &mut Context<'_>, slot: u32) {
     }
     view.room.gate.forget(slot);
     backpressure::wake_blocked(&mut view);
-    if view.room.members.is_empty() {
-        let number = view.number;
+    let (number, members) = (view.number, view.room.members.len());
+    if members > 0 {
+        announcements::announce(&mut view);
+    }
+    cx.rooms.resized(number, members + 1);
+    if members == 0 {
         cx.schedule.forget_room(number);
         cx.rooms.vacated(number, cx.limits);
-    } else {
-        announcements::announce(&mut view);
     }
 }

@@ -103,7 +103,7 @@ use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
 use std::net::IpAddr;
-pub use types::{Census, ConnId, Ending, Now, Peer, Report, Resume, Totals, Wire};
+pub use types::{Census, ConnId, Ending, Now, Peer, Refused, Report, Resume, Survey, Totals, Wire};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ impl Hub {
     pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'static>> {
         let address = peer.address.filter(|_| self.counts_addresses());
         if let Some(refusal) = self.admission_refusal(address) {
-            self.totals.refused_connections += 1;
+            self.totals.refused[Refused::of(&refusal) as usize] += 1;
             return Err(refusal);
         }
         let slot = self.clients.vacant_key() as u32;
@@ -231,6 +231,7 @@ impl Hub {
         let client = &mut self.clients[slot as usize];
         if client.is_receiving() {
             client.break_silence(now);
+            self.totals.received_bytes += bytes.len() as u64;
             self.reading(now).process(slot, bytes, false);
         }
     }
@@ -259,6 +260,8 @@ impl Hub {
         let number = client.room;
         let room = self.rooms.get_mut(number);
         let has_more = client.sent(now, &mut room.log, n);
+        self.totals.sent_bytes += n as u64;
+        self.totals.delivered_lines += room.log.take_delivered();
         if client.waits_for_progress() || room.gate.has_blocked() {
             let mut cx = self.context(now);
             let mut view = cx.room(number);

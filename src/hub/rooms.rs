@@ -6,7 +6,7 @@ use super::limits::Limits;
 use super::name::{LOBBY, RoomName, room_name};
 use super::room::Room;
 use slab::Slab;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The room of all raw connections. It has no name, so nobody can join it.
 const RAW_ROOM: u32 = 0;
@@ -22,8 +22,12 @@ pub struct Rooms {
     by_likeness: ByLikeness,
     /// Those of them that have members, in order of their names.
     occupied: BTreeMap<Box<str>, u32>,
+    /// The same rooms: how many members each has, and its number.
+    by_members: BTreeSet<(u32, u32)>,
     /// Rooms without members that are kept for their history, the one that has been empty for longest first.
     empty: VecDeque<u32>,
+    /// Bytes of memory that all logs take.
+    log_bytes: usize,
 }
 
 impl Rooms {
@@ -44,7 +48,9 @@ impl Rooms {
             rooms,
             by_likeness,
             occupied: BTreeMap::new(),
+            by_members: BTreeSet::new(),
             empty: VecDeque::new(),
+            log_bytes: 0,
         }
     }
 
@@ -64,6 +70,11 @@ impl Rooms {
     /// The same, to be changed.
     pub fn get_mut(&mut self, number: u32) -> &mut Room {
         &mut self.rooms[number as usize]
+    }
+
+    /// The same, and the count of the bytes that all logs take, which is to be kept up to date.
+    pub fn get_counted(&mut self, number: u32) -> (&mut Room, &mut usize) {
+        (&mut self.rooms[number as usize], &mut self.log_bytes)
     }
 
     /// The number of the room that has this name or one that looks like it. If there are two, in which the same letters of
@@ -102,10 +113,24 @@ impl Rooms {
         }
     }
 
+    /// A room has had so many members, and has a different number now.
+    pub fn resized(&mut self, number: u32, before: usize) {
+        if number == RAW_ROOM {
+            return;
+        }
+        self.by_members.remove(&(before as u32, number));
+        let members = self.get(number).members.len();
+        if members > 0 {
+            self.by_members.insert((members as u32, number));
+        }
+    }
+
     /// A room has lost its last member: it is kept as long as it has a history and nothing needs its place.
     pub fn vacated(&mut self, number: u32, limits: &Limits) {
         let room = &mut self.rooms[number as usize];
+        self.log_bytes -= room.log.memory_bytes();
         room.vacate();
+        self.log_bytes += room.log.memory_bytes();
         self.occupied.remove(room.likeness.folded());
         if number < ROOMS_PERMANENT {
             return;
@@ -140,6 +165,7 @@ impl Rooms {
 
     fn close(&mut self, number: u32) {
         let room = self.rooms.remove(number as usize);
+        self.log_bytes -= room.log.memory_bytes();
         self.by_likeness.remove(&room.likeness);
     }
 
@@ -160,11 +186,26 @@ impl Rooms {
         self.rooms.len()
     }
 
-    /// Bytes of memory that all logs take.
+    /// How many rooms have a name and members.
+    pub fn occupied_len(&self) -> usize {
+        self.occupied.len()
+    }
+
+    /// The rooms that have a name and members, the largest first.
+    pub fn largest(&self) -> impl Iterator<Item = &Room> {
+        let by_members = self.by_members.iter().rev();
+        by_members.map(|&(_, number)| self.get(number))
+    }
+
+    /// Bytes of memory that all logs take, but for their marks of ignored persons.
+    pub fn log_bytes(&self) -> usize {
+        self.log_bytes
+    }
+
+    /// Bytes of memory that all logs take. Looks at every room.
     pub fn memory_bytes(&self) -> usize {
-        let logs = self.iter().map(|(_, room)| &room.log);
-        logs.map(|log| log.memory_bytes() + log.marks().memory_bytes())
-            .sum()
+        let marks = self.iter().map(|(_, room)| room.log.marks().memory_bytes());
+        self.log_bytes + marks.sum::<usize>()
     }
 
     /// Panics if an invariant is broken. For tests: looks at everything.
@@ -180,6 +221,11 @@ impl Rooms {
         let forms = named().map(|(_, room)| room.likeness.forms().count());
         assert_eq!(self.by_likeness.len(), forms.sum::<usize>());
         assert!(self.occupied.len() < self.len());
+        let with_members = named().filter(|(_, room)| !room.members.is_empty());
+        let sizes = with_members.map(|(number, room)| (room.members.len() as u32, number));
+        assert_eq!(sizes.collect::<BTreeSet<_>>(), self.by_members);
+        let log_bytes = self.iter().map(|(_, room)| room.log.memory_bytes());
+        assert_eq!(log_bytes.sum::<usize>(), self.log_bytes);
         for (number, room) in self.iter() {
             room.check(limits_of(number));
             let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();

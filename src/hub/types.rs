@@ -1,6 +1,7 @@
 //! The types of the hub's contract: times, connection ids, peers, answers, counters. No behaviour lives here.
 
 use super::input::sniff::Protocol;
+use crate::protocol::Refusal;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -112,6 +113,73 @@ impl fmt::Display for Ending {
     }
 }
 
+impl Ending {
+    /// Every [label](Ending::label).
+    pub const LABELS: [&str; 6] = [
+        "quit",
+        "end_of_input",
+        "idle",
+        "slow",
+        "wrong_protocol",
+        "shutdown",
+    ];
+
+    /// The reason as the value of a metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Ending::Quit => "quit",
+            Ending::EndOfInput => "end_of_input",
+            Ending::Idle => "idle",
+            Ending::Slow => "slow",
+            Ending::WrongProtocol(_) => "wrong_protocol",
+            Ending::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Why a newcomer is refused, as far as such newcomers are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There are `--max-clients` connections.
+    ServerFull,
+    /// There are `--max-per-ip` connections from its address.
+    AddressFull,
+    /// The server ends.
+    ShuttingDown,
+    /// Anything else.
+    Other,
+}
+
+impl Refused {
+    /// Every reason, in the order of [`Totals::refused`].
+    pub const ALL: [Refused; 4] = [
+        Refused::ServerFull,
+        Refused::AddressFull,
+        Refused::ShuttingDown,
+        Refused::Other,
+    ];
+
+    /// The reason for a refusal.
+    pub fn of(refusal: &Refusal<'_>) -> Refused {
+        match refusal {
+            Refusal::ServerFull { .. } => Refused::ServerFull,
+            Refusal::AddressFull { .. } => Refused::AddressFull,
+            Refusal::ShuttingDown {} => Refused::ShuttingDown,
+            _ => Refused::Other,
+        }
+    }
+
+    /// The reason as the value of a metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Refused::ServerFull => "server_full",
+            Refused::AddressFull => "address_full",
+            Refused::ShuttingDown => "shutdown",
+            Refused::Other => "other",
+        }
+    }
+}
+
 /// What the operator may want to know of a client that is about to be disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Departure {
@@ -153,10 +221,16 @@ pub enum Resume {
 pub struct Totals {
     /// Connections accepted by the hub.
     pub connections: u64,
-    /// Connections refused by the hub.
-    pub refused_connections: u64,
+    /// Connections refused by the hub, by [reason](Refused::ALL).
+    pub refused: [u64; Refused::ALL.len()],
     /// Lines said to a room.
     pub lines: u64,
+    /// Lines of rooms written to members, summed over the members: a line counts when its end has been written.
+    pub delivered_lines: u64,
+    /// Bytes received from clients.
+    pub received_bytes: u64,
+    /// Bytes written to clients.
+    pub sent_bytes: u64,
     /// Lines refused: not UTF-8, too long, not understood.
     pub refused_lines: u64,
     /// Bytes of over-long lines that were discarded.
@@ -167,6 +241,32 @@ pub struct Totals {
     pub slow_closed: u64,
     /// Units of work done for clients: see [`VISIT_WORK_MAX`](super::limits::VISIT_WORK_MAX).
     pub work: u64,
+}
+
+impl Totals {
+    /// Connections refused by the hub.
+    pub fn refused_connections(&self) -> u64 {
+        self.refused.iter().sum()
+    }
+}
+
+/// What clients hold and wait for at a moment, summed over those that have been looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Clients that have been looked at.
+    pub clients: usize,
+    /// Members that fell behind, and that their room waits for no longer until they have caught up.
+    pub laggards: usize,
+    /// Clients whose input waits because they exceed `--rate`.
+    pub blocked_by_rate: usize,
+    /// … because they do not read what is written to them.
+    pub blocked_by_backlog: usize,
+    /// … because their room waits for its members.
+    pub blocked_by_room: usize,
+    /// Bytes that are held of what clients have sent, besides their fixed records.
+    pub input_bytes: usize,
+    /// Bytes that are held for clients to read, besides their fixed records and the logs of rooms.
+    pub output_bytes: usize,
 }
 
 /// What the hub holds at a moment.

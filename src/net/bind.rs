@@ -17,7 +17,7 @@ pub struct Place {
     pub flag: &'static str,
     /// The address.
     pub address: Address,
-    /// What is spoken there.
+    /// What is spoken there, if it is a place for clients of the hub.
     pub wire: Wire,
 }
 
@@ -102,7 +102,7 @@ fn tcp(addresses: &[SocketAddr]) -> Vec<Endpoint> {
     addresses.iter().copied().map(Endpoint::Tcp).collect()
 }
 
-/// Listens on these endpoints of each place.
+/// Listens on these endpoints of each place; `others` may be in the way.
 fn bind_resolved(
     places: &[Place],
     resolved: &[Vec<Endpoint>],
@@ -117,7 +117,7 @@ fn bind_resolved(
         let mut missing = Vec::new();
         for endpoint in endpoints {
             let is_bound = |(other, bound): &(&Place, &Endpoint)| {
-                *bound == endpoint && other.wire == place.wire && !is_any_port(endpoint)
+                *bound == endpoint && other.flag == place.flag && !is_any_port(endpoint)
             };
             if bound.iter().any(is_bound) {
                 continue;
@@ -324,6 +324,27 @@ mod tests {
             );
             assert!(!error.contains("other program"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_listener_beside_others_names_the_one_in_its_way() {
+        let all = format!("0.0.0.0:{}", free_port());
+        let one = all.replace("0.0.0.0", "127.0.0.1");
+        let others = [place("--listen", &all, Wire::Chat)];
+        let _bound = bind_all(&others, OPTIONS).unwrap();
+        let metrics = [place("--metrics", &one, Wire::Chat)];
+        let error = bind_beside(&metrics, &others, OPTIONS).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains(&format!("--listen {all} includes it")),
+            "{error}"
+        );
+        assert!(
+            error.contains(&format!("cannot listen on {one}")),
+            "{error}"
+        );
+        let free = [place("--metrics", "127.0.0.1:0", Wire::Chat)];
+        assert_eq!(bind_beside(&free, &others, OPTIONS).unwrap().len(), 1);
     }
 
     #[test]

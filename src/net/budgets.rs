@@ -11,5 +11,7 @@ pub const WRITE_US: u64 = 2_000;
 pub const TIMERS_US: u64 = 500;
 /// … of closing.
 pub const CLOSE_US: u64 = 500;
+/// … of the metrics page, after everything else.
+pub const METRICS_US: u64 = 500;
 /// Writes between two looks at the clock: unlike a read, a write always costs about the same.
 pub const VISITS_A_LOOK: usize = 16;

@@ -37,6 +37,8 @@ pub struct ConnectionLog {
     until: Now,
     lines: u32,
     sums: Sums,
+    /// How many connections have ended, by [reason](CLOSED_REASONS).
+    closed: [u64; CLOSED_REASONS.len()],
 }
 
 impl ConnectionLog {
@@ -93,6 +95,7 @@ impl ConnectionLog {
         hub: &Hub,
     ) {
         let Some(connection) = connection else { return };
+        self.count_closed(hub.ending(id), connection.end);
         if !self.may_log(now) {
             self.sums.closed += 1;
             return;
@@ -111,6 +114,23 @@ impl ConnectionLog {
             reason = &*reason(departure.ending, connection.end),
             "disconnected"
         );
+    }
+
+    /// A connection was accepted, and has ended at once, since it could not be polled.
+    pub fn unpolled(&mut self) {
+        self.count_closed(None, End::Failed(io::ErrorKind::Other));
+    }
+
+    fn count_closed(&mut self, ending: Option<Ending>, end: End) {
+        let label = ending.map_or_else(|| end_label(end), Ending::label);
+        let is_label = |reason: &&str| **reason == *label;
+        let nth = CLOSED_REASONS.iter().position(is_label);
+        self.closed[nth.unwrap_or(CLOSED_REASONS.len() - 1)] += 1;
+    }
+
+    /// Every reason for which connections end, as the value of a metric's label, and how many have ended for it.
+    pub fn closed_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CLOSED_REASONS.into_iter().zip(self.closed)
     }
 
     /// Tells what clients have done, if the log is detailed.
@@ -170,9 +190,64 @@ fn reason(ending: Option<Ending>, end: End) -> String {
     }
 }
 
+/// Why connections end: what the hub wanted, else what became of the socket.
+const CLOSED_REASONS: [&str; Ending::LABELS.len() + 4] = {
+    let mut reasons = ["reset", "timed_out", "closed_by_peer", "error"].as_slice();
+    let mut all = [""; Ending::LABELS.len() + 4];
+    let mut nth = 0;
+    while nth < Ending::LABELS.len() {
+        all[nth] = Ending::LABELS[nth];
+        nth += 1;
+    }
+    while let [reason, rest @ ..] = reasons {
+        all[nth] = reason;
+        nth += 1;
+        reasons = rest;
+    }
+    all
+};
+
+/// What became of a socket, as the value of a metric's label.
+fn end_label(end: End) -> &'static str {
+    match end {
+        End::Failed(io::ErrorKind::ConnectionReset) => "reset",
+        End::Failed(io::ErrorKind::TimedOut) => "timed_out",
+        End::Failed(_) => "error",
+        End::None | End::Read | End::Write => "closed_by_peer",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_reason_is_counted_under_its_own_label() {
+        let mut log = ConnectionLog::default();
+        let failed = [
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::Other,
+        ];
+        for end in failed.map(End::Failed).into_iter().chain([End::Write]) {
+            log.count_closed(None, end);
+        }
+        for ending in [Ending::Quit, Ending::Slow, Ending::Shutdown] {
+            log.count_closed(Some(ending), End::Write);
+        }
+        log.count_closed(Some(Ending::Quit), End::None);
+        let counted: Vec<_> = log.closed_by_reason().filter(|&(_, n)| n > 0).collect();
+        let want = [
+            ("quit", 2),
+            ("slow", 1),
+            ("shutdown", 1),
+            ("reset", 1),
+            ("timed_out", 1),
+            ("closed_by_peer", 1),
+            ("error", 1),
+        ];
+        assert_eq!(counted, want);
+    }
 
     #[test]
     fn a_storm_is_summed_once_a_second() {

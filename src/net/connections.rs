@@ -21,7 +21,12 @@ pub struct Connection<S> {
     port: [u8; 2],
     /// When it was made, in tenths of a second since the start, modulo 13 years.
     opened: u32,
+    /// The number of its listener, or [`CONSOLE`].
+    listener: u16,
 }
+
+/// In place of a listener's number: the connection is the console's.
+pub const CONSOLE: u16 = u16::MAX;
 
 impl<S> Connection<S> {
     /// The peer's address, if it has an IPv4 one.
@@ -71,26 +76,49 @@ impl End {
 
 /// All connections, by slot.
 #[derive(Debug)]
-pub struct Connections<S>(Vec<Option<Connection<S>>>);
+pub struct Connections<S> {
+    slots: Vec<Option<Connection<S>>>,
+    /// How many connections of each listener there are.
+    open: Vec<u32>,
+    /// Connections there are, whatever made them.
+    all: usize,
+}
 
 impl<S> Default for Connections<S> {
     fn default() -> Self {
-        Connections(Vec::new())
+        Connections {
+            slots: Vec::new(),
+            open: Vec::new(),
+            all: 0,
+        }
     }
 }
 
 impl<S> Connections<S> {
     /// Puts a new connection into its slot. Nothing has arrived yet, and it takes bytes.
-    pub fn insert(&mut self, now: Now, id: ConnId, socket: S, peer: Option<SocketAddr>) {
+    pub fn insert(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        socket: S,
+        peer: Option<SocketAddr>,
+        listener: u16,
+    ) {
         let ipv4 = match peer.map(|peer| peer.ip().to_canonical()) {
             Some(IpAddr::V4(address)) => address,
             _ => Ipv4Addr::UNSPECIFIED,
         };
         let slot = id.slot() as usize;
-        if slot >= self.0.len() {
-            self.0.resize_with(slot + 1, || None);
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, || None);
         }
-        self.0[slot] = Some(Connection {
+        self.all += 1;
+        if listener != CONSOLE {
+            let number = usize::from(listener);
+            self.open.resize((number + 1).max(self.open.len()), 0);
+            self.open[number] += 1;
+        }
+        self.slots[slot] = Some(Connection {
             serial: id.serial(),
             socket,
             readable: false,
@@ -99,31 +127,46 @@ impl<S> Connections<S> {
             ipv4: ipv4.octets(),
             port: peer.map_or(0, |peer| peer.port()).to_be_bytes(),
             opened: tenths(now),
+            listener,
         });
     }
 
     /// The connection, if it is still there and not another one in its slot.
     pub fn find(&mut self, id: ConnId) -> Option<&mut Connection<S>> {
-        let connection = self.0.get_mut(id.slot() as usize)?.as_mut();
+        let connection = self.slots.get_mut(id.slot() as usize)?.as_mut();
         connection.filter(|connection| connection.serial == id.serial())
     }
 
     /// The connection in a slot, with its id.
     pub fn at(&self, slot: usize) -> Option<(ConnId, &Connection<S>)> {
-        let connection = self.0.get(slot)?.as_ref()?;
+        let connection = self.slots.get(slot)?.as_ref()?;
         let id = ConnId::from_token((connection.serial as usize) << 32 | slot)?;
         Some((id, connection))
     }
 
     /// Connections are in slots below this one.
     pub fn slots(&self) -> usize {
-        self.0.len()
+        self.slots.len()
     }
 
     /// Takes the connection out, if it is still there.
     pub fn remove(&mut self, id: ConnId) -> Option<Connection<S>> {
-        self.find(id)?;
-        self.0[id.slot() as usize].take()
+        let listener = usize::from(self.find(id)?.listener);
+        self.all -= 1;
+        if let Some(open) = self.open.get_mut(listener) {
+            *open -= 1;
+        }
+        self.slots[id.slot() as usize].take()
+    }
+
+    /// How many connections the listener of this number has.
+    pub fn open(&self, listener: usize) -> u32 {
+        self.open.get(listener).copied().unwrap_or_default()
+    }
+
+    /// How many connections there are that no listener has accepted: 1 with a console.
+    pub fn consoles(&self) -> usize {
+        self.all - self.open.iter().sum::<u32>() as usize
     }
 }
 
@@ -136,7 +179,7 @@ mod tests {
         let id =
             |serial: usize| ConnId::from_token(serial << 32 | 3).expect("a connection's token");
         let mut connections = Connections::default();
-        connections.insert(Now::default(), id(1), "old", None);
+        connections.insert(Now::default(), id(1), "old", None, 1);
         assert!(connections.find(id(1)).is_some() && connections.find(id(2)).is_none());
         assert_eq!(
             connections
@@ -144,12 +187,30 @@ mod tests {
                 .map(|connection| connection.socket),
             Some("old")
         );
-        connections.insert(Now::default(), id(2), "new", None);
+        connections.insert(Now::default(), id(2), "new", None, 0);
         assert!(connections.find(id(1)).is_none() && connections.remove(id(1)).is_none());
         assert_eq!(
             connections.find(id(2)).map(|connection| connection.socket),
             Some("new")
         );
+    }
+
+    #[test]
+    fn connections_are_counted_by_listener() {
+        let id = |slot: usize| ConnId::from_token(1 << 32 | slot).expect("a connection's token");
+        let mut connections = Connections::default();
+        for (slot, listener) in [(0, 0), (1, 2), (2, 2), (3, CONSOLE)] {
+            connections.insert(Now::default(), id(slot), (), None, listener);
+        }
+        let counted = |connections: &Connections<()>| {
+            let open = [0, 1, 2, 9].map(|listener| connections.open(listener));
+            (open, connections.consoles())
+        };
+        assert_eq!(counted(&connections), ([1, 0, 2, 0], 1));
+        for slot in [1, 1, 3] {
+            connections.remove(id(slot));
+        }
+        assert_eq!(counted(&connections), ([1, 0, 1, 0], 0));
     }
 
     #[test]
@@ -164,7 +225,8 @@ mod tests {
             ("[::1]:8080", None),
         ] {
             let opened = Now::from_micros(5_000_000);
-            connections.insert(opened, id, (), Some(peer.parse().expect("an address")));
+            let peer = Some(peer.parse().expect("an address"));
+            connections.insert(opened, id, (), peer, 0);
             let connection = connections.find(id).expect("it is there");
             let ipv4 = ipv4.map(|ipv4| ipv4.parse().expect("an address"));
             assert_eq!(connection.ipv4(), ipv4);

@@ -56,6 +56,11 @@ impl<S> Lingering<S> {
         has_expired
     }
 
+    /// How many sockets linger.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// When [`expire_one`](Lingering::expire_one) must be called next.
     pub fn next_deadline(&self) -> Option<Now> {
         self.0.front().map(|(until, _)| *until)

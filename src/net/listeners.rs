@@ -20,6 +20,8 @@ pub struct Listeners {
     registry: Registry,
     /// By number.
     listeners: Vec<Option<Listener>>,
+    /// How each is named, also once it is closed: connections that came from there stay.
+    names: Vec<String>,
 }
 
 impl Listeners {
@@ -28,6 +30,7 @@ impl Listeners {
         Listeners {
             registry,
             listeners: Vec::new(),
+            names: Vec::new(),
         }
     }
 
@@ -59,7 +62,9 @@ impl Listeners {
         listener.register(&self.registry, Token(LISTENERS + number))?;
         if free.is_none() {
             self.listeners.push(None);
+            self.names.push(String::new());
         }
+        self.names[number] = listener.to_string();
         self.listeners[number] = Some(listener);
         Ok(number)
     }
@@ -80,10 +85,9 @@ impl Listeners {
         all.filter_map(|(number, listener)| Some((number, listener.as_ref()?)))
     }
 
-    /// How a listener is named in the log; empty if it is closed.
+    /// How a listener is named, also once it is closed.
     pub fn name(&self, number: usize) -> String {
-        let listener = self.listeners.get(number).and_then(Option::as_ref);
-        listener.map(ToString::to_string).unwrap_or_default()
+        self.names.get(number).cloned().unwrap_or_default()
     }
 
     /// Accepts the next connection of a listener. One that is closed has none: the poll may have reported it before.

@@ -4,18 +4,27 @@
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
 //! `connection_log` what the log tells of them. `bind` opens the listeners, `listeners` has them by number, `socket_file` is
 //! the file of one that has a path. `keeper` is the process that keeps what must last, as the server sees it. `reload` changes
-//! settings while the server runs. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
+//! settings while the server runs. `metrics` is a page for monitoring, over `http` and `http_connection`: `figures` is what
+//! stands in it, `families` what that is called, `process` what the system knows of the process, `exposition` how it is
+//! written. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
 pub mod bind;
 pub mod budgets;
 mod connection_log;
 mod connections;
+mod exposition;
+pub mod families;
+pub mod figures;
+mod http;
+mod http_connection;
 pub mod keeper;
 mod keeper_process;
 mod linger;
 pub mod listener;
 mod listeners;
+pub mod metrics;
+mod process;
 pub mod reactor;
 pub mod reload;
 pub mod scheduler;

@@ -1,14 +1,17 @@
 //! The event loop: mio's poll, its tokens, and [`Scheduler`] on real sockets. The only place that waits.
 
+use super::figures::{Figures, Surveying};
 use super::keeper::Keeper;
 use super::listener::Listener;
 use super::listeners::{LISTENERS, Listeners};
+use super::metrics::Metrics;
+use super::process::Process;
 use super::reload::{Reloader, Settings, Source};
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
 use super::stream::Stream;
 use super::transport::{Event, Net, Newcomer};
-use crate::hub::{ConnId, Hub, Now, Totals};
+use crate::hub::{ConnId, Hub, Now};
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -17,10 +20,11 @@ use std::time::{Duration, Instant};
 
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
-/// Signals have the largest token.
+/// Signals have the largest token. Those of listeners are above every connection's, then come the metrics page and the keeper.
 const SIGNALS: Token = Token(usize::MAX);
-/// After those of listeners and of metrics.
-const KEEPER: Token = Token(LISTENERS + 0x8000);
+const METRICS: usize = LISTENERS + 0x4000;
+const METRICS_END: usize = METRICS + 0x4000;
+const KEEPER: Token = Token(METRICS_END);
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +84,9 @@ pub struct Reactor {
     signals: Signals,
     scheduler: Scheduler<Sockets>,
     reloader: Reloader,
+    /// The metrics page, if there is one.
+    metrics: Option<Metrics>,
+    process: Process,
     has_console: bool,
     keeper: Option<Keeper>,
 }
@@ -118,6 +125,8 @@ impl Reactor {
             signals,
             scheduler,
             reloader: Reloader::new(settings, source),
+            metrics: None,
+            process: Process::new(),
             has_console,
             keeper: None,
         })
@@ -131,6 +140,24 @@ impl Reactor {
         keeper.register(self.poll.registry(), KEEPER)?;
         self.keeper = Some(keeper);
         Ok(())
+    }
+
+    /// Serves the metrics page at these listeners too.
+    ///
+    /// # Errors
+    /// The system is out of memory.
+    pub fn serve_metrics(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
+        let registry = self.poll.registry().try_clone()?;
+        self.metrics = Some(Metrics::new(registry, listeners, METRICS)?);
+        Ok(())
+    }
+
+    /// Everything countable now. Looks at every client: for operators, not for every turn.
+    pub fn figures(&self) -> Figures {
+        let survey = Surveying::all(self.scheduler.hub());
+        let served = self.metrics.as_ref().map(Metrics::served);
+        let served = served.unwrap_or_default();
+        Figures::gather(&self.scheduler, survey, &self.process, served)
     }
 
     /// Serves until a signal ends it, or its console has left.
@@ -148,44 +175,32 @@ impl Reactor {
             if let Some(keeper) = &mut self.keeper {
                 keeper.tick(Instant::now());
             }
+            if let Some(metrics) = &mut self.metrics {
+                metrics.run(&mut self.scheduler, &self.process);
+            }
             let hub = self.scheduler.hub();
             if hub.console_has_left() && !hub.is_shutting_down() {
                 tracing::info!(clients = hub.clients(), "the console has left");
                 stop(&mut self.scheduler);
             }
         }
-        let Totals {
-            connections,
-            refused_connections,
-            lines,
-            refused_lines,
-            discarded_bytes,
-            skipped_lines,
-            slow_closed,
-            work,
-        } = self.scheduler.hub().totals();
-        let turns = self.scheduler.turn_lengths();
-        tracing::info!(%turns, longest_turn_us = turns.longest_us(), "turns");
-        tracing::info!(
-            connections,
-            refused_connections,
-            lines,
-            refused_lines,
-            discarded_bytes,
-            skipped_lines,
-            slow_closed,
-            work,
-            "ended"
-        );
+        self.figures().log();
         Ok(Ended::Drained)
     }
 
     /// How long the poll may wait.
     fn timeout(&mut self) -> Option<Duration> {
-        let scheduler = self.scheduler.timeout().map(Duration::from_micros);
+        // First, since the scheduler notes for how long it lets the poll wait.
+        let metrics = self.metrics.as_ref().and_then(|metrics| {
+            let now = self.scheduler.service_time();
+            let deadline = metrics.deadline(now)?;
+            Some(deadline.as_micros().saturating_sub(now.as_micros()))
+        });
+        let timeouts = [self.scheduler.timeout(), metrics].into_iter();
+        let timeouts = timeouts.map(|us| us.map(Duration::from_micros));
         let keeper = self.keeper.as_ref().and_then(Keeper::deadline);
         let keeper = keeper.map(|at| at.saturating_duration_since(Instant::now()));
-        [scheduler, keeper].into_iter().flatten().min()
+        timeouts.chain([keeper]).flatten().min()
     }
 
     /// Reads the settings again, and applies what can change while the server runs. Says what has changed, and what needs a
@@ -256,7 +271,14 @@ impl Reactor {
                     readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                     writable: event.is_writable() || event.is_write_closed(),
                 }),
-                (Token(token), None) => self.scheduler.event(Event::Newcomers(token - LISTENERS)),
+                (Token(token), None) => match token as u32 as usize {
+                    METRICS..METRICS_END => {
+                        if let Some(metrics) = &mut self.metrics {
+                            metrics.event(event);
+                        }
+                    }
+                    _ => self.scheduler.event(Event::Newcomers(token - LISTENERS)),
+                },
             }
         }
         None

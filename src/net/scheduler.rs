@@ -2,6 +2,7 @@
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
 mod changes;
+mod facts;
 
 use super::acceptor::Acceptor;
 use super::budgets::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
@@ -71,11 +72,6 @@ impl<N: Net> Scheduler<N> {
     /// The hub.
     pub fn hub(&self) -> &Hub {
         &self.hub
-    }
-
-    /// How long turns have taken.
-    pub fn turn_lengths(&self) -> &TurnLengths {
-        &self.turn_lengths
     }
 
     /// Notes what the poll has reported.
@@ -190,11 +186,13 @@ impl<N: Net> Scheduler<N> {
         if let Err(error) = self.net.register(&mut socket, id) {
             tracing::warn!(%error, "a connection cannot be polled");
             self.hub.disconnect(now, id);
+            self.log.unpolled();
             return;
         }
         let place = Place(&self.net, listener);
         self.log.opened(now, id, address, place);
-        self.connections.insert(now, id, socket, address);
+        let connections = &mut self.connections;
+        connections.insert(now, id, socket, address, listener as u16);
     }
 
     /// Visits each readable connection once, within the budget. Those that may have more are queued again. The clock is

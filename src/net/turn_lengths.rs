@@ -10,6 +10,7 @@ const BUCKETS: usize = 24;
 pub struct TurnLengths {
     turns: [u64; BUCKETS],
     longest_us: u64,
+    total_us: u64,
 }
 
 impl TurnLengths {
@@ -18,6 +19,12 @@ impl TurnLengths {
         let bucket = (u64::BITS - us.leading_zeros()) as usize;
         self.turns[bucket.min(BUCKETS - 1)] += 1;
         self.longest_us = self.longest_us.max(us);
+        self.total_us = self.total_us.saturating_add(us);
+    }
+
+    /// The lengths of all turns together.
+    pub fn total_us(&self) -> u64 {
+        self.total_us
     }
 
     /// The longest turn.
@@ -57,6 +64,8 @@ mod tests {
         assert_eq!(lengths.longest_us(), u64::MAX / 2);
         let mut short = TurnLengths::default();
         short.record(3);
-        assert_eq!(short.to_string(), "<4us:1 longest:3us");
+        short.record(7);
+        assert_eq!(short.total_us(), 10);
+        assert_eq!(short.to_string(), "<4us:1 <8us:1 longest:7us");
     }
 }

@@ -45,6 +45,7 @@ impl Launch {
     fn with(mut command: Command, flags: &[&str]) -> Self {
         let count = |name: &str| flags.iter().filter(|&&flag| flag == name).count();
         let (chat, raw) = (count("--listen"), count("--listen-raw"));
+        let metrics = count("--metrics");
         command.arg("serve").args(flags);
         if chat == 0 && count("--config") == 0 {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -61,7 +62,7 @@ impl Launch {
             .stderr(Stdio::piped());
         Self {
             command,
-            listeners: chat.max(1) + raw,
+            listeners: chat.max(1) + raw + metrics,
         }
     }
 
@@ -205,6 +206,13 @@ impl Server {
         raw.expect("a raw TCP listener")
     }
 
+    /// The first TCP address of the metrics page.
+    pub(crate) fn metrics_addr(&self) -> SocketAddr {
+        let mut places = self.listening.iter();
+        let metrics = places.find_map(|place| place.strip_suffix(" (metrics)")?.parse().ok());
+        metrics.expect("a TCP listener for metrics")
+    }
+
     /// The first Unix-domain listener's path.
     pub(crate) fn unix_path(&self) -> PathBuf {
         let mut places = self.listening.iter();
@@ -235,6 +243,12 @@ impl Server {
     pub(crate) fn shut_down(&mut self) {
         self.signal(Signal::TERM);
         assert_eq!(self.wait_exit().code(), Some(0));
+    }
+
+    /// All that a server has logged that has ended.
+    pub(crate) fn whole_log(&self) -> String {
+        let stderr = self.stderr.as_ref();
+        stderr.map(Captured::wait_end).unwrap_or_default()
     }
 
     /// What the server has logged so far.

@@ -259,6 +259,7 @@ impl Outbox {
         let mut from = self.cursor;
         if self.in_flight {
             from = log.after_line(from);
+            log.count_delivered(self.cursor..from);
             let rest = log.bytes(self.cursor..from);
             self.change(|pending| pending.push_front(rest));
             self.in_flight = false;
@@ -324,6 +325,7 @@ impl Outbox {
     /// The log has been written up to `end`.
     pub fn log_sent(&mut self, log: &mut Log, end: u64) {
         self.in_flight = !log.is_line_start(end);
+        log.count_delivered(self.cursor..end);
         self.move_to(log, end);
     }
 

@@ -14,7 +14,9 @@ pub fn append(
     render: impl FnOnce(&mut Vec<u8>),
 ) -> Range<u64> {
     backpressure::reserve(view, bytes_max);
+    *view.log_bytes -= view.room.log.memory_bytes();
     let range = view.room.append(bytes_max, view.limits, render);
+    *view.log_bytes += view.room.log.memory_bytes();
     view.totals.work += range.end - range.start;
     if view.room.carousel.is_turning() {
         view.schedule.want_fan_out(view.number);

@@ -125,6 +125,7 @@ fn too_slow(view: &mut RoomView<'_>, slot: u32, target: u64, policy: SlowPolicy)
     let lost_lines = client.outbox.skip_to(log, until, target);
     view.totals.work += SKIP_WORK + marks * MARK_WORK;
     view.totals.skipped_lines += lost_lines;
+    view.totals.delivered_lines += log.take_delivered();
     match action(client.role, policy, client.is_closing(), lost_lines) {
         TooSlow::Continue => return,
         TooSlow::CutOff => drop(client.outbox.take_skipped()),

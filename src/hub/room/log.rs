@@ -31,6 +31,10 @@ pub struct Log {
     first_block: u64,
     /// Lines since the room was opened.
     lines: u64,
+    /// A position from which many members read, and the lines before it.
+    counted: (u64, u64),
+    /// Lines that have been written to members, and have not been [taken](Log::take_delivered).
+    delivered: u64,
     /// A newcomer begins to read here, at the start of a line: `start <= history_start <= end`.
     history_start: u64,
     /// Lines from `history_start` to `end` that people said: at most `history_lines_max`.
@@ -75,6 +79,8 @@ impl Log {
             blocks: VecDeque::from([Block::default()]),
             first_block: 0,
             lines: 0,
+            counted: (0, 0),
+            delivered: 0,
             history_start: 0,
             history_lines: 0,
             history_lines_max,
@@ -106,7 +112,7 @@ impl Log {
 
     /// Gives back memory beyond `memory_bytes_max`, which the live bytes do not exceed.
     pub fn fit(&mut self, memory_bytes_max: usize) {
-        if self.memory_bytes() > memory_bytes_max {
+        if self.buffer.capacity() > memory_bytes_max {
             self.compact();
             self.buffer.shrink_to(memory_bytes_max);
         }
@@ -153,6 +159,7 @@ impl Log {
     ) -> Range<u64> {
         self.reserve(line_bytes_max, memory_bytes_max);
         let at = self.end();
+        self.counted = (at, self.lines);
         let from = self.buffer.len();
         render(&mut self.buffer);
         let line = &self.buffer[from..];
@@ -276,6 +283,24 @@ impl Log {
         let block = &self.blocks[(at / BLOCK - self.first_block) as usize];
         let part = self.bytes(at / BLOCK * BLOCK..at);
         block.lines_before + memchr::memchr_iter(b'\n', part).count() as u64
+    }
+
+    /// Counts the lines that end in a range that has been written to a member. Nearly always the range ends at the log's
+    /// end, and the last member's began where this one does: then nothing is searched.
+    pub fn count_delivered(&mut self, range: Range<u64>) {
+        if self.counted.0 != range.start {
+            self.counted = (range.start, self.lines_before(range.start));
+        }
+        let before_end = match range.end == self.end() {
+            true => self.lines,
+            false => self.lines_before(range.end),
+        };
+        self.delivered += before_end - self.counted.1;
+    }
+
+    /// How many lines have been counted as delivered since this was last called.
+    pub fn take_delivered(&mut self) -> u64 {
+        std::mem::take(&mut self.delivered)
     }
 
     /// A reader begins to read at `at`. It is awaited.

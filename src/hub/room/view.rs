@@ -16,6 +16,8 @@ pub struct RoomView<'a> {
     /// The room's number.
     pub number: u32,
     pub room: &'a mut Room,
+    /// Bytes of memory that the logs of all rooms take.
+    pub log_bytes: &'a mut usize,
     /// The room's members, by slot. Others are in here too and are none of the room's business.
     pub clients: &'a mut Clients,
     pub schedule: &'a mut Schedule,

@@ -3,6 +3,7 @@
 mod backpressure;
 mod console;
 mod fairness;
+mod figures;
 mod handlers;
 mod ignoring;
 mod limit_change;
@@ -58,7 +59,7 @@ fn connections_and_refusals_are_counted() {
     let (a, b) = (test.join(), test.join());
     assert!(test.connect(Wire::Chat).is_err());
     let totals = test.hub.totals();
-    assert_eq!((totals.connections, totals.refused_connections), (2, 1));
+    assert_eq!((totals.connections, totals.refused_connections()), (2, 1));
     assert_eq!((a.serial(), b.serial()), (1, 2));
 }
 

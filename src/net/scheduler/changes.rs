@@ -3,7 +3,7 @@
 use super::Scheduler;
 use crate::hub::limits::Limits;
 use crate::net::connection_log::ConnectionLog;
-use crate::net::connections::End;
+use crate::net::connections::{CONSOLE, End};
 use crate::net::transport::Net;
 use std::io;
 
@@ -19,7 +19,7 @@ impl<N: Net> Scheduler<N> {
         let now = self.now();
         let id = self.hub.connect_console(now);
         self.net.register(&mut socket, id)?;
-        self.connections.insert(now, id, socket, None);
+        self.connections.insert(now, id, socket, None, CONSOLE);
         Ok(())
     }
 
