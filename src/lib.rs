@@ -9,8 +9,8 @@
 //! 3. [`protocol`] is every line that the server says, written and read back.
 //! 4. [`join`] is the terminal client, at the other end of a connection.
 //! 5. [`mod@bench`] is the load generator: the clients that measure a server.
-//! 6. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`serve`] sets a
-//!    server up.
+//! 6. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`sandbox`]
+//!    the files that the server may open, [`serve`] sets a server up.
 //!
 //! Imports run one way: `serve → {net, join, bench} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!
@@ -35,8 +35,11 @@ pub mod address;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod cli;
+#[cfg(feature = "generate")]
+pub mod generate;
 pub mod join;
 pub mod logging;
+pub mod sandbox;
 pub mod serve;
 
 #[cfg(any(test, fuzzing))]

@@ -5,6 +5,8 @@ use madang::bench;
 #[cfg(feature = "bench")]
 use madang::cli::Bench;
 use madang::cli::{Cli, Command, Join, Serve};
+#[cfg(feature = "generate")]
+use madang::generate;
 use madang::net::reactor;
 use madang::{join, serve};
 use std::error::Error;
@@ -19,6 +21,10 @@ fn main() -> ExitCode {
         Command::Join(flags) => run_join(&flags),
         #[cfg(feature = "bench")]
         Command::Bench(flags) => run_bench(&flags),
+        #[cfg(feature = "generate")]
+        Command::Generate(flags) => generate::run(&flags)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
     };
     outcome.unwrap_or_else(|error| {
         // Not `eprintln`, which panics if standard error is closed.

@@ -1,12 +1,15 @@
 //! Sets up a server from its flags and runs it: descriptor limit, log, listeners, console. The flags themselves are in
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
+use crate::address::Address;
 use crate::cli::Serve;
 use crate::hub::limits::Limits;
 use crate::join::{self, Show};
 use crate::logging;
-use crate::net::bind::bind_all;
+use crate::net::activation::{self, Handed};
+use crate::net::bind::{Place, bind_beside};
 use crate::net::reactor::{Ended, Reactor};
+use crate::sandbox::{self, ConsoleNeeds, Needs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
 use std::io::{self, IsTerminal, Read, Write};
@@ -33,15 +36,22 @@ const CONSOLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// The server cannot start, its poll fails, or its console cannot be used. The error is one line for the operator.
 pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
-    let (descriptors, reserved) = (raise_descriptor_limit(), reserved_descriptors(flags));
+    let handed = activation::take()?;
+    let places = places(flags, &handed);
+    let listeners = places.len() + handed.len();
+    let descriptors = raise_descriptor_limit();
+    let reserved = reserved_descriptors(listeners, flags.console);
     let clients_max = clients_max(flags.limits.max_clients, descriptors, reserved)?;
     let limits = flags.limits(clients_max);
     limits.check()?;
     let console_log = start_logging(flags)?;
-    let listeners = bind_all(&flags.places(), flags.listening.options())?;
+    let listeners = bind_beside(&places, handed, flags.listening.options())?;
     let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
     let reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
+    if !flags.no_sandbox {
+        sandbox::enter(&needs(flags, &places));
+    }
     announce(&addresses, &limits);
     match console_end {
         Some(console) => serve_with_console(reactor, console, console_log, flags.look.show()),
@@ -58,9 +68,34 @@ pub fn raise_descriptor_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-fn reserved_descriptors(flags: &Serve) -> u64 {
-    let listeners = flags.places().len();
-    let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
+/// Where to listen besides the sockets that the service manager has handed over. If one of them is for lines, the default
+/// address does not apply.
+fn places(flags: &Serve, handed: &[Handed]) -> Vec<Place> {
+    let has_lines = handed.iter().any(|one| one.purpose.wire().is_some());
+    if has_lines && flags.listening.is_default() {
+        return Vec::new();
+    }
+    flags.places()
+}
+
+/// What the server still has to do with files once it listens.
+fn needs(flags: &Serve, places: &[Place]) -> Needs {
+    let sockets = places.iter().filter_map(|place| match &place.address {
+        Address::Unix(path) => Some(path.clone()),
+        Address::Tcp { .. } => None,
+    });
+    Needs {
+        config: None,
+        state: None,
+        sockets: sockets.collect(),
+        console: flags.console.then(|| ConsoleNeeds {
+            history: join::create_history_folder(),
+        }),
+    }
+}
+
+fn reserved_descriptors(listeners: usize, has_console: bool) -> u64 {
+    let console = u64::from(has_console) * CONSOLE_DESCRIPTORS;
     RESERVED_DESCRIPTORS + listeners as u64 + console
 }
 

@@ -9,12 +9,14 @@ const PARTS: &str = "
     address:
     protocol:
     logging:
+    sandbox:
     hub: protocol
     net: hub address
     join: hub protocol address
     bench: hub protocol address
     cli: hub net join bench address logging
-    serve: hub net join cli address logging
+    generate: cli
+    serve: hub net join cli address logging sandbox
 ";
 
 /// The program's modules by their paths in the crate (`hub::room`), with their sources up to their tests.

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+#[cfg(feature = "generate")]
+mod generate;
 mod join;
 mod serve;
 mod value;
@@ -10,6 +12,8 @@ mod value;
 #[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+#[cfg(feature = "generate")]
+pub use generate::Generate;
 pub use join::{Color, Join, Look};
 pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
 
@@ -32,13 +36,22 @@ pub enum Command {
     /// Load a running server and measure throughput, latency and loss
     #[cfg(feature = "bench")]
     Bench(Box<Bench>),
+    /// Write manual pages and completions for shells: for those who make packages
+    #[cfg(feature = "generate")]
+    #[command(hide = true)]
+    Generate(Generate),
 }
 
 impl Cli {
     /// Parses the arguments and the environment variables of this process. Ends the process after `--help` and `--version`,
     /// and if something is wrong.
     pub fn from_process() -> Cli {
-        let matches = value::unify(Cli::command()).get_matches();
+        let matches = Cli::whole().get_matches();
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The whole command line.
+    pub fn whole() -> clap::Command {
+        value::unify(Cli::command())
     }
 }

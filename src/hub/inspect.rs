@@ -52,6 +52,11 @@ impl Hub {
         })
     }
 
+    /// Rooms that have members, as `/rooms` lists them.
+    pub fn occupied_rooms(&self) -> usize {
+        self.rooms.occupied_len()
+    }
+
     /// What has happened since the start.
     pub fn totals(&self) -> Totals {
         self.totals

@@ -135,6 +135,11 @@ impl Rooms {
         self.rooms.len()
     }
 
+    /// How many rooms with a name have members.
+    pub fn occupied_len(&self) -> usize {
+        self.occupied.len()
+    }
+
     /// Bytes of memory that all logs take.
     pub fn memory_bytes(&self) -> usize {
         self.iter().map(|(_, room)| room.log.memory_bytes()).sum()

@@ -1,6 +1,7 @@
 //! Opens the listeners of a server: names are resolved, duplicates go, `[::]` makes room for an IPv4 wildcard. Says why an
 //! address cannot be listened on. Sets no socket option and accepts nothing.
 
+use super::activation::{Handed, HandedSocket};
 use super::listener::{Listener, Options};
 use crate::address::{Address, resolve};
 use crate::hub::Wire;
@@ -48,6 +49,19 @@ impl fmt::Display for Endpoint {
 /// # Errors
 /// The system refuses one of them. The error names it and what the operator can do.
 pub fn bind_all(places: &[Place], options: Options) -> io::Result<Vec<Listener>> {
+    bind_beside(places, Vec::new(), options)
+}
+
+/// The same, and accepts at sockets that the service manager has handed over. An address that is among them is not bound
+/// again.
+///
+/// # Errors
+/// As [`bind_all`].
+pub fn bind_beside(
+    places: &[Place],
+    handed: Vec<Handed>,
+    options: Options,
+) -> io::Result<Vec<Listener>> {
     let resolved = places.iter().map(|place| {
         let endpoints = match &place.address {
             Address::Tcp { host, port } => resolve(host, *port).map(|all| tcp(&all)),
@@ -55,8 +69,45 @@ pub fn bind_all(places: &[Place], options: Options) -> io::Result<Vec<Listener>>
         };
         endpoints.map_err(|error| cannot_listen(place, &error, None))
     });
-    let resolved: Vec<_> = resolved.collect::<io::Result<_>>()?;
-    bind_resolved(places, &resolved, options)
+    let mut resolved: Vec<_> = resolved.collect::<io::Result<_>>()?;
+    let mut listeners = adopt(places, &mut resolved, handed, options)?;
+    listeners.extend(bind_resolved(places, &resolved, options)?);
+    Ok(listeners)
+}
+
+/// Accepts at sockets that were handed over, and takes their addresses from those that are to be bound for the same.
+fn adopt(
+    places: &[Place],
+    resolved: &mut [Vec<Endpoint>],
+    handed: Vec<Handed>,
+    options: Options,
+) -> io::Result<Vec<Listener>> {
+    let adopted = handed.into_iter().map(|Handed { purpose, socket }| {
+        let wire = purpose.wire().ok_or_else(|| {
+            let why = format!("the service manager has handed over a socket for {purpose}");
+            io::Error::other(format!("{why}, and this server has no such listener"))
+        })?;
+        let bound = endpoint(&socket)?;
+        let same = places.iter().zip(&mut *resolved);
+        for (_, endpoints) in same.filter(|(place, _)| place.wire == wire) {
+            endpoints.retain(|endpoint| Some(endpoint) != bound.as_ref());
+        }
+        Listener::handed(socket, wire, options)
+    });
+    adopted.collect()
+}
+
+/// Where a socket listens; `None` for a Unix-domain socket without a path.
+fn endpoint(socket: &HandedSocket) -> io::Result<Option<Endpoint>> {
+    Ok(match socket {
+        HandedSocket::Tcp(socket) => Some(Endpoint::Tcp(socket.local_addr()?)),
+        HandedSocket::Unix(socket) => {
+            let address = socket.local_addr()?;
+            address
+                .as_pathname()
+                .map(|path| Endpoint::Unix(path.into()))
+        }
+    })
 }
 
 fn tcp(addresses: &[SocketAddr]) -> Vec<Endpoint> {

@@ -3,9 +3,11 @@
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
 //! `connection_log` what the log tells of them. `bind` opens the listeners, `socket_file` is the file of one that has a
-//! path. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
+//! path; `activation` takes listeners that a service manager hands over, `systemd` is what it is told. `service_time` is
+//! real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
+pub mod activation;
 pub mod bind;
 pub mod budgets;
 mod connection_log;
@@ -18,5 +20,6 @@ mod service_time;
 mod signal;
 mod socket_file;
 pub mod stream;
+pub mod systemd;
 pub mod transport;
 mod turn_lengths;

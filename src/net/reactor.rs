@@ -4,6 +4,7 @@ use super::listener::Listener;
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
 use super::stream::Stream;
+use super::systemd::{ServiceManager, Status};
 use super::transport::{Event, Net, Newcomer};
 use crate::hub::limits::Limits;
 use crate::hub::{ConnId, Hub, Now, Totals};
@@ -77,6 +78,7 @@ pub struct Reactor {
     signals: Signals,
     scheduler: Scheduler<Sockets>,
     has_console: bool,
+    service_manager: ServiceManager,
 }
 
 impl Reactor {
@@ -114,6 +116,7 @@ impl Reactor {
             signals,
             scheduler,
             has_console,
+            service_manager: ServiceManager::from_env(),
         })
     }
 
@@ -123,8 +126,10 @@ impl Reactor {
     /// The poll fails.
     pub fn serve(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        self.service_manager.ready();
         while !self.scheduler.is_over() {
             let timeout = self.scheduler.timeout().map(Duration::from_micros);
+            let timeout = self.service_manager.timeout(timeout);
             if let Some(signal) = self.poll(&mut events, timeout)? {
                 return Ok(Ended::Forced(signal));
             }
@@ -132,8 +137,14 @@ impl Reactor {
             let hub = self.scheduler.hub();
             if hub.console_has_left() && !hub.is_shutting_down() {
                 tracing::info!(clients = hub.clients(), "the console has left");
-                stop(&mut self.scheduler);
+                self.stop();
             }
+            let hub = self.scheduler.hub();
+            self.service_manager.after_turn(|| Status {
+                connections: hub.clients(),
+                rooms: hub.occupied_rooms(),
+                lines: hub.totals().lines,
+            });
         }
         let Totals {
             connections,
@@ -209,31 +220,41 @@ impl Reactor {
 
     /// Does what signals ask for. Returns the signal that ends the server at once, if there is one.
     fn handle_signals(&mut self) -> Option<i32> {
-        for request in self.signals.pending() {
+        let requests: Vec<Request> = self.signals.pending().collect();
+        for request in requests {
             let hub = self.scheduler.hub();
             let (clients, is_shutting_down) = (hub.clients(), hub.is_shutting_down());
             match request {
                 Request::Stop(signal) if is_shutting_down => return Some(signal),
                 Request::Stop(signal) => {
                     tracing::info!(signal, clients, "shutting down");
-                    stop(&mut self.scheduler);
+                    self.stop();
                 }
                 // A shell and the kernel may both send it, so a second one does not force the end.
                 Request::HangUp if is_shutting_down => {}
                 Request::HangUp if self.has_console => {
                     tracing::info!(clients, "SIGHUP at the console: shutting down");
-                    stop(&mut self.scheduler);
+                    self.stop();
                 }
-                Request::HangUp => tracing::info!("SIGHUP: there is nothing to reload"),
+                Request::HangUp => self.reload(),
                 Request::Nothing(signal) => tracing::info!(signal, "this signal does nothing"),
             }
         }
         None
     }
-}
 
-/// Accepts nothing any more. The listeners are closed at once: the system refuses newcomers, and the ports are free.
-fn stop(scheduler: &mut Scheduler<Sockets>) {
-    scheduler.net().listeners.clear();
-    scheduler.stop();
+    /// Reloads what can be reloaded, and tells the service manager when that begins and ends.
+    fn reload(&mut self) {
+        self.service_manager.reloading();
+        tracing::info!("SIGHUP: there is nothing to reload");
+        self.service_manager.ready();
+    }
+
+    /// Accepts nothing any more. The listeners are closed at once: the system refuses newcomers, and the ports are free.
+    fn stop(&mut self) {
+        self.service_manager
+            .stopping(self.scheduler.hub().clients());
+        self.scheduler.net().listeners.clear();
+        self.scheduler.stop();
+    }
 }
