@@ -2,6 +2,7 @@
 //! itself, so that they have every flag.
 
 use crate::cli::{Cli, Generate};
+use clap::Command;
 use clap_complete::aot::{Shell, generate_to};
 use std::fs;
 use std::io;
@@ -23,12 +24,21 @@ pub fn run(flags: &Generate) -> Result<(), String> {
     if let Some(folder) = &flags.completions {
         write(folder, |folder| {
             for shell in SHELLS {
-                generate_to(shell, &mut Cli::whole(), "madang", folder)?;
+                generate_to(shell, &mut visible(), "madang", folder)?;
             }
             Ok(())
         })?;
     }
     Ok(())
+}
+
+/// The command line without its hidden subcommands, which would be completed too.
+fn visible() -> Command {
+    let whole = Cli::whole();
+    let subcommands = whole.get_subcommands().filter(|one| !one.is_hide_set());
+    Command::new("madang")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommands(subcommands.cloned())
 }
 
 fn write(folder: &Path, files: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), String> {
