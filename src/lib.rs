@@ -11,7 +11,8 @@
 //! 5. [`mod@bench`] is the load generator: the clients that measure a server.
 //! 6. [`keeper`] is the process beside the server that writes what must last to a disk.
 //! 7. [`cli`] is every flag, [`config`] the file that may set them, [`address`] what is in some of them, [`logging`] the log
-//!    that never blocks, [`memory`] what memory the limits allow, [`serve`] sets a server up.
+//!    that never blocks, [`memory`] what memory the limits allow, [`sandbox`] the files that the
+//!    server may open, [`serve`] sets a server up.
 //!
 //! Imports run one way: `serve → {net, join, bench} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!
@@ -37,10 +38,13 @@ pub mod address;
 pub mod bench;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "generate")]
+pub mod generate;
 pub mod join;
 pub mod keeper;
 pub mod logging;
 pub mod memory;
+pub mod sandbox;
 pub mod serve;
 
 #[cfg(any(test, fuzzing))]

@@ -5,6 +5,8 @@ use madang::bench;
 #[cfg(feature = "bench")]
 use madang::cli::Bench;
 use madang::cli::{Cli, Command, Join, Keeper, Serve};
+#[cfg(feature = "generate")]
+use madang::generate;
 use madang::net::reactor;
 use madang::{join, keeper, serve};
 use std::error::Error;
@@ -26,6 +28,10 @@ fn main() -> ExitCode {
         #[cfg(feature = "bench")]
         Command::Bench(flags) => run_bench(&flags),
         Command::Keeper(flags) => run_keeper(&flags),
+        #[cfg(feature = "generate")]
+        Command::Generate(flags) => generate::run(&flags)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
     };
     outcome.unwrap_or_else(|error| fail(&[error.to_string()]))
 }

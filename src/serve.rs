@@ -1,23 +1,28 @@
 //! Sets up a server from its flags and runs it: descriptor limit, log, listeners, console. The flags themselves are in
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
+use crate::address::Address;
 use crate::cli::{Cli, Serve, Setting, in_force};
+use crate::hub::Wire;
 use crate::hub::limits::Limits;
 use crate::join::{self, Show};
 use crate::logging;
 use crate::memory;
-use crate::net::bind::{Place, bind_all, bind_beside};
+use crate::net::activation::{self, Handed, Purpose};
+use crate::net::bind::{Place, bind_beside, bind_handed};
 use crate::net::keeper::Keeper;
+use crate::net::listener::{Listener, Options};
 use crate::net::metrics::METRICS_DESCRIPTORS;
 use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
+use crate::sandbox::{self, ConsoleNeeds, Needs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -40,20 +45,31 @@ const CONSOLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// The server cannot start, its poll fails, or its console cannot be used. The error is one line for the operator.
 pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
-    let descriptors = raise_descriptor_limit();
-    let settings = settings(flags, descriptors)?;
+    let (metrics, handed): (Vec<Handed>, Vec<Handed>) = activation::take()?
+        .into_iter()
+        .partition(|one| one.purpose == Purpose::Metrics);
+    let given = Given::with(&handed, &metrics);
+    let settings = settings(flags, given)?;
     let console_log = start_logging(flags)?;
     let (places, options) = (settings.places.clone(), settings.options);
-    let listeners = bind_all(&places, options)?;
-    let metrics = bind_beside(&flags.metrics_places(), &places, options)?;
+    let listeners = bind_handed(&places, handed, options)?;
+    let mut metrics = adopt_metrics(metrics, options)?;
+    metrics.extend(bind_beside(&flags.metrics_places(), &places, options)?);
     let mut addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     addresses.extend(metrics.iter().map(|it| format!("{it} (metrics)")));
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
     let limits = settings.limits.clone();
-    let again = move || settings_again(descriptors);
+    let again = move || settings_again(given);
     let mut reactor = Reactor::new(listeners, settings, Box::new(again), hub_end)?;
-    if let Some(folder) = flags.state_folder() {
-        let (keeper, entries) = Keeper::start(&folder)?;
+    let state = flags.state_folder();
+    if let Some(folder) = &state {
+        Keeper::create_folder(folder)?;
+    }
+    if !flags.no_sandbox {
+        sandbox::enter(&needs(flags, &places, state.clone()));
+    }
+    if let Some(folder) = &state {
+        let (keeper, entries) = Keeper::start(folder)?;
         tracing::info!(folder = %folder.display(), entries = entries.len(), "state");
         reactor.set_keeper(keeper)?;
     }
@@ -71,11 +87,11 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
 }
 
 /// All that a server is set to by its flags.
-fn settings(flags: &Serve, descriptors: u64) -> Result<Settings, String> {
+fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     let clients_max = clients_max(
         flags.limits.max_clients,
-        descriptors,
-        reserved_descriptors(flags),
+        given.descriptors,
+        given.reserved_descriptors(flags),
     )?;
     let limits = flags.limits(clients_max);
     limits.check().map_err(|conflict| conflict.to_string())?;
@@ -86,7 +102,7 @@ fn settings(flags: &Serve, descriptors: u64) -> Result<Settings, String> {
     };
     Ok(Settings {
         limits,
-        places: flags.places(),
+        places: given.places(flags),
         options: flags.listening.options(),
         log_level: flags.log.log_level,
         flags: flags.settings.iter().map(flag).collect(),
@@ -94,9 +110,9 @@ fn settings(flags: &Serve, descriptors: u64) -> Result<Settings, String> {
 }
 
 /// The same by what the configuration file says now.
-fn settings_again(descriptors: u64) -> Result<Settings, Vec<String>> {
+fn settings_again(given: Given) -> Result<Settings, Vec<String>> {
     let flags = Cli::serve_again()?;
-    settings(&flags, descriptors).map_err(|line| vec![line])
+    settings(&flags, given).map_err(|line| vec![line])
 }
 
 /// Prints what is in force, and where it comes from.
@@ -112,7 +128,7 @@ pub fn print_config(flags: &Serve) -> io::Result<()> {
 /// All that can be known to be wrong without binding anything, one line each. Nothing: a server would start with these
 /// flags, unless an address is taken or is none of this machine.
 pub fn check(flags: &Serve) -> Vec<String> {
-    let settings = settings(flags, raise_descriptor_limit());
+    let settings = settings(flags, Given::with(&[], &[]));
     let mut wrong: Vec<String> = settings.err().into_iter().collect();
     for setting in &flags.settings {
         for value in &setting.values {
@@ -153,13 +169,67 @@ pub fn raise_descriptor_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-fn reserved_descriptors(flags: &Serve) -> u64 {
-    let metrics = flags.metrics_places().len() as u64;
-    let metrics = metrics + metrics.min(1) * METRICS_DESCRIPTORS;
-    let listeners = flags.places().len();
-    let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
-    let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
-    RESERVED_DESCRIPTORS + listeners as u64 + metrics + console + keeper
+/// What those who started the process have given it. It stays the same when the settings are read again.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    /// The limit on open descriptors.
+    descriptors: u64,
+    /// Sockets of the service manager.
+    sockets: usize,
+    /// Some of them are for lines: then the default address does not apply.
+    has_lines: bool,
+}
+
+impl Given {
+    fn with(handed: &[Handed], metrics: &[Handed]) -> Given {
+        Given {
+            descriptors: raise_descriptor_limit(),
+            sockets: handed.len() + metrics.len(),
+            has_lines: handed.iter().any(|one| one.purpose.wire().is_some()),
+        }
+    }
+
+    /// Where to listen besides those sockets.
+    fn places(self, flags: &Serve) -> Vec<Place> {
+        match self.has_lines && flags.listening.is_default() {
+            true => Vec::new(),
+            false => flags.places(),
+        }
+    }
+
+    fn reserved_descriptors(self, flags: &Serve) -> u64 {
+        let metrics = flags.metrics_places().len() as u64;
+        let metrics = metrics + metrics.min(1) * METRICS_DESCRIPTORS;
+        let listeners = self.places(flags).len() + self.sockets;
+        let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
+        let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
+        RESERVED_DESCRIPTORS + listeners as u64 + metrics + console + keeper
+    }
+}
+
+/// Listeners of the metrics page at sockets of the service manager.
+fn adopt_metrics(handed: Vec<Handed>, options: Options) -> io::Result<Vec<Listener>> {
+    let handed = handed.into_iter();
+    let adopted = handed.map(|one| Listener::handed(one.socket, Wire::Chat, options));
+    adopted.collect()
+}
+
+/// What the server still has to do with files once it listens.
+fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
+    let metrics = flags.metrics_places();
+    let sockets = places.iter().chain(&metrics);
+    let sockets = sockets.filter_map(|place| match &place.address {
+        Address::Unix(path) => Some(path.clone()),
+        Address::Tcp { .. } => None,
+    });
+    Needs {
+        config: flags.config.clone(),
+        state,
+        sockets: sockets.collect(),
+        console: flags.console.then(|| ConsoleNeeds {
+            history: join::create_history_folder(),
+        }),
+    }
 }
 
 /// How many clients may be connected at a time: `wanted`, or all that the limit of `descriptors` leaves.

@@ -10,6 +10,7 @@ const PARTS: &str = "
     protocol:
     logging:
     config:
+    sandbox:
     hub: protocol
     keeper:
     memory: hub
@@ -17,7 +18,8 @@ const PARTS: &str = "
     join: hub protocol address
     bench: hub protocol address
     cli: hub net join bench address logging config
-    serve: hub net join cli address logging memory
+    generate: cli
+    serve: hub net join cli address logging memory sandbox
 ";
 
 /// The program's modules by their paths in the crate (`hub::room`), with their sources up to their tests.

@@ -16,7 +16,7 @@ fn madang(arguments: &[&str]) -> Output {
 const SERVE_FLAGS: &str = "--listen --listen-raw --backlog --max-clients --max-per-ip \
     --max-line --room-log --send-buffer --recv-buffer --history --slow --slow-timeout --half-close \
     --partial-after --idle-timeout --rate --burst --announce-limit --max-rooms --keepalive --drain \
-    --welcome --state --log-level --log-format --config";
+    --welcome --state --log-level --log-format --config --no-sandbox";
 
 const BENCH_FLAGS: &str = "--protocol --clients --senders --rooms --slow-readers --lines \
     --duration --size --window --rate --patience --pid --json";
@@ -255,5 +255,86 @@ fn an_unknown_or_missing_subcommand_shows_the_usage() {
         assert!(!output.status.success(), "{arguments:?}");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(stderr.contains("Usage"), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
+fn manual_pages_and_completions_have_every_flag() {
+    let folder = Scratch::new();
+    let (man, completions) = (folder.path("man"), folder.path("completions"));
+    let (man, completions) = (
+        man.to_str().expect("UTF-8"),
+        completions.to_str().expect("UTF-8"),
+    );
+    let output = madang(&["generate", "--man", man, "--completions", completions]);
+    assert!(output.status.success(), "{output:?}");
+    let read = |path: String| std::fs::read_to_string(&path).expect(&path);
+    for (page, flags) in [
+        ("serve", SERVE_FLAGS),
+        ("bench", BENCH_FLAGS),
+        ("join", "--nick"),
+    ] {
+        let text = read(format!("{man}/madang-{page}.1")).replace("\\-", "-");
+        for flag in flags.split_whitespace() {
+            assert!(
+                text.contains(&format!("\\fB{flag}\\fR")),
+                "{page} lacks {flag}: {text}"
+            );
+        }
+    }
+    assert!(read(format!("{man}/madang.1")).contains("madang\\-serve(1)"));
+    for file in ["madang.bash", "_madang", "madang.fish"] {
+        let text = read(format!("{completions}/{file}"));
+        for flag in SERVE_FLAGS.split_whitespace().map(|flag| &flag[2..]) {
+            assert!(text.contains(flag), "{file} lacks {flag}");
+        }
+        assert!(
+            !text.contains("generate"),
+            "{file} offers a hidden subcommand"
+        );
+    }
+}
+
+#[test]
+fn generating_nothing_or_into_a_file_is_an_error() {
+    let output = madang(&["generate"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let output = madang(&["generate", "--man", "/dev/null/man"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(
+        error.starts_with("madang: cannot write to /dev/null/man: "),
+        "{error}"
+    );
+}
+
+#[test]
+#[ignore = "needs man and mandoc"]
+fn manual_pages_are_well_formed() {
+    let folder = Scratch::new();
+    let man = folder.path("man");
+    let output = madang(&["generate", "--man", man.to_str().expect("UTF-8")]);
+    assert!(output.status.success(), "{output:?}");
+    for page in std::fs::read_dir(&man).expect("pages") {
+        let page = page.expect("a page").path();
+        let mut man = Command::new("man");
+        let man = man.args(["--warnings", "--local-file"]).arg(&page);
+        let shown = man
+            .env("MANWIDTH", "80")
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .expect("man");
+        assert!(
+            shown.status.success() && shown.stderr.is_empty(),
+            "{shown:?}"
+        );
+        assert!(shown.stdout.starts_with(b"madang"), "{shown:?}");
+        let mut mandoc = Command::new("mandoc");
+        let checked = mandoc
+            .args(["-T", "lint", "-W", "error"])
+            .arg(&page)
+            .output();
+        let checked = checked.expect("mandoc");
+        assert!(checked.status.success(), "{checked:?}");
     }
 }

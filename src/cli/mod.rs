@@ -4,6 +4,8 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod config_file;
+#[cfg(feature = "generate")]
+mod generate;
 mod join;
 mod keeper;
 mod serve;
@@ -14,6 +16,8 @@ use crate::config;
 #[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+#[cfg(feature = "generate")]
+pub use generate::Generate;
 pub use join::{Color, Join, Look};
 pub use keeper::Keeper;
 pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
@@ -45,6 +49,10 @@ pub enum Command {
     /// Keep what must last, for a server; or repair a damaged state
     #[command(hide = true)]
     Keeper(Keeper),
+    /// Write manual pages and completions for shells: for those who make packages
+    #[cfg(feature = "generate")]
+    #[command(hide = true)]
+    Generate(Generate),
 }
 
 /// Why there is no [`Cli`].
@@ -82,6 +90,11 @@ impl Cli {
             Command::Serve(serve) => Ok(serve),
             _ => Err(vec!["this process does not serve".into()]),
         }
+    }
+
+    /// The whole command line.
+    pub fn whole() -> clap::Command {
+        value::unify(Cli::command())
     }
 }
 

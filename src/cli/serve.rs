@@ -77,6 +77,10 @@ pub struct Serve {
     /// The log.
     #[command(flatten)]
     pub log: LogFlags,
+
+    /// Keep the right to open any file (Linux: without this, Landlock limits the server to those that it needs)
+    #[arg(long, env = "MADANG_NO_SANDBOX", help_heading = "Sandbox")]
+    pub no_sandbox: bool,
 }
 
 /// Where and how to listen.
@@ -272,7 +276,7 @@ impl Serve {
         let raw = flags.listen_raw.iter();
         let raw = raw.map(|a| place("--listen-raw", a, Wire::Raw));
         let places: Vec<Place> = chat.chain(raw).collect();
-        if places.is_empty() {
+        if flags.is_default() {
             let default = Address::Tcp {
                 host: "0.0.0.0".into(),
                 port: DEFAULT_PORT,
@@ -334,6 +338,11 @@ impl Serve {
 }
 
 impl ListenFlags {
+    /// Whether no address is given.
+    pub fn is_default(&self) -> bool {
+        self.listen.is_empty() && self.listen_raw.is_empty()
+    }
+
     /// The options of the sockets.
     pub fn options(&self) -> Options {
         Options {

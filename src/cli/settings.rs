@@ -37,12 +37,13 @@ const LIVE: [&str; 23] = [
 
 /// Flags whose change needs a restart. So does that of a flag that is in neither list, which a test forbids.
 #[cfg(test)]
-const RESTART: [&str; 7] = [
+const RESTART: [&str; 8] = [
     "bell",
     "color",
     "console",
     "log-format",
     "metrics",
+    "no-sandbox",
     "state",
     "timestamps",
 ];

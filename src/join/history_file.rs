@@ -27,11 +27,15 @@ impl HistoryFile {
         HistoryFile::at(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 
+    /// The path of the user's file, after its directory has been created, if that is possible.
+    pub fn create_folder() -> Option<PathBuf> {
+        let path = path()?;
+        create_folder(&path).ok()?;
+        Some(path)
+    }
+
     fn at(path: &Path) -> io::Result<(HistoryFile, History)> {
-        if let Some(folder) = path.parent() {
-            let mut builder = DirBuilder::new();
-            builder.recursive(true).mode(0o700).create(folder)?;
-        }
+        create_folder(path)?;
         let mut file = open(path)?;
         let metadata = file.metadata()?;
         // It may be a link to /dev/null, which switches history off: never change the mode of a shared device.
@@ -58,6 +62,14 @@ impl HistoryFile {
     pub fn append(&mut self, line: &str) -> io::Result<()> {
         open(&self.path)?.write_all(format!("{line}\n").as_bytes())
     }
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder)
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -40,6 +40,7 @@ use session::Session;
 use std::env;
 use std::io::{self, IsTerminal};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use tty::Tty;
 use ui::Ui;
 use ui::history::History;
@@ -96,6 +97,12 @@ pub fn console(socket: UnixStream, log: Option<UnixStream>, show: Show) -> Resul
     let prepared = log.and_then(|log| Ok((Connection::new(socket.into(), None)?, log)));
     let (connection, log) = prepared.map_err(|error| format!("cannot use the console: {error}"))?;
     talk(connection, Session::default(), show, Role::Console { log })
+}
+
+/// The path of the file of typed lines, if they are edited on a terminal. Creates its directory, so that the right to use
+/// it can be kept when all others are given up.
+pub fn create_history_folder() -> Option<PathBuf> {
+    has_editor().then(HistoryFile::create_folder).flatten()
 }
 
 /// Whether standard input and output are a terminal on which lines can be edited.

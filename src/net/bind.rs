@@ -1,6 +1,7 @@
 //! Opens the listeners of a server: names are resolved, duplicates go, `[::]` makes room for an IPv4 wildcard. Says why an
 //! address cannot be listened on. Sets no socket option and accepts nothing.
 
+use super::activation::{Handed, HandedSocket};
 use super::listener::{Listener, Options};
 use crate::address::{Address, resolve};
 use crate::hub::Wire;
@@ -78,6 +79,22 @@ pub fn bind_all(places: &[Place], options: Options) -> io::Result<Vec<Listener>>
     bind_beside(places, &[], options)
 }
 
+/// The same, and accepts at sockets that the service manager has handed over. An address that is among them is not bound
+/// again.
+///
+/// # Errors
+/// As [`bind_all`].
+pub fn bind_handed(
+    places: &[Place],
+    handed: Vec<Handed>,
+    options: Options,
+) -> io::Result<Vec<Listener>> {
+    let mut resolved = resolve_all(places)?;
+    let mut listeners = adopt(places, &mut resolved, handed, options)?;
+    listeners.extend(bind_resolved(places, &resolved, &[], options)?);
+    Ok(listeners)
+}
+
 /// The same, beside listeners that there are at `others`.
 ///
 /// # Errors
@@ -87,6 +104,11 @@ pub fn bind_beside(
     others: &[Place],
     options: Options,
 ) -> io::Result<Vec<Listener>> {
+    bind_resolved(places, &resolve_all(places)?, others, options)
+}
+
+/// The addresses of each place.
+fn resolve_all(places: &[Place]) -> io::Result<Vec<Vec<Endpoint>>> {
     let resolved = places.iter().map(|place| {
         let endpoints = match &place.address {
             Address::Tcp { host, port } => resolve(host, *port).map(|all| tcp(&all)),
@@ -94,8 +116,42 @@ pub fn bind_beside(
         };
         endpoints.map_err(|error| cannot_listen(place, &error, None))
     });
-    let resolved: Vec<_> = resolved.collect::<io::Result<_>>()?;
-    bind_resolved(places, &resolved, others, options)
+    resolved.collect()
+}
+
+/// Accepts at sockets that were handed over, and takes their addresses from those that are to be bound for the same.
+fn adopt(
+    places: &[Place],
+    resolved: &mut [Vec<Endpoint>],
+    handed: Vec<Handed>,
+    options: Options,
+) -> io::Result<Vec<Listener>> {
+    let adopted = handed.into_iter().map(|Handed { purpose, socket }| {
+        let wire = purpose.wire().ok_or_else(|| {
+            let why = format!("the service manager has handed over a socket for {purpose}");
+            io::Error::other(format!("{why}, and this server has no such listener"))
+        })?;
+        let bound = endpoint(&socket)?;
+        let same = places.iter().zip(&mut *resolved);
+        for (_, endpoints) in same.filter(|(place, _)| place.wire == wire) {
+            endpoints.retain(|endpoint| Some(endpoint) != bound.as_ref());
+        }
+        Listener::handed(socket, wire, options)
+    });
+    adopted.collect()
+}
+
+/// Where a socket listens; `None` for a Unix-domain socket without a path.
+fn endpoint(socket: &HandedSocket) -> io::Result<Option<Endpoint>> {
+    Ok(match socket {
+        HandedSocket::Tcp(socket) => Some(Endpoint::Tcp(socket.local_addr()?)),
+        HandedSocket::Unix(socket) => {
+            let address = socket.local_addr()?;
+            address
+                .as_pathname()
+                .map(|path| Endpoint::Unix(path.into()))
+        }
+    })
 }
 
 fn tcp(addresses: &[SocketAddr]) -> Vec<Endpoint> {

@@ -83,6 +83,11 @@ enum State {
     Waiting(Instant),
 }
 
+fn unusable(folder: &Path, error: &io::Error) -> io::Error {
+    let folder = folder.display();
+    io::Error::other(format!("the state folder {folder} cannot be used: {error}"))
+}
+
 impl Keeper {
     /// Locks and, if need be, creates a folder, starts the keeper, and waits until it has read everything that is kept.
     ///
@@ -95,21 +100,20 @@ impl Keeper {
     /// The same with another program as the keeper: for tests, which are not the program themselves.
     #[doc(hidden)]
     pub fn start_program(program: &Path, folder: &Path) -> io::Result<(Keeper, Vec<Entry>)> {
-        let result = Keeper::start_in(program, folder);
-        result.map_err(|error| {
-            let error = format!(
-                "the state folder {} cannot be used: {error}",
-                folder.display()
-            );
-            io::Error::other(error)
-        })
+        Keeper::create_folder(folder)?;
+        Keeper::start_in(program, folder).map_err(|error| unusable(folder, &error))
+    }
+
+    /// Creates the folder, if it is not there.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn create_folder(folder: &Path) -> io::Result<()> {
+        let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        created.map_err(|error| unusable(folder, &error))
     }
 
     fn start_in(program: &Path, folder: &Path) -> io::Result<(Keeper, Vec<Entry>)> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
         let folder = fs::canonicalize(folder)?;
         if fs::metadata(&folder)?.mode() & 0o022 != 0 {
             let folder = folder.display();

@@ -1,5 +1,6 @@
 //! One keeper process and the socket to it: spawned, spoken to without waiting, killed, reaped. Decides nothing.
 
+use super::systemd::VARIABLES;
 use crate::keeper::change::{Change, Entry};
 use crate::keeper::message::Message;
 use crate::keeper::record::LINE_BYTES_MAX;
@@ -167,6 +168,9 @@ fn spawn(
     command.arg0("madang").arg("keeper").arg(folder);
     if let Some(number) = acknowledged {
         command.arg("--acknowledged").arg(number.to_string());
+    }
+    for variable in VARIABLES {
+        command.env_remove(variable);
     }
     command
         .stdin(OwnedFd::from(theirs))

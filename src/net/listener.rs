@@ -1,6 +1,7 @@
 //! A listening socket: its options, accepting, and the kinds of error that accept(2) returns. Which addresses there are is
 //! decided in `bind`, when to accept in `acceptor`.
 
+use super::activation::HandedSocket;
 use super::socket_file::SocketFile;
 use super::stream::Stream;
 use super::transport::Newcomer;
@@ -50,8 +51,9 @@ pub struct Listener {
 #[derive(Debug)]
 enum Listening {
     Tcp(TcpListener),
-    /// The file first: it is removed while the socket still answers, so that no other server takes it for a dead one.
-    Unix(SocketFile, UnixListener),
+    /// The file first: it is removed while the socket still answers, so that no other server takes it for a dead one. A
+    /// socket that was handed over has none: its file is the service manager's.
+    Unix(Option<SocketFile>, UnixListener),
 }
 
 impl fmt::Display for Listener {
@@ -61,7 +63,8 @@ impl fmt::Display for Listener {
                 Ok(address) => write!(f, "{address}")?,
                 Err(error) => write!(f, "an unknown address ({error})")?,
             },
-            Listening::Unix(file, _) => write!(f, "unix:{}", file.path().display())?,
+            Listening::Unix(Some(file), _) => write!(f, "unix:{}", file.path().display())?,
+            Listening::Unix(None, listener) => f.write_str(&unix_name(listener))?,
         }
         match self.wire {
             Wire::Chat => Ok(()),
@@ -106,7 +109,31 @@ impl Listener {
         let (file, socket) = SocketFile::listen(path, options.backlog)?;
         socket.set_nonblocking(true)?;
         Ok(Listener {
-            socket: Listening::Unix(file, UnixListener::from_std(socket.into())),
+            socket: Listening::Unix(Some(file), UnixListener::from_std(socket.into())),
+            wire,
+            options,
+            origin: None,
+        })
+    }
+
+    /// Accepts at a socket that the service manager has handed over.
+    ///
+    /// # Errors
+    /// The system refuses the options.
+    pub fn handed(socket: HandedSocket, wire: Wire, options: Options) -> io::Result<Listener> {
+        let socket = match socket {
+            HandedSocket::Tcp(socket) => {
+                apply(SockRef::from(&socket), options)?;
+                socket.set_nonblocking(true)?;
+                Listening::Tcp(TcpListener::from_std(socket))
+            }
+            HandedSocket::Unix(socket) => {
+                socket.set_nonblocking(true)?;
+                Listening::Unix(None, UnixListener::from_std(socket))
+            }
+        };
+        Ok(Listener {
+            socket,
             wire,
             options,
             origin: None,
@@ -180,6 +207,15 @@ impl Listener {
         };
         Ok((stream, peer, address))
     }
+}
+
+/// The address of a Unix-domain socket whose path we were not told.
+fn unix_name(listener: &UnixListener) -> String {
+    let address = listener.local_addr().ok();
+    let path = address.as_ref().and_then(|address| address.as_pathname());
+    path.map_or("unix:(no path)".into(), |path| {
+        format!("unix:{}", path.display())
+    })
 }
 
 /// Sets the options that connections inherit. Buffer sizes must be set before the handshake, which fixes the window scale.

@@ -10,6 +10,7 @@ use super::reload::{Reloader, Settings, Source};
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
 use super::stream::Stream;
+use super::systemd::{ServiceManager, Status};
 use super::transport::{Event, Net, Newcomer};
 use crate::hub::{ConnId, Hub, Now};
 use mio::{Events, Poll, Registry, Token};
@@ -89,6 +90,7 @@ pub struct Reactor {
     process: Process,
     has_console: bool,
     keeper: Option<Keeper>,
+    service_manager: ServiceManager,
 }
 
 impl Reactor {
@@ -129,6 +131,7 @@ impl Reactor {
             process: Process::new(),
             has_console,
             keeper: None,
+            service_manager: ServiceManager::from_env(),
         })
     }
 
@@ -166,8 +169,10 @@ impl Reactor {
     /// The poll fails.
     pub fn serve(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        self.service_manager.ready();
         while !self.scheduler.is_over() {
             let timeout = self.timeout();
+            let timeout = self.service_manager.timeout(timeout);
             if let Some(signal) = self.poll(&mut events, timeout)? {
                 return Ok(Ended::Forced(signal));
             }
@@ -181,8 +186,14 @@ impl Reactor {
             let hub = self.scheduler.hub();
             if hub.console_has_left() && !hub.is_shutting_down() {
                 tracing::info!(clients = hub.clients(), "the console has left");
-                stop(&mut self.scheduler);
+                self.stop();
             }
+            let hub = self.scheduler.hub();
+            self.service_manager.after_turn(|| Status {
+                connections: hub.clients(),
+                rooms: hub.occupied_rooms(),
+                lines: hub.totals().lines,
+            });
         }
         self.figures().log();
         Ok(Ended::Drained)
@@ -209,6 +220,13 @@ impl Reactor {
     /// # Errors
     /// What is wrong, one line each. Then everything stays as it was.
     pub fn reload(&mut self) -> Result<Vec<String>, Vec<String>> {
+        self.service_manager.reloading();
+        let reloaded = self.apply_settings();
+        self.service_manager.ready();
+        reloaded
+    }
+
+    fn apply_settings(&mut self) -> Result<Vec<String>, Vec<String>> {
         if self.scheduler.hub().is_shutting_down() {
             return Err(vec!["the server is shutting down".into()]);
         }
@@ -294,13 +312,13 @@ impl Reactor {
                 Request::Stop(signal) if is_shutting_down => return Some(signal),
                 Request::Stop(signal) => {
                     tracing::info!(signal, clients, "shutting down");
-                    stop(&mut self.scheduler);
+                    self.stop();
                 }
                 // A shell and the kernel may both send it, so a second one does not force the end.
                 Request::HangUp if is_shutting_down => {}
                 Request::HangUp if self.has_console => {
                     tracing::info!(clients, "SIGHUP at the console: shutting down");
-                    stop(&mut self.scheduler);
+                    self.stop();
                 }
                 // What came of it is in the log.
                 Request::HangUp => drop(self.reload()),
@@ -309,10 +327,12 @@ impl Reactor {
         }
         None
     }
-}
 
-/// Accepts nothing any more. The listeners are closed at once: the system refuses newcomers, and the ports are free.
-fn stop(scheduler: &mut Scheduler<Sockets>) {
-    scheduler.net().listeners.close_all();
-    scheduler.stop();
+    /// Accepts nothing any more. The listeners are closed at once: the system refuses newcomers, and the ports are free.
+    fn stop(&mut self) {
+        self.service_manager
+            .stopping(self.scheduler.hub().clients());
+        self.scheduler.net().listeners.close_all();
+        self.scheduler.stop();
+    }
 }

@@ -2,12 +2,14 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::DEADLINE;
@@ -42,6 +44,22 @@ impl Launch {
         Self::with(command, flags)
     }
 
+    /// As `new`, from a shell that runs `before`, and without an address of its own: with these sockets, from descriptor 3
+    /// on, as a service manager hands them over.
+    pub(crate) fn handed(before: &str, flags: &[&str], sockets: Vec<OwnedFd>) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!(r#"{before} exec "$0" "$@""#), PROGRAM]);
+        let mappings = (3..).zip(sockets);
+        let mappings = mappings.map(|(child_fd, parent_fd)| FdMapping {
+            parent_fd,
+            child_fd,
+        });
+        let mapped = command.fd_mappings(mappings.collect());
+        mapped.expect("each descriptor has a number of its own");
+        command.arg("serve").args(flags);
+        Self::quiet(command, 0)
+    }
+
     fn with(mut command: Command, flags: &[&str]) -> Self {
         let count = |name: &str| flags.iter().filter(|&&flag| flag == name).count();
         let (chat, raw) = (count("--listen"), count("--listen-raw"));
@@ -50,6 +68,11 @@ impl Launch {
         if chat == 0 && count("--config") == 0 {
             command.args(["--listen", "127.0.0.1:0"]);
         }
+        Self::quiet(command, chat.max(1) + raw + metrics)
+    }
+
+    /// A command that is given nothing by the environment of the test run.
+    fn quiet(mut command: Command, listeners: usize) -> Self {
         // Settings in the environment of the test run must not change the test.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MADANG_"))
@@ -60,10 +83,7 @@ impl Launch {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self {
-            command,
-            listeners: chat.max(1) + raw + metrics,
-        }
+        Self { command, listeners }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
