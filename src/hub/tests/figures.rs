@@ -32,18 +32,20 @@ fn delivered_lines_are_those_whose_ends_were_written() {
         let ids: Vec<_> = (0..4).map(|_| test.join()).collect();
         let mut read = vec![String::new(); ids.len()];
         for _ in 0..3_000 {
-            let nth = rng.usize(..ids.len());
-            if rng.bool() {
-                let text = "x".repeat(rng.usize(1..80));
-                test.send(ids[nth], format!("{text}\n").as_bytes());
-            } else if nth > 0 || rng.u8(..) == 0 {
-                // The first one hardly reads.
-                let n = rng.usize(1..2_000);
-                read[nth] += &test.read_some(ids[nth], n);
-            }
-            if rng.u8(..) == 0 {
+            let speaker = ids[rng.usize(1..ids.len())];
+            let line = format!("{}\n", "x".repeat(rng.usize(1..90)));
+            if test.send(speaker, line.as_bytes()) != Resume::Read {
                 test.advance(LATE_TIMEOUT_US);
                 test.resume_all();
+            }
+            while let Some(id) = test.hub.next_writable(test.now) {
+                let nth = ids.iter().position(|&other| other == id);
+                let nth = nth.expect("one of the clients");
+                // The first one hardly reads.
+                if nth > 0 || rng.u8(..) == 0 {
+                    let n = rng.usize(1..2_000);
+                    read[nth] += &test.read_some(id, n);
+                }
             }
         }
         for (nth, &id) in ids.iter().enumerate() {
@@ -53,7 +55,10 @@ fn delivered_lines_are_those_whose_ends_were_written() {
         let said = lines.filter(|line| line.starts_with("guest")).count();
         let totals = test.hub.totals();
         assert_eq!(totals.delivered_lines, said as u64, "seed {seed}");
-        assert!(said > 400, "seed {seed}: {said}");
+        assert!(
+            said > 300 && totals.skipped_lines > 0,
+            "seed {seed}: {totals:?}"
+        );
         let bytes: usize = read.iter().map(String::len).sum();
         assert!(totals.sent_bytes > bytes as u64 && totals.received_bytes > 0);
     }
@@ -104,6 +109,13 @@ fn slow_and_waiting_clients_are_counted() {
         test.send(kim, b"hello\n");
     }
     assert_eq!(surveyed(&test.hub).blocked_by_rate, 1);
+    // The rate is one of their address.
+    test.send(lee, b"hello\n");
+    assert_eq!(surveyed(&test.hub).blocked_by_rate, 2);
+    let mut test = TestHub::new(Limits::default());
+    let kim = test.join();
+    assert_eq!(surveyed(&test.hub).input_bytes, 0);
+    test.send(kim, b"an unfinished line");
     let held = surveyed(&test.hub);
     assert!(held.input_bytes > 0 && held.laggards == 0, "{held:?}");
 }
