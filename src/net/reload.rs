@@ -38,7 +38,7 @@ pub struct Flag {
 }
 
 /// Reads the settings again.
-pub type Source = Box<dyn FnMut() -> Result<Settings, Vec<String>>>;
+pub type Source = Box<dyn FnMut() -> Result<Settings, Vec<String>> + Send>;
 
 /// The settings in force, and where they come from.
 pub struct Reloader {
