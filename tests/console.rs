@@ -14,12 +14,31 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
-use tracing::Level;
 
 /// A server with a console, on a thread of the test.
 struct ServerThread {
     addr: SocketAddr,
     ended: Receiver<Ended>,
+}
+
+const OPTIONS: Options = Options {
+    backlog: 16,
+    send_buffer_bytes: 65_536,
+    recv_buffer_bytes: 65_536,
+    keepalive: Duration::ZERO,
+};
+
+/// A server that is never reloaded.
+fn reactor(listeners: Vec<Listener>, limits: Limits, console: UnixStream) -> Reactor {
+    let settings = Settings {
+        limits,
+        places: Vec::new(),
+        options: OPTIONS,
+        log_level: tracing::Level::INFO,
+        flags: Vec::new(),
+    };
+    let source = Box::new(|| Err(vec!["there is no other".to_owned()]));
+    Reactor::new(listeners, settings, source, Some(console)).expect("a reactor")
 }
 
 /// A server, its console and a client named kim.
@@ -28,13 +47,10 @@ fn start(limits: Limits) -> (ServerThread, Client, Client) {
     let (addr_sender, addr) = channel();
     let (ended_sender, ended) = channel();
     thread::spawn(move || {
-        let settings = settings(limits);
-        let options = settings.options;
         let anywhere = "127.0.0.1:0".parse().expect("an address");
-        let listener = Listener::tcp(anywhere, false, Wire::Chat, options).expect("a port");
+        let listener = Listener::tcp(anywhere, false, Wire::Chat, OPTIONS).expect("a port");
         let addr = listener.to_string().parse().expect("an address");
-        let reactor = Reactor::new(vec![listener], settings, Box::new(no_reload), Some(theirs));
-        let reactor = reactor.expect("a reactor");
+        let reactor = reactor(vec![listener], limits, theirs);
         addr_sender.send(addr).expect("the test waits");
         let _ = ended_sender.send(reactor.serve().expect("serve"));
     });
@@ -58,26 +74,6 @@ impl ServerThread {
             TcpStream::connect(self.addr).is_err()
         });
     }
-}
-
-/// The settings of a server with these limits.
-fn settings(limits: Limits) -> Settings {
-    Settings {
-        limits,
-        places: Vec::new(),
-        options: Options {
-            backlog: 16,
-            send_buffer_bytes: 65_536,
-            recv_buffer_bytes: 65_536,
-            keepalive: Duration::ZERO,
-        },
-        log_level: Level::INFO,
-        flags: Vec::new(),
-    }
-}
-
-fn no_reload() -> Result<Settings, Vec<String>> {
-    Err(vec!["there is nothing to read".into()])
 }
 
 #[test]
@@ -143,9 +139,7 @@ fn a_client_that_does_not_read_delays_the_shutdown_by_drain_at_most() {
 fn console_input_is_never_taken_for_http() {
     // There is no other client, so this is the first line of the connection, where HTTP is looked for.
     let (ours, theirs) = UnixStream::pair().expect("a pair");
-    let settings = settings(Limits::default());
-    let reactor = Reactor::new(Vec::new(), settings, Box::new(no_reload), Some(theirs));
-    let reactor = reactor.expect("a reactor");
+    let reactor = reactor(Vec::new(), Limits::default(), theirs);
     let server = thread::spawn(move || reactor.serve().expect("serve"));
     let mut console = Client::on_pair(ours).greeted();
     console.say("GET / HTTP/1.1");

@@ -103,7 +103,6 @@ fn slow_and_waiting_clients_are_counted() {
         ..Limits::default()
     });
     let [kim, lee] = [(); 2].map(|()| test.join());
-    test.send(lee, b"an unfinished line");
     assert_eq!(surveyed(&test.hub).blocked_by_rate, 0);
     for _ in 0..4 {
         test.send(kim, b"hello\n");
