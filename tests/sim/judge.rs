@@ -398,6 +398,28 @@ impl StayCheck<'_> {
         })
     }
 
+    /// The line that the client is to receive next, when it has received `line`. Of those whom it hears again some lines may
+    /// have been said before that.
+    fn want(
+        &self,
+        line: &str,
+        wanted: &mut std::iter::Peekable<impl Iterator<Item = usize>>,
+        entry: usize,
+        [ignored, heard_again]: [&BTreeSet<usize>; 2],
+    ) -> Option<usize> {
+        loop {
+            let want = self.next_wanted(wanted, entry, ignored);
+            let may_be_missing = |&at: &usize| {
+                let mut authors = heard_again.iter();
+                self.room.lines[at] != line && authors.any(|&it| self.is_said_by(at, it))
+            };
+            if want.filter(may_be_missing).is_none() {
+                return want;
+            }
+            wanted.next();
+        }
+    }
+
     /// Checks the stay if the client came at `entry` and was counted in the announcements at `counted`.
     fn received(
         &self,
@@ -425,18 +447,7 @@ impl StayCheck<'_> {
         for (nth, item) in self.stay.items.iter().enumerate() {
             match item {
                 Item::Line(line) => {
-                    let want = loop {
-                        let want = self.next_wanted(&mut wanted, entry, &ignored);
-                        let may_be_missing = |&at: &usize| {
-                            let mut authors = heard_again.iter();
-                            self.room.lines[at] != *line
-                                && authors.any(|&it| self.is_said_by(at, it))
-                        };
-                        if want.filter(may_be_missing).is_none() {
-                            break want;
-                        }
-                        wanted.next();
-                    };
+                    let want = self.want(line, &mut wanted, entry, [&ignored, &heard_again]);
                     if want.is_some_and(|at| self.room.lines[at] == *line) {
                         wanted.next();
                         heard_again.clear();
