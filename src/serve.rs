@@ -1,18 +1,24 @@
 //! Sets up a server from its flags and runs it: descriptor limit, log, listeners, console. The flags themselves are in
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
-use crate::cli::Serve;
-use crate::hub::limits::Limits;
+use crate::cli::{Control, Serve};
+use crate::hub::Wire;
+use crate::hub::limits::{Limits, OPERATORS_MAX};
 use crate::join::{self, Show};
 use crate::logging;
 use crate::net::bind::bind_all;
+use crate::net::listener::{Listener, Options};
 use crate::net::reactor::{Ended, Reactor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::env;
 use std::error::Error;
+use std::fs::DirBuilder;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -38,7 +44,10 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     let limits = flags.limits(clients_max);
     limits.check()?;
     let console_log = start_logging(flags)?;
-    let listeners = bind_all(&flags.places(), flags.listening.options())?;
+    let mut listeners = bind_all(&flags.places(), flags.listening.options())?;
+    if flags.listening.control.is_none() {
+        listeners.extend(default_control(flags.listening.options()));
+    }
     let addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
     let reactor = Reactor::new(listeners, limits.clone(), hub_end)?;
@@ -47,6 +56,35 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
         Some(console) => serve_with_console(reactor, console, console_log, flags.look.show()),
         None => Ok(reactor.serve()?),
     }
+}
+
+/// The control listener where the flags say nothing of it, if there is a place for it. Without it the server runs too.
+fn default_control(options: Options) -> Option<Listener> {
+    let path = default_control_path()?;
+    // If it cannot be made, listening fails, and says so.
+    let directory = path.parent()?;
+    let _ = DirBuilder::new().mode(0o700).create(directory);
+    match Listener::unix(&path, Wire::Control, options) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            let path = path.display();
+            tracing::warn!(%path, %error, "no control listener; --control says where else, or none");
+            None
+        }
+    }
+}
+
+/// In the directory that systemd makes for a service (systemd.exec(5), RuntimeDirectory), or in that of the user's session
+/// (XDG Base Directory Specification).
+fn default_control_path() -> Option<PathBuf> {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(directories) = variable("RUNTIME_DIRECTORY") {
+        return Some(env::split_paths(&directories).next()?.join("control.sock"));
+    }
+    let session = PathBuf::from(variable("XDG_RUNTIME_DIR")?);
+    session
+        .is_dir()
+        .then(|| session.join("madang/control.sock"))
 }
 
 /// Raises the limit on open descriptors as far as this process may, and returns it.
@@ -61,7 +99,12 @@ pub fn raise_descriptor_limit() -> u64 {
 fn reserved_descriptors(flags: &Serve) -> u64 {
     let listeners = flags.places().len();
     let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
-    RESERVED_DESCRIPTORS + listeners as u64 + console
+    let control = match flags.listening.control {
+        None if default_control_path().is_some() => OPERATORS_MAX as u64 + 1,
+        Some(Control::Path(_)) => OPERATORS_MAX as u64,
+        Some(Control::None) | None => 0,
+    };
+    RESERVED_DESCRIPTORS + listeners as u64 + console + control
 }
 
 /// How many clients may be connected at a time: `wanted`, or all that the limit of `descriptors` leaves.

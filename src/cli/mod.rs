@@ -11,7 +11,7 @@ mod value;
 pub use bench::{Bench, Speaks};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use join::{Color, Join, Look};
-pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
+pub use serve::{BehaviourFlags, Control, LimitFlags, ListenFlags, LogFlags, Serve};
 
 /// A server for lines of text: what one connection sends, the others in its room receive.
 #[derive(Debug, Parser)]

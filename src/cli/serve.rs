@@ -10,6 +10,7 @@ use crate::net::bind::Place;
 use crate::net::listener::Options;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::time::Duration;
 use tracing::Level;
 
@@ -73,6 +74,13 @@ pub struct ListenFlags {
     #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
     #[arg(env = "MADANG_LISTEN_RAW", value_delimiter = ',')]
     pub listen_raw: Vec<Address>,
+
+    /// Where operators connect: unix:PATH, or none [default: control.sock in $RUNTIME_DIRECTORY or $XDG_RUNTIME_DIR/madang]
+    ///
+    /// Connections there speak as others do, and have the commands of operators; /help lists them. Only the server's own user
+    /// and root can connect. Without this flag, and where neither variable is set, nobody can.
+    #[arg(long, value_name = "ADDR", value_parser = control, env = "MADANG_CONTROL")]
+    pub control: Option<Control>,
 
     /// Connections per listener that may wait to be accepted
     #[arg(long, value_name = "CONNECTIONS", env = "MADANG_BACKLOG", default_value_t = 4096, value_parser = number::<i32>(1..=1_000_000))]
@@ -190,6 +198,29 @@ pub struct LogFlags {
     pub log_format: Format,
 }
 
+/// `--control`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Nowhere.
+    None,
+    /// On this path.
+    Path(PathBuf),
+}
+
+fn control(text: &str) -> Result<Control, String> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Control::None);
+    }
+    match Address::to_listen_on(text) {
+        Ok(Address::Unix(path)) => Ok(Control::Path(path)),
+        // Whoever reaches it is an operator.
+        Ok(Address::Tcp { .. }) | Err(_) => {
+            Err("operators connect by a Unix socket only: write unix:PATH, or none".into())
+        }
+    }
+}
+
 /// `--slow`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Slow {
@@ -220,7 +251,7 @@ fn log_level() -> impl TypedValueParser<Value = Level> {
 }
 
 impl Serve {
-    /// Where to listen.
+    /// Where to listen, for operators too if the flags say where.
     pub fn places(&self) -> Vec<Place> {
         let flags = &self.listening;
         let place = |flag, address: &Address, wire| Place {
@@ -234,13 +265,17 @@ impl Serve {
             .map(|a| place("--listen", a, Wire::Chat));
         let raw = flags.listen_raw.iter();
         let raw = raw.map(|a| place("--listen-raw", a, Wire::Raw));
-        let places: Vec<Place> = chat.chain(raw).collect();
+        let mut places: Vec<Place> = chat.chain(raw).collect();
         if places.is_empty() {
             let default = Address::Tcp {
                 host: "0.0.0.0".into(),
                 port: DEFAULT_PORT,
             };
-            return vec![place("--listen", &default, Wire::Chat)];
+            places.push(place("--listen", &default, Wire::Chat));
+        }
+        if let Some(Control::Path(path)) = &flags.control {
+            let path = Address::Unix(path.clone());
+            places.push(place("--control", &path, Wire::Control));
         }
         places
     }
@@ -318,6 +353,21 @@ mod tests {
         assert_eq!(places(&[]), ["--listen 0.0.0.0:8080"]);
         let raw = ["--listen-raw", "unix:/x"];
         assert_eq!(places(&raw), ["--listen-raw unix:/x"]);
+    }
+
+    #[test]
+    fn operators_connect_by_a_unix_socket_or_nowhere() {
+        let control = |text: &str| serve(&["--control", text]).map(|it| it.listening.control);
+        assert_eq!(control("None").unwrap(), Some(Control::None));
+        let path = Control::Path("/x".into());
+        assert_eq!(control("unix:/x").unwrap(), Some(path));
+        for wrong in ["127.0.0.1:8081", "8081", "/x", ""] {
+            let error = control(wrong).unwrap_err().to_string();
+            assert!(error.contains("write unix:PATH, or none"), "{error}");
+        }
+        let places = serve(&["--control", "unix:/x"]).unwrap().places();
+        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+        assert_eq!(places, ["--listen 0.0.0.0:8080", "--control unix:/x"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::client::Clients;
 use super::limits::Limits;
+use super::operators::state::Operators;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
 use super::schedule::Schedule;
@@ -18,6 +19,7 @@ pub struct Context<'a> {
     pub rooms: &'a mut Rooms,
     pub schedule: &'a mut Schedule,
     pub totals: &'a mut Totals,
+    pub operators: &'a mut Operators,
 }
 
 impl Context<'_> {

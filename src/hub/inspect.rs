@@ -1,7 +1,7 @@
 //! Questions to the hub, and what must hold of it between any two calls. Changes nothing.
 
 use super::Hub;
-use super::client::State;
+use super::client::{Block, Gate, State};
 use super::types::{Census, ConnId, Departure, Totals};
 #[cfg(any(test, fuzzing))]
 use super::{client::Client, input::Input, limits::Limits, rooms::Rooms};
@@ -82,12 +82,22 @@ impl Hub {
         self.addresses.check();
         self.rooms.check(&self.limits);
         self.schedule.check();
+        self.operators.check();
+        let operators = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.is_operator());
+        assert_eq!(operators.count(), self.operators.connected);
         for (slot, client) in &self.clients {
             let room = self.rooms.get(client.room);
             assert_eq!(room.members.get(client.seat as usize), Some(&(slot as u32)));
             let private_bytes_max = self.limits.private_bytes_max();
             client.outbox.check(&room.log, private_bytes_max);
             self.inputs[slot].check(self.limits.line_bytes_max);
+            let id = client.id(slot as u32);
+            let is_answered = !self.operators.jobs.is_busy(id);
+            assert!(is_answered || !matches!(client.state(), State::Open(Gate::Ready)));
+            assert!(!is_answered || !client.is_blocked_by(Block::Answer));
         }
         let members = self.rooms.iter().map(|(_, room)| room.members.len());
         assert_eq!(members.sum::<usize>(), self.clients.len());
@@ -96,7 +106,7 @@ impl Hub {
             assert_eq!(self.schedule.fans_out(number), is_turning, "room {number}");
         }
         let census = self.census();
-        assert!(census.timers <= census.clients + census.rooms);
+        assert!(census.timers <= census.clients + census.rooms + 1);
         assert!(census.bytes <= self.limits.memory_bytes_max());
     }
 }

@@ -14,6 +14,8 @@
 //! - [`next_closed`](Hub::next_closed): connections to close. Each is answered with [`disconnect`](Hub::disconnect), which
 //!   alone frees its slot.
 //! - [`next_deadline`](Hub::next_deadline): when [`tick`](Hub::tick) is to be called, until it returns false.
+//! - [`next_request`](Hub::next_request): what the hub cannot do itself. Each is answered by [`answer`](Hub::answer), at
+//!   once or later. While [`has_jobs`](Hub::has_jobs), [`carry_on`](Hub::carry_on) does a step of an operator's command.
 //!
 //! An id that is no longer in use is ignored, so a late event can do no harm. Nothing that a peer sends makes the hub panic.
 //!
@@ -72,8 +74,10 @@ pub(crate) mod likeness;
 pub mod limits;
 mod membership;
 pub(crate) mod name;
+pub(crate) mod operators;
 mod reading;
 mod reports;
+pub mod requests;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
@@ -87,15 +91,20 @@ use directory::Directory;
 use input::Input;
 pub use input::command::COMMANDS;
 pub use input::frame::{Frame, Line};
+pub use input::operation::OPERATOR_COMMANDS;
 pub use input::text::Text;
 use limits::{Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
+use operators::acts;
+use operators::state::Operators;
 use room::backpressure;
 use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
-pub use types::{Census, ConnId, Ending, Now, Peer, Report, Resume, Totals, Wire};
+pub use types::{
+    Census, ConnId, Deed, Details, Ending, Now, Peer, Peers, Report, Resume, Totals, Wire,
+};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]
@@ -114,6 +123,9 @@ pub struct Hub {
     /// The console's connection, if there has been one.
     console: Option<ConnId>,
     shutdown: Shutdown,
+    operators: Operators,
+    /// Why the last newcomer from a banned address was refused.
+    refusal_text: String,
     /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
     telnet_write: Vec<u8>,
 }
@@ -134,6 +146,8 @@ impl Hub {
             serial: 0,
             console: None,
             shutdown: Shutdown::None,
+            operators: Operators::default(),
+            refusal_text: String::new(),
             telnet_write: Vec::new(),
         }
     }
@@ -142,18 +156,24 @@ impl Hub {
     ///
     /// # Errors
     /// The newcomer is refused, and is to be told so.
-    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'static>> {
-        let is_counted = Addresses::are_counted(&self.limits);
-        let address = peer.address.filter(|_| is_counted);
-        if let Some(refusal) = self.admission_refusal(address) {
+    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'_>> {
+        if let Some(refusal) = self.admission_refusal(peer) {
             self.totals.refused_connections += 1;
             return Err(refusal);
         }
+        if let Some(address) = peer.address
+            && self.is_banned(now, address)
+        {
+            self.totals.refused_connections += 1;
+            return Err(Refusal::parse(&self.refusal_text));
+        }
+        let is_counted = Addresses::are_counted(&self.limits);
+        let address = peer.address.filter(|_| is_counted);
         let slot = self.clients.vacant_key() as u32;
         if let Some(address) = address {
             self.addresses.add(address, slot);
         }
-        let name = (peer.wire == Wire::Chat).then(|| self.directory.add_guest(slot));
+        let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
         Ok(self.insert(now, Role::of(peer.wire), name))
     }
 
@@ -236,6 +256,10 @@ impl Hub {
         let number = client.room;
         let room = self.rooms.get_mut(number);
         let has_more = client.sent(now, &mut room.log, n);
+        if client.is_blocked_by(Block::Answer) {
+            let left_bytes = client.outbox.reply_bytes();
+            self.operators.jobs.has_read(id, left_bytes);
+        }
         if client.waits_for_progress() || room.gate.has_blocked() {
             let mut cx = self.context(now);
             let mut view = cx.room(number);
@@ -253,6 +277,12 @@ impl Hub {
         if let Some(name) = &client.name {
             self.directory.release(slot, name);
         }
+        if client.is_operator() {
+            self.operators.connected -= 1;
+            self.operators.jobs.forget(id);
+        }
+        self.operators.mutes.remove(slot);
+        acts::end_if_drained(&mut self.operators, self.clients.len());
         self.addresses.remove(now, slot);
         self.inputs[slot as usize] = Input::default();
         self.schedule.forget_client(slot);
@@ -274,6 +304,7 @@ impl Hub {
         match self.schedule.next_timeout(now) {
             None => return false,
             Some(Timer::Client(slot)) => self.reading(now).tick(slot),
+            Some(Timer::Operators) => acts::expire(&mut self.context(now)),
             Some(Timer::Room(number)) => {
                 let mut cx = self.context(now);
                 let mut view = cx.room(number);

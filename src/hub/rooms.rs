@@ -11,14 +11,18 @@ use std::collections::{BTreeMap, VecDeque};
 /// The room of all raw connections. It has no name, so nobody can join it.
 const RAW_ROOM: u32 = 0;
 const LOBBY_ROOM: u32 = 1;
+/// Where clients are that are in no room: nothing is said or announced there, and nobody can join it.
+const NO_ROOM: u32 = 2;
 /// Rooms with smaller numbers exist from start to end.
-const ROOMS_PERMANENT: u32 = 2;
+const ROOMS_PERMANENT: u32 = 3;
+/// Rooms that `--max-rooms` does not count: that of raw connections, and [`NO_ROOM`].
+const ROOMS_UNCOUNTED: usize = 2;
 
 /// Every room, by its number.
 #[derive(Debug)]
 pub struct Rooms {
     rooms: Slab<Room>,
-    /// Room numbers by their names: every room but that of raw connections.
+    /// Room numbers by their names: every room that has one.
     by_likeness: ByLikeness,
     /// Those of them that have members, in order of their names.
     occupied: BTreeMap<Box<str>, u32>,
@@ -27,19 +31,23 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// An empty lobby, and the room of raw connections.
+    /// An empty lobby, and the rooms without a name.
     pub fn new(limits: &Limits) -> Rooms {
         let mut rooms = Slab::new();
-        let unnamed = RoomName {
+        let unnamed = || RoomName {
             name: "".into(),
             likeness: Likeness::of(""),
         };
         let name = room_name(LOBBY).expect("a valid name");
         let mut by_likeness = ByLikeness::default();
         by_likeness.insert(&name.likeness, LOBBY_ROOM);
-        let raw = rooms.insert(Room::new(unnamed, limits));
+        let raw = rooms.insert(Room::new(unnamed(), limits));
         let lobby = rooms.insert(Room::new(name, limits));
-        debug_assert_eq!((raw, lobby), (RAW_ROOM as usize, LOBBY_ROOM as usize));
+        let none = rooms.insert(Room::new(unnamed(), limits));
+        debug_assert_eq!(
+            [raw, lobby, none],
+            [RAW_ROOM, LOBBY_ROOM, NO_ROOM].map(|it| it as usize)
+        );
         Rooms {
             rooms,
             by_likeness,
@@ -53,7 +61,27 @@ impl Rooms {
         match role {
             Role::Person | Role::Console => LOBBY_ROOM,
             Role::Raw => RAW_ROOM,
+            Role::Operator => NO_ROOM,
         }
+    }
+
+    /// Whether a client whose room has this number is in no room: it may say nothing, and hears of nobody.
+    pub fn is_none(number: u32) -> bool {
+        number == NO_ROOM
+    }
+
+    /// Whether the room of this number has a name, so that people can be in it.
+    pub fn is_named(number: u32) -> bool {
+        number != RAW_ROOM && number != NO_ROOM
+    }
+
+    /// The first room from this number on that people are in.
+    pub fn next_occupied(&self, from: u32) -> Option<u32> {
+        let mut numbers = from..self.rooms.capacity() as u32;
+        numbers.find(|&number| {
+            let room = self.rooms.get(number as usize);
+            Rooms::is_named(number) && room.is_some_and(|room| !room.members.is_empty())
+        })
     }
 
     /// The room of this number, which exists: a client is in it, or `find` or `open` has just returned it.
@@ -78,8 +106,7 @@ impl Rooms {
         if let Some(number) = self.find(&name) {
             return Some(number);
         }
-        // The room of raw connections is not counted.
-        if self.rooms.len() > limits.rooms_max {
+        if self.rooms.len() >= limits.rooms_max + ROOMS_UNCOUNTED {
             let oldest = self.empty.pop_front()?;
             self.close(oldest);
         }
@@ -92,7 +119,7 @@ impl Rooms {
     /// A room has its first member.
     pub fn occupied(&mut self, number: u32) {
         self.empty.retain(|&empty| empty != number);
-        if number != RAW_ROOM {
+        if Rooms::is_named(number) {
             let form = self.get(number).likeness.folded().into();
             self.occupied.insert(form, number);
         }
@@ -102,7 +129,9 @@ impl Rooms {
     pub fn vacated(&mut self, number: u32, limits: &Limits) {
         let room = &mut self.rooms[number as usize];
         room.vacate();
-        self.occupied.remove(room.likeness.folded());
+        if Rooms::is_named(number) {
+            self.occupied.remove(room.likeness.folded());
+        }
         if number < ROOMS_PERMANENT {
             return;
         }
@@ -142,8 +171,8 @@ impl Rooms {
 
     /// Panics if an invariant is broken. For tests: looks at everything.
     pub fn check(&self, limits: &Limits) {
-        assert!(self.len() <= limits.rooms_max + 1);
-        let named = || self.iter().filter(|&(number, _)| number != RAW_ROOM);
+        assert!(self.len() <= limits.rooms_max + ROOMS_UNCOUNTED);
+        let named = || self.iter().filter(|&(number, _)| Rooms::is_named(number));
         for (number, room) in named() {
             let found: Vec<u32> = self.by_likeness.alike(&room.likeness).collect();
             assert_eq!(found, vec![number; room.likeness.forms().count()]);
@@ -153,6 +182,7 @@ impl Rooms {
         let forms = named().map(|(_, room)| room.likeness.forms().count());
         assert_eq!(self.by_likeness.len(), forms.sum::<usize>());
         assert!(self.occupied.len() < self.len());
+        assert_eq!(self.get(NO_ROOM).log.end(), 0, "nothing is said in no room");
         for (number, room) in self.iter() {
             room.check(limits);
             let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();

@@ -4,6 +4,9 @@ use crate::hub::{ConnId, Now};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
+/// No listener has this number.
+const NO_LISTENER: u16 = u16::MAX;
+
 /// One socket and what is known of it.
 #[derive(Debug)]
 pub struct Connection<S> {
@@ -19,6 +22,10 @@ pub struct Connection<S> {
     /// it has another address, or none.
     ipv4: [u8; 4],
     port: [u8; 2],
+    /// The listener that has accepted it; [`NO_LISTENER`] for the console.
+    listener: u16,
+    /// Bytes that were received from it; no more than 4 GiB are counted.
+    pub received: u32,
     /// When it was made, in tenths of a second since the start, modulo 13 years.
     opened: u32,
 }
@@ -28,6 +35,11 @@ impl<S> Connection<S> {
     pub fn ipv4(&self) -> Option<SocketAddr> {
         let address = SocketAddrV4::new(self.ipv4.into(), u16::from_be_bytes(self.port));
         (!address.ip().is_unspecified()).then_some(address.into())
+    }
+
+    /// The listener that has accepted it.
+    pub fn listener(&self) -> Option<usize> {
+        (self.listener != NO_LISTENER).then_some(self.listener.into())
     }
 
     /// For how many seconds it has lasted.
@@ -80,8 +92,15 @@ impl<S> Default for Connections<S> {
 }
 
 impl<S> Connections<S> {
-    /// Puts a new connection into its slot. Nothing has arrived yet, and it takes bytes.
-    pub fn insert(&mut self, now: Now, id: ConnId, socket: S, peer: Option<SocketAddr>) {
+    /// Puts a new connection into its slot, which this listener has accepted, if it is not the console. Nothing has arrived yet, and it takes bytes.
+    pub fn insert(
+        &mut self,
+        now: Now,
+        id: ConnId,
+        socket: S,
+        listener: Option<usize>,
+        peer: Option<SocketAddr>,
+    ) {
         let ipv4 = match peer.map(|peer| peer.ip().to_canonical()) {
             Some(IpAddr::V4(address)) => address,
             _ => Ipv4Addr::UNSPECIFIED,
@@ -98,6 +117,8 @@ impl<S> Connections<S> {
             end: End::None,
             ipv4: ipv4.octets(),
             port: peer.map_or(0, |peer| peer.port()).to_be_bytes(),
+            listener: listener.map_or(NO_LISTENER, |listener| listener as u16),
+            received: 0,
             opened: tenths(now),
         });
     }
@@ -124,7 +145,7 @@ mod tests {
         let id =
             |serial: usize| ConnId::from_token(serial << 32 | 3).expect("a connection's token");
         let mut connections = Connections::default();
-        connections.insert(Now::default(), id(1), "old", None);
+        connections.insert(Now::default(), id(1), "old", None, None);
         assert!(connections.find(id(1)).is_some() && connections.find(id(2)).is_none());
         assert_eq!(
             connections
@@ -132,7 +153,7 @@ mod tests {
                 .map(|connection| connection.socket),
             Some("old")
         );
-        connections.insert(Now::default(), id(2), "new", None);
+        connections.insert(Now::default(), id(2), "new", None, None);
         assert!(connections.find(id(1)).is_none() && connections.remove(id(1)).is_none());
         assert_eq!(
             connections.find(id(2)).map(|connection| connection.socket),
@@ -143,7 +164,7 @@ mod tests {
     #[test]
     fn a_record_is_small_and_knows_its_peer_and_its_age() {
         // A socket takes 8 bytes in a release build.
-        assert!(size_of::<Option<Connection<[u32; 2]>>>() <= 28);
+        assert!(size_of::<Option<Connection<[u32; 2]>>>() <= 32);
         let id = ConnId::from_token(1 << 32 | 1).expect("a connection's token");
         let mut connections = Connections::default();
         for (peer, ipv4) in [
@@ -152,10 +173,12 @@ mod tests {
             ("[::1]:8080", None),
         ] {
             let opened = Now::from_micros(5_000_000);
-            connections.insert(opened, id, (), Some(peer.parse().expect("an address")));
+            let peer = Some(peer.parse().expect("an address"));
+            connections.insert(opened, id, (), Some(3), peer);
             let connection = connections.find(id).expect("it is there");
             let ipv4 = ipv4.map(|ipv4| ipv4.parse().expect("an address"));
             assert_eq!(connection.ipv4(), ipv4);
+            assert_eq!(connection.listener(), Some(3));
             assert_eq!(connection.seconds(opened.after(1_250_000)), 1.2);
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
-//! `connection_log` what the log tells of them. `bind` opens the listeners, `socket_file` is the file of one that has a
+//! `connection_log` what the log tells of them, `requests` what operators
+//! learn of them and want of the server. `bind` opens the listeners, `socket_file` is the file of one that has a
 //! path. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
@@ -13,6 +14,7 @@ mod connections;
 mod linger;
 pub mod listener;
 pub mod reactor;
+mod requests;
 pub mod scheduler;
 mod service_time;
 mod signal;

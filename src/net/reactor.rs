@@ -11,7 +11,7 @@ use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
@@ -29,7 +29,7 @@ pub enum Ended {
 }
 
 /// The sockets and the clock.
-struct Sockets {
+pub(super) struct Sockets {
     registry: Registry,
     listeners: Vec<Listener>,
     start: Instant,
@@ -54,6 +54,10 @@ impl Net for Sockets {
         socket.peer()
     }
 
+    fn credentials(&self, socket: &Stream) -> Option<(u32, i32)> {
+        socket.credentials()
+    }
+
     fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
         socket.register(&self.registry, Token(id.to_token()))
     }
@@ -75,7 +79,7 @@ impl Net for Sockets {
 pub struct Reactor {
     poll: Poll,
     signals: Signals,
-    scheduler: Scheduler<Sockets>,
+    pub(super) scheduler: Scheduler<Sockets>,
     has_console: bool,
 }
 
@@ -103,7 +107,10 @@ impl Reactor {
             listeners,
             start: Instant::now(),
         };
-        let mut scheduler = Scheduler::new(net, Hub::new(limits), number);
+        let mut hub = Hub::new(limits);
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        hub.set_epoch(since_1970.map_or(0, |time| time.as_micros() as u64));
+        let mut scheduler = Scheduler::new(net, hub, number);
         let has_console = console.is_some();
         if let Some(console) = console {
             console.set_nonblocking(true)?;
@@ -129,6 +136,7 @@ impl Reactor {
                 return Ok(Ended::Forced(signal));
             }
             self.scheduler.run();
+            self.carry_out_requests();
             let hub = self.scheduler.hub();
             if hub.console_has_left() && !hub.is_shutting_down() {
                 tracing::info!(clients = hub.clients(), "the console has left");
@@ -233,7 +241,7 @@ impl Reactor {
 }
 
 /// Accepts nothing any more. The listeners are closed at once: the system refuses newcomers, and the ports are free.
-fn stop(scheduler: &mut Scheduler<Sockets>) {
+pub(super) fn stop(scheduler: &mut Scheduler<Sockets>) {
     scheduler.net().listeners.clear();
     scheduler.stop();
 }

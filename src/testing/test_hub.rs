@@ -33,8 +33,10 @@ impl TestHub {
     pub fn connect(&mut self, wire: Wire) -> Result<ConnId, Refusal<'static>> {
         let address = Some(Ipv4Addr::LOCALHOST.into());
         let result = self.hub.connect(self.now, Peer { address, wire });
+        let refused = result.map_err(|refusal| refusal.to_string());
         self.check();
-        result
+        // Tests may forget this memory.
+        refused.map_err(|refusal| Refusal::parse(refusal.leak()))
     }
 
     /// The client sends bytes; the hub receives them if the client may be read, and loses them otherwise.

@@ -45,6 +45,11 @@ impl Launch {
     fn with(mut command: Command, flags: &[&str]) -> Self {
         let count = |name: &str| flags.iter().filter(|&&flag| flag == name).count();
         let (chat, raw) = (count("--listen"), count("--listen-raw"));
+        let control = count("--control")
+            - flags
+                .windows(2)
+                .filter(|it| it == &["--control", "none"])
+                .count();
         command.arg("serve").args(flags);
         if chat == 0 {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -55,13 +60,17 @@ impl Launch {
         {
             command.env_remove(name);
         }
+        // Nor must directories of the session in which it runs.
+        for name in ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"] {
+            command.env_remove(name);
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         Self {
             command,
-            listeners: chat.max(1) + raw,
+            listeners: chat.max(1) + raw + control,
         }
     }
 

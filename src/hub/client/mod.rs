@@ -25,6 +25,9 @@ pub enum Role {
     /// The person at the server's own console. No limit holds that protects the server from strangers: it is never
     /// refused, rate-limited, idle or closed for reading slowly, and nobody waits for it.
     Console,
+    /// A person who has come by the control listener, and may give the commands of operators. Its lines have no rate and
+    /// its silence no limit; it takes nobody's place. If it does not read it is treated as others are.
+    Operator,
     /// A connection to a raw listener: lines alone, no name, no commands, no notices.
     Raw,
 }
@@ -74,6 +77,9 @@ pub enum Block {
     Backlog,
     /// Its room does not accept lines. Ended by the room.
     Room,
+    /// Its last command, an operator's, has not been answered in full. Ended by the [job](super::jobs) that the command
+    /// has begun.
+    Answer,
 }
 
 /// A change of rooms that waits for the old room's log.
@@ -141,7 +147,13 @@ impl Role {
         match wire {
             Wire::Chat => Role::Person,
             Wire::Raw => Role::Raw,
+            Wire::Control => Role::Operator,
         }
+    }
+
+    /// See [`Client::is_operator`].
+    pub fn is_operator(self) -> bool {
+        matches!(self, Role::Operator | Role::Console)
     }
 }
 
@@ -163,6 +175,11 @@ impl Client {
             progress_at: now,
             rate: RateLimiter::default(),
         }
+    }
+
+    /// Whether it may give the commands of operators. Everything that only operators may do asks this.
+    pub fn is_operator(&self) -> bool {
+        self.role.is_operator()
     }
 
     /// Its id, given its slot.
@@ -241,16 +258,22 @@ impl Client {
             }
             State::Open(Gate::Blocked(Block::RateLimit)) => Some(free_at),
             State::Draining(ref drain) => Some(drain.since.after(limits.drain_us)),
-            State::Open(Gate::Blocked(Block::Backlog | Block::Room))
+            State::Open(Gate::Blocked(Block::Backlog | Block::Room | Block::Answer))
             | State::Moving(_)
             | State::ReceiveOnly
             | State::Closed(_) => None,
         }
     }
 
+    /// Microseconds since something was last received from it while its input was handled.
+    pub fn silent_us(&self, now: Now) -> u64 {
+        now.as_micros()
+            .saturating_sub(self.silent_since.as_micros())
+    }
+
     /// When it is to be closed for its silence.
     pub fn idle_due(&self, limits: &Limits) -> Option<Now> {
-        (limits.idle_timeout_us > 0 && self.role != Role::Console)
+        (limits.idle_timeout_us > 0 && !self.role.is_operator())
             .then(|| self.silent_since.after(limits.idle_timeout_us))
     }
 

@@ -1,5 +1,6 @@
 //! A line into a request: to say something, or a command. Knows no client and checks no name.
 
+use super::operation::{self, split_word};
 use std::fmt;
 
 /// What a line asks for.
@@ -23,6 +24,8 @@ pub enum Request<'a> {
     Help,
     /// `/quit [TEXT]`
     Quit(Option<&'a str>),
+    /// A [command of operators](operation), which only they may give: its word and its arguments.
+    Operator(&'static str, &'a str),
 }
 
 /// A line that begins like a command and is not one.
@@ -62,6 +65,8 @@ impl fmt::Display for Request<'_> {
             Request::Help => f.write_str("/help"),
             Request::Quit(None) => f.write_str("/quit"),
             Request::Quit(Some(text)) => write!(f, "/quit {text}"),
+            Request::Operator(word, "") => write!(f, "/{word}"),
+            Request::Operator(word, arguments) => write!(f, "/{word} {arguments}"),
         }
     }
 }
@@ -98,54 +103,54 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
         Some(5) => Request::Rooms,
         Some(6) => Request::Help,
         Some(7) => Request::Quit(optional),
-        _ => return Err(Invalid::Unknown(&line[..1 + word.len()])),
+        _ => match operation::word(word) {
+            Some(word) => Request::Operator(word, argument),
+            None => return Err(Invalid::Unknown(&line[..1 + word.len()])),
+        },
     })
 }
 
-/// What other programs call a command, or what people try, and the command here. No entry is near a command that its user
-/// did not mean: `/kick` is no misspelt `/nick`.
-const ALIASES: [(&str, Option<&str>); 41] = [
-    ("names", Some("/who")),
-    ("users", Some("/who")),
-    ("members", Some("/who")),
-    ("people", Some("/who")),
-    ("whois", Some("/who")),
-    ("here", Some("/who")),
-    ("list", Some("/rooms")),
-    ("ls", Some("/rooms")),
-    ("channels", Some("/rooms")),
-    ("whisper", Some("/msg")),
-    ("tell", Some("/msg")),
-    ("pm", Some("/msg")),
-    ("dm", Some("/msg")),
-    ("query", Some("/msg")),
-    ("message", Some("/msg")),
-    ("privmsg", Some("/msg")),
-    ("private", Some("/msg")),
-    ("notice", Some("/msg")),
-    ("exit", Some("/quit")),
-    ("leave", Some("/quit")),
-    ("part", Some("/quit")),
-    ("bye", Some("/quit")),
-    ("close", Some("/quit")),
-    ("logout", Some("/quit")),
-    ("disconnect", Some("/quit")),
-    ("name", Some("/nick")),
-    ("rename", Some("/nick")),
-    ("nickname", Some("/nick")),
-    ("enter", Some("/join")),
-    ("go", Some("/join")),
-    ("goto", Some("/join")),
-    ("channel", Some("/join")),
-    ("emote", Some("/me")),
-    ("action", Some("/me")),
-    ("em", Some("/me")),
-    ("?", Some("/help")),
-    ("commands", Some("/help")),
-    ("info", Some("/help")),
-    ("man", Some("/help")),
-    ("kick", None),
-    ("mute", None),
+/// What other programs call a command, or what people try, and the command here.
+const ALIASES: [(&str, &str); 39] = [
+    ("names", "/who"),
+    ("users", "/who"),
+    ("members", "/who"),
+    ("people", "/who"),
+    ("whois", "/who"),
+    ("here", "/who"),
+    ("list", "/rooms"),
+    ("ls", "/rooms"),
+    ("channels", "/rooms"),
+    ("whisper", "/msg"),
+    ("tell", "/msg"),
+    ("pm", "/msg"),
+    ("dm", "/msg"),
+    ("query", "/msg"),
+    ("message", "/msg"),
+    ("privmsg", "/msg"),
+    ("private", "/msg"),
+    ("notice", "/msg"),
+    ("exit", "/quit"),
+    ("leave", "/quit"),
+    ("part", "/quit"),
+    ("bye", "/quit"),
+    ("close", "/quit"),
+    ("logout", "/quit"),
+    ("disconnect", "/quit"),
+    ("name", "/nick"),
+    ("rename", "/nick"),
+    ("nickname", "/nick"),
+    ("enter", "/join"),
+    ("go", "/join"),
+    ("goto", "/join"),
+    ("channel", "/join"),
+    ("emote", "/me"),
+    ("action", "/me"),
+    ("em", "/me"),
+    ("?", "/help"),
+    ("commands", "/help"),
+    ("info", "/help"),
+    ("man", "/help"),
 ];
 /// Longest word that may be a misspelt command, in bytes.
 const MISSPELT_BYTES_MAX: usize = 8;
@@ -155,7 +160,7 @@ pub fn suggest(word: &str) -> Option<&'static str> {
     let word = word.strip_prefix('/')?;
     let alias = |(alias, _): &&(&str, _)| word.eq_ignore_ascii_case(alias);
     if let Some((_, command)) = ALIASES.iter().find(alias) {
-        return *command;
+        return Some(command);
     }
     if !(1..=MISSPELT_BYTES_MAX).contains(&word.len()) {
         return None;
@@ -198,12 +203,6 @@ fn distance(from: &[u8], to: &[u8]) -> usize {
     rows[from.len()][to.len()]
 }
 
-/// The first word, and what follows it without the spaces around.
-fn split_word(text: &str) -> (&str, &str) {
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    (word, rest.trim_matches(' '))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +224,11 @@ mod tests {
             ("/help", Request::Help),
             ("/quit", Request::Quit(None)),
             ("/quit good night", Request::Quit(Some("good night"))),
+            (
+                "/kick kim too loud",
+                Request::Operator("kick", "kim too loud"),
+            ),
+            ("/bans", Request::Operator("bans", "")),
         ] {
             assert_eq!(parse(line), Ok(request));
             assert_eq!(request.to_string(), line);
@@ -276,8 +280,6 @@ mod tests {
             "/etc/passwd",
             "/home",
             "/tmp",
-            "/kick",
-            "/mute",
             "/topic",
             "/안녕",
             "/\u{301}",
@@ -290,8 +292,7 @@ mod tests {
         ] {
             assert_eq!(suggest(word), None, "{word}");
         }
-        let commands = ALIASES.iter().filter_map(|(_, command)| *command);
-        for command in commands {
+        for (_, command) in ALIASES {
             assert!(
                 !matches!(parse(command), Err(Invalid::Unknown(_))),
                 "{command}"
