@@ -359,7 +359,8 @@ impl Sim {
             println!("{:?}\n{:?}", sim.limits, sim.scheduler.hub().totals());
         }
         sim.judge_silence();
-        judge::judge(&sim.observers, &sim.clients, &sim.limits);
+        let has_operator = sim.operator.is_some();
+        judge::judge(&sim.observers, &sim.clients, &sim.limits, has_operator);
         sim.judge_operator();
         sim.disconnect_all();
         let totals = sim.scheduler.hub().totals();
