@@ -6,7 +6,7 @@ use common::{Client, DEADLINE, Launch, Next, Program, Scratch, Server, until};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A server with a control listener, and the directory in which its socket is.
 fn with_control(flags: &[&str]) -> (Server, PathBuf, Scratch) {
@@ -18,7 +18,7 @@ fn with_control(flags: &[&str]) -> (Server, PathBuf, Scratch) {
 }
 
 /// An operator that has been greeted.
-fn operator(path: &PathBuf) -> Client {
+fn operator(path: &Path) -> Client {
     let mut operator = Client::open_unix(path);
     let greeting = operator.line();
     assert!(
@@ -29,7 +29,7 @@ fn operator(path: &PathBuf) -> Client {
 }
 
 /// All that commands are answered, up to the end of the connection.
-fn answers(path: &PathBuf, commands: &str) -> Vec<String> {
+fn answers(path: &Path, commands: &str) -> Vec<String> {
     let mut operator = operator(path);
     operator.send(format!("{commands}\n/quit\n").as_bytes());
     operator.rest()
