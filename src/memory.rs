@@ -1,7 +1,7 @@
 //! What memory the limits allow, of what it is the sum and which flags make it smaller, and whether this machine has as much.
 //! Reads files, so it is only for the start of a server.
 
-use crate::hub::limits::Limits;
+use crate::hub::limits::{Limits, OPERATORS_MAX};
 use std::fs;
 use std::path::Path;
 
@@ -24,11 +24,12 @@ pub fn log(limits: &Limits, kernel_bytes: u64) {
     let room_log_kib = limits.room_log_bytes_max as u64 / KIB;
     let client_kib = (limits.client_bytes_max() as u64).div_ceil(KIB);
     let room_logs = format!(
-        "{} MiB: --max-rooms {rooms_max} x --room-log of {room_log_kib} KiB",
-        rooms / MIB
+        "{} MiB: --max-rooms {rooms_max} x {} KiB, of which --room-log is {room_log_kib} KiB",
+        rooms / MIB,
+        rooms / *rooms_max as u64 / KIB
     );
     let connections = format!(
-        "{} MiB: --max-clients {clients_max} x {client_kib} KiB, less with a smaller --max-line",
+        "{} MiB: --max-clients {clients_max} and {OPERATORS_MAX} operators x {client_kib} KiB, less with a smaller --max-line",
         clients / MIB
     );
     let kernel = format!(
@@ -57,7 +58,8 @@ struct Parts {
 
 impl Parts {
     fn of(limits: &Limits) -> Parts {
-        let clients = limits.clients_max.saturating_mul(limits.client_bytes_max());
+        let connections = limits.connections_max();
+        let clients = connections.saturating_mul(limits.client_bytes_max());
         Parts {
             rooms: limits.room_logs_bytes_max() as u64,
             clients: clients as u64,
@@ -92,6 +94,7 @@ fn advice(limits: &Limits, machine: u64) -> Option<String> {
     }
     if clients > for_clients {
         let number = for_clients / limits.client_bytes_max() as u64;
+        let number = number.saturating_sub(OPERATORS_MAX as u64);
         flags.push(format!("--max-clients {}", number.max(1)));
     }
     Some(flags.join(" "))
@@ -171,7 +174,7 @@ mod tests {
                 16 * gib,
                 "--room-log 262144 --max-rooms 24576 --max-clients ",
             ),
-            (&all, gib / 64, "--room-log 262144 --max-rooms "),
+            (&all, gib / 16, "--room-log 262144 --max-rooms "),
         ] {
             let advice = advice(limits, machine).expect("it does not fit");
             assert!(advice.starts_with(flags), "{advice}");

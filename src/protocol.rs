@@ -11,12 +11,13 @@
 
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod span;
 #[macro_use]
 mod template;
 
 use std::fmt;
-pub use template::grouped;
 use template::{Field, Holes};
+pub use template::{Plain, grouped};
 
 /// Longest name, in bytes, that is read as one: a server of another kind may begin its lines with anything.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -26,6 +27,8 @@ const ACTION_MARK: &str = "** ";
 /// What a line of the server's begins with when no person speaks.
 pub const NOTICE_MARK: &str = "* ";
 const REFUSAL_MARK: &str = "! ";
+/// What stands in a list of clients in the place of a name, a room or an address that there is not.
+pub const NONE: &str = "-";
 /// How the reader of a private line is named, or its sender when the line is confirmed to that sender.
 const YOU: &str = "you";
 
@@ -182,6 +185,53 @@ texts! {
         /// … of an operator, or of the person at the console.
         WhoisOperator { name: &'a str, room: &'a str, connected: &'a str, idle: &'a str } =
             "whois: {name}, an operator, is in {room}, connected for {connected}, idle for {idle}",
+        /// To an operator that has just connected.
+        GreetingInNoRoom { name: &'a str } =
+            "you are {name} in no room; /join ROOM enters one, /help lists commands",
+        /// To all rooms: what an operator says with `/say`.
+        Announcement { text: &'a str } = "announcement: {text}",
+        /// To a client that an operator has muted; when it ends ([`span::ends`]).
+        YouAreMuted { ends: &'a str } = "an operator has muted you; it ends {ends}",
+        /// To a client that was muted.
+        YouMaySpeak {} = "you may speak again",
+        /// To an operator, for each entry of `/clients`; the answer ends with [`Notice::Clients`]. `blocked` is why its input
+        /// waits, or `no`. [`NONE`] stands for no name, no room, no address, no listener.
+        Client {
+            number: Plain, name: &'a str, room: &'a str, address: &'a str, age: Plain, idle: Plain,
+            lines_in: Plain, bytes_in: Plain, bytes_out: Plain, behind_lines: Plain, behind_bytes: Plain,
+            blocked: &'a str, muted: &'a str, listener: &'a str
+        } = "client {number}: name {name}, room {room}, address {address}, seconds {age}, idle {idle}, lines_in {lines_in}, bytes_in {bytes_in}, bytes_out {bytes_out}, behind_lines {behind_lines}, behind_bytes {behind_bytes}, blocked {blocked}, muted {muted}, listener {listener}",
+        /// … after the last entry: how many are listed, and how many are connected.
+        Clients { listed: usize, connected: usize } = "clients: {listed} listed of {connected} connected",
+        /// To an operator, for each entry of `/bans`; the answer ends with [`Notice::Bans`]. `ends` as [`span::ends`]
+        /// writes it; [`NONE`] stands for no reason.
+        Ban { range: &'a str, ends: &'a str, by: &'a str, hits: Plain, why: &'a str } =
+            "ban {range}: ends {ends}, by {by}, hits {hits}, why {why}",
+        /// … after the last entry.
+        Bans { bans: usize } = "bans: {bans}",
+        /// To an operator, for each figure of `/stats`.
+        Figure { figure: &'a str, value: &'a str } = "figure {figure}: {value}",
+        /// The answer to `/kick`.
+        Kicked { who: &'a str } = "closed the connection of {who}",
+        /// The answer to `/ban`.
+        Banned { range: &'a str, ends: &'a str, closed: usize } =
+            "banned {range}: ends {ends}; connections closed: {closed}",
+        /// … of a server without `--state`.
+        BannedUntilEnd { range: &'a str, ends: &'a str, closed: usize } =
+            "banned {range}: ends {ends}, or when the server does, since it has no --state; connections closed: {closed}",
+        /// The answer to `/unban`.
+        Unbanned { range: &'a str } = "{range} is not banned any more",
+        /// The answer to `/mute`.
+        Muted { who: &'a str, ends: &'a str } = "muted {who}: ends {ends}",
+        /// The answer to `/unmute`.
+        Unmuted { who: &'a str } = "{who} may speak again",
+        /// The answer to `/say`.
+        Announced { rooms: usize } = "announced; rooms: {rooms}",
+        /// … when senders wait in some rooms under `--slow wait`, which have not heard it.
+        AnnouncedInPart { rooms: usize, full: usize } = "announced; rooms: {rooms}; not in full rooms: {full}",
+        /// The answer to `/drain`.
+        Draining { clients: usize } =
+            "no newcomers any more; the server ends when all have left; clients: {clients}",
     }
 }
 
@@ -260,6 +310,62 @@ texts! {
         IgnoredFull { ignored_max: usize } = "you ignore {ignored_max} people already: /unignore one first",
         /// `/unignore` of somebody whom the client does not ignore.
         NotIgnored { name: &'a str } = "you do not ignore {name}; /ignore lists whom you do",
+        /// A newcomer after `/drain`.
+        Draining {} = "the server takes no newcomers any more: it ends when those who are here have left",
+        /// A newcomer at the control listener.
+        OperatorsFull { clients_max: usize } =
+            "too many connections at the control listener: at most {clients_max}; close one first",
+        /// A newcomer from a banned address, or a client whose address is banned now; when it ends ([`span::ends`]).
+        BannedWhy { ends: &'a str, why: &'a str } = "an operator has banned your address; it ends {ends}: {why}",
+        /// … for no reason that was given.
+        Banned { ends: &'a str } = "an operator has banned your address; it ends {ends}",
+        /// Closed by `/kick`.
+        KickedWhy { why: &'a str } = "an operator has closed your connection: {why}",
+        /// … for no reason that was given.
+        Kicked {} = "an operator has closed your connection",
+        /// A line for the room of a client that is in none.
+        InNoRoom {} = "line not sent: you are in no room; /join ROOM enters one",
+        /// `/who` of a client that is in no room.
+        WhoInNoRoom {} = "you are in no room; /who ROOM lists those in another",
+        /// A line of a client that an operator has muted.
+        Muted { ends: &'a str } = "line not sent: an operator has muted you; it ends {ends}",
+        /// `/nick` of a client that an operator has muted.
+        NameMuted { ends: &'a str } = "name not changed: an operator has muted you; it ends {ends}",
+        /// A command of operators from another client.
+        OnlyOperators { word: &'a str } = "{word} is only for operators",
+        /// To an operator: no client is meant by this name, address or number.
+        NoSuchClient { who: &'a str } = "not done: there is no client {who}; /clients lists them",
+        /// … it is the operator itself.
+        ThatIsYou {} = "not done: that is you; /quit leaves",
+        /// … it is an operator too, or the console.
+        IsOperator { who: &'a str } = "not done: {who} is an operator",
+        /// … it is being closed.
+        IsLeaving { who: &'a str } = "not done: {who} is leaving already",
+        /// … it has come by a Unix-domain socket.
+        HasNoAddress { who: &'a str } = "not done: {who} has come by a Unix socket and has no address; /kick works",
+        /// To an operator: a range of addresses that is none.
+        RangeInvalid { text: &'a str } =
+            "not done: {text} is no range of addresses; write for example 10.1.0.0/16 or 2001:db8::/32",
+        /// … that includes the operator.
+        RangeIsYours { range: &'a str } = "not done: {range} includes your own address",
+        /// … that is everything.
+        RangeIsAll { range: &'a str } = "not done: {range} is all addresses; /drain refuses all newcomers",
+        /// … that is not banned.
+        NotBanned { range: &'a str } = "not done: {range} is not banned; /bans lists what is",
+        /// To an operator: there are too many bans.
+        BansFull { bans_max: usize } = "not done: there are {bans_max} bans already; /unban one first",
+        /// To an operator: a time that is none.
+        SpanInvalid { text: &'a str } = "not done: {text} is no time; write for example 30s, 10m, 2h or 7d",
+        /// To an operator: a reason that is too long.
+        WhyTooLong { bytes_max: usize } = "not done: the reason is longer than {bytes_max} bytes",
+        /// To an operator: there are too many muted clients.
+        MutesFull { clients_max: usize } = "not done: {clients_max} clients are muted already; /unmute one first",
+        /// To an operator: `/unmute` of a client that may speak.
+        NotMuted { who: &'a str } = "not done: {who} is not muted",
+        /// To an operator: others' commands wait.
+        TooManyCommands {} = "not done: too many commands of operators wait for their answers; try again later",
+        /// To an operator: what it asked for has failed.
+        NotDone { why: &'a str } = "not done: {why}",
     }
 }
 
@@ -376,6 +482,19 @@ mod tests {
         );
     }
 
+    /// Fields that are numbers without groups.
+    const PLAIN: [&str; 9] = [
+        "number",
+        "age",
+        "idle",
+        "lines_in",
+        "bytes_in",
+        "bytes_out",
+        "behind_lines",
+        "behind_bytes",
+        "hits",
+    ];
+
     /// A text that fits a template, whatever its fields are: numbers where a number is wanted.
     fn filled(template: &str, numbers: &[&str]) -> String {
         let mut text = String::new();
@@ -387,6 +506,7 @@ mod tests {
             };
             text += match field {
                 "" => "",
+                _ if PLAIN.contains(&field) => "1204",
                 _ if numbers.contains(&field) => "1,204",
                 _ => "kim",
             };
@@ -409,6 +529,14 @@ mod tests {
             "seconds",
             "rate",
             "ignored_max",
+            "listed",
+            "connected",
+            "bans",
+            "bans_max",
+            "closed",
+            "rooms",
+            "full",
+            "clients",
         ];
         for template in Notice::TEMPLATES {
             let text = filled(template, &numbers);

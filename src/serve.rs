@@ -2,9 +2,9 @@
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
 use crate::address::Address;
-use crate::cli::{Cli, Serve, Setting, in_force};
+use crate::cli::{Cli, Control, Serve, Setting, in_force};
 use crate::hub::Wire;
-use crate::hub::limits::Limits;
+use crate::hub::limits::{Limits, OPERATORS_MAX};
 use crate::join::{self, Show};
 use crate::logging;
 use crate::memory;
@@ -17,9 +17,12 @@ use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
 use crate::sandbox::{self, ConsoleNeeds, Needs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::env;
 use std::error::Error;
+use std::fs::DirBuilder;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -52,7 +55,10 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     let settings = settings(flags, given)?;
     let console_log = start_logging(flags)?;
     let (places, options) = (settings.places.clone(), settings.options);
-    let listeners = bind_handed(&places, handed, options)?;
+    let mut listeners = bind_handed(&places, handed, options)?;
+    if flags.listening.control.is_none() && !given.has_control {
+        listeners.extend(default_control(options));
+    }
     let mut metrics = adopt_metrics(metrics, options)?;
     metrics.extend(bind_beside(&flags.metrics_places(), &places, options)?);
     let mut addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
@@ -71,7 +77,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     if let Some(folder) = &state {
         let (keeper, entries) = Keeper::start(folder)?;
         tracing::info!(folder = %folder.display(), entries = entries.len(), "state");
-        reactor.set_keeper(keeper)?;
+        reactor.set_keeper(keeper, &entries)?;
     }
     if !metrics.is_empty() {
         reactor.serve_metrics(metrics)?;
@@ -160,6 +166,35 @@ fn clashes(places: &[Place]) -> Vec<String> {
         .collect()
 }
 
+/// The control listener where the flags say nothing of it, if there is a place for it. Without it the server runs too.
+fn default_control(options: Options) -> Option<Listener> {
+    let path = default_control_path()?;
+    // If it cannot be made, listening fails, and says so.
+    let directory = path.parent()?;
+    let _ = DirBuilder::new().mode(0o700).create(directory);
+    match Listener::unix(&path, Wire::Control, options) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            let path = path.display();
+            tracing::warn!(%path, %error, "no control listener; --control says where else, or none");
+            None
+        }
+    }
+}
+
+/// In the directory that systemd makes for a service (systemd.exec(5), RuntimeDirectory), or in that of the user's session
+/// (XDG Base Directory Specification).
+fn default_control_path() -> Option<PathBuf> {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(directories) = variable("RUNTIME_DIRECTORY") {
+        return Some(env::split_paths(&directories).next()?.join("control.sock"));
+    }
+    let session = PathBuf::from(variable("XDG_RUNTIME_DIR")?);
+    session
+        .is_dir()
+        .then(|| session.join("madang/control.sock"))
+}
+
 /// Raises the limit on open descriptors as far as this process may, and returns it.
 pub fn raise_descriptor_limit() -> u64 {
     let maximum = getrlimit(Resource::Nofile).maximum;
@@ -176,8 +211,10 @@ struct Given {
     descriptors: u64,
     /// Sockets of the service manager.
     sockets: usize,
-    /// Some of them are for lines: then the default address does not apply.
+    /// Some of them are for clients: then the default address does not apply.
     has_lines: bool,
+    /// One of them is for operators.
+    has_control: bool,
 }
 
 impl Given {
@@ -185,7 +222,8 @@ impl Given {
         Given {
             descriptors: raise_descriptor_limit(),
             sockets: handed.len() + metrics.len(),
-            has_lines: handed.iter().any(|one| one.purpose.wire().is_some()),
+            has_lines: handed.iter().any(|one| one.purpose.is_for_clients()),
+            has_control: handed.iter().any(|one| one.purpose == Purpose::Control),
         }
     }
 
@@ -203,7 +241,13 @@ impl Given {
         let listeners = self.places(flags).len() + self.sockets;
         let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
         let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
-        RESERVED_DESCRIPTORS + listeners as u64 + metrics + console + keeper
+        let control = match flags.listening.control {
+            _ if self.has_control => OPERATORS_MAX as u64,
+            None if default_control_path().is_some() => OPERATORS_MAX as u64 + 1,
+            Some(Control::Path(_)) => OPERATORS_MAX as u64,
+            Some(Control::None) | None => 0,
+        };
+        RESERVED_DESCRIPTORS + listeners as u64 + metrics + console + keeper + control
     }
 }
 
@@ -225,7 +269,7 @@ fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
     Needs {
         config: flags.config.clone(),
         state,
-        sockets: sockets.collect(),
+        sockets: sockets.chain(default_control_path()).collect(),
         console: flags.console.then(|| ConsoleNeeds {
             history: join::create_history_folder(),
         }),

@@ -20,7 +20,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use generate::Generate;
 pub use join::{Color, Join, Look};
 pub use keeper::Keeper;
-pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
+pub use serve::{BehaviourFlags, Control, LimitFlags, ListenFlags, LogFlags, Serve};
 pub use settings::{Setting, Source, in_force};
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -108,6 +108,12 @@ pub struct ListenFlags {
     #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
     #[arg(env = "MADANG_METRICS", value_delimiter = ',')]
     pub metrics: Vec<Address>,
+    /// Where operators connect: unix:PATH, or none [default: control.sock in $RUNTIME_DIRECTORY or $XDG_RUNTIME_DIR/madang]
+    ///
+    /// Connections there speak as others do, and have the commands of operators; /help lists them. Only the server's own user
+    /// and root can connect. Without this flag, and where neither variable is set, nobody can.
+    #[arg(long, value_name = "ADDR", value_parser = control, env = "MADANG_CONTROL")]
+    pub control: Option<Control>,
 
     /// Connections per listener that may wait to be accepted
     #[arg(long, value_name = "CONNECTIONS", env = "MADANG_BACKLOG", default_value_t = 4096, value_parser = number::<i32>(1..=1_000_000))]
@@ -231,6 +237,29 @@ pub struct LogFlags {
     pub log_format: Format,
 }
 
+/// `--control`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Nowhere.
+    None,
+    /// On this path.
+    Path(PathBuf),
+}
+
+fn control(text: &str) -> Result<Control, String> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Control::None);
+    }
+    match Address::to_listen_on(text) {
+        Ok(Address::Unix(path)) => Ok(Control::Path(path)),
+        // Whoever reaches it is an operator.
+        Ok(Address::Tcp { .. }) | Err(_) => {
+            Err("operators connect by a Unix socket only: write unix:PATH, or none".into())
+        }
+    }
+}
+
 /// `--slow`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Slow {
@@ -261,7 +290,7 @@ fn log_level() -> impl TypedValueParser<Value = Level> {
 }
 
 impl Serve {
-    /// Where to listen.
+    /// Where to listen, for operators too if the flags say where.
     pub fn places(&self) -> Vec<Place> {
         let flags = &self.listening;
         let place = |flag, address: &Address, wire| Place {
@@ -275,13 +304,17 @@ impl Serve {
             .map(|a| place("--listen", a, Wire::Chat));
         let raw = flags.listen_raw.iter();
         let raw = raw.map(|a| place("--listen-raw", a, Wire::Raw));
-        let places: Vec<Place> = chat.chain(raw).collect();
+        let mut places: Vec<Place> = chat.chain(raw).collect();
         if flags.is_default() {
             let default = Address::Tcp {
                 host: "0.0.0.0".into(),
                 port: DEFAULT_PORT,
             };
-            return vec![place("--listen", &default, Wire::Chat)];
+            places.push(place("--listen", &default, Wire::Chat));
+        }
+        if let Some(Control::Path(path)) = &flags.control {
+            let path = Address::Unix(path.clone());
+            places.push(place("--control", &path, Wire::Control));
         }
         places
     }
@@ -384,6 +417,21 @@ mod tests {
         assert_eq!(places(&[]), ["--listen 0.0.0.0:8080"]);
         let raw = ["--listen-raw", "unix:/x"];
         assert_eq!(places(&raw), ["--listen-raw unix:/x"]);
+    }
+
+    #[test]
+    fn operators_connect_by_a_unix_socket_or_nowhere() {
+        let control = |text: &str| serve(&["--control", text]).map(|it| it.listening.control);
+        assert_eq!(control("None").unwrap(), Some(Control::None));
+        let path = Control::Path("/x".into());
+        assert_eq!(control("unix:/x").unwrap(), Some(path));
+        for wrong in ["127.0.0.1:8081", "8081", "/x", ""] {
+            let error = control(wrong).unwrap_err().to_string();
+            assert!(error.contains("write unix:PATH, or none"), "{error}");
+        }
+        let places = serve(&["--control", "unix:/x"]).unwrap().places();
+        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+        assert_eq!(places, ["--listen 0.0.0.0:8080", "--control unix:/x"]);
     }
 
     #[test]

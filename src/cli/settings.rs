@@ -37,10 +37,11 @@ const LIVE: [&str; 23] = [
 
 /// Flags whose change needs a restart. So does that of a flag that is in neither list, which a test forbids.
 #[cfg(test)]
-const RESTART: [&str; 8] = [
+const RESTART: [&str; 9] = [
     "bell",
     "color",
     "console",
+    "control",
     "log-format",
     "metrics",
     "no-sandbox",

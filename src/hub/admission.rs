@@ -1,6 +1,6 @@
 //! Whether a newcomer may come in. Decides from numbers alone.
 
-use super::limits::Limits;
+use super::limits::{Limits, OPERATORS_MAX};
 use crate::protocol::Refusal;
 
 /// Why a newcomer is refused, if it is, beside so many `clients`, of which `from_address` come from its own address, if that
@@ -17,6 +17,12 @@ pub fn refusal(
     let clients_max = limits.clients_per_ip_max;
     let is_full = from_address.is_some_and(|clients| clients >= clients_max);
     is_full.then_some(Refusal::AddressFull { clients_max })
+}
+
+/// The same of a newcomer at the control listener, beside so many there.
+pub fn refusal_of_operator(operators: usize) -> Option<Refusal<'static>> {
+    let clients_max = OPERATORS_MAX;
+    (operators >= clients_max).then_some(Refusal::OperatorsFull { clients_max })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::limits::{ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX};
 use super::name::Name;
 use super::room::append::append;
 use super::room::view::RoomView;
+use super::rooms::Rooms;
 use super::schedule::Timer;
 use super::types::ConnId;
 use crate::protocol::Notice;
@@ -54,9 +55,9 @@ pub fn announce_speaker(view: &mut RoomView<'_>, slot: u32) {
 }
 
 /// A member is about to be renamed. First announces who has left: the new name may be that of one of these. Returns
-/// whether the room knows the member.
+/// whether the room knows the member: who is in no room is known to nobody there.
 pub fn announce_left(view: &mut RoomView<'_>, slot: u32) -> bool {
-    let is_known = view.client(slot).is_announced;
+    let is_known = view.client(slot).is_announced && Rooms::is_named(view.number);
     if is_known && view.room.arrivals.has_left() {
         if has_audience(view) {
             tell(view, Vec::new());

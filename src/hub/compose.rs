@@ -5,11 +5,13 @@ use super::context::Context;
 use super::input::Input;
 use super::limits::Limits;
 use super::name::Name;
+use super::operators::state::seconds_left;
+use super::operators::steps;
 use super::reading::Reading;
 use super::rooms::Rooms;
-use super::types::{ConnId, Now};
+use super::types::{ConnId, Now, Peer, Wire};
 use super::{Hub, admission, handlers, membership};
-use crate::protocol::Refusal;
+use crate::protocol::{Refusal, span};
 use std::net::IpAddr;
 
 impl Hub {
@@ -38,6 +40,7 @@ impl Hub {
                 totals: &mut self.totals,
                 ignoring: &mut self.ignoring,
                 ages: &self.ages,
+                operators: &mut self.operators,
             },
             directory: &mut self.directory,
             addresses: &mut self.addresses,
@@ -45,22 +48,40 @@ impl Hub {
         }
     }
 
-    /// Why a newcomer from this address is not admitted, if it is not.
-    pub(super) fn admission_refusal(&self, address: Option<IpAddr>) -> Option<Refusal<'static>> {
+    /// Why a newcomer is not admitted, if it is not.
+    pub(super) fn admission_refusal(&self, peer: Peer) -> Option<Refusal<'static>> {
         if self.shutdown.has_begun() {
             return Some(Refusal::ShuttingDown {});
         }
-        // The console takes nobody's place.
-        let console = self.console.and_then(|id| self.slot(id));
-        let clients = self.clients.len() - usize::from(console.is_some());
-        let counted = address.filter(|_| self.limits.clients_per_ip_max > 0);
+        // Operators and the console take nobody's place.
+        let operators = self.operators.connected;
+        if peer.wire == Wire::Control {
+            let console = self.console.and_then(|id| self.slot(id));
+            return admission::refusal_of_operator(operators - usize::from(console.is_some()));
+        }
+        if self.is_draining() {
+            return Some(Refusal::Draining {});
+        }
+        let clients = self.clients.len() - operators;
+        let counted = peer.address.filter(|_| self.limits.clients_per_ip_max > 0);
         let from_address = counted.map(|address| self.addresses.count(address));
         admission::refusal(&self.limits, clients, from_address)
+    }
+
+    /// Writes into `refusal_text` why a newcomer from a banned address is not admitted; false: its address is not banned.
+    pub(super) fn is_banned(&mut self, now: Now, address: IpAddr) -> bool {
+        let Some(ban) = self.operators.bans.hit(address) else {
+            return false;
+        };
+        let ends = span::ends(seconds_left(now, ban.ends));
+        self.refusal_text = steps::refusal(&ends, &ban.why).to_string();
+        true
     }
 
     /// A newcomer takes the vacant slot.
     pub(super) fn insert(&mut self, now: Now, role: Role, name: Option<Name>) -> ConnId {
         self.totals.connections += 1;
+        self.operators.connected += usize::from(role.is_operator());
         // 0 is nobody's.
         self.serial = self.serial.checked_add(1).unwrap_or(1);
         self.ages.note(self.serial, now);

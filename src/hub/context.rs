@@ -5,6 +5,7 @@ use super::ages::Ages;
 use super::client::Clients;
 use super::ignoring::Ignoring;
 use super::limits::Limits;
+use super::operators::state::Operators;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
 use super::schedule::Schedule;
@@ -26,6 +27,7 @@ pub struct Context<'a> {
     pub totals: &'a mut Totals,
     pub ignoring: &'a mut Ignoring,
     pub ages: &'a Ages,
+    pub operators: &'a mut Operators,
 }
 
 impl<'a> Context<'a> {

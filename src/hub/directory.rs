@@ -83,12 +83,18 @@ impl Directory {
     }
 }
 
+/// In the place of the slot of a guest that has left; no slot is so large.
+const LEFT: u32 = u32::MAX;
+
 /// Slots by guest number. Numbers only grow, so newcomers go to the end and the list stays sorted: hardly more memory than
 /// what it says.
 #[derive(Debug, Default)]
 struct Guests {
-    /// Numbers and slots; `None` for a guest that has left, at most as often as there are guests.
-    list: Vec<(u64, Option<u32>)>,
+    /// Numbers, in order.
+    numbers: Vec<u64>,
+    /// The slot of each, or [`LEFT`], at most as often as there are guests. Apart from the numbers, so that each takes four
+    /// bytes less.
+    slots: Vec<u32>,
     /// How many in the list have left.
     left: usize,
     /// The last number that was given.
@@ -99,12 +105,14 @@ impl Guests {
     /// Gives a newcomer a number that no other has had.
     fn add(&mut self, slot: u32) -> u64 {
         self.last += 1;
-        self.list.push((self.last, Some(slot)));
+        self.numbers.push(self.last);
+        self.slots.push(slot);
         self.last
     }
 
     fn find(&self, number: u64) -> Option<u32> {
-        self.index(number).and_then(|index| self.list[index].1)
+        let slot = self.slots[self.index(number)?];
+        (slot != LEFT).then_some(slot)
     }
 
     /// Removes a guest. When more have left than are here, the list is cleared of them: each is passed over once for that.
@@ -112,28 +120,29 @@ impl Guests {
         let Some(index) = self.index(number) else {
             return;
         };
-        if self.list[index].1.take().is_some() {
+        if std::mem::replace(&mut self.slots[index], LEFT) != LEFT {
             self.left += 1;
         }
         if self.left > self.len() {
-            self.list.retain(|(_, slot)| slot.is_some());
+            let mut slots = self.slots.iter();
+            self.numbers.retain(|_| slots.next() != Some(&LEFT));
+            self.slots.retain(|&slot| slot != LEFT);
             self.left = 0;
         }
     }
 
     fn len(&self) -> usize {
-        self.list.len() - self.left
+        self.slots.len() - self.left
     }
 
     fn index(&self, number: u64) -> Option<usize> {
-        self.list
-            .binary_search_by_key(&number, |(number, _)| *number)
-            .ok()
+        self.numbers.binary_search(&number).ok()
     }
 
     fn check(&self) {
-        assert!(self.list.is_sorted_by(|a, b| a.0 < b.0));
-        let left = self.list.iter().filter(|(_, slot)| slot.is_none()).count();
+        assert!(self.numbers.is_sorted_by(|a, b| a < b));
+        assert_eq!(self.numbers.len(), self.slots.len());
+        let left = self.slots.iter().filter(|&&slot| slot == LEFT).count();
         assert!(left == self.left && left <= self.len());
     }
 }

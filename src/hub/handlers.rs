@@ -8,6 +8,7 @@ use super::context::Context;
 use super::directory::Directory;
 use super::input::Item;
 use super::input::command::{self, COMMANDS, Invalid, Request};
+use super::input::operation::OPERATOR_COMMANDS;
 use super::input::text::{NotUtf8, Text};
 use super::limits::{
     HalfClose, LIST_ENTRIES_MAX, LIST_WORK, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA,
@@ -15,11 +16,14 @@ use super::limits::{
 };
 use super::membership;
 use super::name::{self, RoomName};
+use super::operators;
+use super::operators::state::seconds_left;
 use super::people;
 use super::room::append::append;
 use super::room::view::RoomView;
+use super::rooms::Rooms;
 use super::types::{Ending, Report};
-use crate::protocol::{self, Notice, Refusal};
+use crate::protocol::{self, Notice, Refusal, span};
 use std::ops::Range;
 
 /// Handles one item of a client's input.
@@ -37,7 +41,11 @@ pub fn handle(
         Item::Line(line) => {
             let text = Text::check(line)?;
             if cx.clients[slot as usize].role == Role::Raw {
-                say(&mut cx.room_of(slot), slot, text);
+                if cx.operators.mutes.get(slot).is_none() {
+                    say(&mut cx.room_of(slot), slot, text);
+                } else {
+                    cx.totals.refused_lines += 1;
+                }
             } else {
                 handle_text(cx, directory, slot, text);
             }
@@ -77,7 +85,14 @@ pub fn refuse_not_utf8(cx: &mut Context<'_>, slot: u32, error: NotUtf8, by_telne
 }
 
 fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text: Text<'_>) {
-    match command::parse(text.as_sent()) {
+    let request = match command::parse(text.as_sent()) {
+        Ok(request) => match permitted(cx, slot, request) {
+            Some(request) => Ok(request),
+            None => return,
+        },
+        invalid => invalid,
+    };
+    match request {
         // The text has been checked already, unless a `/` was removed from it.
         Ok(Request::Say(said)) if said.len() == text.as_sent().len() => {
             say(&mut cx.room_of(slot), slot, text);
@@ -94,6 +109,9 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
         Ok(Request::Ignore(None)) => people::list_ignored(cx, slot),
         Ok(Request::Unignore(name)) => people::unignore(cx, directory, slot, name),
         Ok(Request::Whois(name)) => people::whois(cx, directory, slot, name),
+        Ok(Request::Operator(word, arguments)) => {
+            operators::commands::handle(cx, directory, slot, word, arguments);
+        }
         Ok(Request::Quit(last_words)) => quit(&mut cx.room_of(slot), slot, last_words),
         Err(Invalid::Usage(usage)) => cx.refuse_line(slot, Refusal::Usage { usage }),
         Err(Invalid::Unknown(word)) => {
@@ -112,6 +130,31 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
             );
         }
     }
+}
+
+/// What of a request a client may have that is in no room, or that an operator has muted. It is told what not.
+fn permitted<'r>(cx: &mut Context<'_>, slot: u32, request: Request<'r>) -> Option<Request<'r>> {
+    let is_in_no_room = Rooms::is_none(cx.clients[slot as usize].room);
+    if !is_in_no_room && cx.operators.mutes.is_empty() {
+        return Some(request);
+    }
+    let muted = cx.operators.mutes.get(slot);
+    let ends = muted.map(|ends| span::ends(seconds_left(cx.now, ends)));
+    let ends = ends.as_deref();
+    let refusal = match (request, ends) {
+        (Request::Say(_) | Request::Me(_) | Request::Quit(Some(_)), _) if is_in_no_room => {
+            Refusal::InNoRoom {}
+        }
+        (Request::Who(None), _) if is_in_no_room => Refusal::WhoInNoRoom {},
+        (Request::Say(_) | Request::Me(_) | Request::Quit(Some(_)), Some(ends)) => {
+            Refusal::Muted { ends }
+        }
+        (Request::Msg(..), Some(ends)) => Refusal::Muted { ends },
+        (Request::Nick(_), Some(ends)) => Refusal::NameMuted { ends },
+        _ => return Some(request),
+    };
+    cx.refuse_line(slot, refusal);
+    matches!(request, Request::Quit(_)).then_some(Request::Quit(None))
 }
 
 /// Says a text to the room.
@@ -323,6 +366,11 @@ fn help(view: &mut RoomView<'_>, slot: u32) {
         view.notify(slot, Notice::Other(&format!("{usage:<15}  {effect}")));
     }
     view.notify(slot, Notice::Other("//text           say /text"));
+    if view.client(slot).is_operator() {
+        for (usage, effect) in OPERATOR_COMMANDS {
+            view.notify(slot, Notice::Other(&format!("{usage:<38}  {effect}")));
+        }
+    }
 }
 
 /// `/quit [TEXT]`
@@ -349,6 +397,9 @@ pub fn greet(view: &mut RoomView<'_>, slot: u32, welcome: &str) {
     let Some(name) = view.client(slot).name.as_ref().map(ToString::to_string) else {
         return;
     };
+    if Rooms::is_none(view.number) {
+        return view.notify(slot, Notice::GreetingInNoRoom { name: &name });
+    }
     for line in welcome.lines() {
         view.notify(slot, Notice::Other(&Text::of(line).to_string()));
     }

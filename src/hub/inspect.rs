@@ -160,6 +160,12 @@ impl Hub {
             });
         self.schedule.check();
         self.ignoring.check();
+        self.operators.check();
+        let operators = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.is_operator());
+        assert_eq!(operators.count(), self.operators.connected);
         for (slot, client) in &self.clients {
             let room = self.rooms.get(client.room);
             assert_eq!(room.members.get(client.seat as usize), Some(&(slot as u32)));
@@ -168,6 +174,10 @@ impl Hub {
             self.inputs[slot].check(self.ceiling.line_bytes_max);
             let is_ignored = self.ignoring.is_ignored(slot as u32);
             assert_eq!(client.outbox.is_ignored, is_ignored);
+            let id = client.id(slot as u32);
+            let is_answered = !self.operators.jobs.is_busy(id);
+            assert!(is_answered || !matches!(client.state(), State::Open(Gate::Ready)));
+            assert!(!is_answered || !client.is_blocked_by(Block::Answer));
         }
         let members = self.rooms.iter().map(|(_, room)| room.members.len());
         assert_eq!(members.sum::<usize>(), self.clients.len());
@@ -176,7 +186,7 @@ impl Hub {
             assert_eq!(self.schedule.fans_out(number), is_turning, "room {number}");
         }
         let census = self.census();
-        assert!(census.timers <= census.clients + census.rooms);
+        assert!(census.timers <= census.clients + census.rooms + 1);
         assert!(census.bytes <= self.memory_bytes_max());
     }
 }

@@ -175,7 +175,7 @@ fn step_clients(reading: &mut Reading<'_>, next: u32, mut fit: bool) -> Progress
     let cx = &reading.cx;
     // The console and the room of raw connections are not counted.
     fit &= cx.clients.len() <= cx.limits.clients_max + 1;
-    fit &= cx.rooms.len() <= cx.limits.rooms_max + 1;
+    fit &= cx.rooms.fits(cx.limits);
     match fit {
         true => Progress::Done,
         false => Progress::Later(cx.now.after(LIMIT_CHANGE_AGAIN_US)),

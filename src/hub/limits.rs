@@ -181,12 +181,40 @@ pub const LIMIT_CHANGE_SEATS_MAX: usize = 256;
 
 /// Microseconds after which clients are looked at again that still hold more than new limits allow.
 pub const LIMIT_CHANGE_AGAIN_US: u64 = 10_000_000;
+/// Connections at the control listener at a time. They take nobody's place.
+pub const OPERATORS_MAX: usize = 16;
+
+/// Commands of operators whose answers are not complete; those of operators that have left meanwhile count too.
+pub const JOBS_MAX: usize = 4 * OPERATORS_MAX;
+
+/// An operator with more unread bytes of answers than this gets the next part of a list when it has read.
+pub const LIST_BYTES_MARK: usize = 12 * 1024;
+
+/// Slots of clients that one step of an operator's command looks at, of 0.1 µs each.
+pub const SLOTS_A_STEP: u32 = 32;
+
+/// Ranges of addresses that are banned at a time.
+pub const BANS_MAX: usize = 4096;
+
+/// Bytes of an operator's reason.
+pub const WHY_BYTES_MAX: usize = 256;
+
+/// Bytes of a value that is [stored](super::requests::Change): a time, a name and a reason.
+pub const STORED_BYTES_MAX: usize = WHY_BYTES_MAX + 4 * NAME_CHARS_MAX + 32;
+
+/// Bytes of a ban in memory at most, with its place in the order of ends.
+const BAN_BYTES: usize = STORED_BYTES_MAX + 256;
+
+/// Clients that are muted at a time.
+pub const MUTES_MAX: usize = 1024;
 
 /// Slices that one visit offers to `writev`.
 pub const SLICES_MAX: usize = 16;
 
 const _: () = {
     assert!((LIST_ENTRIES_MAX + 1) * (4 * NAME_CHARS_MAX + 16) <= REPLY_BYTES_MAX);
+    // A list never makes its reader wait for itself.
+    assert!(LIST_BYTES_MARK + 2048 <= PRIVATE_BYTES_MARK);
     assert!(ROOM_LOG_BYTES_MIN >= 16 * LOG_BLOCK_BYTES);
     assert!(READ_BYTES_MAX <= ROOM_LOG_BYTES_MIN / 4);
     assert!(LOG_DEAD_BYTES <= ROOM_LOG_BYTES_MIN / 4);
@@ -422,20 +450,29 @@ impl Limits {
 
     /// Bytes that the hub can be made to hold of what all connections have sent.
     pub fn input_bytes_max(&self) -> usize {
-        self.clients_max
+        self.connections_max()
             .saturating_mul(self.client_input_bytes_max())
     }
 
     /// … of what all connections are to read, besides their rooms' logs.
     pub fn output_bytes_max(&self) -> usize {
-        self.clients_max
+        self.connections_max()
             .saturating_mul(self.client_output_bytes_max())
     }
 
-    /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap.
+    /// Connections at a time, those of operators too.
+    pub fn connections_max(&self) -> usize {
+        self.clients_max.saturating_add(OPERATORS_MAX)
+    }
+
+    /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap + bans.
     pub fn memory_bytes_max(&self) -> usize {
         self.room_logs_bytes_max()
-            .saturating_add(self.clients_max.saturating_mul(self.client_bytes_max()))
+            .saturating_add(
+                self.connections_max()
+                    .saturating_mul(self.client_bytes_max()),
+            )
+            .saturating_add(BANS_MAX * BAN_BYTES)
     }
 }
 
@@ -486,9 +523,10 @@ mod tests {
             + 128 * 24
             + 32 * 1_040;
         assert_eq!(limits.client_bytes_max(), client);
+        let bans = 4_096 * (256 + 96 + 32 + 256);
         assert_eq!(
             limits.memory_bytes_max(),
-            3 * (65_536 + 2 * 4096 * 16) + 10 * client
+            3 * (65_536 + 2 * 4096 * 16) + (10 + 16) * client + bans
         );
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);
     }

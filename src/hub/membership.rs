@@ -6,6 +6,7 @@ use super::context::Context;
 use super::limits::MOVE_WORK;
 use super::room::backpressure;
 use super::room::view::RoomView;
+use super::rooms::Rooms;
 use crate::protocol::Notice;
 
 /// A client enters a room: it reads on from where the room's history begins. Its caller tells it so, and then calls
@@ -25,7 +26,7 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
     room.carousel.reseat(room.members.len(), room.log.end());
     let at = match client.role {
         Role::Raw => room.log.end(),
-        Role::Person | Role::Console => room.log.history_start(),
+        Role::Person | Role::Console | Role::Operator => room.log.history_start(),
     };
     client.outbox.enter(&mut room.log, at);
     let before = room.members.len() - 1;
@@ -33,9 +34,9 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
         room.console = Some(slot);
     }
     view.schedule.want_write(client.id(slot));
-    if client.name.is_some() {
+    client.is_announced = !Rooms::is_named(number);
+    if !client.is_announced {
         client.entered_at = now;
-        client.is_announced = false;
         room.arrivals.join(now, slot);
     }
     cx.rooms.resized(number, before);
@@ -63,9 +64,11 @@ pub fn leave(cx: &mut Context<'_>, slot: u32) {
     let client = &mut view.clients[slot as usize];
     client.outbox.leave(&mut room.log);
     match &client.name {
-        Some(name) if client.is_announced => room.arrivals.leave(client.id(slot), name.clone()),
-        Some(_) => room.arrivals.forget(client.entered_at, slot),
-        None => {}
+        Some(_) if !client.is_announced => room.arrivals.forget(client.entered_at, slot),
+        Some(name) if Rooms::is_named(view.number) => {
+            room.arrivals.leave(client.id(slot), name.clone());
+        }
+        Some(_) | None => {}
     }
     if client.role == Role::Console {
         room.console = None;

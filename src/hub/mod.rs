@@ -14,6 +14,8 @@
 //! - [`next_closed`](Hub::next_closed): connections to close. Each is answered with [`disconnect`](Hub::disconnect), which
 //!   alone frees its slot.
 //! - [`next_deadline`](Hub::next_deadline): when [`tick`](Hub::tick) is to be called, until it returns false.
+//! - [`next_request`](Hub::next_request): what the hub cannot do itself. Each is answered by [`answer`](Hub::answer), at
+//!   once or later. While [`has_jobs`](Hub::has_jobs), [`carry_on`](Hub::carry_on) does a step of an operator's command.
 //!
 //! An id that is no longer in use is ignored, so a late event can do no harm. Nothing that a peer sends makes the hub panic.
 //!
@@ -75,9 +77,11 @@ mod limit_change;
 pub mod limits;
 mod membership;
 pub(crate) mod name;
+pub(crate) mod operators;
 mod people;
 mod reading;
 mod reports;
+pub mod requests;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
@@ -93,17 +97,23 @@ use ignoring::Ignoring;
 use input::Input;
 pub use input::command::COMMANDS;
 pub use input::frame::{Frame, Line};
+pub use input::operation::OPERATOR_COMMANDS;
 pub use input::text::Text;
 use limit_change::LimitChange;
 use limits::{Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
+use operators::acts;
+use operators::state::Operators;
 use room::backpressure;
 use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
 use std::net::IpAddr;
-pub use types::{Census, ConnId, Ending, Now, Peer, Refused, Report, Resume, Survey, Totals, Wire};
+pub use types::{
+    Census, ConnId, Deed, Details, Ending, Now, Peer, Peers, Refused, Report, Resume, Survey,
+    Totals, Wire,
+};
 
 /// The whole state of the server. See the [module](self) for the order of calls.
 #[derive(Debug)]
@@ -127,6 +137,9 @@ pub struct Hub {
     /// The console's connection, if there has been one.
     console: Option<ConnId>,
     shutdown: Shutdown,
+    operators: Operators,
+    /// Why the last newcomer from a banned address was refused.
+    refusal_text: String,
     /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
     telnet_write: Vec<u8>,
 }
@@ -151,6 +164,8 @@ impl Hub {
             serial: 0,
             console: None,
             shutdown: Shutdown::None,
+            operators: Operators::default(),
+            refusal_text: String::new(),
             telnet_write: Vec::new(),
         }
     }
@@ -159,17 +174,23 @@ impl Hub {
     ///
     /// # Errors
     /// The newcomer is refused, and is to be told so.
-    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'static>> {
-        let address = peer.address.filter(|_| self.counts_addresses());
-        if let Some(refusal) = self.admission_refusal(address) {
+    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'_>> {
+        if let Some(refusal) = self.admission_refusal(peer) {
             self.totals.refused[Refused::of(&refusal) as usize] += 1;
             return Err(refusal);
         }
+        if let Some(address) = peer.address
+            && self.is_banned(now, address)
+        {
+            self.totals.refused[Refused::Banned as usize] += 1;
+            return Err(Refusal::parse(&self.refusal_text));
+        }
+        let address = peer.address.filter(|_| self.counts_addresses());
         let slot = self.clients.vacant_key() as u32;
         if let Some(address) = address {
             self.addresses.add(now, address, slot, &self.limits);
         }
-        let name = (peer.wire == Wire::Chat).then(|| self.directory.add_guest(slot));
+        let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
         Ok(self.insert(now, Role::of(peer.wire), name))
     }
 
@@ -263,6 +284,10 @@ impl Hub {
         self.totals.sent_bytes += n as u64;
         self.totals.delivered_lines += room.log.take_delivered();
         if client.waits_for_progress() || room.gate.has_blocked() {
+            if client.is_blocked_by(Block::Answer) {
+                let left_bytes = client.outbox.reply_bytes();
+                self.operators.jobs.has_read(id, left_bytes);
+            }
             let mut cx = self.context(now);
             let mut view = cx.room(number);
             view.settle(id.slot());
@@ -284,6 +309,12 @@ impl Hub {
                 other_client.outbox.is_ignored = self.ignoring.is_ignored(other);
             }
         }
+        if client.is_operator() {
+            self.operators.connected -= 1;
+            self.operators.jobs.forget(id);
+        }
+        self.operators.mutes.remove(slot);
+        acts::end_if_drained(&mut self.operators, self.clients.len());
         self.addresses.remove(now, slot);
         self.inputs[slot as usize] = Input::default();
         self.schedule.forget_client(slot);
@@ -309,6 +340,7 @@ impl Hub {
         match self.schedule.next_timeout(now) {
             None => return timers_first && self.step_limit_change(now),
             Some(Timer::Client(slot)) => self.reading(now).tick(slot),
+            Some(Timer::Operators) => acts::expire(&mut self.context(now)),
             Some(Timer::Room(number)) => {
                 let mut cx = self.context(now);
                 let mut view = cx.room(number);

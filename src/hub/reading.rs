@@ -49,7 +49,9 @@ impl Reading<'_> {
         if !matches!(self.cx.clients[slot as usize].state(), State::Open(_)) {
             return Resume::Blocked;
         }
-        if let Some(reason) = self.block_reason(slot) {
+        let waits = self.cx.clients[slot as usize].is_blocked_by(Block::Answer);
+        let waits = waits.then_some(Block::Answer);
+        if let Some(reason) = waits.or_else(|| self.block_reason(slot)) {
             return self.block(slot, reason);
         }
         let client = &mut self.cx.clients[slot as usize];
@@ -128,7 +130,7 @@ impl Reading<'_> {
                 Resume::Read
             }
             Some(Stop::NotOpen) => Resume::Blocked,
-            Some(Stop::Blocked(reason @ (Block::RateLimit | Block::Backlog))) => {
+            Some(Stop::Blocked(reason @ (Block::RateLimit | Block::Backlog | Block::Answer))) => {
                 self.block(slot, reason)
             }
             // After its visit it waits for its room behind those that the room has refused meanwhile.
@@ -153,7 +155,7 @@ impl Reading<'_> {
         self.arm(slot);
         match reason {
             Block::RateLimit | Block::Room => Resume::Wait,
-            Block::Backlog => Resume::Blocked,
+            Block::Backlog | Block::Answer => Resume::Blocked,
         }
     }
 
@@ -226,11 +228,13 @@ impl Reading<'_> {
 /// Counts an item against its sender's rate limit. Returns why the client may not go on, if it may not.
 fn charge(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> Option<Stop> {
     let client = &mut cx.clients[slot as usize];
-    if cx.limits.rate_lines > 0 && client.role != Role::Console {
+    if cx.limits.rate_lines > 0 && !client.is_operator() {
         addresses.rate(slot).charge(cx.now, cx.limits);
     }
-    if !matches!(client.state(), State::Open(_)) {
-        return Some(Stop::NotOpen);
+    match client.state() {
+        State::Open(Gate::Blocked(Block::Answer)) => return Some(Stop::Blocked(Block::Answer)),
+        State::Open(_) => {}
+        _ => return Some(Stop::NotOpen),
     }
     block_reason(cx, addresses, slot).map(Stop::Blocked)
 }

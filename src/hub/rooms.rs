@@ -11,14 +11,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// The room of all raw connections. It has no name, so nobody can join it.
 const RAW_ROOM: u32 = 0;
 const LOBBY_ROOM: u32 = 1;
+/// Where clients are that are in no room: nothing is said or announced there, and nobody can join it.
+const NO_ROOM: u32 = 2;
 /// Rooms with smaller numbers exist from start to end.
-const ROOMS_PERMANENT: u32 = 2;
+const ROOMS_PERMANENT: u32 = 3;
+/// Rooms that `--max-rooms` does not count: that of raw connections, and [`NO_ROOM`].
+const ROOMS_UNCOUNTED: usize = 2;
 
 /// Every room, by its number.
 #[derive(Debug)]
 pub struct Rooms {
     rooms: Slab<Room>,
-    /// Room numbers by their names: every room but that of raw connections.
+    /// Room numbers by their names: every room that has one.
     by_likeness: ByLikeness,
     /// Those of them that have members, in order of their names.
     occupied: BTreeMap<Box<str>, u32>,
@@ -31,19 +35,23 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// An empty lobby, and the room of raw connections.
+    /// An empty lobby, and the rooms without a name.
     pub fn new(limits: &Limits) -> Rooms {
         let mut rooms = Slab::new();
-        let unnamed = RoomName {
+        let unnamed = || RoomName {
             name: "".into(),
             likeness: Likeness::of(""),
         };
         let name = room_name(LOBBY).expect("a valid name");
         let mut by_likeness = ByLikeness::default();
         by_likeness.insert(&name.likeness, LOBBY_ROOM);
-        let raw = rooms.insert(Room::new(unnamed, limits));
+        let raw = rooms.insert(Room::new(unnamed(), limits));
         let lobby = rooms.insert(Room::new(name, limits));
-        debug_assert_eq!((raw, lobby), (RAW_ROOM as usize, LOBBY_ROOM as usize));
+        let none = rooms.insert(Room::new(unnamed(), limits));
+        debug_assert_eq!(
+            [raw, lobby, none],
+            [RAW_ROOM, LOBBY_ROOM, NO_ROOM].map(|it| it as usize)
+        );
         Rooms {
             rooms,
             by_likeness,
@@ -59,7 +67,27 @@ impl Rooms {
         match role {
             Role::Person | Role::Console => LOBBY_ROOM,
             Role::Raw => RAW_ROOM,
+            Role::Operator => NO_ROOM,
         }
+    }
+
+    /// Whether a client whose room has this number is in no room: it may say nothing, and hears of nobody.
+    pub fn is_none(number: u32) -> bool {
+        number == NO_ROOM
+    }
+
+    /// Whether the room of this number has a name, so that people can be in it.
+    pub fn is_named(number: u32) -> bool {
+        number != RAW_ROOM && number != NO_ROOM
+    }
+
+    /// The first room from this number on that people are in.
+    pub fn next_occupied(&self, from: u32) -> Option<u32> {
+        let mut numbers = from..self.rooms.capacity() as u32;
+        numbers.find(|&number| {
+            let room = self.rooms.get(number as usize);
+            Rooms::is_named(number) && room.is_some_and(|room| !room.members.is_empty())
+        })
     }
 
     /// The room of this number, which exists: a client is in it, or `find` or `open` has just returned it.
@@ -89,12 +117,11 @@ impl Rooms {
         if let Some(number) = self.find(&name) {
             return Some(number);
         }
-        // The room of raw connections is not counted.
-        if self.rooms.len() > limits.rooms_max {
+        if self.rooms.len() >= limits.rooms_max + ROOMS_UNCOUNTED {
             let oldest = self.empty.pop_front()?;
             self.close(oldest);
         }
-        if self.rooms.len() > limits.rooms_max {
+        if self.rooms.len() >= limits.rooms_max + ROOMS_UNCOUNTED {
             // The limit has been lowered, and not all that are too many are closed yet.
             return None;
         }
@@ -107,7 +134,7 @@ impl Rooms {
     /// A room has its first member.
     pub fn occupied(&mut self, number: u32) {
         self.empty.retain(|&empty| empty != number);
-        if number != RAW_ROOM {
+        if Rooms::is_named(number) {
             let form = self.get(number).likeness.folded().into();
             self.occupied.insert(form, number);
         }
@@ -115,7 +142,7 @@ impl Rooms {
 
     /// A room has had so many members, and has a different number now.
     pub fn resized(&mut self, number: u32, before: usize) {
-        if number == RAW_ROOM {
+        if !Rooms::is_named(number) {
             return;
         }
         self.by_members.remove(&(before as u32, number));
@@ -131,7 +158,9 @@ impl Rooms {
         self.log_bytes -= room.log.memory_bytes();
         room.vacate();
         self.log_bytes += room.log.memory_bytes();
-        self.occupied.remove(room.likeness.folded());
+        if Rooms::is_named(number) {
+            self.occupied.remove(room.likeness.folded());
+        }
         if number < ROOMS_PERMANENT {
             return;
         }
@@ -144,7 +173,7 @@ impl Rooms {
 
     /// Closes a room that is kept for its history, if none is to be kept or there are too many rooms. False: none is left.
     pub fn close_spare(&mut self, limits: &Limits) -> bool {
-        let is_spare = limits.history_lines == 0 || self.rooms.len() > limits.rooms_max + 1;
+        let is_spare = limits.history_lines == 0 || !self.fits(limits);
         let spare = self.empty.pop_front_if(|_| is_spare);
         if let Some(number) = spare {
             self.close(number);
@@ -181,6 +210,11 @@ impl Rooms {
             .map(|(number, room)| (number as u32, room))
     }
 
+    /// Whether there are no more rooms than these limits allow.
+    pub fn fits(&self, limits: &Limits) -> bool {
+        self.rooms.len() <= limits.rooms_max + ROOMS_UNCOUNTED
+    }
+
     /// How many rooms there are.
     pub fn len(&self) -> usize {
         self.rooms.len()
@@ -210,8 +244,8 @@ impl Rooms {
 
     /// Panics if an invariant is broken. For tests: looks at everything.
     pub fn check<'a>(&self, rooms_max: usize, limits_of: impl Fn(u32) -> &'a Limits) {
-        assert!(self.len() <= rooms_max + 1);
-        let named = || self.iter().filter(|&(number, _)| number != RAW_ROOM);
+        assert!(self.len() <= rooms_max + ROOMS_UNCOUNTED);
+        let named = || self.iter().filter(|&(number, _)| Rooms::is_named(number));
         for (number, room) in named() {
             let found: Vec<u32> = self.by_likeness.alike(&room.likeness).collect();
             assert_eq!(found, vec![number; room.likeness.forms().count()]);
@@ -226,6 +260,7 @@ impl Rooms {
         assert_eq!(sizes.collect::<BTreeSet<_>>(), self.by_members);
         let log_bytes = self.iter().map(|(_, room)| room.log.memory_bytes());
         assert_eq!(log_bytes.sum::<usize>(), self.log_bytes);
+        assert_eq!(self.get(NO_ROOM).log.end(), 0, "nothing is said in no room");
         for (number, room) in self.iter() {
             room.check(limits_of(number));
             let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();

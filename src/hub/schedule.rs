@@ -13,6 +13,8 @@ pub enum Timer {
     Client(u32),
     /// A deadline of the room of this number.
     Room(u32),
+    /// A ban or a mute ends.
+    Operators,
 }
 
 /// A place in the read queue.
@@ -45,12 +47,14 @@ pub struct Schedule {
     closes: VecDeque<ConnId>,
     /// What the log is to tell.
     pub reports: Reports,
-    /// At most one a client and one a room.
+    /// At most one a client, one a room, and one of operators.
     timers: BTreeSet<(Now, Timer)>,
     /// By slot.
     clients: Vec<ClientEntry>,
     /// By number.
     rooms: Vec<RoomEntry>,
+    /// When the timer of operators rings: `timers` holds it.
+    operators_due: Option<Due>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -271,6 +275,7 @@ impl Schedule {
         match timer {
             Timer::Client(slot) => &mut entry(&mut self.clients, slot).due,
             Timer::Room(room) => &mut entry(&mut self.rooms, room).due,
+            Timer::Operators => &mut self.operators_due,
         }
     }
 
@@ -293,7 +298,8 @@ impl Schedule {
         assert_eq!(fan_outs.count(), flags);
         let clients = self.clients.iter().filter_map(|entry| entry.due);
         let rooms = self.rooms.iter().filter_map(|entry| entry.due);
-        assert_eq!(self.timers.len(), clients.chain(rooms).count());
+        let all = clients.chain(rooms).chain(self.operators_due);
+        assert_eq!(self.timers.len(), all.count());
     }
 }
 

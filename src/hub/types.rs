@@ -3,7 +3,7 @@
 use super::input::sniff::Protocol;
 use crate::protocol::Refusal;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A time: microseconds since a start that only the caller knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +71,8 @@ pub enum Wire {
     Chat,
     /// Lines alone.
     Raw,
+    /// As [`Wire::Chat`], and the peer is an operator: only those who may be one can reach the listener.
+    Control,
 }
 
 /// The other end of a connection.
@@ -95,6 +97,10 @@ pub enum Ending {
     Slow,
     /// It speaks another protocol.
     WrongProtocol(Protocol),
+    /// An operator has removed it.
+    Kicked,
+    /// An operator has banned its address.
+    Banned,
     /// The server ends.
     Shutdown,
 }
@@ -108,6 +114,8 @@ impl fmt::Display for Ending {
             Ending::Idle => f.write_str("idle"),
             Ending::Slow => f.write_str("slow"),
             Ending::WrongProtocol(protocol) => write!(f, "speaks {protocol}"),
+            Ending::Kicked => f.write_str("kicked"),
+            Ending::Banned => f.write_str("banned"),
             Ending::Shutdown => f.write_str("shutdown"),
         }
     }
@@ -115,12 +123,14 @@ impl fmt::Display for Ending {
 
 impl Ending {
     /// Every [label](Ending::label).
-    pub const LABELS: [&str; 6] = [
+    pub const LABELS: [&str; 8] = [
         "quit",
         "end_of_input",
         "idle",
         "slow",
         "wrong_protocol",
+        "kicked",
+        "banned",
         "shutdown",
     ];
 
@@ -132,6 +142,8 @@ impl Ending {
             Ending::Idle => "idle",
             Ending::Slow => "slow",
             Ending::WrongProtocol(_) => "wrong_protocol",
+            Ending::Kicked => "kicked",
+            Ending::Banned => "banned",
             Ending::Shutdown => "shutdown",
         }
     }
@@ -144,18 +156,21 @@ pub enum Refused {
     ServerFull,
     /// There are `--max-per-ip` connections from its address.
     AddressFull,
-    /// The server ends.
+    /// The server ends, or is to end when all have left.
     ShuttingDown,
+    /// An operator has banned its address.
+    Banned,
     /// Anything else.
     Other,
 }
 
 impl Refused {
     /// Every reason, in the order of [`Totals::refused`].
-    pub const ALL: [Refused; 4] = [
+    pub const ALL: [Refused; 5] = [
         Refused::ServerFull,
         Refused::AddressFull,
         Refused::ShuttingDown,
+        Refused::Banned,
         Refused::Other,
     ];
 
@@ -164,7 +179,8 @@ impl Refused {
         match refusal {
             Refusal::ServerFull { .. } => Refused::ServerFull,
             Refusal::AddressFull { .. } => Refused::AddressFull,
-            Refusal::ShuttingDown {} => Refused::ShuttingDown,
+            Refusal::ShuttingDown {} | Refusal::Draining {} => Refused::ShuttingDown,
+            Refusal::Banned { .. } | Refusal::BannedWhy { .. } => Refused::Banned,
             _ => Refused::Other,
         }
     }
@@ -175,9 +191,40 @@ impl Refused {
             Refused::ServerFull => "server_full",
             Refused::AddressFull => "address_full",
             Refused::ShuttingDown => "shutdown",
+            Refused::Banned => "banned",
             Refused::Other => "other",
         }
     }
+}
+
+/// What the driver of a hub knows of its connections, for operators. An id that is no longer in use has neither.
+pub trait Peers {
+    /// The peer's address and port; `None` for a Unix-domain socket.
+    fn address(&mut self, id: ConnId) -> Option<SocketAddr>;
+    /// The rest.
+    fn details(&mut self, id: ConnId) -> Details;
+}
+
+/// What the driver knows of one connection besides its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// The listener that has accepted it, as the log names it; empty for the console.
+    pub listener: String,
+    /// For how many seconds it has lasted.
+    pub seconds: u64,
+    /// Bytes that were received from it; no more than 4 GiB are counted.
+    pub bytes_in: u64,
+}
+
+/// Something that an operator has done, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// The operator's connection; it may have ended since.
+    pub by: ConnId,
+    /// The operator's name when it was done.
+    pub name: String,
+    /// What was done.
+    pub what: String,
 }
 
 /// What the operator may want to know of a client that is about to be disconnected.
@@ -280,7 +327,7 @@ pub struct Census {
     pub names: usize,
     /// Addresses at which connections are counted: none unless there is a limit for them.
     pub addresses: usize,
-    /// Timers that are armed: at most one a connection and one a room.
+    /// Timers that are armed: at most one a connection, one a room, and one for bans and mutes.
     pub timers: usize,
     /// Bytes that are held for rooms and for connections, besides their fixed records.
     pub bytes: usize,

@@ -65,12 +65,18 @@ impl Purpose {
         }
     }
 
+    /// Whether those who connect are clients, and no operators or programs that look at metrics.
+    pub fn is_for_clients(self) -> bool {
+        matches!(self, Purpose::Chat | Purpose::Raw)
+    }
+
     /// What is spoken there, if it is lines.
     pub fn wire(self) -> Option<Wire> {
         match self {
             Purpose::Chat => Some(Wire::Chat),
             Purpose::Raw => Some(Wire::Raw),
-            Purpose::Metrics | Purpose::Control => None,
+            Purpose::Control => Some(Wire::Control),
+            Purpose::Metrics => None,
         }
     }
 }

@@ -5,6 +5,8 @@
 pub const ACCEPT_US: u64 = 500;
 /// … of reading.
 pub const READ_US: u64 = 1_500;
+/// … of the commands of operators that look at many clients.
+pub const OPERATORS_US: u64 = 500;
 /// … of writing.
 pub const WRITE_US: u64 = 2_000;
 /// … of timers.

@@ -19,6 +19,8 @@ pub struct Connection<S> {
     /// it has another address, or none.
     ipv4: [u8; 4],
     port: [u8; 2],
+    /// Bytes that were received from it; no more than 4 GiB are counted.
+    pub received: u32,
     /// When it was made, in tenths of a second since the start, modulo 13 years.
     opened: u32,
     /// The number of its listener, or [`CONSOLE`].
@@ -33,6 +35,11 @@ impl<S> Connection<S> {
     pub fn ipv4(&self) -> Option<SocketAddr> {
         let address = SocketAddrV4::new(self.ipv4.into(), u16::from_be_bytes(self.port));
         (!address.ip().is_unspecified()).then_some(address.into())
+    }
+
+    /// The listener that has accepted it.
+    pub fn listener(&self) -> Option<usize> {
+        (self.listener != CONSOLE).then_some(self.listener.into())
     }
 
     /// For how many seconds it has lasted.
@@ -126,6 +133,7 @@ impl<S> Connections<S> {
             end: End::None,
             ipv4: ipv4.octets(),
             port: peer.map_or(0, |peer| peer.port()).to_be_bytes(),
+            received: 0,
             opened: tenths(now),
             listener,
         });
@@ -216,7 +224,7 @@ mod tests {
     #[test]
     fn a_record_is_small_and_knows_its_peer_and_its_age() {
         // A socket takes 8 bytes in a release build.
-        assert!(size_of::<Option<Connection<[u32; 2]>>>() <= 28);
+        assert!(size_of::<Option<Connection<[u32; 2]>>>() <= 32);
         let id = ConnId::from_token(1 << 32 | 1).expect("a connection's token");
         let mut connections = Connections::default();
         for (peer, ipv4) in [
@@ -226,10 +234,11 @@ mod tests {
         ] {
             let opened = Now::from_micros(5_000_000);
             let peer = Some(peer.parse().expect("an address"));
-            connections.insert(opened, id, (), peer, 0);
+            connections.insert(opened, id, (), peer, 3);
             let connection = connections.find(id).expect("it is there");
             let ipv4 = ipv4.map(|ipv4| ipv4.parse().expect("an address"));
             assert_eq!(connection.ipv4(), ipv4);
+            assert_eq!(connection.listener(), Some(3));
             assert_eq!(connection.seconds(opened.after(1_250_000)), 1.2);
         }
     }

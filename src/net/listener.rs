@@ -25,6 +25,9 @@ const KEEPALIVE_PROBES: u32 = 6;
 /// whose segment exceeds the peer's window waits for the persist timer, 200 ms, before it sends part of it.
 const SEGMENT_BYTES_MAX: u32 = 16 * 1024;
 
+/// Who may connect to the control listener: the server's own user, and root.
+const CONTROL_MODE: u32 = 0o600;
+
 /// Options of a listener and its connections. On Linux a TCP connection inherits them from its listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -69,6 +72,7 @@ impl fmt::Display for Listener {
         match self.wire {
             Wire::Chat => Ok(()),
             Wire::Raw => f.write_str(" (raw)"),
+            Wire::Control => f.write_str(" (control)"),
         }
     }
 }
@@ -106,7 +110,8 @@ impl Listener {
     /// # Errors
     /// Those of `socket_file`.
     pub fn unix(path: &Path, wire: Wire, options: Options) -> io::Result<Listener> {
-        let (file, socket) = SocketFile::listen(path, options.backlog)?;
+        let mode = (wire == Wire::Control).then_some(CONTROL_MODE);
+        let (file, socket) = SocketFile::listen(path, mode, options.backlog)?;
         socket.set_nonblocking(true)?;
         Ok(Listener {
             socket: Listening::Unix(Some(file), UnixListener::from_std(socket.into())),

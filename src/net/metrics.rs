@@ -234,7 +234,9 @@ impl Metrics {
         if let Some(request) = place.http.asked()
             && !place.is_surveyed_for
         {
-            match answer_at_once(request, scheduler.hub().is_shutting_down()) {
+            let hub = scheduler.hub();
+            let is_ending = hub.is_shutting_down() || hub.is_draining();
+            match answer_at_once(request, is_ending) {
                 Some(answer) => {
                     self.served.requests += 1;
                     place.http.answer(now, &answer);

@@ -2,7 +2,7 @@
 //!
 //! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
 //! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
-//! `connection_log` what the log tells of them. `bind` opens the listeners, `listeners` has them by number, `socket_file` is
+//! `connection_log` what the log tells of them, `requests` what operators learn of them and want of the server. `bind` opens the listeners, `listeners` has them by number, `socket_file` is
 //! the file of one that has a path; `activation` takes listeners that a service manager hands over, `systemd` is what it is
 //! told. `keeper` is the process that keeps what must last, as the server sees it. `reload` changes
 //! settings while the server runs. `metrics` is a page for monitoring, over `http` and `http_connection`: `figures` is what
@@ -29,6 +29,7 @@ pub mod metrics;
 mod process;
 pub mod reactor;
 pub mod reload;
+mod requests;
 pub mod scheduler;
 mod service_time;
 mod signal;

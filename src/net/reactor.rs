@@ -13,11 +13,12 @@ use super::stream::Stream;
 use super::systemd::{ServiceManager, Status};
 use super::transport::{Event, Net, Newcomer};
 use crate::hub::{ConnId, Hub, Now};
+use crate::keeper::Entry;
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
@@ -37,7 +38,7 @@ pub enum Ended {
 }
 
 /// The sockets and the clock.
-struct Sockets {
+pub(super) struct Sockets {
     registry: Registry,
     listeners: Listeners,
     start: Instant,
@@ -62,6 +63,10 @@ impl Net for Sockets {
         socket.peer()
     }
 
+    fn credentials(&self, socket: &Stream) -> Option<(u32, i32)> {
+        socket.credentials()
+    }
+
     fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
         socket.register(&self.registry, Token(id.to_token()))
     }
@@ -83,13 +88,13 @@ impl Net for Sockets {
 pub struct Reactor {
     poll: Poll,
     signals: Signals,
-    scheduler: Scheduler<Sockets>,
+    pub(super) scheduler: Scheduler<Sockets>,
     reloader: Reloader,
     /// The metrics page, if there is one.
     metrics: Option<Metrics>,
     process: Process,
     has_console: bool,
-    keeper: Option<Keeper>,
+    pub(super) keeper: Option<Keeper>,
     service_manager: ServiceManager,
 }
 
@@ -116,7 +121,10 @@ impl Reactor {
             listeners: numbered,
             start: Instant::now(),
         };
-        let mut scheduler = Scheduler::new(net, Hub::new(settings.limits.clone()), number);
+        let mut hub = Hub::new(settings.limits.clone());
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        hub.set_epoch(since_1970.map_or(0, |time| time.as_micros() as u64));
+        let mut scheduler = Scheduler::new(net, hub, number);
         let has_console = console.is_some();
         if let Some(console) = console {
             console.set_nonblocking(true)?;
@@ -135,12 +143,13 @@ impl Reactor {
         })
     }
 
-    /// Keeps what must last from now on.
+    /// Restores what an earlier server has kept, and keeps what must last from now on.
     ///
     /// # Errors
     /// The keeper's socket cannot be polled.
-    pub fn set_keeper(&mut self, mut keeper: Keeper) -> io::Result<()> {
+    pub fn set_keeper(&mut self, mut keeper: Keeper, entries: &[Entry]) -> io::Result<()> {
         keeper.register(self.poll.registry(), KEEPER)?;
+        self.scheduler.restore(entries);
         self.keeper = Some(keeper);
         Ok(())
     }
@@ -177,6 +186,7 @@ impl Reactor {
                 return Ok(Ended::Forced(signal));
             }
             self.scheduler.run();
+            self.carry_out_requests();
             if let Some(keeper) = &mut self.keeper {
                 keeper.tick(Instant::now());
             }
@@ -329,7 +339,7 @@ impl Reactor {
     }
 
     /// Accepts nothing any more. The listeners are closed at once: the system refuses newcomers, and the ports are free.
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.service_manager
             .stopping(self.scheduler.hub().clients());
         self.scheduler.net().listeners.close_all();

@@ -17,13 +17,13 @@ use crate::hub::{ConnId, Hub, Now, Resume, Wire};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-/// Serves a [`Hub`]: decides which connection is accepted, read, written and closed when. Its caller polls for as long as
-/// [`timeout`](Scheduler::timeout) says, hands each [`event`](Scheduler::event) over, and calls [`run`](Scheduler::run).
+/// Serves a [`Hub`]. Its caller polls for as long as [`timeout`](Scheduler::timeout) says, hands each
+/// [`event`](Scheduler::event) over, and calls [`run`](Scheduler::run).
 #[derive(Debug)]
 pub struct Scheduler<N: Net> {
-    net: N,
-    hub: Hub,
-    connections: Connections<N::Socket>,
+    pub(super) net: N,
+    pub(super) hub: Hub,
+    pub(super) connections: Connections<N::Socket>,
     time: ServiceTime,
     /// When the poll was last asked: what had arrived by then has been noted.
     polled_at: Now,
@@ -39,7 +39,7 @@ pub struct Scheduler<N: Net> {
     acceptor: Acceptor,
     /// Connections in slots from this one on are to be counted by their addresses.
     uncounted: Option<usize>,
-    log: ConnectionLog,
+    pub(super) log: ConnectionLog,
     scratch: Box<[u8]>,
 }
 
@@ -113,7 +113,8 @@ impl<N: Net> Scheduler<N> {
         let has_visits = !self.unblocked.is_empty() || self.hub.has_writable();
         let has_closed = !self.broken.is_empty() || self.hub.has_closed();
         let counts = self.uncounted.is_some();
-        if accepts || has_visits || has_closed || counts || self.hub.readables() > 0 {
+        let has_jobs = self.hub.has_jobs() || self.hub.readables() > 0;
+        if accepts || has_visits || has_closed || counts || has_jobs {
             return Some(0);
         }
         let hub = [self.hub.next_deadline(), self.log.deadline()];
@@ -128,6 +129,7 @@ impl<N: Net> Scheduler<N> {
         let began = self.now();
         self.accept();
         self.read();
+        self.carry_on();
         self.write();
         self.ring_timers();
         self.count_addresses();
@@ -144,7 +146,7 @@ impl<N: Net> Scheduler<N> {
         self.hub.is_shutting_down() && self.hub.clients() == 0
     }
 
-    fn now(&mut self) -> Now {
+    pub(super) fn now(&mut self) -> Now {
         self.time.at(self.net.now(self.hub.totals().work))
     }
 
@@ -172,7 +174,7 @@ impl<N: Net> Scheduler<N> {
             Err(refusal) => {
                 let place = Place(&self.net, listener);
                 self.log.refused(now, address, place, refusal);
-                if peer.wire == Wire::Chat {
+                if peer.wire != Wire::Raw {
                     let mut line = Vec::new();
                     refusal.write(&mut line);
                     // A new socket takes so few bytes, or its peer is gone already.
@@ -195,8 +197,8 @@ impl<N: Net> Scheduler<N> {
         connections.insert(now, id, socket, address, listener as u16);
     }
 
-    /// Visits each readable connection once, within the budget. Those that may have more are queued again. The clock is
-    /// looked at after each visit, whatever the visit was for.
+    /// Visits each readable connection once, within the budget, looking at the clock after each. Those that may have more
+    /// are queued again.
     fn read(&mut self) {
         let mut now = self.now();
         let deadline = now.after(READ_US);
@@ -239,6 +241,7 @@ impl<N: Net> Scheduler<N> {
                 }
             }
             Ok(n) => {
+                connection.received = connection.received.saturating_add(n as u32);
                 self.hub.receive(now, id, &self.scratch[..n]);
                 self.hub.still_readable(id);
             }
@@ -255,8 +258,7 @@ impl<N: Net> Scheduler<N> {
     fn write(&mut self) {
         let mut now = self.now();
         let deadline = now.after(WRITE_US);
-        // Connections that were not writable are visited once a turn, so that one that never takes all cannot hold up the
-        // others.
+        // Connections that were not writable are visited once a turn: one that never takes all must not hold up others.
         for visit in 1..=self.unblocked.len() {
             let Some(id) = self.unblocked.pop_front() else {
                 break;
@@ -298,12 +300,9 @@ impl<N: Net> Scheduler<N> {
 
     /// One visit: all output there is by now, in one write.
     fn write_one(&mut self, now: Now, id: ConnId) {
-        let Some(connection) = self.connections.find(id) else {
+        let Some(connection) = self.connections.find(id).filter(|it| it.writable) else {
             return;
         };
-        if !connection.writable {
-            return;
-        }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let n = self.hub.output(id, &mut slices);
         if n == 0 {
@@ -332,8 +331,8 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    /// Does what was due when the poll was asked, within the budget. What has become due since waits for the next turn: it
-    /// may be a deadline of silence, and its client may have sent something meanwhile.
+    /// Does what was due when the poll was asked, within the budget. What has become due since waits for the next turn: its
+    /// client may have sent something meanwhile.
     fn ring_timers(&mut self) {
         let mut now = self.now();
         let deadline = now.after(TIMERS_US);
@@ -348,8 +347,7 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    /// Closes what has ended, within the budget: only at the end of a turn, so that few events are for connections that
-    /// have gone.
+    /// Closes what has ended, within the budget: at the end of a turn, so that few events are for what has gone.
     fn close(&mut self) {
         let mut now = self.now();
         let deadline = now.after(CLOSE_US);
@@ -374,8 +372,8 @@ impl<N: Net> Scheduler<N> {
     fn close_one(&mut self, now: Now, id: ConnId) {
         let is_closed = self.hub.is_closed(id);
         let connection = self.connections.remove(id);
-        self.log
-            .closed(now, id, connection.as_ref(), &self.net, &self.hub);
+        let of = connection.as_ref();
+        self.log.closed(now, id, of, &self.net, &self.hub);
         self.hub.disconnect(now, id);
         let Some(connection) = connection else { return };
         if is_closed && connection.end == End::None {

@@ -3,10 +3,10 @@
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use socket2::{Domain, SockAddr, Socket, Type};
-use std::fs::{self, Metadata};
+use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,11 +29,15 @@ impl SocketFile {
     ///
     /// A socket that is bound and does not listen yet refuses connections, as a stale one does. So servers that start
     /// exclude one another by a lock on the directory. That may be impossible, and other programs do not take part: in
-    /// the end the file must still be ours.
+    /// the end the file must still be ours. `mode` says who may connect (unix(7)); `None`: the umask does.
     ///
     /// # Errors
     /// A server is alive there, the file is no socket, another program has replaced it meanwhile, or the system refuses.
-    pub fn listen(path: &Path, backlog: i32) -> io::Result<(SocketFile, Socket)> {
+    pub fn listen(
+        path: &Path,
+        mode: Option<u32>,
+        backlog: i32,
+    ) -> io::Result<(SocketFile, Socket)> {
         let _lock = lock_directory(path);
         remove_stale(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -42,6 +46,10 @@ impl SocketFile {
             path: path.into(),
             identity: identity(&fs::symlink_metadata(path)?),
         };
+        if let Some(mode) = mode {
+            // Nobody can connect before the socket listens.
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
         socket.listen(backlog)?;
         if !file.is_ours() {
             return Err(io::Error::new(
@@ -136,7 +144,7 @@ mod tests {
     #[test]
     fn a_file_that_another_program_put_there_is_kept() {
         let path = scratch("replaced");
-        let (file, _socket) = SocketFile::listen(&path, 1).unwrap();
+        let (file, _socket) = SocketFile::listen(&path, None, 1).unwrap();
         assert!(file.is_ours());
         fs::remove_file(&path).unwrap();
         assert!(!file.is_ours());
@@ -153,7 +161,7 @@ mod tests {
         for _ in 0..50 {
             drop(UnixListener::bind(&path).unwrap());
             let started: Vec<_> = thread::scope(|scope| {
-                let start = || scope.spawn(|| SocketFile::listen(&path, 16).ok());
+                let start = || scope.spawn(|| SocketFile::listen(&path, None, 16).ok());
                 let threads: Vec<_> = (0..4).map(|_| start()).collect();
                 threads.into_iter().map(|one| one.join().unwrap()).collect()
             });

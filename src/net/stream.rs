@@ -35,6 +35,18 @@ impl Stream {
         }
     }
 
+    /// The user and the process at the other end of a Unix-domain socket when it was connected.
+    pub fn credentials(&self) -> Option<(u32, i32)> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Stream::Unix(stream) => {
+                let peer = rustix::net::sockopt::socket_peercred(stream).ok()?;
+                Some((peer.uid.as_raw(), peer.pid.as_raw_nonzero().get()))
+            }
+            _ => None,
+        }
+    }
+
     /// Reads what has arrived; 0: the peer has finished sending.
     ///
     /// # Errors

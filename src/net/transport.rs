@@ -27,6 +27,10 @@ pub trait Net {
     fn peer(&self, _socket: &Self::Socket) -> Option<SocketAddr> {
         None
     }
+    /// The user and the process at the other end of a Unix-domain socket, as long as the system knows them.
+    fn credentials(&self, _socket: &Self::Socket) -> Option<(u32, i32)> {
+        None
+    }
     /// From now on the poll reports the readiness of `socket`, both ways, by edges.
     ///
     /// # Errors

@@ -106,6 +106,21 @@ impl Field<'_> for u64 {
     }
 }
 
+/// A number for programs and for people that write it again: without groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Plain(pub u64);
+
+impl Field<'_> for Plain {
+    fn shown(self) -> impl fmt::Display {
+        self.0
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let number: u64 = text.parse().ok()?;
+        (number.to_string() == text).then_some(Plain(number))
+    }
+}
+
 impl Field<'_> for usize {
     fn shown(self) -> impl fmt::Display {
         grouped(self as u64)

@@ -64,11 +64,16 @@ impl Launch {
         let count = |name: &str| flags.iter().filter(|&&flag| flag == name).count();
         let (chat, raw) = (count("--listen"), count("--listen-raw"));
         let metrics = count("--metrics");
+        let control = count("--control")
+            - flags
+                .windows(2)
+                .filter(|it| it == &["--control", "none"])
+                .count();
         command.arg("serve").args(flags);
         if chat == 0 && count("--config") == 0 {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        Self::quiet(command, chat.max(1) + raw + metrics)
+        Self::quiet(command, chat.max(1) + raw + metrics + control)
     }
 
     /// A command that is given nothing by the environment of the test run.
@@ -77,6 +82,10 @@ impl Launch {
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MADANG_"))
         {
+            command.env_remove(name);
+        }
+        // Nor must directories of the session in which it runs.
+        for name in ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"] {
             command.env_remove(name);
         }
         command

@@ -11,6 +11,7 @@
 //! | `events.rs` | pauses, storms and newcomers of a run, and what must hold at each turn |
 //! | `budget.rs` | how long a turn may be |
 //! | `client.rs` | a simulated client: what it sends, when it reads, how it ends |
+//! | `operator.rs` | an operator: what it commands, and what it must be told |
 //! | `transcript.rs` | the bytes that a client has received, parsed into rooms and lines |
 //! | `judge.rs` | checks the transcripts: order, completeness, counted losses |
 //! | `announcements.rs` | a naive model of what a room hears of comings and goings |
@@ -30,6 +31,7 @@ mod fair;
 mod judge;
 mod limits;
 mod network;
+mod operator;
 mod transcript;
 mod world;
 
@@ -40,6 +42,7 @@ use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits};
 use madang::hub::{Hub, Totals, Wire};
 use madang::net::scheduler::Scheduler;
 use network::{Faults, Network, Pipe, Socket};
+use operator::Operator;
 use std::time::Instant;
 use world::{Theme, World};
 
@@ -63,6 +66,7 @@ struct Sim {
     world: World,
     observers: Vec<Client>,
     clients: Vec<Client>,
+    operator: Option<Operator>,
     /// Clients of storms are `clients` too.
     storm_clients: usize,
     /// Newcomers without faults: their index in `clients`, and how many turns they wait at most from now on to be greeted.
@@ -120,6 +124,7 @@ impl Sim {
             world,
             observers: Vec::new(),
             clients: Vec::new(),
+            operator: None,
             storm_clients: 0,
             newcomers: Vec::new(),
             faults,
@@ -133,11 +138,11 @@ impl Sim {
 
     /// Connects an observer in each room, before all other clients.
     fn connect_observers(&mut self, rooms: usize) {
-        let raw = self.connected(0, Wire::Raw, usize::MAX, self.world.address(0xffff));
+        let raw = self.connected(0, Wire::Raw, usize::MAX, World::observers_address(0xf));
         let observer = Client::new(usize::MAX, raw, Behavior::observer());
         self.observers.push(observer);
         for room in 0..rooms {
-            let address = self.world.address(0xfff0 + room);
+            let address = World::observers_address(room as u8);
             let pipe = self.connected(0, Wire::Chat, usize::MAX, address);
             let mut observer = Client::new(usize::MAX - 1 - room, pipe, Behavior::observer());
             if room > 0 {
@@ -160,7 +165,7 @@ impl Sim {
         self.has_console = true;
     }
 
-    fn drawn_capacity(&mut self) -> usize {
+    pub fn drawn_capacity(&mut self) -> usize {
         // A client that moves to and fro reads the history of a room each time.
         let smallest = if self.most.history_lines > 0 { 500 } else { 50 };
         [smallest, 1000, 20_000, 150_000][self.rng.usize(..4)]
@@ -170,6 +175,7 @@ impl Sim {
     fn turn_once(&mut self) {
         self.keep_alive();
         self.count_turn_of_newcomers();
+        self.answer_requests();
         let events = self.scheduler.net().poll();
         if events.is_empty() && self.scheduler.net().micros() < self.wakes_at {
             return;
@@ -226,13 +232,15 @@ impl Sim {
         let (mut quiet, mut changed_at) = (0, self.scheduler.net().micros());
         let mut last_seen = (Totals::default(), 0);
         for _ in 0..QUIET_TURNS_MAX {
-            for client in &mut self.clients {
+            let operator = self.operator.iter_mut().map(|it| &mut it.client);
+            for client in self.clients.iter_mut().chain(operator) {
                 client.send_and_read_all(self.scheduler.net());
             }
             self.turn_once();
             let timeout = self.scheduler.timeout();
             let events = self.scheduler.net().has_events();
-            let pending = self.clients.iter().any(Client::has_pending);
+            let pending = self.clients.iter().any(Client::has_pending)
+                || self.operator.as_ref().is_some_and(Operator::is_busy);
             let now = self.scheduler.net().micros();
             let deliveries = self.scheduler.net().deliveries;
             // Bytes that keep clients alive are work, and change nothing else.
@@ -276,6 +284,9 @@ impl Sim {
         if self.rng.u8(0..3) == 0 {
             self.connect_console_client();
         }
+        if self.rng.u8(0..3) == 0 {
+            self.connect_operator();
+        }
         self.scheduler.net().faults = self.faults;
         for _ in 0..steps {
             if self.clients.len() - self.storm_clients < peers && self.rng.u8(0..4) == 0 {
@@ -295,6 +306,7 @@ impl Sim {
             }
             for _ in 0..self.rng.usize(1..4) {
                 self.turn_once();
+                self.operate();
             }
             self.wait();
         }
@@ -319,16 +331,22 @@ impl Sim {
     fn disconnect_all(&mut self) {
         let has_left = |sim: &Sim| sim.scheduler.hub().console_has_left();
         assert!(!has_left(self), "the server has closed the console");
+        let mut stopped = self.rng.bool() || self.limits.half_close == HalfClose::Keep;
+        let operator = self.operator.iter_mut().map(|it| &mut it.client);
+        if let Some(operator) = operator.into_iter().next() {
+            let ends = if stopped { "/shutdown" } else { "/drain" };
+            operator.enqueue(ends);
+            operator.send_and_read_all(self.scheduler.net());
+            stopped = true;
+        } else if stopped {
+            self.scheduler.stop();
+        }
         for client in self.clients.iter_mut().chain(&mut self.observers) {
             if client.end == End::Fin || self.rng.bool() {
                 client.reset(self.scheduler.net());
             } else {
                 client.finish(self.scheduler.net());
             }
-        }
-        let mut stopped = self.rng.bool() || self.limits.half_close == HalfClose::Keep;
-        if stopped {
-            self.scheduler.stop();
         }
         for _ in 0..1000 {
             self.turn_once();
@@ -337,7 +355,8 @@ impl Sim {
                 self.scheduler.stop();
             }
             self.scheduler.net().advance(20_000);
-            for client in &mut self.clients {
+            let operator = self.operator.iter_mut().map(|it| &mut it.client);
+            for client in self.clients.iter_mut().chain(operator) {
                 client.send_and_read_all(self.scheduler.net());
             }
         }
@@ -348,7 +367,7 @@ impl Sim {
         assert_eq!((census.clients, census.names, census.addresses), (0, 0, 0));
         assert_eq!(census.timers, 0);
         // Others are kept for their history.
-        assert!(census.rooms == 2 || self.limits.history_lines > 0);
+        assert!(census.rooms == 3 || self.limits.history_lines > 0);
         for client in self.clients.iter().chain(&self.observers) {
             assert!(client.pipe.borrow().server_closed, "a socket is open");
         }
@@ -361,7 +380,9 @@ impl Sim {
             println!("{:?}\n{:?}", sim.limits, sim.scheduler.hub().totals());
         }
         sim.judge_silence();
-        judge::judge(&sim.observers, &sim.clients, &sim.least);
+        let has_operator = sim.operator.is_some();
+        judge::judge(&sim.observers, &sim.clients, &sim.least, has_operator);
+        sim.judge_operator();
         sim.disconnect_all();
         let totals = sim.scheduler.hub().totals();
         let network = sim.scheduler.net();

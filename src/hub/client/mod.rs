@@ -26,6 +26,9 @@ pub enum Role {
     /// The person at the server's own console. No limit holds that protects the server from strangers: it is never
     /// refused, rate-limited, idle or closed for reading slowly, and nobody waits for it.
     Console,
+    /// A person who has come by the control listener, and may give the commands of operators. Its lines have no rate and
+    /// its silence no limit; it takes nobody's place. If it does not read it is treated as others are.
+    Operator,
     /// A connection to a raw listener: lines alone, no name, no commands, no notices.
     Raw,
 }
@@ -75,6 +78,9 @@ pub enum Block {
     Backlog,
     /// Its room does not accept lines. Ended by the room.
     Room,
+    /// Its last command, an operator's, has not been answered in full. Ended by the job that the command
+    /// has begun.
+    Answer,
 }
 
 /// A change of rooms that waits for the old room's log.
@@ -140,7 +146,13 @@ impl Role {
         match wire {
             Wire::Chat => Role::Person,
             Wire::Raw => Role::Raw,
+            Wire::Control => Role::Operator,
         }
+    }
+
+    /// See [`Client::is_operator`].
+    pub fn is_operator(self) -> bool {
+        matches!(self, Role::Operator | Role::Console)
     }
 }
 
@@ -161,6 +173,11 @@ impl Client {
             silent_since: now,
             progress_at: now,
         }
+    }
+
+    /// Whether it may give the commands of operators. Everything that only operators may do asks this.
+    pub fn is_operator(&self) -> bool {
+        self.role.is_operator()
     }
 
     /// Its id, given its slot.
@@ -239,7 +256,7 @@ impl Client {
             }
             State::Open(Gate::Blocked(Block::RateLimit)) => Some(free_at),
             State::Draining(ref drain) => Some(drain.since.after(limits.drain_us)),
-            State::Open(Gate::Blocked(Block::Backlog | Block::Room))
+            State::Open(Gate::Blocked(Block::Backlog | Block::Room | Block::Answer))
             | State::Moving(_)
             | State::ReceiveOnly
             | State::Closed(_) => None,
@@ -254,7 +271,7 @@ impl Client {
 
     /// When it is to be closed for its silence.
     pub fn idle_due(&self, limits: &Limits) -> Option<Now> {
-        (limits.idle_timeout_us > 0 && self.role != Role::Console)
+        (limits.idle_timeout_us > 0 && !self.role.is_operator())
             .then(|| self.silent_since.after(limits.idle_timeout_us))
     }
 

@@ -12,6 +12,7 @@ pub mod command;
 pub mod frame;
 mod line_ends;
 mod opening;
+pub mod operation;
 pub mod sniff;
 pub mod telnet;
 pub mod text;

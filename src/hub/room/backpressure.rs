@@ -104,15 +104,17 @@ enum TooSlow {
 /// | raw | any | yes | none | continue |
 /// | raw | any | otherwise | | cut off |
 /// | console | any | any | any | continue |
-/// | person | any | yes | any | continue |
-/// | person | skip | no | any | continue |
-/// | person | close, wait | no | any | close |
+/// | person, operator | any | yes | any | continue |
+/// | person, operator | skip | no | any | continue |
+/// | person, operator | close, wait | no | any | close |
 fn action(role: Role, policy: SlowPolicy, is_closing: bool, lost_lines: u64) -> TooSlow {
     match (role, policy) {
         (Role::Raw, _) if is_closing && lost_lines == 0 => TooSlow::Continue,
         (Role::Raw, _) => TooSlow::CutOff,
-        (Role::Person, SlowPolicy::Close | SlowPolicy::Wait) if !is_closing => TooSlow::Close,
-        (Role::Person | Role::Console, _) => TooSlow::Continue,
+        (Role::Person | Role::Operator, SlowPolicy::Close | SlowPolicy::Wait) if !is_closing => {
+            TooSlow::Close
+        }
+        (Role::Person | Role::Operator | Role::Console, _) => TooSlow::Continue,
     }
 }
 

@@ -256,7 +256,7 @@ fn rooms_that_were_kept_for_their_history_are_closed_when_there_is_none() {
     assert!(test.hub.census().rooms > 15);
     change(&mut test, |limits| limits.history_lines = 0);
     tick_all(&mut test);
-    assert!(test.hub.census().rooms <= 3);
+    assert!(test.hub.census().rooms <= 4);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Scheduler;
 use crate::hub::limits::Limits;
+use crate::keeper::Entry;
 use crate::net::connection_log::ConnectionLog;
 use crate::net::connections::{CONSOLE, End};
 use crate::net::transport::Net;
@@ -21,6 +22,16 @@ impl<N: Net> Scheduler<N> {
         self.net.register(&mut socket, id)?;
         self.connections.insert(now, id, socket, None, CONSOLE);
         Ok(())
+    }
+
+    /// Restores what an earlier server has kept. What is not understood stays where it is kept, and is logged.
+    pub fn restore(&mut self, entries: &[Entry]) {
+        let now = self.now();
+        for Entry { kind, key, value } in entries {
+            if let Err(why) = self.hub.restore(now, kind, key, value) {
+                tracing::warn!(kind, key, why, "an entry of the state is not used");
+            }
+        }
     }
 
     /// Changes the limits. Nobody is disconnected for being one too many. If connections are limited by address now, those

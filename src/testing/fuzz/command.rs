@@ -37,7 +37,7 @@ pub fn command(data: &[u8]) {
 
 fn round_trip(data: &[u8]) {
     let mut data = Bytes(data);
-    let kind = data.below(16);
+    let kind = data.below(17);
     let text = String::from_utf8_lossy(data.0);
     let argument = text.trim_matches(' ');
     let (name, rest) = argument.split_once(' ').unwrap_or((argument, ""));
@@ -58,6 +58,7 @@ fn round_trip(data: &[u8]) {
         13 => Request::Ignore(Some(argument)),
         14 => Request::Unignore(argument),
         15 => Request::Whois(argument),
+        16 => Request::Operator("kick", argument),
         _ if rest.is_empty() => return,
         _ => Request::Msg(name, rest),
     };

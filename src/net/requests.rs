@@ -1,0 +1,164 @@
+//! What operators learn from the driver, and what they want of it: the steps of their commands, within a budget; the log of
+//! what they did; the hub's requests carried out. Decides nothing about operators.
+
+use super::budgets::OPERATORS_US;
+use super::connections::Connections;
+use super::families::Kind;
+use super::figures::Figures;
+use super::keeper::Keeper;
+use super::reactor::Reactor;
+use super::scheduler::Scheduler;
+use super::transport::Net;
+use crate::hub::requests::{Answer, Request, Ticket};
+use crate::hub::{self, ConnId, Deed, Details, Now, Peers};
+use crate::keeper;
+use std::net::SocketAddr;
+
+/// What is known of connections.
+struct Known<'a, N: Net> {
+    now: Now,
+    net: &'a N,
+    connections: &'a mut Connections<N::Socket>,
+}
+
+impl<N: Net> Peers for Known<'_, N> {
+    fn address(&mut self, id: ConnId) -> Option<SocketAddr> {
+        let connection = self.connections.find(id)?;
+        connection
+            .ipv4()
+            .or_else(|| self.net.peer(&connection.socket))
+    }
+
+    fn details(&mut self, id: ConnId) -> Details {
+        let Some(connection) = self.connections.find(id) else {
+            return Details::default();
+        };
+        let listener = connection.listener();
+        Details {
+            listener: listener.map_or_else(String::new, |listener| self.net.listener(listener)),
+            seconds: connection.seconds(self.now) as u64,
+            bytes_in: connection.received.into(),
+        }
+    }
+}
+
+impl<N: Net> Scheduler<N> {
+    /// Does steps of operators' commands, within the budget, and logs what operators have done.
+    pub(super) fn carry_on(&mut self) {
+        if self.hub.has_jobs() {
+            self.do_steps();
+        }
+        while let Some(deed) = self.hub.next_deed() {
+            self.log_deed(deed);
+        }
+    }
+
+    fn do_steps(&mut self) {
+        let mut now = self.now();
+        let deadline = now.after(OPERATORS_US);
+        let mut is_under_way = true;
+        while is_under_way && now < deadline {
+            let mut known = Known {
+                now,
+                net: &self.net,
+                connections: &mut self.connections,
+            };
+            is_under_way = self.hub.carry_on(now, &mut known);
+            now = self.now();
+        }
+    }
+
+    fn log_deed(&mut self, Deed { by, name, what }: Deed) {
+        let connection = self.connections.find(by);
+        let peer = connection.and_then(|connection| self.net.credentials(&connection.socket));
+        let (uid, pid) = peer.unzip();
+        let connection = by.serial();
+        tracing::info!(connection, operator = name, uid, pid, what, "an operator");
+    }
+
+    /// The next thing that an operator wants of the driver. Each is to be [answered](Scheduler::answer), now or later.
+    #[must_use = "an operator waits for the answer"]
+    pub fn next_request(&mut self) -> Option<(Ticket, Request)> {
+        self.hub.next_request()
+    }
+
+    /// Answers a request.
+    pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        let now = self.now();
+        self.hub.answer(now, ticket, answer);
+    }
+}
+
+impl Reactor {
+    /// Carries out what operators want of the driver, and hands over what the keeper has answered.
+    pub(super) fn carry_out_requests(&mut self) {
+        while let Some((ticket, request)) = self.scheduler.next_request() {
+            if let Some(answer) = self.carry_out(ticket, request) {
+                self.scheduler.answer(ticket, answer);
+            }
+        }
+        while let Some((number, result)) = self.keeper.as_mut().and_then(Keeper::next_answer) {
+            let answer = match result {
+                Ok(()) => Answer::Done,
+                Err(why) => Answer::Refused(vec![why]),
+            };
+            self.scheduler.answer(Ticket::from_number(number), answer);
+        }
+    }
+
+    /// Carries out one request. No answer yet: the keeper will give it.
+    fn carry_out(&mut self, ticket: Ticket, request: Request) -> Option<Answer> {
+        Some(match request {
+            Request::Store(change) => {
+                let Some(keeper) = &mut self.keeper else {
+                    return Some(Answer::NotKept);
+                };
+                keeper.store(ticket.number(), &to_be_kept(change));
+                return None;
+            }
+            Request::Reload => match self.reload() {
+                Ok(lines) => Answer::Lines(lines),
+                Err(mistakes) => Answer::Refused(mistakes),
+            },
+            Request::Statistics => Answer::Figures(named(&self.figures())),
+            Request::Shutdown => {
+                self.stop();
+                Answer::Done
+            }
+        })
+    }
+}
+
+/// A change as the keeper knows it.
+fn to_be_kept(change: hub::requests::Change) -> keeper::Change {
+    match change {
+        hub::requests::Change::Put { kind, key, value } => keeper::Change::Put {
+            kind: kind.into(),
+            key,
+            value,
+        },
+        hub::requests::Change::Remove { kind, key } => keeper::Change::Remove {
+            kind: kind.into(),
+            key,
+        },
+    }
+}
+
+/// Every figure by its name on the metrics page, without what all names begin with. The buckets of a histogram are for
+/// machines.
+fn named(figures: &Figures) -> Vec<(String, String)> {
+    let families = figures.families().into_iter();
+    let families = families.filter(|family| !matches!(family.kind, Kind::Histogram { .. }));
+    let named = families.flat_map(|family| {
+        let name = family.name.trim_start_matches("madang_");
+        family.samples.into_iter().map(move |sample| {
+            let name = match sample.label {
+                // A name is one word.
+                Some((_, of)) => format!("{name}{{{}}}", of.replace(char::is_whitespace, "_")),
+                None => name.to_owned(),
+            };
+            (name, sample.value.to_string())
+        })
+    });
+    named.collect()
+}
