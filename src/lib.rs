@@ -8,11 +8,12 @@
 //!    or simulated ones, `reactor` is that on mio.
 //! 3. [`protocol`] is every line that the server says, written and read back.
 //! 4. [`join`] is the terminal client, at the other end of a connection.
-//! 5. [`mod@bench`] is the load generator: the clients that measure a server.
-//! 6. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`serve`] sets a
+//! 5. [`ctl`] is an operator's commands and a live table, over the control socket.
+//! 6. [`mod@bench`] is the load generator: the clients that measure a server.
+//! 7. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`terminal`] the terminal of a person, [`serve`] sets a
 //!    server up.
 //!
-//! Imports run one way: `serve → {net, join, bench} → hub → protocol`. `tests/architecture.rs` fails when they do not.
+//! Imports run one way: `serve → {net, join, bench, ctl} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!
 //! ```text
 //! socket ─read─▶ telnet ─▶ frame ─▶ text ─▶ command ─▶ handler ─▶ room log        rendered once, appended once
@@ -35,9 +36,11 @@ pub mod address;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod cli;
+pub mod ctl;
 pub mod join;
 pub mod logging;
 pub mod serve;
+pub mod terminal;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -1,7 +1,7 @@
 //! Sets up a server from its flags and runs it: descriptor limit, log, listeners, console. The flags themselves are in
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
-use crate::cli::{Control, Serve};
+use crate::cli::{Control, Serve, control};
 use crate::hub::Wire;
 use crate::hub::limits::{Limits, OPERATORS_MAX};
 use crate::join::{self, Show};
@@ -10,7 +10,6 @@ use crate::net::bind::bind_all;
 use crate::net::listener::{Listener, Options};
 use crate::net::reactor::{Ended, Reactor};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::env;
 use std::error::Error;
 use std::fs::DirBuilder;
 use std::io::{self, IsTerminal, Read, Write};
@@ -18,7 +17,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -60,7 +58,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
 
 /// The control listener where the flags say nothing of it, if there is a place for it. Without it the server runs too.
 fn default_control(options: Options) -> Option<Listener> {
-    let path = default_control_path()?;
+    let path = control::default_path()?;
     // If it cannot be made, listening fails, and says so.
     let directory = path.parent()?;
     let _ = DirBuilder::new().mode(0o700).create(directory);
@@ -72,19 +70,6 @@ fn default_control(options: Options) -> Option<Listener> {
             None
         }
     }
-}
-
-/// In the directory that systemd makes for a service (systemd.exec(5), RuntimeDirectory), or in that of the user's session
-/// (XDG Base Directory Specification).
-fn default_control_path() -> Option<PathBuf> {
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(directories) = variable("RUNTIME_DIRECTORY") {
-        return Some(env::split_paths(&directories).next()?.join("control.sock"));
-    }
-    let session = PathBuf::from(variable("XDG_RUNTIME_DIR")?);
-    session
-        .is_dir()
-        .then(|| session.join("madang/control.sock"))
 }
 
 /// Raises the limit on open descriptors as far as this process may, and returns it.
@@ -100,7 +85,7 @@ fn reserved_descriptors(flags: &Serve) -> u64 {
     let listeners = flags.places().len();
     let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
     let control = match flags.listening.control {
-        None if default_control_path().is_some() => OPERATORS_MAX as u64 + 1,
+        None if control::default_path().is_some() => OPERATORS_MAX as u64 + 1,
         Some(Control::Path(_)) => OPERATORS_MAX as u64,
         Some(Control::None) | None => 0,
     };

@@ -11,9 +11,11 @@ const PARTS: &str = "
     logging:
     hub: protocol
     net: hub address
-    join: hub protocol address
+    terminal:
+    join: hub protocol address terminal
+    ctl: protocol address terminal
     bench: hub protocol address
-    cli: hub net join bench address logging
+    cli: hub net join ctl bench address logging
     serve: hub net join cli address logging
 ";
 

@@ -3,13 +3,17 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+pub mod control;
+mod ctl;
 mod join;
 mod serve;
 mod value;
 
 #[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+pub use ctl::Ctl;
 pub use join::{Color, Join, Look};
 pub use serve::{BehaviourFlags, Control, LimitFlags, ListenFlags, LogFlags, Serve};
 
@@ -29,9 +33,21 @@ pub enum Command {
     Serve(Box<Serve>),
     /// Join a server, from a terminal or a pipe
     Join(Box<Join>),
+    /// Send a command of operators to a running server, or watch it
+    Ctl(Box<Ctl>),
     /// Load a running server and measure throughput, latency and loss
     #[cfg(feature = "bench")]
     Bench(Box<Bench>),
+}
+
+/// Ends the process because of a wrong use of this subcommand.
+pub fn exit_wrong_use(subcommand: &str, why: &str) -> ! {
+    let mut command = Cli::command();
+    command.build();
+    match command.find_subcommand_mut(subcommand) {
+        Some(command) => command.error(ErrorKind::InvalidValue, why).exit(),
+        None => command.error(ErrorKind::InvalidValue, why).exit(),
+    }
 }
 
 impl Cli {

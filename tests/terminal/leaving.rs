@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use madang::join::tty::Tty;
+use madang::terminal::tty::{self, Tty};
 use rustix::process::Signal;
 
 use crate::common::resident_bytes;
@@ -232,7 +232,7 @@ const PANIC: &str = "MADANG_PANIC_ON_A_TERMINAL";
 #[test]
 fn panics_on_request() {
     if std::env::var_os(PANIC).is_some() {
-        let _tty = Tty::open().expect("a terminal");
+        let _tty = Tty::open(tty::LINES).expect("a terminal");
         panic!("as requested");
     }
 }
