@@ -297,6 +297,8 @@ texts! {
         Kicked {} = "an operator has closed your connection",
         /// A line for the room of a client that is in none.
         InNoRoom {} = "line not sent: you are in no room; /join ROOM enters one",
+        /// `/who` of a client that is in no room.
+        WhoInNoRoom {} = "you are in no room; /who ROOM lists those in another",
         /// A line of a client that an operator has muted.
         Muted { ends: &'a str } = "line not sent: an operator has muted you; it ends {ends}",
         /// `/nick` of a client that an operator has muted.

@@ -139,7 +139,7 @@ fn permitted<'r>(cx: &mut Context<'_>, slot: u32, request: Request<'r>) -> Optio
         (Request::Say(_) | Request::Me(_) | Request::Quit(Some(_)), _) if is_in_no_room => {
             Refusal::InNoRoom {}
         }
-        (Request::Who(None), _) if is_in_no_room => Refusal::InNoRoom {},
+        (Request::Who(None), _) if is_in_no_room => Refusal::WhoInNoRoom {},
         (Request::Say(_) | Request::Me(_) | Request::Quit(Some(_)), Some(ends)) => {
             Refusal::Muted { ends }
         }

@@ -225,6 +225,10 @@ impl Session {
                 // On the way to another room, the client asks when it is there.
                 reaction = self.room_to_join().is_none().then_some(ASK_MEMBERS);
             }
+            Notice::GreetingInNoRoom { name } if is_name(name) => {
+                self.name = Some(name.to_owned());
+                self.is_greeted = true;
+            }
             Notice::YouAreNow { name } if is_name(name) => {
                 self.name = Some(name.to_owned());
                 self.wanted_name = Some(name.to_owned());

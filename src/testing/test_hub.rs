@@ -1,15 +1,36 @@
 //! The test hub: a hub whose clients read and write in memory. Checks the hub's invariants after each call.
 
 use crate::hub::limits::{ANNOUNCE_INTERVAL_US, LATE_TIMEOUT_US, Limits, SLICES_MAX};
-use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
+use crate::hub::{ConnId, Details, Hub, Now, Peer, Peers, Resume, Wire};
 use crate::protocol::Refusal;
+use std::collections::BTreeMap;
 use std::io::IoSlice;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A hub, and a clock that only the test moves.
 pub struct TestHub {
     pub hub: Hub,
     pub now: Now,
+    pub peers: Addresses,
+}
+
+/// The addresses from which clients come. Their ports are their serial numbers and this.
+#[derive(Default)]
+pub struct Addresses(BTreeMap<ConnId, SocketAddr>);
+const PORT_BASE: u16 = 1000;
+
+impl Peers for Addresses {
+    fn address(&mut self, id: ConnId) -> Option<SocketAddr> {
+        self.0.get(&id).copied()
+    }
+
+    fn details(&mut self, _: ConnId) -> Details {
+        Details {
+            listener: "a, listener 2".into(),
+            seconds: 60,
+            bytes_in: 7,
+        }
+    }
 }
 
 impl TestHub {
@@ -18,6 +39,7 @@ impl TestHub {
         TestHub {
             hub: Hub::new(limits),
             now: Now::from_micros(1),
+            peers: Addresses::default(),
         }
     }
 
@@ -29,14 +51,34 @@ impl TestHub {
         id
     }
 
-    /// Connects a client from the loopback address.
+    /// Connects a client from the loopback address, or an operator.
     pub fn connect(&mut self, wire: Wire) -> Result<ConnId, Refusal<'static>> {
-        let address = Some(Ipv4Addr::LOCALHOST.into());
+        let address = (wire != Wire::Control).then_some(Ipv4Addr::LOCALHOST.into());
+        self.connect_from(address, wire)
+    }
+
+    /// Connects a client from this address.
+    pub fn connect_from(
+        &mut self,
+        address: Option<IpAddr>,
+        wire: Wire,
+    ) -> Result<ConnId, Refusal<'static>> {
         let result = self.hub.connect(self.now, Peer { address, wire });
         let refused = result.map_err(|refusal| refusal.to_string());
         self.check();
+        if let (Ok(id), Some(address)) = (&refused, address) {
+            let port = PORT_BASE + id.serial() as u16;
+            self.peers.0.insert(*id, SocketAddr::new(address, port));
+        }
         // Tests may forget this memory.
         refused.map_err(|refusal| Refusal::parse(refusal.leak()))
+    }
+
+    /// Does one step of an operator's command; false: there is none to be done.
+    pub fn carry_on(&mut self) -> bool {
+        let is_under_way = self.hub.carry_on(self.now, &mut self.peers);
+        self.check();
+        is_under_way
     }
 
     /// The client sends bytes; the hub receives them if the client may be read, and loses them otherwise.

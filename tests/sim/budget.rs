@@ -6,7 +6,9 @@ use madang::hub::limits::{
     ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_WORK, NOTICE_WORK, REPLY_BYTES_MAX, SKIP_WORK,
     VISIT_WORK_ALONE_MAX,
 };
-use madang::net::budgets::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
+use madang::net::budgets::{
+    ACCEPT_US, CLOSE_US, OPERATORS_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US,
+};
 
 /// System calls of the greatest step of each phase. Accepting: failed tries, a newcomer, its refusal, and the unwanted input
 /// of another connection.
@@ -21,7 +23,7 @@ const CLOSE_CALLS_MAX: u64 = 1 + DISCARDS;
 const DISCARDS: u64 = 16;
 
 /// Phases of a turn, without accepting.
-const PHASES: u64 = 4;
+const PHASES: u64 = 5;
 
 /// Work between two looks at the clock, with so many clients: one visit, which handles what was deferred and then what it
 /// reads. The last item of each is the most expensive, and moves all members of a small room forward at once.
@@ -38,6 +40,7 @@ pub fn turn_us_max(limits: &Limits, faults: Faults, listeners: u64, clients: usi
     let step_us = step_work_max(limits, clients) * WORK_NS / 1000 + 1;
     // Each phase looks at the clock before its first step and after its last one.
     let overrun_us = step_us + 2 * faults.clock_step_us;
-    let budgets_us = listeners * ACCEPT_US + READ_US + WRITE_US + TIMERS_US + CLOSE_US;
+    let budgets_us =
+        listeners * ACCEPT_US + READ_US + OPERATORS_US + WRITE_US + TIMERS_US + CLOSE_US;
     budgets_us + (PHASES + listeners) * overrun_us + calls * faults.syscall_ns / 1000
 }

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Compares each client's transcript with those of the observers. There is an observer in each room from the start; it
 /// always reads and never speaks, so its lines are the room's lines in the room's order.
 ///
-/// Every line that a connected client has composed must have been said, unless the limits cut lines.
+/// Every line that a connected client has composed must have been said, unless the limits cut lines or an operator has muted
+/// the client.
 pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
     let line_bytes_max = limits.line_bytes_max;
     let requires_own_lines = limits.partial_after_us == 0 && line_bytes_max > 64;
@@ -53,7 +54,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
                 last_own: own.iter().rev().find_map(own_at),
             };
             check.assert_received(until);
-            if requires_own_lines && alive {
+            if requires_own_lines && alive && !transcript.is_muted {
                 room.assert_said(client, &own);
             }
         }

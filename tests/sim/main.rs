@@ -11,6 +11,7 @@
 //! | `events.rs` | pauses, storms and newcomers of a run, and what must hold at each turn |
 //! | `budget.rs` | how long a turn may be |
 //! | `client.rs` | a simulated client: what it sends, when it reads, how it ends |
+//! | `operator.rs` | an operator: what it commands, and what it must be told |
 //! | `transcript.rs` | the bytes that a client has received, parsed into rooms and lines |
 //! | `judge.rs` | checks the transcripts: order, completeness, counted losses |
 //! | `announcements.rs` | a naive model of what a room hears of comings and goings |
@@ -30,6 +31,7 @@ mod fair;
 mod judge;
 mod limits;
 mod network;
+mod operator;
 mod transcript;
 mod world;
 
@@ -40,6 +42,7 @@ use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits};
 use madang::hub::{Hub, Totals, Wire};
 use madang::net::scheduler::Scheduler;
 use network::{Faults, Network, Pipe, Socket};
+use operator::Operator;
 use std::time::Instant;
 use world::{Theme, World};
 
@@ -56,6 +59,7 @@ struct Sim {
     world: World,
     observers: Vec<Client>,
     clients: Vec<Client>,
+    operator: Option<Operator>,
     /// Clients of storms are `clients` too.
     storm_clients: usize,
     /// Newcomers without faults: their index in `clients`, and how many turns they wait at most from now on to be greeted.
@@ -100,6 +104,7 @@ impl Sim {
             world,
             observers: Vec::new(),
             clients: Vec::new(),
+            operator: None,
             storm_clients: 0,
             newcomers: Vec::new(),
             faults,
@@ -113,11 +118,11 @@ impl Sim {
 
     /// Connects an observer in each room, before all other clients.
     fn connect_observers(&mut self, rooms: usize) {
-        let raw = self.connected(0, Wire::Raw, usize::MAX, self.world.address(0xffff));
+        let raw = self.connected(0, Wire::Raw, usize::MAX, World::observers_address(0xf));
         let observer = Client::new(usize::MAX, raw, Behavior::observer());
         self.observers.push(observer);
         for room in 0..rooms {
-            let address = self.world.address(0xfff0 + room);
+            let address = World::observers_address(room as u8);
             let pipe = self.connected(0, Wire::Chat, usize::MAX, address);
             let mut observer = Client::new(usize::MAX - 1 - room, pipe, Behavior::observer());
             if room > 0 {
@@ -140,7 +145,7 @@ impl Sim {
         self.has_console = true;
     }
 
-    fn drawn_capacity(&mut self) -> usize {
+    pub fn drawn_capacity(&mut self) -> usize {
         // A client that moves to and fro reads the history of a room each time.
         let smallest = if self.limits.history_lines > 0 {
             500
@@ -162,6 +167,7 @@ impl Sim {
             self.scheduler.event(event);
         }
         self.run_scheduler();
+        self.answer_requests();
         let timeout = self.scheduler.timeout().unwrap_or(u64::MAX);
         self.wakes_at = self.scheduler.net().micros().saturating_add(timeout);
         for observer in &mut self.observers {
@@ -210,13 +216,15 @@ impl Sim {
         let (mut quiet, mut changed_at) = (0, self.scheduler.net().micros());
         let mut last_seen = (Totals::default(), 0);
         for _ in 0..QUIET_TURNS_MAX {
-            for client in &mut self.clients {
+            let operator = self.operator.iter_mut().map(|it| &mut it.client);
+            for client in self.clients.iter_mut().chain(operator) {
                 client.send_and_read_all(self.scheduler.net());
             }
             self.turn_once();
             let timeout = self.scheduler.timeout();
             let events = self.scheduler.net().has_events();
-            let pending = self.clients.iter().any(Client::has_pending);
+            let pending = self.clients.iter().any(Client::has_pending)
+                || self.operator.as_ref().is_some_and(Operator::is_busy);
             let now = self.scheduler.net().micros();
             let deliveries = self.scheduler.net().deliveries;
             // Bytes that keep clients alive are work, and change nothing else.
@@ -258,6 +266,9 @@ impl Sim {
         if self.rng.u8(0..3) == 0 {
             self.connect_console_client();
         }
+        if self.rng.u8(0..3) == 0 {
+            self.connect_operator();
+        }
         self.scheduler.net().faults = self.faults;
         for _ in 0..steps {
             if self.clients.len() - self.storm_clients < peers && self.rng.u8(0..4) == 0 {
@@ -274,6 +285,7 @@ impl Sim {
             }
             for _ in 0..self.rng.usize(1..4) {
                 self.turn_once();
+                self.operate();
             }
             self.wait();
         }
@@ -298,16 +310,22 @@ impl Sim {
     fn disconnect_all(&mut self) {
         let has_left = |sim: &Sim| sim.scheduler.hub().console_has_left();
         assert!(!has_left(self), "the server has closed the console");
+        let mut stopped = self.rng.bool() || self.limits.half_close == HalfClose::Keep;
+        let operator = self.operator.iter_mut().map(|it| &mut it.client);
+        if let Some(operator) = operator.into_iter().next() {
+            let ends = if stopped { "/shutdown" } else { "/drain" };
+            operator.enqueue(ends);
+            operator.send_and_read_all(self.scheduler.net());
+            stopped = true;
+        } else if stopped {
+            self.scheduler.stop();
+        }
         for client in self.clients.iter_mut().chain(&mut self.observers) {
             if client.end == End::Fin || self.rng.bool() {
                 client.reset(self.scheduler.net());
             } else {
                 client.finish(self.scheduler.net());
             }
-        }
-        let mut stopped = self.rng.bool() || self.limits.half_close == HalfClose::Keep;
-        if stopped {
-            self.scheduler.stop();
         }
         for _ in 0..1000 {
             self.turn_once();
@@ -316,7 +334,8 @@ impl Sim {
                 self.scheduler.stop();
             }
             self.scheduler.net().advance(20_000);
-            for client in &mut self.clients {
+            let operator = self.operator.iter_mut().map(|it| &mut it.client);
+            for client in self.clients.iter_mut().chain(operator) {
                 client.send_and_read_all(self.scheduler.net());
             }
         }
@@ -327,7 +346,7 @@ impl Sim {
         assert_eq!((census.clients, census.names, census.addresses), (0, 0, 0));
         assert_eq!(census.timers, 0);
         // Others are kept for their history.
-        assert!(census.rooms == 2 || self.limits.history_lines > 0);
+        assert!(census.rooms == 3 || self.limits.history_lines > 0);
         for client in self.clients.iter().chain(&self.observers) {
             assert!(client.pipe.borrow().server_closed, "a socket is open");
         }
@@ -341,6 +360,7 @@ impl Sim {
         }
         sim.judge_silence();
         judge::judge(&sim.observers, &sim.clients, &sim.limits);
+        sim.judge_operator();
         sim.disconnect_all();
         let totals = sim.scheduler.hub().totals();
         let network = sim.scheduler.net();

@@ -360,11 +360,13 @@ impl Net for Network {
             return Err(io::Error::from_raw_os_error(errno));
         }
         let pipe = self.newcomers[listener].pop_front().expect("not empty");
+        let (address, wire) = (pipe.borrow().address, pipe.borrow().wire);
+        let address = (wire != Wire::Control).then(|| SocketAddr::from((address, 9999)));
         let peer = Peer {
-            address: Some(pipe.borrow().address.into()),
-            wire: pipe.borrow().wire,
+            address: address.map(|address| address.ip()),
+            wire,
         };
-        Ok((Socket(pipe), peer, None))
+        Ok((Socket(pipe), peer, address))
     }
 
     fn register(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {

@@ -32,6 +32,8 @@ pub struct Transcript {
     /// The tags of the lines and private lines of others, in order, without those of history.
     pub heard: Vec<String>,
     in_history: bool,
+    /// An operator has muted it: what it said then was refused.
+    pub is_muted: bool,
     /// The last line is unfinished.
     pub torn: bool,
 }
@@ -43,6 +45,7 @@ pub fn transcript(client: &Client) -> Transcript {
         names: Vec::new(),
         heard: Vec::new(),
         in_history: false,
+        is_muted: false,
         torn: false,
     };
     if client.is_raw() {
@@ -114,6 +117,7 @@ impl Transcript {
             (Some(_), ["now"]) => {
                 assert!(std::mem::take(&mut self.in_history), "no history before");
             }
+            (Some(_), ["an", "operator", "has", "muted", ..]) => self.is_muted = true,
             (Some(_), ["you" | "yes" | "here" | "rooms:" | "server", ..]) => {}
             (Some(_), [word, ..]) if word.starts_with('/') => {}
             (None, ["!", ..] | ["you", "->", ..]) => {}

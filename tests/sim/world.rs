@@ -72,6 +72,11 @@ impl World {
         }
     }
 
+    /// The address of an observer, which is banned nowhere.
+    pub fn observers_address(number: u8) -> Ipv4Addr {
+        Ipv4Addr::new(172, 16, 0, number)
+    }
+
     /// The address of the client of this number: all have the same one, unless connections are limited by address.
     pub fn address(&self, number: usize) -> Ipv4Addr {
         match self.theme {

@@ -203,13 +203,14 @@ fn unban(cx: &mut Context<'_>, by: ConnId, range: Range) {
 /// `/say`
 fn say(cx: &mut Context<'_>, by: ConnId, text: &str) {
     let text = Text::of(text).to_string();
-    acts::note(cx, by, format!("said to all rooms: {text}"));
-    let (room, heard, full) = (0, 0, 0);
-    begin(cx, by, |_| Job::Say {
-        text: text.into(),
-        room,
-        heard,
-        full,
+    begin(cx, by, |cx| {
+        acts::note(cx, by, format!("says to all rooms: {text}"));
+        Job::Say {
+            text: text.into(),
+            room: 0,
+            heard: 0,
+            full: 0,
+        }
     });
 }
 

@@ -5,6 +5,7 @@ mod console;
 mod fairness;
 mod handlers;
 mod membership;
+mod operators;
 
 use super::*;
 use crate::testing::test_hub::TestHub;

@@ -37,7 +37,7 @@ pub fn command(data: &[u8]) {
 
 fn round_trip(data: &[u8]) {
     let mut data = Bytes(data);
-    let kind = data.below(12);
+    let kind = data.below(13);
     let text = String::from_utf8_lossy(data.0);
     let argument = text.trim_matches(' ');
     let (name, rest) = argument.split_once(' ').unwrap_or((argument, ""));
@@ -54,6 +54,7 @@ fn round_trip(data: &[u8]) {
         7 => Request::Me(argument),
         8 => Request::Who(Some(argument)),
         9 => Request::Quit(Some(argument)),
+        10 => Request::Operator("kick", argument),
         _ if rest.is_empty() => return,
         _ => Request::Msg(name, rest),
     };

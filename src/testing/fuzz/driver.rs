@@ -4,8 +4,10 @@
 
 use super::model::{Expectation, Model};
 use crate::hub::client::{Client, Role, State};
-use crate::hub::limits::{LOG_BLOCK_BYTES, Limits, READ_BYTES_MAX, SLICES_MAX};
+use crate::hub::limits::{LOG_BLOCK_BYTES, Limits, OPERATORS_MAX, READ_BYTES_MAX, SLICES_MAX};
+use crate::hub::requests::{Answer, Request};
 use crate::hub::{ConnId, Resume, Wire};
+use crate::protocol::Refusal;
 use crate::testing::test_hub::TestHub;
 use std::io::IoSlice;
 
@@ -78,10 +80,20 @@ impl Driver {
     pub fn connect(&mut self, wire: Wire, recorder: bool) {
         let hub = &self.test.hub;
         let console = self.console.is_some_and(|id| hub.client(id).is_some());
-        let others = hub.clients() - usize::from(console);
-        let full = others >= hub.limits().clients_max || self.is_shutting_down;
+        let operators = self
+            .present()
+            .into_iter()
+            .filter(|&it| self.model.is_operator(it));
+        let operators = operators.count();
+        let others = hub.clients() - usize::from(console) - operators;
+        let full = match wire {
+            Wire::Control => operators >= OPERATORS_MAX,
+            _ => others >= hub.limits().clients_max || hub.is_draining(),
+        };
         let got = self.test.connect(wire);
-        assert_eq!(got.is_err(), full);
+        let is_banned = matches!(got, Err(Refusal::Banned { .. } | Refusal::BannedWhy { .. }));
+        assert!(!is_banned || !self.model.is_exact());
+        assert_eq!(got.is_err(), full || self.is_shutting_down || is_banned);
         if let Ok(id) = got {
             self.add_peer(id, wire, recorder);
         }
@@ -249,6 +261,25 @@ impl Driver {
         }
     }
 
+    /// The hub does a step of an operator's command, or a request of it is answered with a yes or a no. Returns whether there
+    /// was anything to do.
+    pub fn carry_on(&mut self, yes: bool) -> bool {
+        let mut is_busy = self.test.carry_on();
+        while let Some((ticket, request)) = self.test.hub.next_request() {
+            is_busy = true;
+            if request == Request::Shutdown && !self.is_shutting_down {
+                self.shutdown();
+            }
+            let answer = match yes {
+                true => Answer::NotKept,
+                false => Answer::Refused(vec!["no".into(); 9]),
+            };
+            self.test.hub.answer(self.test.now, ticket, answer);
+        }
+        self.check();
+        is_busy
+    }
+
     pub fn shutdown(&mut self) {
         let mut staying = self.present();
         staying.retain(|&number| self.is_staying(number));
@@ -301,6 +332,9 @@ impl Driver {
             }
             for number in self.present() {
                 busy |= self.peers[number].blocked && self.peer_reads_all(number);
+            }
+            while self.carry_on(true) {
+                busy = true;
             }
             busy |= self.mark_readable();
             for number in self.present() {
@@ -355,9 +389,10 @@ impl Driver {
         assert_eq!(hub.next_writable(self.test.now), None);
         let census = hub.census();
         assert_eq!((census.clients, census.names, census.addresses), (0, 0, 0));
-        assert_eq!(census.timers, 0);
+        // Of bans that end.
+        assert!(census.timers <= 1);
         if hub.limits().history_lines == 0 {
-            assert_eq!(census.rooms, 2);
+            assert_eq!(census.rooms, 3);
             // A log without readers and history keeps less than a block.
             assert!(census.bytes <= 2 * LOG_BLOCK_BYTES);
         }

@@ -66,8 +66,40 @@ const COMMANDS: [&[u8]; 13] = [
     b"typo\x08\x7fos\r",
 ];
 
-/// Input: limits and operations.
+/// What operators command that changes nothing for those who are there.
+const HARMLESS: [&[u8]; 8] = [
+    b"/clients\n",
+    b"/clients --slow\n",
+    b"/clients --from 127.0.0.1\n",
+    b"/bans\n",
+    b"/ban 10.0.0.0/8 1s why\n",
+    b"/unban 10.0.0.0/8\n",
+    b"/stats\n/reload\n",
+    b"a line\n/who\n/help\n",
+];
+
+/// … and what does.
+const HARMFUL: [&[u8]; 9] = [
+    b"/say L0.0. not I\n",
+    b"/kick guest2 why\n",
+    b"/kick #3\n",
+    b"/kick 127.0.0.1:1004\n",
+    b"/mute guest3 1s\n",
+    b"/mute guest2\n/unmute guest1\n",
+    b"/ban 127.0.0.1 2s\n",
+    b"/drain\n",
+    b"/shutdown\n",
+];
+
+/// The last byte of an input with operators.
+const OPERATORS: u8 = b'o';
+
+/// Input: limits and operations, and perhaps whether there are operators.
 pub fn hub(data: &[u8]) {
+    let (data, has_operators) = match data.split_last() {
+        Some((&OPERATORS, data)) => (data, true),
+        _ => (data, false),
+    };
     let mut data = Bytes(data);
     let expectation = data.pick(&[Exact, Exact, Harmless]);
     let limits = limits(&mut data, expectation);
@@ -77,7 +109,11 @@ pub fn hub(data: &[u8]) {
         if data.is_empty() {
             break;
         }
-        operate(&mut driver, &mut data, &mut floods);
+        if has_operators && data.below(3) == 0 {
+            command(&mut driver, &mut data);
+        } else {
+            operate(&mut driver, &mut data, &mut floods);
+        }
     }
     driver.run_until_quiet();
     driver.disconnect_all();
@@ -118,11 +154,32 @@ fn limits(data: &mut Bytes<'_>, expectation: Expectation) -> Limits {
     }
 }
 
+/// An operator connects, commands something or reads, or the driver goes on with it.
+fn command(driver: &mut Driver, data: &mut Bytes<'_>) {
+    let mut operators = driver.present();
+    operators.retain(|&number| driver.model.is_operator(number));
+    if operators.is_empty() {
+        return driver.connect(Wire::Control, false);
+    }
+    let number = data.pick(&operators);
+    match data.below(8) {
+        0..3 => send(driver, number, data.pick(&HARMLESS)),
+        3 if !driver.model.is_exact() => send(driver, number, data.pick(&HARMFUL)),
+        3 | 4 => driver.server_reads(number, READ_BYTES_MAX),
+        5 => drop(driver.peer_reads(number, usize::from(data.byte()) * 16)),
+        6 => driver.disconnect(number),
+        _ => {
+            let yes = data.below(2) > 0;
+            drop(driver.carry_on(yes));
+        }
+    }
+}
+
 fn operate(driver: &mut Driver, data: &mut Bytes<'_>, floods: &mut usize) {
     let operation = data.below(16);
-    // A recorder never sends.
+    // A recorder never sends, and operators say nothing.
     let mut present = driver.present();
-    present.retain(|&number| !driver.peers[number].recorder);
+    present.retain(|&number| !driver.peers[number].recorder && !driver.model.is_operator(number));
     if operation == 0 || present.is_empty() {
         return match data.pick(&[Some(Wire::Chat), Some(Wire::Chat), Some(Wire::Raw), None]) {
             Some(wire) => driver.connect(wire, false),
