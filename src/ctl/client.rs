@@ -36,6 +36,8 @@ pub struct Client {
     socket: UnixStream,
     /// `unix:PATH`
     place: String,
+    /// What the server calls this client.
+    name: String,
     /// What has arrived.
     bytes: Vec<u8>,
     /// Bytes that are taken already. `0 <= taken <= searched <= bytes.len()`.
@@ -58,6 +60,7 @@ impl Client {
                     let mut client = Client {
                         socket,
                         place,
+                        name: String::new(),
                         bytes: Vec::new(),
                         taken: 0,
                         searched: 0,
@@ -68,12 +71,8 @@ impl Client {
                 Err(error) => failed.push(format!("{place}: {}", explain(&error))),
             }
         }
-        let hint = match places.len() {
-            1 => "is the server running?",
-            _ => "is the server running? --control says where its control socket is",
-        };
         Err(format!(
-            "cannot reach the server at {}; {hint}",
+            "cannot reach the server at {}; is it running? --control says where its control socket is",
             failed.join(", nor at ")
         ))
     }
@@ -83,6 +82,11 @@ impl Client {
         &self.place
     }
 
+    /// What the server calls this client.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn await_greeting(&mut self) -> Result<(), String> {
         let place = self.place.clone();
         let Some(line) = self.next_line()? else {
@@ -90,16 +94,19 @@ impl Client {
                 "{place} has closed the connection without a greeting"
             ));
         };
-        match Line::parse(&line) {
-            Line::Notice(text)
-                if matches!(Notice::parse(text), Notice::GreetingInNoRoom { .. }) =>
-            {
+        let notice = match Line::parse(&line) {
+            Line::Notice(text) => Some(Notice::parse(text)),
+            Line::Refusal(why) => return Err(format!("{place} refuses the connection: {why}")),
+            _ => None,
+        };
+        match notice {
+            Some(Notice::GreetingInNoRoom { name }) => {
+                self.name = name.into();
                 Ok(())
             }
-            Line::Refusal(why) => Err(format!("{place} refuses the connection: {why}")),
-            Line::Notice(text) if matches!(Notice::parse(text), Notice::Greeting { .. }) => Err(
-                format!("{place} is a server's socket for chat, not its control socket"),
-            ),
+            Some(Notice::Greeting { .. }) => Err(format!(
+                "{place} is a server's socket for chat, not its control socket"
+            )),
             _ => {
                 let start: String = line.chars().take(QUOTED_CHARS_MAX).collect();
                 Err(format!(
@@ -257,6 +264,7 @@ mod tests {
         let client = Client {
             socket,
             place: "unix:/x".into(),
+            name: String::new(),
             bytes: Vec::new(),
             taken: 0,
             searched: 0,

@@ -88,7 +88,11 @@ impl Watch {
         self.heard = Instant::now();
         match &mut self.coming {
             Some((_, snapshot)) => snapshot.take(line) && self.complete(),
-            None => false,
+            // Nothing was asked: perhaps that the server ends.
+            None => {
+                self.now.as_mut().map(|now| now.take(line));
+                false
+            }
         }
     }
 
@@ -96,6 +100,9 @@ impl Watch {
         if let Some((asked, mut snapshot)) = self.coming.take() {
             self.took = asked.elapsed();
             snapshot.at_us = self.started.elapsed().as_micros() as u64;
+            // What this table itself costs is not to be seen in it.
+            let own = self.client.name();
+            snapshot.clients.retain(|_, client| client.name != own);
             self.before = self.now.replace(snapshot);
         }
         true
