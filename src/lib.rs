@@ -10,8 +10,8 @@
 //! 4. [`join`] is the terminal client, at the other end of a connection.
 //! 5. [`ctl`] is an operator's commands and a live table, over the control socket.
 //! 6. [`mod@bench`] is the load generator: the clients that measure a server.
-//! 7. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`terminal`] the terminal of a person, [`serve`] sets a
-//!    server up.
+//! 7. [`cli`] is every flag, [`address`] what is in some of them, [`logging`] the log that never blocks, [`terminal`] the
+//!    terminal of a person, [`serve`] sets a server up.
 //!
 //! Imports run one way: `serve → {net, join, bench, ctl} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!

@@ -6,9 +6,9 @@
 //! the members. `request` is what must be answered before more is said, `transcript`
 //! what the screen shows already when history comes. [`ui`] is the user interface: keys and lines go in, bytes for the terminal and actions come out.
 //!
-//! Then the outside. `terminal` is the terminal and the signals, `connection` the server's socket with its `send_queue`, `history_file` the
-//! file of typed lines, `server_log` the server's log on its console, `signals` the signals. `event_loop` connects all
-//! these with the user interface and waits in `poll`. `pipe` is the other loop, for a client without line editing.
+//! Then the outside. `connection` is the server's socket with its `send_queue`, `history_file` the file of typed lines,
+//! `server_log` the server's log on its console; the terminal and the signals are [`terminal`](crate::terminal).
+//! `event_loop` connects all these with the user interface. `pipe` is the other loop, for a client without line editing.
 
 mod clock;
 mod connection;
