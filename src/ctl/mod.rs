@@ -3,7 +3,8 @@
 //! # Where to read
 //! First what does no input or output: `answer` is the answer to a command, as text and as JSON; [`snapshot`] is what a
 //! server tells of itself at one moment, and [`rates`] how it changes from one to the next; [`table`] is how a person sees
-//! that. Then the outside: `client` is the connection, `command` asks once, `top` goes on asking.
+//! that. Then the outside: `client` is the connection, `command` asks once, `watch` goes on asking, and
+//! `top` draws.
 
 mod answer;
 mod client;
@@ -12,6 +13,7 @@ pub mod rates;
 pub mod snapshot;
 pub mod table;
 mod top;
+mod watch;
 
 use crate::terminal;
 use client::Client;

@@ -1,10 +1,10 @@
-//! The live table: asks a server again and again over one connection, and draws its table on the terminal. What is asked
-//! for is kept in `snapshot`, what is drawn is computed in `table`.
+//! The live table on the terminal, or one table where there is none. What is known of the server is kept in `watch`, what
+//! is drawn is computed in `table`.
 
 use super::Ended;
-use super::client::{ANSWER_TIMEOUT, Arrived, Client};
-use super::snapshot::Snapshot;
-use super::table::{Style, View, rows};
+use super::client::{Arrived, Client};
+use super::table::{Style, rows};
+use super::watch::{INTERVAL, Watch};
 use crate::terminal::may_color;
 use crate::terminal::poll::poll;
 use crate::terminal::signals::Signals;
@@ -16,14 +16,6 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// From one question to the next.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// The server rests for so many times as long as its answer took: it has clients to serve.
-const REST: u32 = 4;
-/// Up to so many clients are all listed, and compared. Above, only slow ones are.
-const CLIENTS_MAX: usize = 2_000;
-/// How long the rest of an answer may take when a part of it was refused.
-const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 /// Rows of a table that is not on a terminal.
 const PRINTED_ROWS: usize = 48;
 const KEYS: &str = "q: leave";
@@ -32,127 +24,6 @@ const CTRL_C: u8 = 0x03;
 const CTRL_D: u8 = 0x04;
 const CTRL_Z: u8 = 0x1a;
 const ESCAPE: u8 = 0x1b;
-
-/// What is known of the server.
-#[derive(Debug)]
-struct Watch {
-    client: Client,
-    /// Times are told from here.
-    started: Instant,
-    /// The answer that comes, and when it was asked for.
-    coming: Option<(Instant, Snapshot)>,
-    /// The last two whole answers, the newer one last.
-    before: Option<Snapshot>,
-    now: Option<Snapshot>,
-    /// When something came last.
-    heard: Instant,
-    /// How long the last answer took.
-    took: Duration,
-}
-
-impl Watch {
-    fn new(client: Client) -> Watch {
-        let started = Instant::now();
-        Watch {
-            client,
-            started,
-            coming: None,
-            before: None,
-            now: None,
-            heard: started,
-            took: Duration::ZERO,
-        }
-    }
-
-    /// Asks for a snapshot: of all clients, if they are known to be few.
-    fn ask(&mut self) -> Result<(), String> {
-        let has_all = self
-            .now
-            .as_ref()
-            .is_some_and(|now| now.connected <= CLIENTS_MAX);
-        self.client.send(match has_all {
-            true => "/stats\n/clients\n",
-            false => "/stats\n/clients --slow\n",
-        })?;
-        let snapshot = Snapshot {
-            has_all,
-            ..Snapshot::default()
-        };
-        self.heard = Instant::now();
-        self.coming = Some((self.heard, snapshot));
-        Ok(())
-    }
-
-    /// Takes a line. Returns whether the answer is complete.
-    fn take(&mut self, line: &str) -> bool {
-        self.heard = Instant::now();
-        match &mut self.coming {
-            Some((_, snapshot)) => snapshot.take(line) && self.complete(),
-            // Nothing was asked: perhaps that the server ends.
-            None => {
-                self.now.as_mut().map(|now| now.take(line));
-                false
-            }
-        }
-    }
-
-    fn complete(&mut self) -> bool {
-        if let Some((asked, mut snapshot)) = self.coming.take() {
-            self.took = asked.elapsed();
-            snapshot.at_us = self.started.elapsed().as_micros() as u64;
-            // What this table itself costs is not to be seen in it.
-            let own = self.client.name();
-            snapshot.clients.retain(|_, client| client.name != own);
-            self.before = self.now.replace(snapshot);
-        }
-        true
-    }
-
-    /// Ends an answer that will not be complete: a part of it was refused. The former figures stay.
-    fn give_up(&mut self) {
-        if let Some((_, snapshot)) = self.coming.take() {
-            let mut shown = self.now.take().unwrap_or_default();
-            shown.refused = snapshot.refused;
-            self.now = Some(shown);
-        }
-    }
-
-    /// Whether only few clients are connected and have not been listed yet: then the next question is due at once.
-    fn is_incomplete(&self) -> bool {
-        let now = self.now.as_ref();
-        now.is_some_and(|now| !now.has_all && now.connected <= CLIENTS_MAX && now.refused.is_none())
-    }
-
-    /// When an answer that does not come any more is given up, and whether a part of it was refused.
-    fn deadline(&self) -> Option<(Instant, bool)> {
-        let (_, snapshot) = self.coming.as_ref()?;
-        Some(match snapshot.refused {
-            Some(_) => (self.heard + REFUSED_TIMEOUT, true),
-            None => (self.heard + ANSWER_TIMEOUT, false),
-        })
-    }
-
-    /// The connection has ended, in words.
-    fn ended(&self) -> String {
-        let coming = self.coming.as_ref().map(|(_, snapshot)| snapshot);
-        let mut known = self.now.iter().chain(coming);
-        let is_shutting_down = known.any(|snapshot| snapshot.is_shutting_down);
-        self.client.lost(match is_shutting_down {
-            true => "the server ends",
-            false => "closed by the server",
-        })
-    }
-
-    fn view(&self, keys: Option<&'static str>) -> Option<View<'_>> {
-        Some(View {
-            place: self.client.place(),
-            before: self.before.as_ref(),
-            now: self.now.as_ref()?,
-            clients_max: CLIENTS_MAX,
-            keys,
-        })
-    }
-}
 
 /// Writes one table, of two snapshots an interval apart.
 ///
@@ -170,11 +41,7 @@ pub fn print(client: Client, out: &mut dyn Write) -> Result<Ended, String> {
             if watch.take(&line) {
                 break;
             }
-            if let Some(why) = watch
-                .coming
-                .as_ref()
-                .and_then(|(_, snapshot)| snapshot.refused.as_ref())
-            {
+            if let Some(why) = watch.refused() {
                 return Err(format!("the server refuses: {why}"));
             }
         }
@@ -323,11 +190,7 @@ impl Top {
 
     /// An answer is complete, or will never be: when to ask again.
     fn answered(&mut self, now: Instant) {
-        let rest = match self.watch.is_incomplete() {
-            true => Duration::ZERO,
-            false => (INTERVAL - self.watch.took.min(INTERVAL)).max(REST * self.watch.took),
-        };
-        self.ask_at = Some(now + rest);
+        self.ask_at = Some(now + self.watch.rest());
         self.is_stale = true;
     }
 
