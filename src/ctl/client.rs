@@ -175,6 +175,8 @@ impl Client {
             Ok(_) => Ok(Arrived::Some),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock => Ok(Arrived::Nothing),
+                // It has closed the connection without reading all that was sent.
+                ErrorKind::ConnectionReset => Ok(Arrived::End),
                 // The caller polls or reads again.
                 ErrorKind::Interrupted => Ok(Arrived::Some),
                 _ => Err(self.lost(&explain(&error))),
@@ -237,7 +239,7 @@ fn explain(error: &io::Error) -> String {
             "permission denied: only the server's own user and root can connect".into()
         }
         ErrorKind::WouldBlock => "too many connections wait to be accepted".into(),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "closed by the server".into(),
+        ErrorKind::BrokenPipe => "closed by the server".into(),
         _ => error.to_string(),
     }
 }

@@ -56,9 +56,16 @@ impl Watch {
             .now
             .as_ref()
             .is_some_and(|now| now.connected <= CLIENTS_MAX);
-        self.client.send(match has_all {
+        let sent = self.client.send(match has_all {
             true => "/stats\n/clients\n",
             false => "/stats\n/clients --slow\n",
+        });
+        sent.map_err(|why| {
+            if self.is_shutting_down() {
+                self.ended()
+            } else {
+                why
+            }
         })?;
         let snapshot = Snapshot {
             has_all,
@@ -134,13 +141,17 @@ impl Watch {
 
     /// The connection has ended, in words.
     pub fn ended(&self) -> String {
-        let coming = self.coming.as_ref().map(|(_, snapshot)| snapshot);
-        let mut known = self.now.iter().chain(coming);
-        let is_shutting_down = known.any(|snapshot| snapshot.is_shutting_down);
-        self.client.lost(match is_shutting_down {
+        self.client.lost(match self.is_shutting_down() {
             true => "the server ends",
             false => "closed by the server",
         })
+    }
+
+    /// Whether the server has said that it ends.
+    fn is_shutting_down(&self) -> bool {
+        let coming = self.coming.as_ref().map(|(_, snapshot)| snapshot);
+        let mut known = self.now.iter().chain(coming);
+        known.any(|snapshot| snapshot.is_shutting_down)
     }
 
     /// What is shown now; `None` before the first answer.
