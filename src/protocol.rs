@@ -183,10 +183,10 @@ texts! {
         /// To an operator, for each entry of `/clients`; the answer ends with [`Notice::Clients`]. `blocked` is why its input
         /// waits, or `no`. [`NONE`] stands for no name, no room, no address, no listener.
         Client {
-            number: Plain, name: &'a str, room: &'a str, address: &'a str, seconds: Plain, idle: Plain,
+            number: Plain, name: &'a str, room: &'a str, address: &'a str, age: Plain, idle: Plain,
             lines_in: Plain, bytes_in: Plain, bytes_out: Plain, behind_lines: Plain, behind_bytes: Plain,
             blocked: &'a str, muted: &'a str, listener: &'a str
-        } = "client {number}: name {name}, room {room}, address {address}, seconds {seconds}, idle {idle}, lines_in {lines_in}, bytes_in {bytes_in}, bytes_out {bytes_out}, behind_lines {behind_lines}, behind_bytes {behind_bytes}, blocked {blocked}, muted {muted}, listener {listener}",
+        } = "client {number}: name {name}, room {room}, address {address}, seconds {age}, idle {idle}, lines_in {lines_in}, bytes_in {bytes_in}, bytes_out {bytes_out}, behind_lines {behind_lines}, behind_bytes {behind_bytes}, blocked {blocked}, muted {muted}, listener {listener}",
         /// … after the last entry: how many are listed, and how many are connected.
         Clients { listed: usize, connected: usize } = "clients: {listed} listed of {connected} connected",
         /// To an operator, for each entry of `/bans`; the answer ends with [`Notice::Bans`]. `ends` as [`span::ends`]
@@ -442,6 +442,19 @@ mod tests {
         );
     }
 
+    /// Fields that are numbers without groups.
+    const PLAIN: [&str; 9] = [
+        "number",
+        "age",
+        "idle",
+        "lines_in",
+        "bytes_in",
+        "bytes_out",
+        "behind_lines",
+        "behind_bytes",
+        "hits",
+    ];
+
     /// A text that fits a template, whatever its fields are: numbers where a number is wanted.
     fn filled(template: &str, numbers: &[&str]) -> String {
         let mut text = String::new();
@@ -453,6 +466,7 @@ mod tests {
             };
             text += match field {
                 "" => "",
+                _ if PLAIN.contains(&field) => "1204",
                 _ if numbers.contains(&field) => "1,204",
                 _ => "kim",
             };
@@ -474,14 +488,6 @@ mod tests {
             "clients_max",
             "seconds",
             "rate",
-            "number",
-            "idle",
-            "lines_in",
-            "bytes_in",
-            "bytes_out",
-            "behind_lines",
-            "behind_bytes",
-            "hits",
             "listed",
             "connected",
             "bans",

@@ -256,11 +256,11 @@ impl Hub {
         let number = client.room;
         let room = self.rooms.get_mut(number);
         let has_more = client.sent(now, &mut room.log, n);
-        if client.is_blocked_by(Block::Answer) {
-            let left_bytes = client.outbox.reply_bytes();
-            self.operators.jobs.has_read(id, left_bytes);
-        }
         if client.waits_for_progress() || room.gate.has_blocked() {
+            if client.is_blocked_by(Block::Answer) {
+                let left_bytes = client.outbox.reply_bytes();
+                self.operators.jobs.has_read(id, left_bytes);
+            }
             let mut cx = self.context(now);
             let mut view = cx.room(number);
             view.settle(id.slot());

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 ///
 /// Every line that a connected client has composed must have been said, unless the limits cut lines or an operator has muted
 /// the client.
-pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
+pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_operator: bool) {
     let line_bytes_max = limits.line_bytes_max;
     let requires_own_lines = limits.partial_after_us == 0 && line_bytes_max > 64;
     let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
@@ -42,6 +42,8 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
                 (false, _) => Until::LastOwn,
                 (true, false) => Until::Anywhere,
             };
+            // A raw connection cannot be told that it is muted.
+            let is_muted = transcript.is_muted || has_operator && client.is_raw();
             let client = client.number;
             let names = &transcript.names;
             let own_at = |text: &&str| room.said_at(text, client).first().copied();
@@ -54,7 +56,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits) {
                 last_own: own.iter().rev().find_map(own_at),
             };
             check.assert_received(until);
-            if requires_own_lines && alive && !transcript.is_muted {
+            if requires_own_lines && alive && !is_muted {
                 room.assert_said(client, &own);
             }
         }

@@ -159,6 +159,7 @@ impl Sim {
     fn turn_once(&mut self) {
         self.keep_alive();
         self.count_turn_of_newcomers();
+        self.answer_requests();
         let events = self.scheduler.net().poll();
         if events.is_empty() && self.scheduler.net().micros() < self.wakes_at {
             return;
@@ -167,7 +168,6 @@ impl Sim {
             self.scheduler.event(event);
         }
         self.run_scheduler();
-        self.answer_requests();
         let timeout = self.scheduler.timeout().unwrap_or(u64::MAX);
         self.wakes_at = self.scheduler.net().micros().saturating_add(timeout);
         for observer in &mut self.observers {
@@ -359,7 +359,8 @@ impl Sim {
             println!("{:?}\n{:?}", sim.limits, sim.scheduler.hub().totals());
         }
         sim.judge_silence();
-        judge::judge(&sim.observers, &sim.clients, &sim.limits);
+        let has_operator = sim.operator.is_some();
+        judge::judge(&sim.observers, &sim.clients, &sim.limits, has_operator);
         sim.judge_operator();
         sim.disconnect_all();
         let totals = sim.scheduler.hub().totals();

@@ -117,6 +117,8 @@ impl Sim {
             *turns > 0
         });
         for (ticket, answer) in due {
+            // What brings it wakes the poll.
+            self.wakes_at = 0;
             self.scheduler.answer(ticket, answer);
         }
     }

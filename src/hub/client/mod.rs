@@ -77,7 +77,7 @@ pub enum Block {
     Backlog,
     /// Its room does not accept lines. Ended by the room.
     Room,
-    /// Its last command, an operator's, has not been answered in full. Ended by the [job](super::jobs) that the command
+    /// Its last command, an operator's, has not been answered in full. Ended by the job that the command
     /// has begun.
     Answer,
 }

@@ -104,7 +104,7 @@ fn list_client(cx: &mut Context<'_>, peers: &mut dyn Peers, by: ConnId, slot: u3
         name: &or_none(&name),
         room: &or_none(&room.name),
         address: &or_none(&address.unwrap_or_default()),
-        seconds: Plain(details.seconds),
+        age: Plain(details.seconds),
         idle: Plain(idle_us / 1_000_000),
         lines_in: Plain(client.said.into()),
         bytes_in: Plain(details.bytes_in),

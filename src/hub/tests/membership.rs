@@ -275,8 +275,8 @@ fn history_survives_an_empty_room() {
     }
     assert_eq!(
         test.hub.rooms().len(),
-        4,
-        "lobby, garden, pond, and the raw room"
+        5,
+        "lobby, garden, pond, and those without a name"
     );
     test.send(a, b"/join well\n");
     assert!(
@@ -323,7 +323,7 @@ fn nothing_is_held_after_all_clients_have_left() {
         }
         test.flush_announcements();
         let census = test.hub.census();
-        assert_eq!((census.rooms, census.names, census.addresses), (2, 0, 0));
+        assert_eq!((census.rooms, census.names, census.addresses), (3, 0, 0));
         assert_eq!((census.clients, census.timers), (0, 0));
         assert!(!test.hub.has_writable());
     }

@@ -240,7 +240,7 @@ fn a_ban_is_stored_before_it_holds_and_then_closes_and_refuses() {
     };
     assert_eq!(
         (kind, &*key, &*value),
-        ("ban", "127.0.0.0/8", "601 guest3 too loud")
+        ("ban", "127.0.0.0/8", "603 guest3 too loud")
     );
     // Nothing has changed, and the operator waits.
     assert_eq!((test.read(op), test.read(ids[0])), Default::default());
@@ -550,10 +550,10 @@ fn a_list_waits_for_its_reader_and_shows_nobody_twice() {
                 number,
                 listener,
                 bytes_in,
-                seconds,
+                age,
                 ..
             } => {
-                assert_eq!((listener, bytes_in.0, seconds.0), ("a, listener 2", 7, 60));
+                assert_eq!((listener, bytes_in.0, age.0), ("a, listener 2", 7, 60));
                 numbers.push(number.0);
                 None
             }
@@ -629,6 +629,8 @@ fn what_is_said_to_all_rooms_is_a_notice_in_each() {
     for (id, room) in [(ids[1], "garden"), (ids[2], "pond")] {
         test.send(id, format!("/join {room}\n").as_bytes());
     }
+    test.flush();
+    test.resume_all();
     test.flush_announcements();
     assert_eq!(
         command(&mut test, op, "/say the end\u{1b} is near"),

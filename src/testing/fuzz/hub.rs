@@ -170,7 +170,7 @@ fn command(driver: &mut Driver, data: &mut Bytes<'_>) {
         6 => driver.disconnect(number),
         _ => {
             let yes = data.below(2) > 0;
-            drop(driver.carry_on(yes));
+            _ = driver.carry_on(yes);
         }
     }
 }
