@@ -83,7 +83,9 @@ impl Watch {
             Some((_, snapshot)) => snapshot.take(line) && self.complete(),
             // Nothing was asked: perhaps that the server ends.
             None => {
-                self.now.as_mut().map(|now| now.take(line));
+                if let Some(now) = &mut self.now {
+                    now.take(line);
+                }
                 false
             }
         }
