@@ -91,12 +91,12 @@ fn a_server_is_shown_with_its_laggards_and_the_busiest() {
 #[test]
 fn no_row_is_wider_and_no_window_overflows_at_any_size() {
     let many = |factor: u64| {
-        (0..300).map(move |n| (n, client(&format!("마당{n}"), "a room", n * factor, n)))
+        (0..60).map(move |n| (n, client(&format!("마당{n}"), "a room", n * factor, n)))
     };
     let (before, mut now) = (server(0, many(10)), server(500_000, many(20)));
     now.refused = Some("not done: too many commands".into());
-    for width in (0..100).chain([usize::MAX]) {
-        for height in 0..60 {
+    for width in [0, 1, 2, 9, 38, 80, usize::MAX] {
+        for height in 0..40 {
             let rows = rows(&view(Some(&before), &now), width, height);
             assert!(
                 rows.len() <= height.max(1),
