@@ -221,7 +221,8 @@ impl Top {
 
     fn read_keys(&mut self, ready: PollFlags) -> io::Result<Option<Ended>> {
         let is_gone = ready.intersects(PollFlags::HUP | PollFlags::ERR);
-        if !is_gone && !(self.tty.is_taken() && ready.contains(PollFlags::IN)) {
+        let may_read = self.tty.is_taken() && ready.contains(PollFlags::IN);
+        if !is_gone && !may_read {
             return Ok(None);
         }
         let mut bytes = [0; 256];
