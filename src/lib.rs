@@ -8,13 +8,14 @@
 //!    or simulated ones, `reactor` is that on mio.
 //! 3. [`protocol`] is every line that the server says, written and read back.
 //! 4. [`join`] is the terminal client, at the other end of a connection.
-//! 5. [`mod@bench`] is the load generator: the clients that measure a server.
-//! 6. [`keeper`] is the process beside the server that writes what must last to a disk.
-//! 7. [`cli`] is every flag, [`config`] the file that may set them, [`address`] what is in some of them, [`logging`] the log
-//!    that never blocks, [`memory`] what memory the limits allow, [`sandbox`] the files that the
-//!    server may open, [`serve`] sets a server up.
+//! 5. [`ctl`] is an operator's commands and a live table, over the control socket.
+//! 6. [`mod@bench`] is the load generator: the clients that measure a server.
+//! 7. [`keeper`] is the process beside the server that writes what must last to a disk.
+//! 8. [`cli`] is every flag, [`config`] the file that may set them, [`address`] what is in some of them, [`logging`] the log
+//!    that never blocks, [`memory`] what memory the limits allow, [`sandbox`] the files that the server may open,
+//!    [`terminal`] the terminal of a person, [`serve`] sets a server up.
 //!
-//! Imports run one way: `serve → {net, join, bench} → hub → protocol`. `tests/architecture.rs` fails when they do not.
+//! Imports run one way: `serve → {net, join, bench, ctl} → hub → protocol`. `tests/architecture.rs` fails when they do not.
 //!
 //! ```text
 //! socket ─read─▶ telnet ─▶ frame ─▶ text ─▶ command ─▶ handler ─▶ room log        rendered once, appended once
@@ -38,6 +39,7 @@ pub mod address;
 pub mod bench;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 #[cfg(feature = "generate")]
 pub mod generate;
 pub mod join;
@@ -46,6 +48,7 @@ pub mod logging;
 pub mod memory;
 pub mod sandbox;
 pub mod serve;
+pub mod terminal;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -4,13 +4,13 @@
 use madang::bench;
 #[cfg(feature = "bench")]
 use madang::cli::Bench;
-use madang::cli::{Cli, Command, Join, Keeper, Serve};
+use madang::cli::{Cli, Command, Ctl, Join, Keeper, Serve, exit_wrong_use};
 #[cfg(feature = "generate")]
 use madang::generate;
 use madang::net::reactor;
-use madang::{join, keeper, serve};
+use madang::{ctl, join, keeper, serve};
 use std::error::Error;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Serve(flags) => run_serve(&flags),
         Command::Check(flags) => run_check(&flags),
         Command::Join(flags) => run_join(&flags),
+        Command::Ctl(flags) => run_ctl(&flags),
         #[cfg(feature = "bench")]
         Command::Bench(flags) => run_bench(&flags),
         Command::Keeper(flags) => run_keeper(&flags),
@@ -82,6 +83,18 @@ fn run_join(flags: &Join) -> Outcome {
         }
         join::Ended::Signal(signal) => Ok(killed_by(signal)),
     }
+}
+
+fn run_ctl(flags: &Ctl) -> Outcome {
+    let plan = flags
+        .plan()
+        .unwrap_or_else(|why| exit_wrong_use("ctl", &why));
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    Ok(match ctl::run(&plan, &mut out, &mut std::io::stderr())? {
+        ctl::Ended::Done => ExitCode::SUCCESS,
+        ctl::Ended::Refused => ExitCode::FAILURE,
+        ctl::Ended::Signal(signal) => killed_by(signal),
+    })
 }
 
 #[cfg(feature = "bench")]

@@ -2,7 +2,7 @@
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
 use crate::address::Address;
-use crate::cli::{Cli, Control, Serve, Setting, in_force};
+use crate::cli::{Cli, Control, Serve, Setting, control, in_force};
 use crate::hub::Wire;
 use crate::hub::limits::{Limits, OPERATORS_MAX};
 use crate::join::{self, Show};
@@ -17,7 +17,6 @@ use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
 use crate::sandbox::{self, ConsoleNeeds, Needs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::env;
 use std::error::Error;
 use std::fs::DirBuilder;
 use std::io::{self, IsTerminal, Read, Write};
@@ -168,7 +167,7 @@ fn clashes(places: &[Place]) -> Vec<String> {
 
 /// The control listener where the flags say nothing of it, if there is a place for it. Without it the server runs too.
 fn default_control(options: Options) -> Option<Listener> {
-    let path = default_control_path()?;
+    let path = control::default_path()?;
     // If it cannot be made, listening fails, and says so.
     let directory = path.parent()?;
     let _ = DirBuilder::new().mode(0o700).create(directory);
@@ -180,19 +179,6 @@ fn default_control(options: Options) -> Option<Listener> {
             None
         }
     }
-}
-
-/// In the directory that systemd makes for a service (systemd.exec(5), RuntimeDirectory), or in that of the user's session
-/// (XDG Base Directory Specification).
-fn default_control_path() -> Option<PathBuf> {
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(directories) = variable("RUNTIME_DIRECTORY") {
-        return Some(env::split_paths(&directories).next()?.join("control.sock"));
-    }
-    let session = PathBuf::from(variable("XDG_RUNTIME_DIR")?);
-    session
-        .is_dir()
-        .then(|| session.join("madang/control.sock"))
 }
 
 /// Raises the limit on open descriptors as far as this process may, and returns it.
@@ -243,7 +229,7 @@ impl Given {
         let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
         let control = match flags.listening.control {
             _ if self.has_control => OPERATORS_MAX as u64,
-            None if default_control_path().is_some() => OPERATORS_MAX as u64 + 1,
+            None if control::default_path().is_some() => OPERATORS_MAX as u64 + 1,
             Some(Control::Path(_)) => OPERATORS_MAX as u64,
             Some(Control::None) | None => 0,
         };
@@ -269,7 +255,7 @@ fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
     Needs {
         config: flags.config.clone(),
         state,
-        sockets: sockets.chain(default_control_path()).collect(),
+        sockets: sockets.chain(control::default_path()).collect(),
         console: flags.console.then(|| ConsoleNeeds {
             history: join::create_history_folder(),
         }),

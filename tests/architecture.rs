@@ -15,9 +15,11 @@ const PARTS: &str = "
     keeper:
     memory: hub
     net: hub keeper address logging
-    join: hub protocol address
+    terminal:
+    join: hub protocol address terminal
+    ctl: protocol address terminal
     bench: hub protocol address
-    cli: hub net join bench address logging config
+    cli: hub net join ctl bench address logging config
     generate: cli
     serve: hub net join cli address logging memory sandbox
 ";

@@ -38,6 +38,8 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
         &["serve", "-h"],
         &["bench", "--help"],
         &["bench", "-h"],
+        &["ctl", "--help"],
+        &["ctl", "-h"],
     ] {
         let output = madang(arguments);
         assert!(output.status.success(), "{arguments:?}");
@@ -50,6 +52,7 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
         let expected = match arguments[0] {
             "serve" => SERVE_FLAGS,
             "bench" => BENCH_FLAGS,
+            "ctl" => "--control --json",
             _ => "",
         };
         for flag in expected.split_whitespace() {

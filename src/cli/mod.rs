@@ -4,6 +4,8 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod config_file;
+pub mod control;
+mod ctl;
 #[cfg(feature = "generate")]
 mod generate;
 mod join;
@@ -15,7 +17,9 @@ mod value;
 use crate::config;
 #[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
+use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+pub use ctl::Ctl;
 #[cfg(feature = "generate")]
 pub use generate::Generate;
 pub use join::{Color, Join, Look};
@@ -43,6 +47,8 @@ pub enum Command {
     Check(Box<Serve>),
     /// Join a server, from a terminal or a pipe
     Join(Box<Join>),
+    /// Send a command of operators to a running server, or watch it
+    Ctl(Box<Ctl>),
     /// Load a running server and measure throughput, latency and loss
     #[cfg(feature = "bench")]
     Bench(Box<Bench>),
@@ -62,6 +68,16 @@ pub enum Wrong {
     Usage(clap::Error),
     /// The configuration file is: one line for each mistake.
     File(Vec<String>),
+}
+
+/// Ends the process because of a wrong use of this subcommand.
+pub fn exit_wrong_use(subcommand: &str, why: &str) -> ! {
+    let mut command = Cli::command();
+    command.build();
+    match command.find_subcommand_mut(subcommand) {
+        Some(command) => command.error(ErrorKind::InvalidValue, why).exit(),
+        None => command.error(ErrorKind::InvalidValue, why).exit(),
+    }
 }
 
 impl Cli {

@@ -1,11 +1,11 @@
 //! The connection to the server: connects, reads lines, writes lines, closes its sending side, and can do all that again on
 //! another socket. Blocks in [`Endpoints::connect`] only. Does not look into lines.
 
-use super::poll::Interest;
 use super::send_queue::SendQueue;
 use crate::address::{Address, resolve};
 use crate::hub::{Frame, Line};
 use crate::protocol::grouped;
+use crate::terminal::poll::Interest;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};

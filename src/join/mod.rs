@@ -6,9 +6,9 @@
 //! the members. `request` is what must be answered before more is said, `transcript`
 //! what the screen shows already when history comes. [`ui`] is the user interface: keys and lines go in, bytes for the terminal and actions come out.
 //!
-//! Then the outside. `tty` is the terminal, `connection` the server's socket with its `send_queue`, `history_file` the
-//! file of typed lines, `server_log` the server's log on its console, `signals` the signals. `event_loop` connects all
-//! these with the user interface and waits in `poll`. `pipe` is the other loop, for a client without line editing.
+//! Then the outside. `connection` is the server's socket with its `send_queue`, `history_file` the file of typed lines,
+//! `server_log` the server's log on its console; the terminal and the signals are [`terminal`](crate::terminal).
+//! `event_loop` connects all these with the user interface. `pipe` is the other loop, for a client without line editing.
 
 mod clock;
 mod connection;
@@ -16,20 +16,20 @@ mod ended;
 mod event_loop;
 mod history_file;
 mod pipe;
-mod poll;
 mod request;
 mod role;
 mod send_queue;
 mod server_log;
 pub mod session;
-mod signals;
 mod transcript;
-pub mod tty;
 pub mod ui;
 
 pub use ended::Ended;
 
 use crate::address::Address;
+pub use crate::terminal::is_interactive as has_editor;
+use crate::terminal::may_color;
+use crate::terminal::tty::{self, Tty};
 use connection::{Connection, Endpoints, explain};
 use event_loop::EventLoop;
 use history_file::HistoryFile;
@@ -38,10 +38,8 @@ use role::Role;
 use server_log::ServerLog;
 use session::Session;
 use std::env;
-use std::io::{self, IsTerminal};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use tty::Tty;
 use ui::Ui;
 use ui::history::History;
 use ui::paint::{Colors, Style};
@@ -105,23 +103,13 @@ pub fn create_history_folder() -> Option<PathBuf> {
     has_editor().then(HistoryFile::create_folder).flatten()
 }
 
-/// Whether standard input and output are a terminal on which lines can be edited.
-pub fn has_editor() -> bool {
-    is_capable() && io::stdin().is_terminal() && io::stdout().is_terminal()
-}
-
-/// Whether the terminal understands control sequences.
-fn is_capable() -> bool {
-    env::var("TERM").is_ok_and(|term| !matches!(&*term, "" | "dumb"))
-}
-
 fn talk(connection: Connection, session: Session, show: Show, role: Role) -> Result<Ended, String> {
     if !has_editor() {
         let is_console = matches!(role, Role::Console { .. });
         return Ok(Pipe::new(connection, session, show.style(), is_console).run());
     }
     let unusable = |error| format!("cannot use the terminal: {error}");
-    let tty = Tty::open().map_err(unusable)?;
+    let tty = Tty::open(tty::LINES).map_err(unusable)?;
     let (cols, rows) = tty.size().map_err(unusable)?;
     let (file, history) = match HistoryFile::open() {
         Ok((file, history)) => (Ok(file), history),
@@ -137,11 +125,7 @@ fn talk(connection: Connection, session: Session, show: Show, role: Role) -> Res
 
 impl Show {
     fn style(self) -> Style {
-        let use_colors = self.color.unwrap_or_else(|| {
-            // https://no-color.org: set to anything but an empty string.
-            let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            !no_color && io::stdout().is_terminal() && is_capable()
-        });
+        let use_colors = self.color.unwrap_or_else(may_color);
         let has_256 = env::var("TERM").is_ok_and(|term| term.contains("256color"))
             || env::var_os("COLORTERM").is_some();
         Style {

@@ -6,12 +6,12 @@ use super::connection::{
     Connection, Event, GREETING_TIMEOUT, explain, foreign, no_greeting, silent, too_long,
 };
 use super::ended::Ended;
-use super::poll::poll;
 use super::request::Answer;
 use super::session::{Farewell, Heard, Reaction, Session};
 use super::ui::paint::{self, Style};
 use crate::hub::Line;
 use crate::protocol::{self, Notice, grouped};
+use crate::terminal::poll::poll;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use std::io::{self, IsTerminal, Write};

@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use madang::join::tty::Tty;
+use madang::terminal::tty::{self, Tty};
 use rustix::process::Signal;
 
 use crate::common::resident_bytes;
@@ -231,8 +231,13 @@ const PANIC: &str = "MADANG_PANIC_ON_A_TERMINAL";
 
 #[test]
 fn panics_on_request() {
-    if std::env::var_os(PANIC).is_some() {
-        let _tty = Tty::open().expect("a terminal");
+    if let Some(modes) = std::env::var_os(PANIC) {
+        let modes = if modes == "lines" {
+            tty::LINES
+        } else {
+            tty::SCREEN
+        };
+        let _tty = Tty::open(modes).expect("a terminal");
         panic!("as requested");
     }
 }
@@ -241,15 +246,23 @@ fn panics_on_request() {
 fn a_panic_restores_the_terminal_before_its_message() {
     let this = std::env::current_exe().expect("this program");
     let only = ["--exact", "leaving::panics_on_request", "--nocapture"];
-    let mut rig = Setup::of(this.as_ref(), &only)
-        .env(PANIC, "yes")
-        .spawn(wrapping(60, 24));
-    assert!(!rig.until_exited().success());
-    assert!(rig.is_cooked(), "the terminal is still raw");
-    let written = String::from_utf8_lossy(rig.written()).into_owned();
-    let (before, raw) = written.split_once("\x1b[?2004h").expect("made raw");
-    assert!(!before.contains("as requested"));
-    let (raw, message) = raw.split_once("\x1b[?2004l").expect("restored");
-    assert_eq!(raw, "", "written while the terminal was raw");
-    assert!(message.contains("as requested\r\n"), "{message:?}");
+    for (modes, on, off) in [
+        ("lines", "\x1b[?2004h", "\x1b[?2004l"),
+        (
+            "screen",
+            "\x1b[?1049h\x1b[?25l\x1b[?7l",
+            "\x1b[?7h\x1b[?25h\x1b[?1049l",
+        ),
+    ] {
+        let setup = Setup::of(this.as_ref(), &only).env(PANIC, modes);
+        let mut rig = setup.spawn(wrapping(60, 24));
+        assert!(!rig.until_exited().success());
+        assert!(rig.is_cooked(), "the terminal is still raw");
+        let written = String::from_utf8_lossy(rig.written()).into_owned();
+        let (before, raw) = written.split_once(on).expect("made raw");
+        assert!(!before.contains("as requested"));
+        let (raw, message) = raw.split_once(off).expect("restored");
+        assert_eq!(raw, "", "written while the terminal was raw");
+        assert!(message.contains("as requested\r\n"), "{message:?}");
+    }
 }

@@ -1,4 +1,4 @@
-//! `madang join` on a terminal: the real program on a pseudo-terminal (pty), with the model of a terminal at the other end.
+//! `madang join`, and `madang ctl top`, on a terminal: the real program on a pseudo-terminal (pty), with the model of a terminal at the other end.
 //!
 //! # The rig
 //!
@@ -62,6 +62,7 @@ mod portrait;
 mod reconnect;
 mod resizing;
 mod screen;
+mod top;
 mod typing;
 
 use fastrand::Rng;

@@ -1,7 +1,7 @@
-//! The terminal: in raw mode while the client uses it, restored however the client ends. No other file changes a terminal.
+//! The terminal: in raw mode while the program uses it, restored however the program ends. No other file changes a terminal.
 //!
 //! A process in the background must not touch it: the modes are the shell's then, and a change of them stops the process
-//! (SIGTTOU, termios(3)). Nothing reports that a running process has come into the foreground, so the client looks.
+//! (SIGTTOU, termios(3)). Nothing reports that a running process has come into the foreground, so the program looks.
 
 use super::poll::poll;
 use rustix::event::PollFlags;
@@ -16,23 +16,46 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Switches bracketed paste on and off (xterm's ctlseqs).
-const PASTE_ON: &[u8] = b"\x1b[?2004h";
-const PASTE_OFF: &[u8] = b"\x1b[?2004l";
+/// For typing lines: bracketed paste (xterm's ctlseqs).
+pub const LINES: Modes = Modes {
+    on: b"\x1b[?2004h",
+    off: b"\x1b[?2004l",
+};
+/// For tables that are drawn again and again: the alternate screen, without a cursor, and rows that do not wrap.
+pub const SCREEN: Modes = Modes {
+    on: b"\x1b[?1049h\x1b[?25l\x1b[?7l",
+    off: b"\x1b[?7h\x1b[?25h\x1b[?1049l",
+};
 /// How long to go on writing to a terminal that takes too little.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a terminal may take to answer a query.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
-/// How often a client in the background looks whether it has come into the foreground.
+/// How often a program in the background looks whether it has come into the foreground.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The terminal in raw mode and its settings before. Static, so that the panic hook can restore it.
-static RAW: Mutex<Option<(File, Termios)>> = Mutex::new(None);
+/// The terminal in raw mode. Static, so that the panic hook can restore it.
+static RAW: Mutex<Option<Raw>> = Mutex::new(None);
+
+/// What a terminal does for the program beside raw mode: the sequences that begin and end it.
+#[derive(Clone, Copy, Debug)]
+pub struct Modes {
+    on: &'static [u8],
+    off: &'static [u8],
+}
+
+/// A terminal in raw mode.
+struct Raw {
+    file: File,
+    /// Its settings before.
+    before: Termios,
+    modes: Modes,
+}
 
 /// The terminal of standard input.
 #[derive(Debug)]
 pub struct Tty {
     file: File,
+    modes: Modes,
     /// The terminal is in raw mode, and this process in its foreground, as far as is known.
     is_taken: bool,
 }
@@ -43,7 +66,7 @@ impl Tty {
     ///
     /// # Errors
     /// The terminal cannot be opened or changed.
-    pub fn open() -> io::Result<Tty> {
+    pub fn open(modes: Modes) -> io::Result<Tty> {
         let path = ttyname(io::stdin(), Vec::new())?;
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -61,13 +84,14 @@ impl Tty {
         }));
         let mut tty = Tty {
             file,
+            modes,
             is_taken: false,
         };
         tty.follow_foreground()?;
         Ok(tty)
     }
 
-    /// Whether the client may use the terminal now.
+    /// Whether the program may use the terminal now.
     pub fn is_taken(&self) -> bool {
         self.is_taken
     }
@@ -100,14 +124,18 @@ impl Tty {
     /// Makes the terminal raw: keys come one by one and are not echoed. Does so again if it is raw already.
     fn make_raw(&self) -> io::Result<()> {
         let mut raw = match &*lock() {
-            Some((_, before)) => before.clone(),
+            Some(raw) => raw.before.clone(),
             None => tcgetattr(&self.file)?,
         };
-        lock().get_or_insert((self.file.try_clone()?, raw.clone()));
+        lock().get_or_insert(Raw {
+            file: self.file.try_clone()?,
+            before: raw.clone(),
+            modes: self.modes,
+        });
         raw.make_raw();
         // `Drain`: after pending output, and without discarding keys typed ahead.
         tcsetattr(&self.file, OptionalActions::Drain, &raw)?;
-        self.write_all(PASTE_ON)
+        self.write_all(self.modes.on)
     }
 
     /// Reads and hands over what comes, as long as an answer to a query is due: otherwise a shell would take it for typed
@@ -214,7 +242,7 @@ fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn lock() -> MutexGuard<'static, Option<(File, Termios)>> {
+fn lock() -> MutexGuard<'static, Option<Raw>> {
     RAW.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -226,9 +254,9 @@ fn is_foreground(file: &File) -> bool {
 /// Restores the terminal if it is raw, and this process is in its foreground.
 fn restore() {
     let taken = lock().take();
-    if let Some((file, before)) = taken.filter(|(file, _)| is_foreground(file)) {
-        let _ = write_all(&file, PASTE_OFF);
-        // `Now`, not after pending output: a stalled terminal must not delay the client's exit.
-        let _ = tcsetattr(&file, OptionalActions::Now, &before);
+    if let Some(raw) = taken.filter(|raw| is_foreground(&raw.file)) {
+        let _ = write_all(&raw.file, raw.modes.off);
+        // `Now`, not after pending output: a stalled terminal must not delay the program's exit.
+        let _ = tcsetattr(&raw.file, OptionalActions::Now, &raw.before);
     }
 }
