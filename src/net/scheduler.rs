@@ -310,12 +310,10 @@ impl<N: Net> Scheduler<N> {
 
     /// One visit: all output there is by now, in one write.
     fn write_one(&mut self, now: Now, id: ConnId) {
-        let Some(connection) = self.connections.find(id) else {
+        let connection = self.connections.find(id);
+        let Some(connection) = connection.filter(|it| it.writable) else {
             return;
         };
-        if !connection.writable {
-            return;
-        }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let n = self.hub.output(id, &mut slices);
         if n == 0 {
