@@ -185,6 +185,9 @@ texts! {
         /// … of an operator, or of the person at the console.
         WhoisOperator { name: &'a str, room: &'a str, connected: &'a str, idle: &'a str } =
             "whois: {name}, an operator, is in {room}, connected for {connected}, idle for {idle}",
+        /// … of an operator that has not entered a room.
+        WhoisInNoRoom { name: &'a str, connected: &'a str, idle: &'a str } =
+            "whois: {name}, an operator, is in no room, connected for {connected}, idle for {idle}",
         /// To an operator that has just connected.
         GreetingInNoRoom { name: &'a str } =
             "you are {name} in no room; /join ROOM enters one, /help lists commands",

@@ -304,7 +304,8 @@ fn nc_is_answered_in_full() {
         "{said:?}"
     );
     assert!(
-        said.iter().any(|line| line.starts_with("* figure lines: ")),
+        said.iter()
+            .any(|line| line.starts_with("* figure lines_total: ")),
         "{said:?}"
     );
     assert_eq!(said.last().map(String::as_str), Some("* you left; goodbye"));

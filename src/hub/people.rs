@@ -1,7 +1,6 @@
 //! What a client asks about another person or decides about it: `/ignore`, `/unignore`, `/whois`. Who ignores whom is kept
 //! in `ignoring`; writes no words of its own.
 
-use super::client::Role;
 use super::context::Context;
 use super::directory::Directory;
 use super::ignoring::NotIgnored;
@@ -9,6 +8,7 @@ use super::input::text::Text;
 use super::limits::{IGNORED_MAX, LIST_WORK, MARK_WORK};
 use super::name;
 use super::room::view::RoomView;
+use super::rooms::Rooms;
 use crate::protocol::{self, Notice, Refusal};
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub fn ignore(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str)
     if other == slot {
         return cx.refuse_line(slot, Refusal::IgnoringYourself { name });
     }
-    if cx.clients[other as usize].role != Role::Person {
+    if cx.clients[other as usize].is_operator() {
         return cx.refuse_line(slot, Refusal::IgnoringOperator { name });
     }
     forget_gone(cx, slot);
@@ -87,19 +87,26 @@ pub fn whois(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str) 
     let [connected, idle] = [connected_us, other.silent_us(cx.now)].map(protocol::time);
     let (connected, idle) = (&*connected, &*idle);
     let room = &*cx.rooms.get(other.room).name.clone();
-    let notice = match other.role {
-        Role::Person | Role::Raw => Notice::Whois {
+    let notice = if Rooms::is_none(other.room) {
+        Notice::WhoisInNoRoom {
+            name,
+            connected,
+            idle,
+        }
+    } else if other.is_operator() {
+        Notice::WhoisOperator {
             name,
             room,
             connected,
             idle,
-        },
-        _ => Notice::WhoisOperator {
+        }
+    } else {
+        Notice::Whois {
             name,
             room,
             connected,
             idle,
-        },
+        }
     };
     cx.notify(slot, notice);
 }

@@ -52,6 +52,10 @@ impl Reading<'_> {
         let waits = self.cx.clients[slot as usize].is_blocked_by(Block::Answer);
         let waits = waits.then_some(Block::Answer);
         if let Some(reason) = waits.or_else(|| self.block_reason(slot)) {
+            // Others of its address may have used up the rate: who has not sent anything is not told.
+            if reason == Block::RateLimit && self.inputs[slot as usize].has_deferred() {
+                self.report_rate(slot);
+            }
             return self.block(slot, reason);
         }
         let client = &mut self.cx.clients[slot as usize];
@@ -131,6 +135,9 @@ impl Reading<'_> {
             }
             Some(Stop::NotOpen) => Resume::Blocked,
             Some(Stop::Blocked(reason @ (Block::RateLimit | Block::Backlog | Block::Answer))) => {
+                if reason == Block::RateLimit {
+                    self.report_rate(slot);
+                }
                 self.block(slot, reason)
             }
             // After its visit it waits for its room behind those that the room has refused meanwhile.
@@ -148,9 +155,6 @@ impl Reading<'_> {
             backpressure::block(&mut self.cx.room_of(slot), slot);
         } else {
             self.cx.clients[slot as usize].block(reason);
-        }
-        if reason == Block::RateLimit {
-            self.report_rate(slot);
         }
         self.arm(slot);
         match reason {

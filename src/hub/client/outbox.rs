@@ -284,32 +284,39 @@ impl Outbox {
         lost
     }
 
-    /// Moves the cursor forward to `at`, and past what is left out there: notices in history, the client's own lines, and those of persons
-    /// whom it ignores.
+    /// Moves the cursor forward to `at`, and past what is left out there: notices in history, the client's own lines, and those
+    /// of persons whom it ignores.
     fn move_to(&mut self, log: &mut Log, mut at: u64) {
         if self.pending.is_some() {
-            self.change(|pending| {
-                if at < pending.history_until {
-                    at = log.first_said(at..pending.history_until).start;
-                }
-                if at >= pending.history_until {
-                    pending.history_until = 0;
-                }
-                loop {
-                    if let Some(range) = pending.own.pop_front_if(|range| range.start <= at) {
-                        at = at.max(range.end);
-                    } else if let Some(range) = pending.ignored.next(log, at, at + 1) {
-                        at = range.end;
-                    } else {
-                        break;
-                    }
-                }
-                pending.barriers.passed(at);
-                pending.ignored.passed(at);
-            });
+            at = self.after_left_out(log, at);
         }
         self.awaited = log.advance(self.cursor, at, self.awaited);
         self.cursor = at;
+    }
+
+    /// Apart, so that the common case stays short.
+    #[inline(never)]
+    fn after_left_out(&mut self, log: &Log, mut at: u64) -> u64 {
+        self.change(|pending| {
+            if at < pending.history_until {
+                at = log.first_said(at..pending.history_until).start;
+            }
+            if at >= pending.history_until {
+                pending.history_until = 0;
+            }
+            loop {
+                if let Some(range) = pending.own.pop_front_if(|range| range.start <= at) {
+                    at = at.max(range.end);
+                } else if let Some(range) = pending.ignored.next(log, at, at + 1) {
+                    at = range.end;
+                } else {
+                    break;
+                }
+            }
+            pending.barriers.passed(at);
+            pending.ignored.passed(at);
+        });
+        at
     }
 
     /// The range of the log to write, if nothing else is pending. This holds for nearly every delivery, and going through
