@@ -245,7 +245,12 @@ impl Sim {
             let deliveries = self.scheduler.net().deliveries;
             // Bytes that keep clients alive are work, and change nothing else.
             let totals = self.scheduler.hub().totals();
-            let seen = (Totals { work: 0, ..totals }, deliveries);
+            let unchanged = Totals {
+                work: 0,
+                received_bytes: 0,
+                ..totals
+            };
+            let seen = (unchanged, deliveries);
             if seen != last_seen {
                 (last_seen, changed_at) = (seen, now);
             }
