@@ -75,7 +75,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The page at these listeners, with poll tokens from `first` on: [`LISTENERS_MAX`] for listeners, and as many, in their
+    /// The page at these listeners, with poll tokens from `first` on: `LISTENERS_MAX` for listeners, and as many, in their
     /// lower halves, for connections.
     ///
     /// # Errors
