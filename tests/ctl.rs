@@ -174,9 +174,7 @@ fn answers_are_json_for_programs() {
     let kim = Client::connect_named(server.addr(), "kim");
     kim.say("hello");
     until("the line", || {
-        json_of(&path, &["stats"])["lines"] == json!(1) || {
-            json_of(&path, &["stats"])["madang_lines_total"] == json!(1)
-        }
+        json_of(&path, &["stats"])["madang_lines_total"] == json!(1)
     });
     let clients = json_of(&path, &["clients"]);
     let own = kim

@@ -305,7 +305,7 @@ fn nc_is_answered_in_full() {
     );
     assert!(
         said.iter()
-            .any(|line| line.starts_with("* figure lines_total: ")),
+            .any(|line| line.starts_with("* figure madang_lines_total: ")),
         "{said:?}"
     );
     assert_eq!(said.last().map(String::as_str), Some("* you left; goodbye"));

@@ -3,7 +3,7 @@
 
 use super::budgets::OPERATORS_US;
 use super::connections::Connections;
-use super::families::Kind;
+use super::exposition::Format;
 use super::figures::Figures;
 use super::keeper::Keeper;
 use super::reactor::Reactor;
@@ -144,21 +144,13 @@ fn to_be_kept(change: hub::requests::Change) -> keeper::Change {
     }
 }
 
-/// Every figure by its name on the metrics page, without what all names begin with. The buckets of a histogram are for
-/// machines.
+/// Every figure as the metrics page has it.
 fn named(figures: &Figures) -> Vec<(String, String)> {
-    let families = figures.families().into_iter();
-    let families = families.filter(|family| !matches!(family.kind, Kind::Histogram { .. }));
-    let named = families.flat_map(|family| {
-        let name = family.name.trim_start_matches("madang_");
-        family.samples.into_iter().map(move |sample| {
-            let name = match sample.label {
-                // A name is one word.
-                Some((_, of)) => format!("{name}{{{}}}", of.replace(char::is_whitespace, "_")),
-                None => name.to_owned(),
-            };
-            (name, sample.value.to_string())
-        })
-    });
+    let page = Format::Text.page(&figures.families());
+    let page = String::from_utf8_lossy(&page);
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    let named = lines.filter_map(|line| line.rsplit_once(' '));
+    // A name is one word.
+    let named = named.map(|(name, value)| (name.replace(char::is_whitespace, "_"), value.into()));
     named.collect()
 }
