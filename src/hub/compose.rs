@@ -15,6 +15,27 @@ use crate::protocol::{Refusal, span};
 use std::net::IpAddr;
 
 impl Hub {
+    /// The person at the server itself connects, under a name that nobody else can have. It is a
+    /// member like others, but no limit holds for it that protects the server from strangers.
+    ///
+    /// # Panics
+    /// A console has been connected before.
+    pub fn connect_console(&mut self, now: Now) -> ConnId {
+        assert!(self.console.is_none(), "there is one console");
+        let slot = self.clients.vacant_key() as u32;
+        let name = self.directory.add_host(slot);
+        let id = self.insert(now, Role::Console, Some(name));
+        self.console = Some(id);
+        id
+    }
+
+    /// The address of a connection that was not counted by it when it connected.
+    pub fn count_address(&mut self, now: Now, id: ConnId, address: IpAddr) {
+        if let Some(slot) = self.slot(id) {
+            self.addresses.add(now, address, slot, &self.limits);
+        }
+    }
+
     /// The slot of a client that is still connected.
     pub(super) fn slot(&self, id: ConnId) -> Option<u32> {
         let client = self.clients.get(id.slot() as usize)?;

@@ -7,13 +7,10 @@ use super::client::private_lines::PrivateFull;
 use super::context::Context;
 use super::directory::Directory;
 use super::input::Item;
-use super::input::command::{self, COMMANDS, Invalid, Request};
-use super::input::operation::OPERATOR_COMMANDS;
+use super::input::command::{self, Invalid, Request};
 use super::input::text::{NotUtf8, Text};
-use super::limits::{
-    HalfClose, LIST_ENTRIES_MAX, LIST_WORK, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA,
-    RENDER_GROWTH_MAX,
-};
+use super::limits::{HalfClose, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX};
+use super::lists;
 use super::membership;
 use super::name::{self, RoomName};
 use super::operators;
@@ -102,9 +99,9 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
         Ok(Request::Join(room)) => join(cx, slot, room),
         Ok(Request::Msg(to, text)) => msg(cx, directory, slot, to, Text::of(text)),
         Ok(Request::Me(action)) => me(&mut cx.room_of(slot), slot, Text::of(action)),
-        Ok(Request::Who(room)) => who(cx, slot, room),
-        Ok(Request::Rooms) => rooms(cx, slot),
-        Ok(Request::Help) => help(&mut cx.room_of(slot), slot),
+        Ok(Request::Who(room)) => lists::who(cx, slot, room),
+        Ok(Request::Rooms) => lists::rooms(cx, slot),
+        Ok(Request::Help) => lists::help(&mut cx.room_of(slot), slot),
         Ok(Request::Ignore(Some(name))) => people::ignore(cx, directory, slot, name),
         Ok(Request::Ignore(None)) => people::list_ignored(cx, slot),
         Ok(Request::Unignore(name)) => people::unignore(cx, directory, slot, name),
@@ -322,55 +319,6 @@ fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: T
     cx.clients[slot as usize].write_private(slot, 0, cx.schedule, |out| {
         protocol::confirmed(out, &to, &text);
     });
-}
-
-/// `/who [ROOM]`
-fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
-    cx.totals.work += LIST_WORK + room.map_or(0, name::work);
-    let number = match room {
-        None => cx.clients[slot as usize].room,
-        Some(name) => match name::room_name(name).map(|name| cx.rooms.find(&name)) {
-            Ok(Some(number)) => number,
-            _ => {
-                let room = &*Text::of(name).to_string();
-                return cx.refuse(slot, Refusal::NoSuchRoom { room });
-            }
-        },
-    };
-    let room = cx.rooms.get(number);
-    let members = room.members.iter().take(LIST_ENTRIES_MAX);
-    let mut names: Vec<String> = members
-        .filter_map(|&member| cx.clients[member as usize].name.as_ref())
-        .map(ToString::to_string)
-        .collect();
-    names.sort_unstable();
-    let here = room.members.len();
-    let (room, list) = (&*room.name.clone(), &*protocol::list(&names, here));
-    cx.notify(slot, Notice::Members { room, list, here });
-}
-
-/// `/rooms`
-fn rooms(cx: &mut Context<'_>, slot: u32) {
-    cx.totals.work += LIST_WORK;
-    let shown = cx.rooms.list().take(LIST_ENTRIES_MAX);
-    let shown: Vec<String> = shown
-        .map(|room| format!("{} ({})", room.name, protocol::grouped(room.members.len())))
-        .collect();
-    let list = &*protocol::list(&shown, cx.rooms.list().len());
-    cx.notify(slot, Notice::Rooms { list });
-}
-
-/// `/help`
-fn help(view: &mut RoomView<'_>, slot: u32) {
-    for (usage, effect) in COMMANDS {
-        view.notify(slot, Notice::Other(&format!("{usage:<15}  {effect}")));
-    }
-    view.notify(slot, Notice::Other("//text           say /text"));
-    if view.client(slot).is_operator() {
-        for (usage, effect) in OPERATOR_COMMANDS {
-            view.notify(slot, Notice::Other(&format!("{usage:<38}  {effect}")));
-        }
-    }
 }
 
 /// `/quit [TEXT]`

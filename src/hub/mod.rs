@@ -75,6 +75,7 @@ mod inspect;
 pub(crate) mod likeness;
 mod limit_change;
 pub mod limits;
+mod lists;
 mod membership;
 pub(crate) mod name;
 pub(crate) mod operators;
@@ -109,7 +110,6 @@ use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
-use std::net::IpAddr;
 pub use types::{
     Census, ConnId, Deed, Details, Ending, Now, Peer, Peers, Refused, Report, Resume, Survey,
     Totals, Wire,
@@ -192,27 +192,6 @@ impl Hub {
         }
         let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
         Ok(self.insert(now, Role::of(peer.wire), name))
-    }
-
-    /// The person at the server itself connects, under a name that nobody else can have. It is a
-    /// member like others, but no limit holds for it that protects the server from strangers.
-    ///
-    /// # Panics
-    /// A console has been connected before.
-    pub fn connect_console(&mut self, now: Now) -> ConnId {
-        assert!(self.console.is_none(), "there is one console");
-        let slot = self.clients.vacant_key() as u32;
-        let name = self.directory.add_host(slot);
-        let id = self.insert(now, Role::Console, Some(name));
-        self.console = Some(id);
-        id
-    }
-
-    /// The address of a connection that was not counted by it when it connected.
-    pub fn count_address(&mut self, now: Now, id: ConnId, address: IpAddr) {
-        if let Some(slot) = self.slot(id) {
-            self.addresses.add(now, address, slot, &self.limits);
-        }
     }
 
     /// A connection has become readable: it has bytes, or its peer's end.

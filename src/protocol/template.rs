@@ -59,7 +59,7 @@ macro_rules! texts {
 
             /// The template of every variant, in order.
             #[cfg(test)]
-            const TEMPLATES: &'static [&'static str] = &[$($template),*];
+            pub(super) const TEMPLATES: &'static [&'static str] = &[$($template),*];
         }
     };
 }
