@@ -34,6 +34,8 @@ pub struct Log {
     lines: u64,
     /// A position from which many members read, and the lines before it.
     counted: (u64, u64),
+    /// What was written to a member last, and how many lines end there.
+    last_written: (Range<u64>, u64),
     /// Lines that have been written to members, and have not been [taken](Log::take_delivered).
     delivered: u64,
     /// A newcomer begins to read here, at the start of a line: `start <= history_start <= end`.
@@ -81,6 +83,7 @@ impl Log {
             first_block: 0,
             lines: 0,
             counted: (0, 0),
+            last_written: (0..0, 0),
             delivered: 0,
             history_start: 0,
             history_lines: 0,
@@ -227,9 +230,20 @@ impl Log {
         &self.marks
     }
 
-    /// Counts the lines that end in a range that has been written to a member. Nearly always the range ends at the log's
-    /// end, and the last member's began where this one does: then nothing is searched.
+    /// Counts the lines that end in a range that has been written to a member: nearly always the same range as to the member
+    /// before.
+    #[inline]
     pub fn count_delivered(&mut self, range: Range<u64>) {
+        if self.last_written.0 != range {
+            self.count_anew(range);
+        }
+        self.delivered += self.last_written.1;
+    }
+
+    /// Counts the lines that end in `range`. Most ranges end at the log's end and begin with its last line: then nothing is
+    /// searched.
+    #[inline(never)]
+    fn count_anew(&mut self, range: Range<u64>) {
         if self.counted.0 != range.start {
             self.counted = (range.start, self.lines_before(range.start));
         }
@@ -237,7 +251,7 @@ impl Log {
             true => self.lines,
             false => self.lines_before(range.end),
         };
-        self.delivered += before_end - self.counted.1;
+        self.last_written = (range, before_end - self.counted.1);
     }
 
     /// How many lines have been counted as delivered since this was last called.
