@@ -70,6 +70,9 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     if let Some(folder) = &state {
         Keeper::create_folder(folder)?;
     }
+    // The kernel takes twice what it is asked for: see socket(7). Before the sandbox, which hides what control groups allow.
+    let buffers_bytes = options.send_buffer_bytes + options.recv_buffer_bytes;
+    memory::log(&limits, 2 * buffers_bytes as u64);
     if !flags.no_sandbox {
         sandbox::enter(&needs(flags, &places, state.clone()));
     }
@@ -82,9 +85,6 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
         reactor.serve_metrics(metrics)?;
     }
     announce(&addresses, &limits);
-    // The kernel takes twice what it is asked for: see socket(7).
-    let buffers_bytes = options.send_buffer_bytes + options.recv_buffer_bytes;
-    memory::log(&limits, 2 * buffers_bytes as u64);
     match console_end {
         Some(console) => serve_with_console(reactor, console, console_log, flags.look.show()),
         None => Ok(reactor.serve()?),
