@@ -130,7 +130,7 @@ fn a_flooding_client_is_kicked_and_the_others_hear_on() {
     let said = answers(&path, "/kick loud enough\n/kick loud");
     assert_eq!(said[0], "* closed the connection of loud");
     assert!(said[1].starts_with("! not done: "), "{said:?}");
-    // Whoever floods has not read for long: that it was told why is seen by others' tests. It is gone.
+    // A client that floods has not read for long: other tests see that it is told why. It is gone.
     flood.join().expect("its writes fail");
     drop(flooder);
     ann.find("* left: loud (1 here)");

@@ -253,7 +253,7 @@ fn control(text: &str) -> Result<Control, String> {
     }
     match Address::to_listen_on(text) {
         Ok(Address::Unix(path)) => Ok(Control::Path(path)),
-        // Whoever reaches it is an operator.
+        // Every client there is an operator.
         Ok(Address::Tcp { .. }) | Err(_) => {
             Err("operators connect by a Unix socket only: write unix:PATH, or none".into())
         }

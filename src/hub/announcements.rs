@@ -55,7 +55,7 @@ pub fn announce_speaker(view: &mut RoomView<'_>, slot: u32) {
 }
 
 /// A member is about to be renamed. First announces who has left: the new name may be that of one of these. Returns
-/// whether the room knows the member: who is in no room is known to nobody there.
+/// whether the room knows the member: nobody there knows a member that is in no room.
 pub fn announce_left(view: &mut RoomView<'_>, slot: u32) -> bool {
     let is_known = view.client(slot).is_announced && Rooms::is_named(view.number);
     if is_known && view.room.arrivals.has_left() {

@@ -52,7 +52,7 @@ impl Reading<'_> {
         let waits = self.cx.clients[slot as usize].is_blocked_by(Block::Answer);
         let waits = waits.then_some(Block::Answer);
         if let Some(reason) = waits.or_else(|| self.block_reason(slot)) {
-            // Others of its address may have used up the rate: who has not sent anything is not told.
+            // Others of its address may have used up the rate: a client that has not sent anything is not told.
             if reason == Block::RateLimit && self.inputs[slot as usize].has_deferred() {
                 self.report_rate(slot);
             }

@@ -129,7 +129,7 @@ fn rooms(observers: &[Client], owners: &HashMap<String, usize>) -> BTreeMap<Stri
         });
         let author = |line: &str| match observer.is_raw() {
             true => author_of(line),
-            // Who has left without reading its last name is known by what it said.
+            // A client that has left without reading its last name is known by what it said.
             false => speaker(line).and_then(|name| {
                 let owner = owners.get(name).copied();
                 owner.or_else(|| line.split(' ').find_map(author_of))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Bits of an IPv6 prefix that one host may have for itself alone: who has one address of it has all.
+/// Bits of an IPv6 prefix that one host may have for itself alone: a host that has one address of it has all.
 const HOST_PREFIX_V6: u8 = 64;
 /// Bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2).
 const MAPPED_PREFIX: u8 = 96;
