@@ -242,7 +242,7 @@ fn run(
     input: &[u8],
 ) -> (Option<i32>, Vec<String>, Vec<String>) {
     let mut join = Program::join(address, flags);
-    join.type_bytes(input);
+    join.offer_bytes(input);
     join.end_input();
     let status = join.wait_exit().code();
     (status, join.rest(), join.complaints())

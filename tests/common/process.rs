@@ -1,7 +1,7 @@
 //! Other programs beside the server, temporary directories, and figures of a process from `/proc`.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -124,6 +124,15 @@ impl Program {
             .write_all(bytes)
             .and_then(|()| stdin.flush())
             .expect("write to the program");
+    }
+
+    /// The same to a program that may have ended before.
+    pub(crate) fn offer_bytes(&mut self, bytes: &[u8]) {
+        let stdin = self.stdin.as_mut().expect("standard input is open");
+        match stdin.write_all(bytes).and_then(|()| stdin.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            written => written.expect("write to the program"),
+        }
     }
 
     /// Closes the program's standard input, as Ctrl-D does.
