@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::{Client, Scratch, Server, until};
+use common::{Client, Scratch, Server, until, with_control};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -69,15 +69,6 @@ fn done(path: &Path, arguments: &[&str]) -> String {
 fn json_of(path: &Path, arguments: &[&str]) -> Value {
     let text = done(path, &[&["--json"], arguments].concat());
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// A server with a control socket, and the directory in which the socket is.
-fn with_control(flags: &[&str]) -> (Server, PathBuf, Scratch) {
-    let scratch = Scratch::new();
-    let path = scratch.path("control.sock");
-    let place = format!("unix:{}", path.display());
-    let server = Server::start(&[flags, &["--control", &place]].concat());
-    (server, path, scratch)
 }
 
 #[test]

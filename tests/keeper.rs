@@ -481,13 +481,6 @@ fn two_servers_cannot_share_a_folder() {
     Server::start(&flags).shut_down();
 }
 
-/// The keeper of a server: its child process.
-fn keeper_of(server: &Server) -> Option<u32> {
-    let id = server.id();
-    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
-}
-
 fn state(process: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
@@ -499,7 +492,7 @@ fn a_server_that_is_killed_takes_its_keeper_with_it() {
     let folder = scratch.path("state");
     let flags = ["--state", folder.to_str().expect("UTF-8")];
     let mut server = Server::start(&flags);
-    let keeper = keeper_of(&server).expect("a keeper");
+    let keeper = server.keeper().expect("a keeper");
     server.signal(Signal::KILL);
     server.wait_exit();
     until("the keeper ends", || {
@@ -535,18 +528,18 @@ fn a_server_replaces_its_keeper_which_inherits_nothing() {
     let folder = scratch.path("state");
     let mut server = Server::start(&["--state", folder.to_str().expect("UTF-8")]);
     let _clients: Vec<Client> = (0..20).map(|_| Client::connect(server.addr())).collect();
-    let first = keeper_of(&server).expect("a keeper");
+    let first = server.keeper().expect("a keeper");
     let pid = Pid::from_raw(first as i32).expect("a process id");
     kill_process(pid, Signal::KILL).expect("signal");
     until("another keeper", || {
-        keeper_of(&server).is_some_and(|keeper| keeper != first)
+        server.keeper().is_some_and(|keeper| keeper != first)
     });
     // Reaped: no zombie is left.
     assert_eq!(state(first), None);
     until("it is running", || {
         server.log().contains("the keeper is running again")
     });
-    let second = keeper_of(&server).expect("a keeper");
+    let second = server.keeper().expect("a keeper");
     let comm = fs::read_to_string(format!("/proc/{second}/comm")).expect("/proc");
     assert_eq!(comm, "madang-keeper\n");
     let folder = fs::read_dir(format!("/proc/{second}/fd")).expect("/proc");
@@ -588,7 +581,7 @@ fn the_folder_of_systemd_is_the_default() {
     assert!(file(&folder).exists());
     server.shut_down();
     let mut without = Launch::new(&[]).env("STATE_DIRECTORY", "").start();
-    assert_eq!(keeper_of(&without), None);
+    assert_eq!(without.keeper(), None);
     without.shut_down();
 }
 

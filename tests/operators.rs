@@ -2,20 +2,12 @@
 
 mod common;
 
-use common::{Client, DEADLINE, Launch, Next, Program, Scratch, Server, until};
+use common::{Client, DEADLINE, Launch, Next, Program, Scratch, Server, until, with_control};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-
-/// A server with a control listener, and the directory in which its socket is.
-fn with_control(flags: &[&str]) -> (Server, PathBuf, Scratch) {
-    let scratch = Scratch::new();
-    let path = scratch.path("control.sock");
-    let place = format!("unix:{}", path.display());
-    let server = Server::start(&[flags, &["--control", &place]].concat());
-    (server, path, scratch)
-}
 
 /// An operator that has been greeted.
 fn operator(path: &Path) -> Client {
@@ -310,4 +302,47 @@ fn nc_is_answered_in_full() {
     );
     assert_eq!(said.last().map(String::as_str), Some("* you left; goodbye"));
     assert!(nc.wait_exit().success());
+}
+
+#[test]
+fn a_ban_survives_a_restart_until_it_is_lifted() {
+    let scratch = Scratch::new();
+    let state = scratch.path("state");
+    let flags = ["--state", state.to_str().expect("UTF-8")];
+    let (mut server, path, _place) = with_control(&flags);
+    let mut first = operator(&path);
+    first.say("/ban 192.0.2.0/24 2h too loud");
+    first.expect("* banned 192.0.2.0/24: ends in 2h; connections closed: 0");
+    server.shut_down();
+
+    let (mut server, path, _place) = with_control(&flags);
+    let mut second = operator(&path);
+    second.say("/bans");
+    let line = second.expect_start("* ban 192.0.2.0/24: ends in ");
+    assert!(line.ends_with(", hits 0, why too loud"), "{line}");
+    second.expect("* bans: 1");
+    second.say("/unban 192.0.2.0/24");
+    second.expect("* 192.0.2.0/24 is not banned any more");
+    server.shut_down();
+
+    let (_server, path, _place) = with_control(&flags);
+    let mut third = operator(&path);
+    third.say("/bans");
+    third.expect("* bans: 0");
+}
+
+#[test]
+fn a_ban_that_no_keeper_can_store_is_refused_and_does_not_hold() {
+    let scratch = Scratch::new();
+    let state = scratch.path("state");
+    let (server, path, _place) = with_control(&["--state", state.to_str().expect("UTF-8")]);
+    let mut operator = operator(&path);
+    // No other keeper can be started without the folder.
+    fs::rename(&state, scratch.path("moved")).expect("rename");
+    let keeper = server.keeper().and_then(|id| Pid::from_raw(id as i32));
+    kill_process(keeper.expect("a keeper"), Signal::KILL).expect("the keeper is there");
+    operator.say("/ban 192.0.2.7");
+    operator.expect_start("! not done: ");
+    operator.say("/bans");
+    operator.expect("* bans: 0");
 }

@@ -177,26 +177,19 @@ fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
 
 #[cfg(test)]
 mod tests {
-    use super::super::Cli;
+    use super::super::serve_command;
     use super::*;
     use crate::config::parse;
-    use clap::CommandFactory;
     use std::path::Path;
-
-    fn serve() -> Command {
-        let mut command = Cli::command();
-        command.build();
-        command.find_subcommand("serve").unwrap().clone()
-    }
 
     fn lay(text: &str) -> Result<Command, Vec<String>> {
         let mut file = parse(Path::new("f"), text.as_bytes()).unwrap();
-        lay_under(serve(), &mut file)
+        lay_under(serve_command(), &mut file)
     }
 
     #[test]
     fn every_flag_can_stand_in_the_file() {
-        let serve = serve();
+        let serve = serve_command();
         for arg in serve.get_arguments() {
             let id = arg.get_id().as_str();
             if arg.get_long().is_none() || ["help", "config", "print_config"].contains(&id) {

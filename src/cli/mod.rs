@@ -149,17 +149,26 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Wrong> {
     Ok(cli)
 }
 
+/// The subcommand `serve` as it is parsed. For tests.
+#[cfg(any(test, fuzzing))]
+fn serve_command() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+        .find_subcommand("serve")
+        .expect("it is there")
+        .clone()
+}
+
 /// The settings of a server whose file, `f`, has these bytes, and that has no other flag. For tests.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn settings_of(bytes: &[u8]) -> Result<Vec<Setting>, Vec<String>> {
-    let mut command = Cli::command();
-    command.build();
-    let serve = command.find_subcommand("serve").expect("it is there");
+    let serve = serve_command();
     let mut file = config::parse("f".as_ref(), bytes).map_err(|line| vec![line])?;
     let laid = config_file::lay_under(serve.clone(), &mut file)?;
     let matches = laid.try_get_matches_from(["serve"]);
     let matches = matches.map_err(|error| vec![error.to_string()])?;
-    Ok(settings::settings(serve, &matches, Some(&file)))
+    Ok(settings::settings(&serve, &matches, Some(&file)))
 }
 
 fn get_matches(command: &clap::Command, arguments: &[OsString]) -> Result<ArgMatches, Wrong> {

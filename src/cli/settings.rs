@@ -195,20 +195,13 @@ pub fn in_force(settings: &[Setting]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cli, settings_of};
+    use super::super::{serve_command, settings_of};
     use super::*;
-    use clap::CommandFactory;
     use std::fs;
-
-    fn serve() -> Command {
-        let mut command = Cli::command();
-        command.build();
-        command.find_subcommand("serve").unwrap().clone()
-    }
 
     #[test]
     fn every_flag_is_known_to_be_live_or_to_need_a_restart() {
-        let serve = serve();
+        let serve = serve_command();
         let names: Vec<String> = config_file::flags(&serve).map(config_file::name).collect();
         for name in &names {
             let classes = [LIVE.contains(&&**name), RESTART.contains(&&**name)];
@@ -224,7 +217,7 @@ mod tests {
 
     /// The example file: every key as a comment, under its heading and its help, with its default.
     fn example() -> String {
-        let serve = serve();
+        let serve = serve_command();
         let matches = serve.clone().get_matches_from(["serve"]);
         let mut text = String::from(
             "# Configuration of madang: `madang serve --config FILE`. Every key is a flag without its dashes, and stands here\n\

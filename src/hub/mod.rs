@@ -4,13 +4,14 @@
 //! *Inputs* take the time and change the state: [`connect`](Hub::connect), [`connect_console`](Hub::connect_console),
 //! [`readable`](Hub::readable), [`resume`](Hub::resume), [`receive`](Hub::receive), [`finish`](Hub::finish),
 //! [`sent`](Hub::sent), [`disconnect`](Hub::disconnect), [`tick`](Hub::tick), [`set_limits`](Hub::set_limits),
-//! [`count_address`](Hub::count_address), [`shutdown`](Hub::shutdown). *Outputs* are drained after inputs, until they return `None`:
+//! [`count_address`](Hub::count_address), [`shutdown`](Hub::shutdown). *Outputs* are drained after inputs, until they
+//! return `None`:
 //!
 //! - [`next_readable`](Hub::next_readable): connections that may have input, in the order in which they are to be read.
 //!   Before one is read, [`resume`](Hub::resume) says whether it may be, and handles what was deferred.
 //! - [`next_writable`](Hub::next_writable): connections to write to. [`output`](Hub::output) lends the slices, and
-//!   [`sent`](Hub::sent) takes how many bytes were written, also if there was nothing to write. One that could not take all need only be visited again when it
-//!   is writable.
+//!   [`sent`](Hub::sent) takes how many bytes were written, also if there was nothing to write. One that could not take all
+//!   need only be visited again when it is writable.
 //! - [`next_closed`](Hub::next_closed): connections to close. Each is answered with [`disconnect`](Hub::disconnect), which
 //!   alone frees its slot.
 //! - [`next_deadline`](Hub::next_deadline): when [`tick`](Hub::tick) is to be called, until it returns false.

@@ -4,7 +4,8 @@
 //! # Where to read
 //! First what does no input or output. [`session`] is what the client knows from the server's lines: its name, its room,
 //! the members. `request` is what must be answered before more is said, `transcript`
-//! what the screen shows already when history comes. [`ui`] is the user interface: keys and lines go in, bytes for the terminal and actions come out.
+//! what the screen shows already when history comes. [`ui`] is the user interface: keys and lines go in, bytes for the
+//! terminal and actions come out.
 //!
 //! Then the outside. `connection` is the server's socket with its `send_queue`, `history_file` the file of typed lines,
 //! `server_log` the server's log on its console; the terminal and the signals are [`terminal`](crate::terminal).

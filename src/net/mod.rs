@@ -1,13 +1,14 @@
 //! The only sockets and the only clock of the server: the hub's surroundings.
 //!
-//! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `listener`,
-//! `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
-//! `connection_log` what the log tells of them, `requests` what operators learn of them and want of the server. `bind` opens the listeners, `listeners` has them by number, `socket_file` is
-//! the file of one that has a path; `activation` takes listeners that a service manager hands over, `systemd` is what it is
-//! told. `keeper` is the process that keeps what must last, as the server sees it. `reload` changes
-//! settings while the server runs. `metrics` is a page for monitoring, over `http` and `http_connection`: `figures` is what
-//! stands in it, `families` what that is called, `process` what the system knows of the process, `exposition` how it is
-//! written. `service_time` is real time less pauses of the process, `turn_lengths` a histogram.
+//! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio.
+//! `listener`, `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
+//! `connection_log` what the log tells of them, `requests` what operators learn of them and want of the server. `bind`
+//! opens the listeners, `listeners` has them by number, `socket_file` is the file of one that has a path; `activation`
+//! takes listeners that a service manager hands over, `systemd` is what it is told. `keeper` is the process that keeps
+//! what must last, as the server sees it. `reload` changes settings while the server runs. `metrics` is a page for
+//! monitoring, over `http` and `http_connection`: `figures` is what stands in it, `families` what that is called,
+//! `process` what the system knows of the process, `exposition` how it is written. `service_time` is real time less
+//! pauses of the process, `turn_lengths` a histogram.
 
 mod acceptor;
 pub mod activation;

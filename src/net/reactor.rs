@@ -99,8 +99,9 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    /// A server for these listeners, with settings that `source` reads again for a [reload](Reactor::reload), and for a [console](Hub::connect_console) at the other end of `console`, if there is
-    /// one. From now on signals are noted, so that the server can be ended as soon as it has said that it listens.
+    /// A server for these listeners, with settings that `source` reads again for a [reload](Reactor::reload), and for a
+    /// [console](Hub::connect_console) at the other end of `console`, if there is one. From now on signals are noted, so that
+    /// the server can be ended as soon as it has said that it listens.
     ///
     /// # Errors
     /// The poll, the signals or the console cannot be set up.
@@ -186,10 +187,11 @@ impl Reactor {
                 return Ok(Ended::Forced(signal));
             }
             self.scheduler.run();
-            self.carry_out_requests();
             if let Some(keeper) = &mut self.keeper {
                 keeper.tick(Instant::now());
             }
+            // After that, since a request may just have been refused.
+            self.carry_out_requests();
             if let Some(metrics) = &mut self.metrics {
                 metrics.run(&mut self.scheduler, &self.process);
             }

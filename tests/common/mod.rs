@@ -19,7 +19,7 @@ pub(crate) use measure::{assert_refused, bench, count, figure, measure, sound};
 pub(crate) use process::{
     Program, Scratch, cpu_ticks, has_ipv6, next_descriptor, open_descriptors, resident_bytes,
 };
-pub(crate) use server::{Failure, Launch, Server};
+pub(crate) use server::{Failure, Launch, Server, with_control};
 
 use std::time::{Duration, Instant};
 

@@ -12,8 +12,8 @@ use std::thread;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::DEADLINE;
 use super::process::{Process, lines_of};
+use super::{DEADLINE, Scratch};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_madang");
 
@@ -253,6 +253,13 @@ impl Server {
         self.process.child.id()
     }
 
+    /// Its keeper: the child process.
+    pub(crate) fn keeper(&self) -> Option<u32> {
+        let id = self.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.process.child)
     }
@@ -292,4 +299,13 @@ impl Drop for Server {
             eprintln!("the server's log:\n{}", self.log());
         }
     }
+}
+
+/// A server with a control listener, the path of its socket, and the directory in which that is.
+pub(crate) fn with_control(flags: &[&str]) -> (Server, PathBuf, Scratch) {
+    let scratch = Scratch::new();
+    let path = scratch.path("control.sock");
+    let place = format!("unix:{}", path.display());
+    let server = Server::start(&[flags, &["--control", &place]].concat());
+    (server, path, scratch)
 }

@@ -26,6 +26,11 @@ fn operator(test: &mut TestHub) -> ConnId {
     id
 }
 
+fn name_of(test: &TestHub, id: ConnId) -> String {
+    let name = test.hub.client(id).unwrap().name.as_ref();
+    name.unwrap().to_string()
+}
+
 /// The operator commands something, and reads all that it is told.
 fn command(test: &mut TestHub, operator: ConnId, line: &str) -> String {
     assert_eq!(

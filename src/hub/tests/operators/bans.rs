@@ -154,14 +154,7 @@ fn nobody_can_ban_everybody_itself_or_what_has_no_address() {
             "{told}"
         );
     }
-    let name = test
-        .hub
-        .client(op)
-        .unwrap()
-        .name
-        .as_ref()
-        .unwrap()
-        .to_string();
+    let name = name_of(&test, op);
     assert_eq!(
         command(&mut test, op, &format!("/ban {name}")),
         "! not done: that is you; /quit leaves\n"

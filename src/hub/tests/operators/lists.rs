@@ -102,14 +102,7 @@ fn a_list_can_be_of_slow_clients_or_of_a_range() {
     assert!(told.contains("behind_lines 20, behind_bytes 160"), "{told}");
     let told = command(&mut test, op, "/clients --from nobody");
     assert!(told.starts_with("! not done: there is no client nobody;"));
-    let name = test
-        .hub
-        .client(op)
-        .unwrap()
-        .name
-        .as_ref()
-        .unwrap()
-        .to_string();
+    let name = name_of(&test, op);
     let told = command(&mut test, op, &format!("/clients --from {name}"));
     assert!(told.ends_with("has no address; /kick works\n"), "{told}");
 }
