@@ -41,6 +41,8 @@ impl Sim {
         if let Some(limits) = self.planned.pop() {
             self.scheduler.set_limits(limits.clone());
             self.limits = limits;
+            // What brings them, a signal or a command, wakes the poll.
+            self.wakes_at = 0;
             self.scheduler.hub().check();
         }
     }
