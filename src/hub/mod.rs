@@ -88,6 +88,7 @@ pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
 mod shutdown;
+mod tries;
 pub mod types;
 
 use crate::protocol::Refusal;

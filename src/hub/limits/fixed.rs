@@ -206,6 +206,15 @@ pub(super) const BAN_BYTES: usize = STORED_BYTES_MAX + 256;
 /// Clients that are muted at a time.
 pub const MUTES_MAX: usize = 1024;
 
+/// Wrong secrets from one origin in [`TRIES_WINDOW_US`].
+pub const TRIES_MAX: u8 = 5;
+
+/// Microseconds after which a wrong secret is forgotten.
+pub const TRIES_WINDOW_US: u64 = 60_000_000;
+
+/// Wrong secrets of all origins that are remembered. If there are more, the oldest is forgotten early.
+pub const TRIES_REMEMBERED_MAX: usize = 16 * 1024;
+
 /// Slices that one visit offers to `writev`.
 pub const SLICES_MAX: usize = 16;
 
