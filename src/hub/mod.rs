@@ -77,24 +77,29 @@ pub(crate) mod likeness;
 mod limit_change;
 pub mod limits;
 mod lists;
+mod locks;
 mod membership;
 pub(crate) mod name;
 pub(crate) mod operators;
+mod password;
 mod people;
+mod private;
 mod reading;
 mod reports;
 pub mod requests;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
+pub mod secret;
 mod shutdown;
+mod strangers;
 mod tries;
 pub mod types;
 
 use crate::protocol::Refusal;
 use addresses::Addresses;
 use ages::Ages;
-use client::{Block, Clients, Gate, Role, State};
+use client::{Block, Clients, Gate, State};
 use directory::Directory;
 use ignoring::Ignoring;
 use input::Input;
@@ -112,6 +117,8 @@ use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
+use strangers::Strangers;
+use tries::Tries;
 pub use types::{
     Census, ConnId, Deed, Details, Ending, Now, Peer, Peers, Refused, Report, Resume, Survey,
     Totals, Wire,
@@ -140,6 +147,8 @@ pub struct Hub {
     console: Option<ConnId>,
     shutdown: Shutdown,
     operators: Operators,
+    strangers: Strangers,
+    lock_tries: Tries<ConnId>,
     /// Why the last newcomer from a banned address was refused.
     refusal_text: String,
     /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
@@ -167,17 +176,19 @@ impl Hub {
             console: None,
             shutdown: Shutdown::None,
             operators: Operators::default(),
+            strangers: Strangers::default(),
+            lock_tries: Tries::default(),
             refusal_text: String::new(),
             telnet_write: Vec::new(),
         }
     }
 
-    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted.
+    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted; or is asked for the password first.
     ///
     /// # Errors
     /// The newcomer is refused, and is to be told so.
     pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'_>> {
-        if let Some(refusal) = self.admission_refusal(peer) {
+        if let Some(refusal) = self.admission_refusal(now, peer) {
             self.totals.refused[Refused::of(&refusal) as usize] += 1;
             return Err(refusal);
         }
@@ -192,8 +203,9 @@ impl Hub {
         if let Some(address) = address {
             self.addresses.add(now, address, slot, &self.limits);
         }
-        let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
-        Ok(self.insert(now, Role::of(peer.wire), name))
+        let role = self.role_of(peer);
+        let name = role.has_name().then(|| self.directory.add_guest(slot));
+        Ok(self.insert(now, role, name, peer))
     }
 
     /// A connection has become readable: it has bytes, or its peer's end.
@@ -295,6 +307,7 @@ impl Hub {
             self.operators.jobs.forget(id);
         }
         self.operators.mutes.remove(slot);
+        self.strangers.remove(slot);
         acts::end_if_drained(&mut self.operators, self.clients.len());
         self.addresses.remove(now, slot);
         self.inputs[slot as usize] = Input::default();

@@ -2,6 +2,7 @@
 
 use super::Scheduler;
 use crate::hub::limits::Limits;
+use crate::hub::secret::Secret;
 use crate::keeper::Entry;
 use crate::net::connection_log::ConnectionLog;
 use crate::net::connections::{CONSOLE, End};
@@ -39,6 +40,11 @@ impl<N: Net> Scheduler<N> {
     pub fn set_limits(&mut self, limits: Limits) {
         self.hub.set_limits(limits);
         self.uncounted = self.hub.counts_addresses().then_some(0);
+    }
+
+    /// Newcomers must say this password from now on.
+    pub fn set_password(&mut self, password: Option<Secret>) {
+        self.hub.set_password(password);
     }
 
     /// The log is more or less detailed now.
