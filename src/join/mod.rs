@@ -28,6 +28,7 @@ pub mod ui;
 pub use ended::Ended;
 
 use crate::address::Address;
+use crate::password_file::Password;
 pub use crate::terminal::is_interactive as has_editor;
 use crate::terminal::may_color;
 use crate::terminal::tty::{self, Tty};
@@ -55,6 +56,8 @@ pub struct Plan {
     pub nick: Option<String>,
     /// The room to join; `None`: the one where the server puts newcomers.
     pub room: Option<String>,
+    /// The password, for a server that asks for one.
+    pub password: Option<Password>,
     /// Whether a client on a terminal reconnects when the connection is lost.
     pub reconnect: bool,
     /// How to show lines.
@@ -81,7 +84,7 @@ pub fn run(plan: &Plan) -> Result<Ended, String> {
     let endpoints = Endpoints::resolve(&plan.address).map_err(unreachable)?;
     let socket = endpoints.connect().map_err(unreachable)?;
     let connection = Connection::new(socket, Some(endpoints)).map_err(unreachable)?;
-    let session = Session::new(plan.nick.clone(), plan.room.clone());
+    let session = Session::new(plan.nick.clone(), plan.room.clone(), plan.password.clone());
     let reconnect = plan.reconnect;
     talk(connection, session, plan.show, Role::Client { reconnect })
 }
