@@ -146,6 +146,7 @@ pub(super) fn example() -> Plan {
             port: 8080,
         },
         protocol: Protocol::Madang,
+        password: None,
         receivers: 4,
         senders: 3,
         rooms: 2,

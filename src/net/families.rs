@@ -33,10 +33,11 @@ impl Figures {
         families
     }
 
-    fn connections(&self) -> [Family; 6] {
+    fn connections(&self) -> [Family; 8] {
         let Totals {
             connections,
             refused,
+            wrong_secrets,
             ..
         } = self.totals;
         let open = self.connections.iter();
@@ -57,6 +58,8 @@ impl Figures {
         families! {
             Gauge "madang_connections" "Connections open now, by listener." = by("listener", open);
             Gauge "madang_connections_limit" "Connections that there may be at a time: --max-clients." = one(self.limits.clients_max);
+            Gauge "madang_strangers" "Connections that have not said the password yet." = one(self.strangers);
+            Counter "madang_wrong_secrets_total" "Passwords, and secrets of rooms, that were wrong." = one(wrong_secrets);
             Counter "madang_connections_accepted_total" "Connections accepted." = one(connections);
             Counter "madang_connections_refused_total" "Connections refused, by reason." = by("reason", refused);
             Counter "madang_connections_closed_total" "Connections that have ended, by reason." = by("reason", closed);

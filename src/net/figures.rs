@@ -66,6 +66,8 @@ pub struct Figures {
     pub limits: Limits,
     /// Every listener, and its connections.
     pub connections: Vec<(String, u64)>,
+    /// Connections that have not said the password.
+    pub strangers: usize,
     /// Every reason for which connections end, and how many have.
     pub closed: Vec<(&'static str, u64)>,
     /// Rooms, the lobby and the room of raw connections included.
@@ -103,6 +105,7 @@ impl Figures {
             survey,
             limits: hub.limits().clone(),
             connections: scheduler.connections_by_listener(),
+            strangers: hub.strangers(),
             closed: scheduler.closed_by_reason(),
             rooms: hub.rooms_open(),
             occupied_rooms: hub.occupied_rooms(),

@@ -7,8 +7,10 @@ mod figures;
 mod handlers;
 mod ignoring;
 mod limit_change;
+mod locks;
 mod membership;
 mod operators;
+mod password;
 
 use super::*;
 use crate::testing::test_hub::TestHub;
