@@ -1,9 +1,7 @@
 //! A server that asks for a password, over real sockets: what nc, telnet and probes see, its file and its reload, the
 //! terminal client and the load generator.
 
-mod common;
-
-use common::{
+use crate::common::{
     Client, Launch, Next, Program, SILENCE, Scratch, Server, assert_refused, sound, until,
     with_control,
 };

@@ -1,8 +1,6 @@
 //! Locked rooms over real sockets: what members, others and operators see, and what the terminal client does.
 
-mod common;
-
-use common::{Client, Program, SILENCE, ann_and_bob, with_control};
+use crate::common::{Client, Program, SILENCE, ann_and_bob, with_control};
 
 const LOCKED: &str =
     "! room not changed: pond is locked; its secret opens it (/join ROOM SECRET), or an invitation";
