@@ -61,6 +61,7 @@ impl Room {
         let mut plan = Plan {
             target: Address::from(server.address),
             protocol: Protocol::Madang,
+            password: None,
             receivers: (slow + readers) as u32,
             senders: 1,
             rooms: 1,
