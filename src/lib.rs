@@ -49,6 +49,7 @@ pub mod memory;
 pub mod sandbox;
 pub mod serve;
 pub mod terminal;
+pub mod tls_client;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

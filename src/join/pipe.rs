@@ -159,7 +159,8 @@ impl Pipe {
             Input::Abandoned(by) => Some(by),
             _ => None,
         };
-        let deadline = greeted_by.into_iter().chain(leave_by).min();
+        let timers = [greeted_by, leave_by, self.connection.deadline()];
+        let deadline = timers.into_iter().flatten().min();
         poll([stdin, self.connection.interest(!prints), stdout], deadline)
     }
 

@@ -110,8 +110,14 @@ impl EventLoop {
         if self.leave_by.is_some() || farewell == Some(Farewell::Goodbye) {
             return Some(Ended::Left);
         }
-        if !self.was_greeted && farewell.is_none() && error.kind() == io::ErrorKind::UnexpectedEof {
-            return self.foreign(now, no_greeting());
+        if !self.was_greeted && farewell.is_none() {
+            use io::ErrorKind::{ConnectionAborted, InvalidData, UnexpectedEof};
+            match error.kind() {
+                UnexpectedEof | ConnectionAborted => return self.foreign(now, no_greeting()),
+                // A server that refuses the client's certificate would do so again.
+                InvalidData => return Some(Ended::Lost(explain(error))),
+                _ => {}
+            }
         }
         self.ui.disconnected();
         if farewell == Some(Farewell::Final)
