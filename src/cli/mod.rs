@@ -160,11 +160,18 @@ fn check_tls(cli: &Cli, matches: &ArgMatches) -> Result<(), Wrong> {
         Command::Bench(bench) => &bench.address,
         _ => return Ok(()),
     };
-    let Some((_, of)) = matches.subcommand() else {
+    let Some((name, of)) = matches.subcommand() else {
         return Ok(());
     };
-    let checked = tls_client::check(of, server);
-    checked.map_err(|why| Wrong::Usage(Cli::command().error(ErrorKind::ArgumentConflict, why)))
+    tls_client::check(of, server).map_err(|why| {
+        let mut command = Cli::command();
+        command.build();
+        let kind = ErrorKind::ArgumentConflict;
+        Wrong::Usage(match command.find_subcommand_mut(name) {
+            Some(command) => command.error(kind, why),
+            None => command.error(kind, why),
+        })
+    })
 }
 
 /// The subcommand `serve` as it is parsed. For tests.

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// How long a server may take to greet a newcomer: nothing is sent to it before.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How an alert of TLS begins (RFC 8446, section 5.1), made safe to show.
+const ALERT: &str = "␕␃";
 /// Characters of a line that are quoted in an error.
 const QUOTED_CHARS_MAX: usize = 60;
 
@@ -110,6 +112,28 @@ impl Connection {
     /// Reconnects at this time; `None`: not before this is called again.
     pub fn reconnect_at(&mut self, at: Option<Instant>) {
         self.state = State::Disconnected(at);
+    }
+
+    /// Why a server is taken for one of another kind: it has said nothing.
+    pub fn silent(&self) -> String {
+        let (seconds, hint) = (GREETING_TIMEOUT.as_secs(), self.hint());
+        format!("it has not greeted within {seconds} s{hint}")
+    }
+
+    /// The same: it has closed the connection before.
+    pub fn no_greeting(&self) -> String {
+        let hint = self.hint();
+        format!("it has closed the connection without a greeting{hint}")
+    }
+
+    /// A server that waits for TLS says nothing to a client without it.
+    fn hint(&self) -> &'static str {
+        match &self.endpoints {
+            Some(endpoints) if endpoints.may_want_tls() => {
+                "; if it speaks TLS, write tls: before its address"
+            }
+            _ => "",
+        }
     }
 
     /// Closes the connection at once. What is not sent is kept for the next.
@@ -256,19 +280,11 @@ pub fn explain(error: &io::Error) -> String {
     }
 }
 
-/// Why a server is taken for one of another kind: it has said nothing.
-pub fn silent() -> String {
-    let seconds = GREETING_TIMEOUT.as_secs();
-    format!("it has not greeted within {seconds} s")
-}
-
-/// The same: it has closed the connection before.
-pub fn no_greeting() -> String {
-    "it has closed the connection without a greeting".into()
-}
-
-/// The same: what it has said instead of a greeting, made safe to show.
+/// Why a server is taken for one of another kind: what it has said instead of a greeting, made safe to show.
 pub fn foreign(line: &str) -> String {
+    if line.starts_with(ALERT) {
+        return "it speaks TLS; write tls: before its address".into();
+    }
     let quoted: String = line.chars().take(QUOTED_CHARS_MAX).collect();
     let dots = if quoted.len() < line.len() { "…" } else { "" };
     format!("it says \"{quoted}{dots}\" instead of a greeting")

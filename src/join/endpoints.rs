@@ -54,6 +54,15 @@ impl Endpoints {
         })
     }
 
+    /// Whether the client speaks no TLS where a server could.
+    pub fn may_want_tls(&self) -> bool {
+        self.tls.is_none()
+            && self
+                .all
+                .iter()
+                .any(|endpoint| endpoint.domain() != Domain::UNIX)
+    }
+
     /// Connects to the first endpoint that accepts. Blocks.
     ///
     /// # Errors

@@ -410,4 +410,81 @@ mod tests {
             assert_eq!(taker.1, whole);
         }
     }
+
+    /// A writer that keeps what it takes, a few bytes at a time, until it may flush.
+    #[derive(Default)]
+    struct Keeper {
+        may_flush: bool,
+        kept: Vec<u8>,
+        flushed: Vec<u8>,
+    }
+
+    impl Write for Keeper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.flush()?;
+            self.kept.extend_from_slice(&bytes[..bytes.len().min(10)]);
+            Ok(self.kept.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            if !self.may_flush && !self.kept.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.flushed.append(&mut self.kept);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_the_writer_keeps_are_sent_again_on_the_next_connection() {
+        let mut queue = SendQueue::default();
+        for line in ["one", "two", "three"] {
+            queue.push(line);
+        }
+        let mut keeper = Keeper::default();
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.kept, b"one\ntwo\nth");
+        assert_eq!(queue.lines(), 3, "none is with the kernel");
+        queue.rewind();
+        assert_eq!(written(&mut queue), "one\ntwo\nthree\n");
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_the_writer_keeps_stays_in_its_place() {
+        let mut queue = SendQueue::default();
+        queue.ask("/who");
+        queue.push("one");
+        queue.push("two");
+        let mut keeper = Keeper::default();
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.kept, b"/who\none\nt");
+        queue.ask("/rooms");
+        assert_eq!(queue.discard(), 1, "what is kept is not discarded");
+        queue.push("three");
+        keeper.may_flush = true;
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.flushed, b"/who\none\ntwo\nthree\n");
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_the_writer_keeps_is_not_sent_yet() {
+        let mut queue = SendQueue::default();
+        queue.push("/nick kim");
+        queue.push("hello");
+        let mut keeper = Keeper::default();
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.kept, b"/nick kim\n");
+        assert_eq!((queue.unanswered(), queue.lines()), (None, 2));
+        assert_eq!(queue.answered(NAME), None);
+        keeper.may_flush = true;
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(
+            (queue.unanswered(), queue.lines()),
+            (Some(Request::Name), 1)
+        );
+        assert_eq!(queue.answered(NAME), Some((Request::Name, false)));
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.flushed, b"/nick kim\nhello\n");
+    }
 }

@@ -26,8 +26,8 @@ pub fn explain(error: &Error, has_identity: bool) -> String {
 fn refused(alert: AlertDescription, has_identity: bool) -> String {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
-        CertificateUnknown, HandshakeFailure, InsufficientSecurity, NoCertificate, ProtocolVersion,
-        UnknownCA, UnrecognisedName, UnsupportedCertificate,
+        CertificateUnknown, DecryptError, HandshakeFailure, InsufficientSecurity, NoCertificate,
+        ProtocolVersion, UnknownCA, UnrecognisedName, UnsupportedCertificate,
     };
     let wants_certificate =
         "it asks for a certificate of yours; --tls-cert FILE and --tls-key FILE name it";
@@ -47,7 +47,11 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
         UnknownCA if has_identity => {
             "it refuses your certificate, which no authority that it trusts has signed".into()
         }
-        BadCertificate | UnsupportedCertificate | CertificateUnknown | AccessDenied
+        BadCertificate
+        | UnsupportedCertificate
+        | CertificateUnknown
+        | AccessDenied
+        | DecryptError
             if has_identity =>
         {
             format!("it refuses your certificate ({})", name(alert))

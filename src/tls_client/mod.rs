@@ -10,6 +10,8 @@ mod files;
 mod fingerprint;
 mod session;
 mod stream;
+#[cfg(test)]
+mod test_server;
 mod trust;
 
 pub use fingerprint::Fingerprint;

@@ -206,3 +206,157 @@ fn broken(error: &io::Error) -> io::Error {
     };
     io::Error::other(why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_server::{VERSIONS, certificate, pass_to_server, say, sent};
+    use super::*;
+    use rustls::ServerConnection;
+    use std::os::unix::net::UnixStream;
+
+    /// A connection with TLS, the socket of its server and the server's session, when the handshake is complete.
+    fn connected(version: usize) -> (Stream, UnixStream, ServerConnection) {
+        let made = certificate(&["localhost"], |_| {});
+        let config = Arc::new(made.server(VERSIONS[version]));
+        let mut server = ServerConnection::new(config).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut stream = Stream::new(ours.into(), Some(&made.trusted())).unwrap();
+        while !stream.shake_hands(&mut [0; 4096]).unwrap() || server.is_handshaking() {
+            turn(&mut server, &theirs);
+        }
+        turn(&mut server, &theirs);
+        (stream, theirs, server)
+    }
+
+    /// The server reads what there is, and writes what it has.
+    fn turn(server: &mut ServerConnection, mut socket: &UnixStream) {
+        while server.read_tls(&mut socket).is_ok_and(|bytes| bytes > 0) {
+            server.process_new_packets().unwrap();
+        }
+        socket.write_all(&sent(server)).unwrap();
+    }
+
+    fn read(stream: &mut Stream) -> (Vec<u8>, Result<Arrived, ErrorKind>) {
+        let mut text = Vec::new();
+        let arrived = stream.read(&mut [0; 4096], |bytes| text.extend_from_slice(bytes));
+        (text, arrived.map_err(|error| error.kind()))
+    }
+
+    #[test]
+    fn an_end_is_told_from_a_cut() {
+        for version in 0..2 {
+            for ends in [true, false] {
+                let (mut stream, mut socket, mut server) = connected(version);
+                socket
+                    .write_all(&say(&mut server, b"the last line\n"))
+                    .unwrap();
+                if ends {
+                    server.send_close_notify();
+                    socket.write_all(&sent(&mut server)).unwrap();
+                }
+                drop(socket);
+                let mut all = Vec::new();
+                let end = loop {
+                    let (text, arrived) = read(&mut stream);
+                    all.extend(text);
+                    match arrived {
+                        Ok(Arrived::Bytes(_)) => {}
+                        end => break end,
+                    }
+                };
+                assert_eq!(all, b"the last line\n");
+                let expected = if ends {
+                    Ok(Arrived::End)
+                } else {
+                    Err(ErrorKind::ConnectionAborted)
+                };
+                assert_eq!(end, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_servers_end_counts_before_its_socket_is_closed() {
+        let (mut stream, mut socket, mut server) = connected(1);
+        while read(&mut stream).1 != Err(ErrorKind::WouldBlock) {}
+        server.send_close_notify();
+        socket.write_all(&sent(&mut server)).unwrap();
+        assert_eq!(read(&mut stream).1, Ok(Arrived::End));
+    }
+
+    #[test]
+    fn a_record_that_the_socket_does_not_take_is_kept_and_nothing_more_is_taken() {
+        for version in 0..2 {
+            let (mut stream, socket, mut server) = connected(version);
+            let text = b"0123456789abcde\n".repeat(4096);
+            let mut taken = Vec::new();
+            // The kernel's buffers are full at some time.
+            while let Ok(bytes) = stream.write(&text) {
+                taken.extend_from_slice(&text[..bytes]);
+            }
+            assert!(stream.wants_write());
+            assert_eq!(stream.flush().unwrap_err().kind(), ErrorKind::WouldBlock);
+            assert_eq!(
+                stream.close_write().unwrap_err().kind(),
+                ErrorKind::WouldBlock
+            );
+            let mut arrived = Vec::new();
+            let mut closed = false;
+            while !closed {
+                let mut bytes = [0; 16 * 1024];
+                if let Ok(n) = (&socket).read(&mut bytes) {
+                    let mut bytes = &bytes[..n];
+                    while !bytes.is_empty() {
+                        server.read_tls(&mut bytes).unwrap();
+                        closed |= server.process_new_packets().unwrap().peer_has_closed();
+                        let _ = server.reader().read_to_end(&mut arrived);
+                    }
+                }
+                let _ = stream.close_write();
+            }
+            assert!(
+                arrived == taken,
+                "{} of {} bytes",
+                arrived.len(),
+                taken.len()
+            );
+            assert_eq!(
+                (&socket).read(&mut [0; 9]).unwrap(),
+                0,
+                "a FIN after close_notify"
+            );
+        }
+    }
+
+    #[test]
+    fn without_tls_it_is_the_socket() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut stream = Stream::new(ours.into(), None).unwrap();
+        assert!(stream.shake_hands(&mut []).unwrap() && !stream.wants_write());
+        assert_eq!(read(&mut stream).1, Err(ErrorKind::WouldBlock));
+        theirs.write_all(b"text").unwrap();
+        assert_eq!(read(&mut stream), (b"text".to_vec(), Ok(Arrived::Bytes(4))));
+        assert_eq!(stream.write(b"answer").unwrap(), 6);
+        stream.close_write().unwrap();
+        let mut received = String::new();
+        theirs.read_to_string(&mut received).unwrap();
+        assert_eq!(received, "answer");
+        drop(theirs);
+        assert_eq!(read(&mut stream).1, Ok(Arrived::End));
+    }
+
+    #[test]
+    fn a_goodbye_is_no_cut_for_the_server() {
+        let (mut stream, socket, mut server) = connected(1);
+        stream.say_goodbye().unwrap();
+        drop(stream);
+        turn(&mut server, &socket);
+        assert!(server.process_new_packets().unwrap().peer_has_closed());
+        // Sessions without a socket pass it on as well.
+        let (mut client, mut server) = super::super::test_server::connected(VERSIONS[0]);
+        client.close();
+        pass_to_server(&mut client, &mut server);
+        assert!(server.process_new_packets().unwrap().peer_has_closed());
+    }
+}

@@ -210,7 +210,10 @@ fn describe(
     };
     let trust = format!("--tls-fingerprint {fingerprint} trusts it all the same");
     match wrong {
-        CertificateError::UnknownIssuer => unknown(presented, which, fingerprint),
+        // A bad signature: an authority has the same name as the one that has signed it, and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            unknown(presented, which, fingerprint)
+        }
         _ if is_authority(error) => unknown(presented, which, fingerprint),
         CertificateError::ExpiredContext { time, not_after } => format!(
             "its certificate has expired on {} (today is {} here). Its operator must renew it; {trust}",
@@ -273,6 +276,9 @@ fn list(presented: &[String]) -> String {
             .split_once('(')
             .and_then(|(_, inner)| inner.strip_suffix(')'));
         let name = inner.unwrap_or(text).trim_matches('"');
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return address.to_string();
+        }
         // A certificate that is not trusted may contain anything.
         let safe = |c: char| {
             if c.is_ascii_graphic() {
@@ -291,5 +297,146 @@ fn list(presented: &[String]) -> String {
         (true, _) => "no host (a common name does not count)".into(),
         (false, 0) => shown.join(", "),
         (false, more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_server::{Made, authority, certificate, signed};
+    use super::*;
+    use rcgen::{BasicConstraints, IsCa, date_time_ymd};
+    use rustls::crypto::ring;
+    use std::time::Duration;
+
+    fn verifier(trust: Trust) -> Verifier {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        Verifier { trust, algorithms }
+    }
+
+    /// Trusts these certificates, as `--tls-ca` does.
+    fn trusting(own: &[CertificateDer<'static>]) -> Verifier {
+        let mut roots = RootCertStore::empty();
+        own.iter().for_each(|own| roots.add(own.clone()).unwrap());
+        let provider = Arc::new(ring::default_provider());
+        verifier(authorities(
+            roots,
+            own.to_vec(),
+            "in ca.pem".into(),
+            &provider,
+        ))
+    }
+
+    /// Judges a certificate: why it is refused, or an empty text.
+    fn judge(verifier: &Verifier, presented: &Made, name: &str) -> String {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        // 2026-11-27
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_795_737_600));
+        match verifier.verify_server_cert(&presented.certificate, &[], &name, &[], now) {
+            Ok(_) => String::new(),
+            Err(error) => Distrust::in_error(&error).expect("words").to_string(),
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_trusted_for_its_names_if_an_authority_has_signed_it() {
+        let authority = authority();
+        let made = signed(&["chat.example.org", "127.0.0.1", "::1"], &authority);
+        let trusting = trusting(&[authority.der().clone()]);
+        for name in ["chat.example.org", "127.0.0.1", "::1"] {
+            assert_eq!(judge(&trusting, &made, name), "");
+        }
+        let why = judge(&trusting, &made, "other.example.org");
+        let words = "is for chat.example.org, 127.0.0.1, ::1, not for other.example.org";
+        assert!(why.contains(words), "{why}");
+    }
+
+    #[test]
+    fn a_certificate_that_has_signed_itself_is_trusted_if_it_is_in_the_file() {
+        for is_ca in [
+            IsCa::NoCa,
+            IsCa::ExplicitNoCa,
+            IsCa::Ca(BasicConstraints::Unconstrained),
+        ] {
+            let made = certificate(&["localhost"], |params| params.is_ca = is_ca.clone());
+            let trusting = trusting(&[made.certificate.clone()]);
+            assert_eq!(judge(&trusting, &made, "localhost"), "", "{is_ca:?}");
+            let why = judge(&trusting, &made, "example.org");
+            assert!(
+                why.contains("is for localhost, not for example.org"),
+                "{is_ca:?}: {why}"
+            );
+            let other = certificate(&["localhost"], |params| params.is_ca = is_ca.clone());
+            let why = judge(&trusting, &other, "localhost");
+            let fingerprint = Fingerprint::of(&other.certificate);
+            for words in [
+                "no authority in ca.pem has signed",
+                "is for localhost",
+                "--tls-ca FILE",
+                &format!("--tls-fingerprint {fingerprint} "),
+            ] {
+                assert!(why.contains(words), "{is_ca:?}: {why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_has_its_time() {
+        for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+            for (from, to, words) in [
+                (
+                    2020,
+                    2021,
+                    "has expired on 2021-01-01 (today is 2026-11-27 here)",
+                ),
+                (
+                    2030,
+                    2031,
+                    "valid from 2030-01-01 on, and today is 2026-11-27",
+                ),
+            ] {
+                let made = certificate(&["localhost"], |params| {
+                    params.is_ca = is_ca.clone();
+                    params.not_before = date_time_ymd(from, 1, 1);
+                    params.not_after = date_time_ymd(to, 1, 1);
+                });
+                let why = judge(&trusting(&[made.certificate.clone()]), &made, "localhost");
+                assert!(
+                    why.contains(words) && why.contains("--tls-fingerprint "),
+                    "{why}"
+                );
+                let pinned = verifier(Trust::Fingerprint(Fingerprint::of(&made.certificate)));
+                assert_eq!(judge(&pinned, &made, "localhost"), "");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_trusts_one_certificate_whatever_it_is_for() {
+        let made = certificate(&["a.example.org"], |_| {});
+        let pinned = verifier(Trust::Fingerprint(Fingerprint::of(&made.certificate)));
+        assert_eq!(judge(&pinned, &made, "b.example.org"), "");
+        let other = certificate(&["a.example.org"], |_| {});
+        let why = judge(&pinned, &other, "a.example.org");
+        let of_other = Fingerprint::of(&other.certificate).to_string();
+        for words in [
+            "not the one of --tls-fingerprint",
+            "for a.example.org",
+            &of_other,
+        ] {
+            assert!(why.contains(words), "{why}");
+        }
+    }
+
+    #[test]
+    fn names_of_a_certificate_cannot_act_on_a_terminal_and_are_few() {
+        let names = ["DnsName(\"a\u{1b}[2J\n\u{202e}b\")".to_owned()];
+        assert_eq!(list(&names), "a\u{fffd}[2J\u{fffd}\u{fffd}b");
+        let names: Vec<String> = (0..9)
+            .map(|n| format!("DnsName(\"{n}.example\")"))
+            .collect();
+        let shown = list(&names);
+        assert!(shown.ends_with("4.example and 4 more"), "{shown}");
+        assert!(list(&[]).contains("no host"));
+        assert!(list(&["x".repeat(9999)]).len() <= NAME_CHARS_MAX);
     }
 }

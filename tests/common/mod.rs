@@ -10,6 +10,7 @@ mod lines;
 mod measure;
 mod process;
 mod server;
+pub(crate) mod tls;
 
 pub(crate) use client::{Client, Next};
 pub(crate) use lines::{
