@@ -394,7 +394,7 @@ fn an_end_is_a_success_and_a_cut_is_not() {
         match code {
             0 => assert_eq!(complaints, [""; 0]),
             _ => assert!(
-                complaints[0].contains("is lost: cut without the end"),
+                complaints[0].contains("is lost: cut off before its end"),
                 "{complaints:?}"
             ),
         }

@@ -29,13 +29,14 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
         CertificateUnknown, DecryptError, HandshakeFailure, InsufficientSecurity, NoCertificate,
         ProtocolVersion, UnknownCA, UnrecognisedName, UnsupportedCertificate,
     };
-    let wants_certificate =
-        "it asks for a certificate of yours; --tls-cert FILE and --tls-key FILE name it";
+    let naming = "--tls-cert FILE and --tls-key FILE name it";
     match alert {
-        CertificateRequired | NoCertificate => wants_certificate.into(),
+        CertificateRequired | NoCertificate => {
+            format!("it asks for a certificate of yours; {naming}")
+        }
         // Up to TLS 1.2 there is no alert of its own for that.
         BadCertificate | HandshakeFailure if !has_identity => format!(
-            "it refuses the connection ({}); if {wants_certificate}",
+            "it refuses the connection ({}); if it asks for a certificate of yours, {naming}",
             name(alert)
         ),
         CertificateExpired if has_identity => {

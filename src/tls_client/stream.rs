@@ -110,7 +110,7 @@ impl Stream {
             Some(bytes) => Ok(Arrived::Bytes(bytes)),
             None => Err(io::Error::new(
                 ErrorKind::ConnectionAborted,
-                "cut without the end that TLS has (close_notify): its last lines may be missing",
+                "cut off before its end (no close_notify of TLS): lines may be missing",
             )),
         }
     }

@@ -33,9 +33,12 @@ fn lines_go_both_ways_and_leaving_ends_the_stream_in_order() {
         rig.until_shown("kim: and back");
         rig.keys(keys);
         rig.until("/quit", |rig| rig.server().received().len() == 2);
-        rig.server().send(b"* you left; goodbye\n");
-        rig.until("all is sent", |rig| rig.server().has_sent_all());
-        rig.server().stop();
+        // After the other keys the client finishes by itself.
+        if keys == "/quit\r" {
+            rig.send("* you left; goodbye");
+            rig.until("all is sent", |rig| rig.server().has_sent_all());
+            rig.server().stop();
+        }
         assert!(rig.until_exited().success());
         assert!(rig.is_restored());
         until("close_notify has come", || front.ended() == 1);
@@ -63,7 +66,7 @@ fn a_cut_is_reported_and_the_client_reconnects_with_its_half_typed_line() {
     rig.until_received(&["before"]);
     rig.until_typed("half a li", "");
     rig.server().stop();
-    rig.until_shown("-- connection lost: cut without the end that TLS has");
+    rig.until_shown("-- connection lost: cut off before its end");
     rig.keys("ne");
     // An attempt or two fail: the TLS stands, and there is no server behind it.
     rig.run_for(Duration::from_secs(1));
