@@ -14,10 +14,10 @@ pub fn explain(error: &Error, has_identity: bool) -> String {
     match error {
         Error::AlertReceived(alert) => refused(*alert, has_identity),
         Error::PeerIncompatible(why) => {
-            format!("it speaks no TLS that this program can (1.2 or 1.3): {why:?}")
+            format!("the server speaks no TLS that this program can (1.2 or 1.3): {why:?}")
         }
         Error::FailedToGetCurrentTime => "this machine does not know the time".into(),
-        Error::DecryptError => "what it has sent was damaged or changed on its way".into(),
+        Error::DecryptError => "what the server has sent was damaged or changed on its way".into(),
         error => format!("TLS has failed: {error}"),
     }
 }
@@ -32,21 +32,22 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
     let naming = "--tls-cert FILE and --tls-key FILE name it";
     match alert {
         CertificateRequired | NoCertificate => {
-            format!("it asks for a certificate of yours; {naming}")
+            format!("the server asks for a certificate of yours; {naming}")
         }
         // Up to TLS 1.2 there is no alert of its own for that.
         BadCertificate | HandshakeFailure if !has_identity => format!(
-            "it refuses the connection ({}); if it asks for a certificate of yours, {naming}",
+            "the server refuses the connection ({}); if it asks for a certificate of yours, {naming}",
             name(alert)
         ),
         CertificateExpired if has_identity => {
-            "it refuses your certificate, which has expired".into()
+            "the server refuses your certificate, which has expired".into()
         }
         CertificateRevoked if has_identity => {
-            "it refuses your certificate, which is revoked".into()
+            "the server refuses your certificate, which is revoked".into()
         }
         UnknownCA if has_identity => {
-            "it refuses your certificate, which no authority that it trusts has signed".into()
+            "the server refuses your certificate, which no authority that it trusts has signed"
+                .into()
         }
         BadCertificate
         | UnsupportedCertificate
@@ -55,17 +56,19 @@ fn refused(alert: AlertDescription, has_identity: bool) -> String {
         | DecryptError
             if has_identity =>
         {
-            format!("it refuses your certificate ({})", name(alert))
+            format!("the server refuses your certificate ({})", name(alert))
         }
-        ProtocolVersion => "it speaks neither TLS 1.2 nor 1.3".into(),
+        ProtocolVersion => "the server speaks neither TLS 1.2 nor 1.3".into(),
         HandshakeFailure | InsufficientSecurity => {
             format!(
-                "it has no way of encryption in common with this program ({})",
+                "the server has no way of encryption in common with this program ({})",
                 name(alert)
             )
         }
-        UnrecognisedName => "it has no certificate for the name by which you join it".into(),
-        alert => format!("it has ended the TLS connection ({})", name(alert)),
+        UnrecognisedName => {
+            "the server has no certificate for the name by which you join it".into()
+        }
+        alert => format!("the server has ended the TLS connection ({})", name(alert)),
     }
 }
 

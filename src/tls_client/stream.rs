@@ -2,7 +2,7 @@
 //! text, each end of the stream has its own. Its socket never blocks; waiting is its owner's part.
 
 use super::Config;
-use super::session::Session;
+use super::session::{RECORD_BYTES_MAX, Session};
 use socket2::Socket;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -47,6 +47,9 @@ impl Stream {
         let Some(tls) = &mut self.tls else {
             return Ok(true);
         };
+        // As much as the session holds of text that comes with the end.
+        let most = buffer.len().min(RECORD_BYTES_MAX);
+        let buffer = &mut buffer[..most];
         loop {
             match tls.write_to(&self.socket) {
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(broken(&error)),
@@ -56,7 +59,7 @@ impl Stream {
             match (&self.socket).read(buffer) {
                 Ok(0) => {
                     return Err(io::Error::other(
-                        "it has closed the connection during the TLS handshake; does it speak TLS?",
+                        "the server has closed the connection during the TLS handshake; does it speak TLS?",
                     ));
                 }
                 Ok(bytes) => {

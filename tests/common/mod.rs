@@ -6,11 +6,11 @@
 #![allow(dead_code, unused_imports)]
 
 mod client;
+pub(crate) mod front;
 mod lines;
 mod measure;
 mod process;
 mod server;
-pub(crate) mod tls;
 
 pub(crate) use client::{Client, Next};
 pub(crate) use lines::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::tls::{Ending, Front, certificate};
+use crate::common::front::{Ending, Front, certificate};
 use crate::common::until;
 use crate::fake_server::FakeServer;
 use crate::model::wrapping;

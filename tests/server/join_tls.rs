@@ -1,14 +1,12 @@
 //! `madang join` and `madang bench` over TLS: whom they trust, what they say about it, and that the connection behaves as one
 //! without TLS does.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 
-use common::tls::{Authority, Certificate, Ending, Front, certificate};
-use common::{Client, DEADLINE, Program, Scratch, Server, bench, count, has_ipv6, sound, until};
+use crate::common::front::{Authority, Certificate, Ending, Front, certificate};
+use crate::common::{Client, DEADLINE, Program, Scratch, Server, has_ipv6, until};
 use rcgen::{DnType, date_time_ymd};
 
 const GREETING: &str = "* you are guest1 in lobby (1 here); /help lists commands\n";
@@ -283,7 +281,7 @@ fn a_client_shows_its_certificate_to_a_server_that_asks_for_one() {
     };
     let why = lost(&[&trust]);
     assert!(
-        why.contains("it asks for a certificate of yours; --tls-cert FILE"),
+        why.contains("the server asks for a certificate of yours; --tls-cert FILE"),
         "{why}"
     );
     let folder = Scratch::new();
@@ -293,7 +291,7 @@ fn a_client_shows_its_certificate_to_a_server_that_asks_for_one() {
     let of_other = other.file_of_both(&folder);
     let why = lost(&[&trust, "--tls-cert", &of_other]);
     assert!(
-        why.contains("it refuses your certificate, which no authority"),
+        why.contains("the server refuses your certificate, which no authority"),
         "{why}"
     );
     let why = refusal(
@@ -437,7 +435,9 @@ fn a_server_at_an_ipv6_address_is_joined() {
 }
 
 #[test]
+#[cfg(feature = "bench")]
 fn a_load_over_tls_adds_up_and_its_connections_end_in_order() {
+    use crate::common::{count, sound};
     let server = Server::start(&[]);
     let (front, flag) = front_of(server.addr(), Ending::InOrder);
     let target = front.address("localhost");
@@ -453,13 +453,14 @@ fn a_load_over_tls_adds_up_and_its_connections_end_in_order() {
 }
 
 #[test]
+#[cfg(feature = "bench")]
 fn a_load_over_tls_that_is_impossible_is_explained_in_one_line() {
     let played = Played::new();
     let folder = Scratch::new();
     let (own, clients) = (certificate(&["localhost"], |_| {}), Authority::new());
     let flag = format!("--tls-fingerprint={}", own.fingerprint());
     let one_line = |target: &str, flags: &str, words: &[&str]| {
-        let output = bench(target, &format!("--clients 2 --lines 5 {flags}"));
+        let output = crate::common::bench(target, &format!("--clients 2 --lines 5 {flags}"));
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         for words in words {
@@ -490,6 +491,10 @@ fn a_load_over_tls_that_is_impossible_is_explained_in_one_line() {
     let server = Server::start(&[]);
     let target = format!("tls:{}", server.addr());
     one_line(&target, &flag, &["speaks no TLS"]);
+    let output = crate::common::bench("127.0.0.1:1", &flag);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("is for TLS, and 127.0.0.1:1"), "{stderr}");
 }
 
 #[test]
@@ -501,7 +506,7 @@ fn flags_for_tls_need_an_address_for_tls() {
             "--tls-fingerprint is for TLS, and localhost:1 is joined without it; write tls:HOST:PORT",
         ),
         (
-            &["bench", "unix:/tmp/x", "--tls-ca", "ca.pem"],
+            &["join", "unix:/tmp/x", "--tls-ca", "ca.pem"],
             "--tls-ca is for TLS, and unix:/tmp/x",
         ),
         (
@@ -513,7 +518,7 @@ fn flags_for_tls_need_an_address_for_tls() {
             "a SHA-256 has 64 hexadecimal digits, not 4",
         ),
         (&["join", "tls://localhost:1"], "write tls:localhost:1"),
-        (&["bench", "tls:"], "tls:localhost:8443"),
+        (&["join", "tls:"], "tls:localhost:8443"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_madang"))
             .args(arguments)
@@ -543,4 +548,65 @@ fn a_machine_without_authorities_is_told_what_to_do() {
     ] {
         assert!(stderr.contains(words), "{stderr}");
     }
+}
+
+/// `openssl s_server` for this version, whose lines this test types, and where it listens.
+fn openssl(version: &str, own: &Certificate, folder: &Scratch) -> (Program, String) {
+    let (file, key) = (own.file(folder), own.key_file(folder));
+    let listen = ["s_server", "-accept", "127.0.0.1:0", version];
+    let mut server = Program::start(
+        "openssl",
+        &[&listen[..], &["-cert", &file, "-key", &key]].concat(),
+    );
+    let line = server.find("its address", |line| line.starts_with("ACCEPT 127.0.0.1:"));
+    let (_, port) = line.rsplit_once(':').expect("a port");
+    (server, format!("tls:localhost:{port}"))
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn the_server_of_openssl_is_joined_and_updates_its_keys() {
+    for version in ["-tls1_2", "-tls1_3"] {
+        let folder = Scratch::new();
+        let own = certificate(&["localhost"], |_| {});
+        let (mut server, address) = openssl(version, &own, &folder);
+        let flags = ["--tls-ca", &own.file(&folder)];
+        let mut join = Program::join(&address, &flags);
+        server.type_bytes(GREETING.as_bytes());
+        join.find_line(GREETING.trim_end());
+        join.type_line("from the client");
+        server.find_line("from the client");
+        if version == "-tls1_3" {
+            // Its command for a key update that asks for one of the client.
+            server.type_line("K");
+        }
+        server.type_line("kim: under new keys");
+        join.find_line("kim: under new keys");
+        join.type_line("under new keys too");
+        server.find_line("under new keys too");
+        join.end_input();
+        // It answers close_notify with its own.
+        server.find_line("DONE");
+        assert!(join.wait_exit().success());
+        assert_eq!(join.complaints(), [""; 0]);
+    }
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_renegotiation_is_refused() {
+    let folder = Scratch::new();
+    let own = certificate(&["localhost"], |_| {});
+    let (mut server, address) = openssl("-tls1_2", &own, &folder);
+    let mut join = Program::join(&address, &["--tls-ca", &own.file(&folder)]);
+    server.type_bytes(GREETING.as_bytes());
+    join.find_line(GREETING.trim_end());
+    server.type_line("R");
+    // What openssl does then.
+    assert_eq!(join.wait_exit().code(), Some(1));
+    let complaints = join.complaints();
+    assert!(
+        complaints[0].contains("(handshake_failure)"),
+        "{complaints:?}"
+    );
 }
