@@ -357,15 +357,15 @@ mod tests {
             IsCa::ExplicitNoCa,
             IsCa::Ca(BasicConstraints::Unconstrained),
         ] {
-            let made = certificate(&["localhost"], |params| params.is_ca = is_ca.clone());
-            let trusting = trusting(&[made.certificate.clone()]);
+            let made = certificate(&["localhost"], |params| params.is_ca = is_ca);
+            let trusting = trusting(std::slice::from_ref(&made.certificate));
             assert_eq!(judge(&trusting, &made, "localhost"), "", "{is_ca:?}");
             let why = judge(&trusting, &made, "example.org");
             assert!(
                 why.contains("is for localhost, not for example.org"),
                 "{is_ca:?}: {why}"
             );
-            let other = certificate(&["localhost"], |params| params.is_ca = is_ca.clone());
+            let other = certificate(&["localhost"], |params| params.is_ca = is_ca);
             let why = judge(&trusting, &other, "localhost");
             let fingerprint = Fingerprint::of(&other.certificate);
             for words in [
@@ -395,11 +395,15 @@ mod tests {
                 ),
             ] {
                 let made = certificate(&["localhost"], |params| {
-                    params.is_ca = is_ca.clone();
+                    params.is_ca = is_ca;
                     params.not_before = date_time_ymd(from, 1, 1);
                     params.not_after = date_time_ymd(to, 1, 1);
                 });
-                let why = judge(&trusting(&[made.certificate.clone()]), &made, "localhost");
+                let why = judge(
+                    &trusting(std::slice::from_ref(&made.certificate)),
+                    &made,
+                    "localhost",
+                );
                 assert!(
                     why.contains(words) && why.contains("--tls-fingerprint "),
                     "{why}"
