@@ -1,6 +1,6 @@
 //! Fingerprints of certificates: how they are computed, written and read. Trusts nothing.
 
-use ring::digest::{SHA256, digest};
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,9 +14,7 @@ pub struct Fingerprint([u8; BYTES]);
 impl Fingerprint {
     /// The fingerprint of a certificate in DER.
     pub fn of(certificate: &[u8]) -> Fingerprint {
-        let mut bytes = [0; BYTES];
-        bytes.copy_from_slice(digest(&SHA256, certificate).as_ref());
-        Fingerprint(bytes)
+        Fingerprint(Sha256::digest(certificate).into())
     }
 }
 

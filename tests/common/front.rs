@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use sha2::{Digest as _, Sha256};
 
 use super::Scratch;
 
@@ -74,8 +75,8 @@ impl Authority {
 impl Certificate {
     /// Its SHA-256, as openssl writes it.
     pub(crate) fn fingerprint(&self) -> String {
-        let digest = ring::digest::digest(&ring::digest::SHA256, &self.der);
-        let bytes = digest.as_ref().iter().map(|byte| format!("{byte:02X}"));
+        let digest: [u8; 32] = Sha256::digest(&self.der).into();
+        let bytes = digest.iter().map(|byte| format!("{byte:02X}"));
         bytes.collect::<Vec<_>>().join(":")
     }
 
