@@ -466,7 +466,7 @@ mod tests {
             ("tls://chat.example.org:7/", "write tls:chat.example.org:7"),
             ("tls:unix:/tmp/x", "write unix:/tmp/x"),
             ("tls:localhost:0", "tls:localhost:8443"),
-            ("tls:localhost:https", "localhost:8443"),
+            ("tls:localhost:https", "localhost:8080 (after tls:)"),
             ("tls:::1:7001", "[::1]:7001"),
             ("https://localhost:1/", "localhost:1 without https://"),
         ] {
