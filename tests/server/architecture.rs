@@ -17,10 +17,11 @@ const PARTS: &str = "
     memory: hub
     net: hub keeper address logging
     terminal:
-    join: hub protocol address terminal password_file
+    tls_client:
+    join: hub protocol address terminal tls_client password_file
     ctl: protocol address terminal
-    bench: hub protocol address password_file
-    cli: hub net join ctl bench address logging config password_file
+    bench: hub protocol address tls_client password_file
+    cli: hub net join ctl bench address logging config tls_client password_file
     generate: cli
     serve: hub net join cli address logging memory sandbox password_file
 ";

@@ -63,6 +63,7 @@ mod portrait;
 mod reconnect;
 mod resizing;
 mod screen;
+mod tls;
 mod top;
 mod typing;
 
