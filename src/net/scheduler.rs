@@ -1,37 +1,24 @@
 //! The order of a turn: accept, shake hands, read, write, timers, close, each within a budget. Generic over its sockets and told the
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
+mod admitting;
 mod changes;
 mod facts;
 mod handshaking;
 
 use super::acceptor::Acceptor;
-use super::budgets::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
-use super::connection_log::{ConnectionLog, Place};
+use super::budgets::{CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
+use super::connection_log::ConnectionLog;
 use super::connections::{Connections, End};
-use super::handshakes::{Handshakes, Relayed};
+use super::handshakes::Handshakes;
 use super::linger::{LINGER_US, Lingering};
 use super::service_time::ServiceTime;
 use super::transport::{Event, Net};
 use super::turn_lengths::TurnLengths;
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
-use crate::hub::{ConnId, Hub, Now, Peer, Resume, Wire};
+use crate::hub::{ConnId, Hub, Now, Resume};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
-
-/// A newcomer that has shown all that it has to, as it comes to the hub.
-struct Entrant<S> {
-    socket: S,
-    peer: Peer,
-    /// The address and port of its peer; of its client, if a proxy has named one.
-    address: Option<SocketAddr>,
-    listener: usize,
-    /// What a proxy has said of it.
-    relayed: Option<Relayed>,
-    /// Its socket is polled under another name already.
-    is_registered: bool,
-}
 
 /// Serves a [`Hub`]. Its caller polls for as long as [`timeout`](Scheduler::timeout) says, hands each
 /// [`event`](Scheduler::event) over, and calls [`run`](Scheduler::run).
@@ -175,75 +162,6 @@ impl<N: Net> Scheduler<N> {
 
     pub(super) fn now(&mut self) -> Now {
         self.time.at(self.net.now(self.hub.totals().work))
-    }
-
-    fn accept(&mut self) {
-        if self.hub.is_shutting_down() {
-            return;
-        }
-        for listener in 0..self.acceptor.listeners() {
-            let mut now = self.now();
-            let deadline = now.after(ACCEPT_US);
-            while !self.must_wait(listener)
-                && let Some(newcomer) = self.acceptor.next(&mut self.net, now, listener)
-            {
-                self.receive_newcomer(now, newcomer, listener);
-                now = self.now();
-                if now >= deadline {
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Asks the hub to admit a newcomer that has shown all that it has to.
-    fn admit(&mut self, now: Now, mut entrant: Entrant<N::Socket>) {
-        let Entrant {
-            peer,
-            address,
-            listener,
-            relayed,
-            ..
-        } = entrant;
-        let id = match self.hub.connect(now, peer) {
-            Ok(id) => id,
-            Err(refusal) => {
-                let place = Place(&self.net, listener);
-                self.log.refused(now, address, relayed, place, &refusal);
-                let mut line = Vec::new();
-                refusal.write(&mut line);
-                return self.say_goodbye(now, entrant.socket, peer.wire, &line);
-            }
-        };
-        let socket = &mut entrant.socket;
-        let registered = match entrant.is_registered {
-            true => self.net.reregister(socket, id),
-            false => self.net.register(socket, id),
-        };
-        if let Err(error) = registered {
-            tracing::warn!(%error, "a connection cannot be polled");
-            self.hub.disconnect(now, id);
-            self.log.unpolled();
-            return;
-        }
-        let place = Place(&self.net, listener);
-        self.log.opened(now, id, address, relayed, place);
-        let connections = &mut self.connections;
-        connections.insert(now, id, entrant.socket, address, listener as u16);
-        if let Some(relayed) = relayed {
-            connections.relay(id, relayed);
-        }
-    }
-
-    /// Closes the connection of a newcomer that is refused, with a line for its peer that says why.
-    fn say_goodbye(&mut self, now: Now, mut socket: N::Socket, wire: Wire, line: &[u8]) {
-        if wire != Wire::Raw {
-            // A new socket takes so few bytes, or its peer is gone already.
-            let _ = self.net.write(&mut socket, &[IoSlice::new(line)]);
-        }
-        let until = now.after(LINGER_US);
-        let scratch = &mut self.scratch;
-        self.lingering.add(&mut self.net, until, socket, scratch);
     }
 
     /// Visits each readable connection once, within the budget, looking at the clock after each. Those that may have more

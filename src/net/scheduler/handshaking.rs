@@ -1,7 +1,8 @@
 //! The stage between accepting a newcomer and asking the hub to admit it: a PROXY header first, then a TLS handshake, within
 //! a budget. What is not needed is passed over. Knows neither how a header is written nor what a handshake is.
 
-use super::{Entrant, Scheduler};
+use super::Scheduler;
+use super::admitting::Entrant;
 use crate::hub::{Now, Range};
 use crate::net::budgets::HANDSHAKES_US;
 use crate::net::connection_log::Place;
