@@ -3,7 +3,7 @@
 
 use super::proxy::Parser;
 use super::transport::HandshakeId;
-use crate::hub::{Now, Peer, Range};
+use crate::hub::{Now, Peer, Range, Ranges};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -101,7 +101,7 @@ pub struct Handshakes<S> {
     /// Unfinished TLS handshakes by address.
     by_address: BTreeMap<Range, usize>,
     /// From where connections begin with a PROXY header.
-    proxies: Vec<Range>,
+    proxies: Ranges,
     /// By [`Outcome`].
     outcomes: [u64; Outcome::LABELS.len()],
 }
@@ -113,7 +113,7 @@ impl<S> Default for Handshakes<S> {
             ready: VecDeque::new(),
             last: 0,
             by_address: BTreeMap::new(),
-            proxies: Vec::new(),
+            proxies: Ranges::default(),
             outcomes: [0; Outcome::LABELS.len()],
         }
     }
@@ -121,16 +121,13 @@ impl<S> Default for Handshakes<S> {
 
 impl<S> Handshakes<S> {
     /// From now on, connections from these ranges must begin with a PROXY header.
-    pub fn set_proxies(&mut self, proxies: Vec<Range>) {
+    pub fn set_proxies(&mut self, proxies: Ranges) {
         self.proxies = proxies;
     }
 
     /// Whether connections from this address must begin with a PROXY header.
     pub fn is_proxy(&self, address: Option<SocketAddr>) -> bool {
-        let is_in = |address: SocketAddr| {
-            let mut proxies = self.proxies.iter();
-            proxies.any(|range| range.contains(address.ip()))
-        };
+        let is_in = |address: SocketAddr| self.proxies.contains(address.ip());
         !self.proxies.is_empty() && address.is_some_and(is_in)
     }
 

@@ -73,6 +73,8 @@ texts! {
         /// … nothing, or only a part of a header, for so many seconds.
         ProxyHeaderLate { seconds: u64 } =
             "connections from this address are a proxy's (--proxy-from), and no PROXY header came within {seconds} s",
+        /// A newcomer whose address `--deny` has, or `--allow` has not.
+        AddressDenied {} = "this server takes no connections from your address",
         /// A newcomer while the server ends.
         ShuttingDown {} = "server is shutting down",
         /// A private line to somebody who ignores its sender.

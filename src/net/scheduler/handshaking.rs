@@ -3,7 +3,7 @@
 
 use super::Scheduler;
 use super::admitting::Entrant;
-use crate::hub::{Now, Range};
+use crate::hub::{Now, Ranges};
 use crate::net::budgets::HANDSHAKES_US;
 use crate::net::connection_log::Place;
 use crate::net::handshakes::{HANDSHAKE_US, Outcome, Pending, Relayed, Step};
@@ -17,7 +17,7 @@ const HANDSHAKE_SECONDS: u64 = HANDSHAKE_US / 1_000_000;
 
 impl<N: Net> Scheduler<N> {
     /// From now on, connections from these ranges must begin with a PROXY header.
-    pub fn set_proxies(&mut self, proxies: Vec<Range>) {
+    pub fn set_proxies(&mut self, proxies: Ranges) {
         self.handshakes.set_proxies(proxies);
     }
 
