@@ -116,7 +116,7 @@ impl ConnectionLog {
         let Some(departure) = hub.departure(id) else {
             return;
         };
-        let known = relayed.map(|relayed| relayed.client);
+        let known = relayed.map(Relayed::address);
         let known = known.or_else(|| connection.ipv4());
         let peer = known.or_else(|| net.peer(&connection.socket));
         tracing::info!(
@@ -190,10 +190,9 @@ impl ConnectionLog {
     }
 }
 
-/// Whether a proxy may have made the connection itself, to see whether the server answers: often, and no news. Some say of
-/// such a connection that they do not know from where it comes.
+/// Whether a proxy may only have looked whether the server answers: that is often, and no news.
 fn is_check(relayed: Option<Relayed>) -> bool {
-    relayed.is_some_and(|relayed| relayed.client == relayed.proxy)
+    relayed.is_some_and(Relayed::may_be_check)
 }
 
 /// The proxy through which a connection has come.

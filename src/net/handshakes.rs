@@ -1,7 +1,7 @@
 //! Newcomers of which the hub does not know yet: they have to send a PROXY header, or to shake hands by TLS. Which are
 //! there, whose socket is ready, whose time is up, and what became of them. Reads nothing and admits nobody.
 
-use super::proxy::Parser;
+use super::proxy::{Header, Parser};
 use super::transport::HandshakeId;
 use crate::hub::{Now, Peer, Range, Ranges};
 use std::collections::{BTreeMap, VecDeque};
@@ -51,10 +51,26 @@ pub enum Step {
 /// What is known of a connection from its PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relayed {
-    /// The client's address and port; the proxy's, if it has named none.
-    pub client: SocketAddr,
+    /// What the header says.
+    pub header: Header,
     /// The proxy's address and port.
     pub proxy: SocketAddr,
+}
+
+impl Relayed {
+    /// The address and port that the connection has: the client's, or the proxy's if it has named none.
+    pub fn address(self) -> SocketAddr {
+        match self.header {
+            Header::From(client) => client,
+            Header::Unknown | Header::Local => self.proxy,
+        }
+    }
+
+    /// Whether the proxy may have made the connection itself, to see whether the server answers. Some say of such a connection
+    /// that they do not know from where it comes.
+    pub fn may_be_check(self) -> bool {
+        !matches!(self.header, Header::From(_))
+    }
 }
 
 /// What became of a newcomer.

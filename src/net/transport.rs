@@ -54,7 +54,7 @@ pub trait Net {
     /// what a proxy has said included.
     ///
     /// # Errors
-    /// The handshake has failed; the connection ends.
+    /// The handshake has failed; the connection ends. `ConnectionAborted`: its peer has left before it had sent anything.
     fn handshake(&mut self, _socket: &mut Self::Socket, peer: Peer) -> io::Result<Handshake> {
         Ok(Handshake::Done(peer))
     }

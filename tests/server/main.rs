@@ -32,6 +32,7 @@ mod packaging;
 mod partial;
 mod programs;
 mod protocols;
+mod proxy;
 mod raw;
 mod sandbox;
 mod slow;

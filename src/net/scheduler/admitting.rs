@@ -89,6 +89,11 @@ impl<N: Net> Scheduler<N> {
             // A new socket takes so few bytes, or its peer is gone already.
             let _ = self.net.write(&mut socket, &[IoSlice::new(line)]);
         }
+        self.linger(now, socket);
+    }
+
+    /// Closes the connection of a newcomer once its peer has had time to read what it was sent.
+    pub(super) fn linger(&mut self, now: Now, socket: N::Socket) {
         let until = now.after(LINGER_US);
         let scratch = &mut self.scratch;
         self.lingering.add(&mut self.net, until, socket, scratch);

@@ -109,6 +109,9 @@ impl<N: Net> Scheduler<N> {
                         pending.peer = peer;
                         self.finish_handshake(now, id);
                     }
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                        self.handshakes.remove(id, Outcome::Left);
+                    }
                     Err(error) => {
                         self.turn_away(now, id, Outcome::Failed, &format!("TLS: {error}"));
                     }
@@ -153,23 +156,12 @@ impl<N: Net> Scheduler<N> {
     /// A newcomer has closed its connection. One that has sent nothing was no client: proxies look in this way whether a
     /// server answers.
     fn leave(&mut self, now: Now, id: HandshakeId) {
-        let is_silent = self
-            .handshakes
-            .find(id)
-            .is_none_or(|pending| match &pending.step {
-                Step::Header(parser) => parser.is_empty(),
-                Step::Handshake => false,
-            });
-        if is_silent {
-            self.handshakes.remove(id, Outcome::Left);
+        let Some(pending) = self.handshakes.remove(id, Outcome::Left) else {
             return;
+        };
+        if !matches!(&pending.step, Step::Header(parser) if parser.is_empty()) {
+            self.log_refused(now, &pending, "closed by the peer within its PROXY header");
         }
-        self.turn_away(
-            now,
-            id,
-            Outcome::Left,
-            "closed by the peer within its PROXY header",
-        );
     }
 
     /// A header is whole: from now on its client's address counts.
@@ -178,13 +170,12 @@ impl<N: Net> Scheduler<N> {
             return;
         };
         let Some(proxy) = pending.address else { return };
-        let client = match header {
-            Header::From(client) => client,
-            Header::Unknown | Header::Local => proxy,
-        };
-        pending.relayed = Some(Relayed { client, proxy });
-        pending.address = Some(client);
-        pending.peer.address = Some(client.ip());
+        let relayed = Relayed { header, proxy };
+        pending.relayed = Some(relayed);
+        pending.address = Some(relayed.address());
+        // The proxy itself is no client: no limit by address holds for it.
+        let has_address = header != Header::Local;
+        pending.peer.address = has_address.then(|| relayed.address().ip());
         if self.net.needs_handshake(&pending.socket) {
             return self.begin_handshake(now, id);
         }
@@ -262,10 +253,11 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    /// Closes a newcomer's connection without words.
+    /// Closes a newcomer's connection without words. What it was sent in its handshake still reaches it.
     fn turn_away(&mut self, now: Now, id: HandshakeId, outcome: Outcome, why: &str) {
         if let Some(pending) = self.handshakes.remove(id, outcome) {
             self.log_refused(now, &pending, why);
+            self.linger(now, pending.socket);
         }
     }
 
