@@ -285,3 +285,100 @@ impl<S> Handshakes<S> {
         labels.zip(self.outcomes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Wire;
+
+    /// A newcomer from this address, which is to shake hands; whether it may.
+    fn add(handshakes: &mut Handshakes<()>, now: Now, address: &str) -> (HandshakeId, bool) {
+        let address: SocketAddr = address.parse().unwrap();
+        let peer = Peer {
+            address: Some(address.ip()),
+            wire: Wire::Chat,
+        };
+        let id = handshakes.next_id();
+        let step = Step::Handshake;
+        handshakes.add(now, id, (), peer, Some(address), 0, step);
+        (id, handshakes.begin(id))
+    }
+
+    #[test]
+    fn unfinished_handshakes_are_limited_by_address() {
+        let (mut handshakes, now) = (Handshakes::default(), Now::default());
+        let mut ids = Vec::new();
+        for port in 0..HANDSHAKES_PER_ADDRESS_MAX {
+            let (id, may) = add(&mut handshakes, now, &format!("[2001:db8::{port:x}]:1"));
+            assert!(may, "{port}");
+            ids.push(id);
+        }
+        let (one_more, may) = add(&mut handshakes, now, "[2001:db8::ffff]:1");
+        assert!(!may, "of IPv6 a /64 counts");
+        handshakes.remove(one_more, Outcome::AddressFull);
+        assert!(add(&mut handshakes, now, "[2001:db8:0:1::1]:1").1);
+        assert!(add(&mut handshakes, now, "192.0.2.1:1").1);
+        handshakes.remove(ids[5], Outcome::Done);
+        assert!(add(&mut handshakes, now, "[2001:db8::ffff]:1").1);
+        handshakes.close_all();
+        assert!(handshakes.by_address.is_empty() && handshakes.len() == 0);
+        let counted: Vec<_> = handshakes.outcomes().filter(|(_, n)| *n > 0).collect();
+        let others = HANDSHAKES_PER_ADDRESS_MAX as u64 + 2;
+        assert_eq!(
+            counted,
+            [("done", 1), ("address_full", 1), ("shutdown", others)]
+        );
+    }
+
+    #[test]
+    fn labels_are_in_the_order_of_outcomes() {
+        for (nth, (outcome, _)) in Outcome::LABELS.into_iter().enumerate() {
+            assert_eq!(outcome as usize, nth);
+        }
+    }
+
+    #[test]
+    fn the_oldest_is_overdue_first_unless_something_of_it_waits_to_be_read() {
+        let (mut handshakes, start) = (Handshakes::default(), Now::from_micros(7));
+        let (one, _) = add(&mut handshakes, start, "192.0.2.1:1");
+        let (two, _) = add(&mut handshakes, start.after(5), "192.0.2.1:2");
+        let due = start.after(HANDSHAKE_US);
+        assert_eq!(handshakes.deadline(), Some(due));
+        assert_eq!(handshakes.overdue(start.after(HANDSHAKE_US - 1)), None);
+        assert_eq!(handshakes.overdue(due), Some(one));
+        handshakes.note_ready(one);
+        handshakes.note_ready(one);
+        assert_eq!((handshakes.overdue(due), handshakes.ready()), (None, 1));
+        assert_eq!(handshakes.next_ready(), Some(one));
+        assert_eq!(handshakes.overdue(due), Some(one));
+        handshakes.remove(one, Outcome::TimedOut);
+        // A late event does nothing.
+        handshakes.note_ready(one);
+        assert!(!handshakes.have_ready() && handshakes.find(one).is_none());
+        assert_eq!(handshakes.overdue(due), None);
+        assert_eq!(handshakes.overdue(due.after(5)), Some(two));
+    }
+
+    #[test]
+    fn they_are_full_at_the_cap_or_when_few_places_are_left() {
+        let (mut handshakes, now) = (Handshakes::default(), Now::default());
+        assert!(!handshakes.are_full(0, 10_000));
+        // More connections than the limits allow by now: one at a time can be told so.
+        assert!(!handshakes.are_full(500, 10));
+        for port in 0..HANDSHAKES_BESIDE_MAX {
+            assert!(!handshakes.are_full(10, 10), "{port}");
+            add(&mut handshakes, now, &format!("192.0.2.{port}:1"));
+        }
+        assert!(handshakes.are_full(10, 10) && handshakes.are_full(500, 10));
+        assert!(!handshakes.are_full(9, 10));
+        for port in HANDSHAKES_BESIDE_MAX..HANDSHAKES_MAX {
+            assert!(!handshakes.are_full(0, 10_000), "{port}");
+            add(
+                &mut handshakes,
+                now,
+                &format!("10.0.{}.{}:1", port / 256, port % 256),
+            );
+        }
+        assert!(handshakes.are_full(0, 10_000));
+    }
+}

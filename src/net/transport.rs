@@ -86,6 +86,8 @@ pub struct HandshakeId(pub u32);
 pub enum Handshake {
     /// Its socket must become ready again.
     Wait,
+    /// It can go on at once: others come first.
+    Again,
     /// It is over, and this is the peer.
     Done(Peer),
 }

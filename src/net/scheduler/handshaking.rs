@@ -105,6 +105,10 @@ impl<N: Net> Scheduler<N> {
                 let shaken = self.net.handshake(&mut pending.socket, pending.peer);
                 match shaken {
                     Ok(Handshake::Wait) => {}
+                    Ok(Handshake::Again) => self.handshakes.note_ready(id),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                        self.handshakes.note_ready(id);
+                    }
                     Ok(Handshake::Done(peer)) => {
                         pending.peer = peer;
                         self.finish_handshake(now, id);
