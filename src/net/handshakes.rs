@@ -148,13 +148,13 @@ impl<S> Handshakes<S> {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn unfinished(&self) -> usize {
         self.pending.len()
     }
 
     /// Whether no more are to be accepted, beside so many connections of which there may be `clients_max`.
     pub fn are_full(&self, clients: usize, clients_max: usize) -> bool {
-        let len = self.len();
+        let len = self.unfinished();
         let places = (clients_max + HANDSHAKES_BESIDE_MAX).saturating_sub(clients);
         len >= HANDSHAKES_MAX.min(places) && len > 0
     }
@@ -321,7 +321,7 @@ mod tests {
         handshakes.remove(ids[5], Outcome::Done);
         assert!(add(&mut handshakes, now, "[2001:db8::ffff]:1").1);
         handshakes.close_all();
-        assert!(handshakes.by_address.is_empty() && handshakes.len() == 0);
+        assert!(handshakes.by_address.is_empty() && handshakes.unfinished() == 0);
         let counted: Vec<_> = handshakes.outcomes().filter(|(_, n)| *n > 0).collect();
         let others = HANDSHAKES_PER_ADDRESS_MAX as u64 + 2;
         assert_eq!(

@@ -57,7 +57,7 @@ impl<N: Net> Scheduler<N> {
             Ok(id) => id,
             Err(refusal) => {
                 let place = Place(&self.net, listener);
-                self.log.refused(now, address, relayed, place, &refusal);
+                self.log.refused(now, address, relayed, place, refusal);
                 let mut line = Vec::new();
                 refusal.write(&mut line);
                 return self.say_goodbye(now, entrant.socket, peer.wire, &line);
