@@ -71,7 +71,7 @@ impl<N: Net> Scheduler<N> {
 
     /// Visits each newcomer whose socket is ready, within the budget, and closes those whose time is up.
     pub(super) fn shake_hands(&mut self) {
-        if self.handshakes.unfinished() == 0 {
+        if self.handshakes.unfinished() == 0 && !self.handshakes.have_ready() {
             return;
         }
         let mut now = self.now();
