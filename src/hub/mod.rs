@@ -90,7 +90,7 @@ mod schedule;
 mod shutdown;
 pub mod types;
 
-use crate::protocol::Refusal;
+pub use crate::protocol::Refusal;
 use addresses::Addresses;
 use ages::Ages;
 use client::{Block, Clients, Gate, Role, State};

@@ -3,13 +3,12 @@
 
 use super::Scheduler;
 use super::admitting::Entrant;
-use crate::hub::{Now, Ranges};
+use crate::hub::{Now, Ranges, Refusal};
 use crate::net::budgets::HANDSHAKES_US;
 use crate::net::connection_log::Place;
 use crate::net::handshakes::{HANDSHAKE_US, Outcome, Pending, Relayed, Step};
 use crate::net::proxy::{Fault, Header};
 use crate::net::transport::{Handshake, HandshakeId, Net, Newcomer};
-use crate::protocol::Refusal;
 use std::io;
 
 /// Seconds that a newcomer has, for people.
