@@ -11,6 +11,7 @@ use crate::logging;
 use crate::memory;
 use crate::net::activation::{self, Handed, Purpose};
 use crate::net::bind::{Place, bind_beside, bind_handed};
+use crate::net::handshakes::HANDSHAKES_BESIDE_MAX;
 use crate::net::keeper::Keeper;
 use crate::net::listener::{Listener, Options};
 use crate::net::metrics::METRICS_DESCRIPTORS;
@@ -63,6 +64,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     if flags.listening.control.is_none() && !given.has_control {
         listeners.extend(default_control(options));
     }
+    warn_of_open(&listeners, flags);
     let mut metrics = adopt_metrics(metrics, options)?;
     metrics.extend(bind_beside(&flags.metrics_places(), &places, options)?);
     let mut addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
@@ -113,6 +115,7 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     };
     Ok(Settings {
         limits,
+        proxies: flags.listening.proxy_from.iter().copied().collect(),
         places: given.places(flags),
         options: flags.listening.options(),
         log_level: flags.log.log_level,
@@ -266,6 +269,8 @@ impl Given {
         let listeners = self.places(flags).len() + self.sockets;
         let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
         let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
+        let shakes_hands = !flags.listening.proxy_from.is_empty();
+        let handshakes = u64::from(shakes_hands) * HANDSHAKES_BESIDE_MAX as u64;
         let control = match flags.listening.control {
             _ if self.has_control => OPERATORS_MAX as u64,
             None if control::default_path().is_some() => OPERATORS_MAX as u64 + 1,
@@ -276,7 +281,9 @@ impl Given {
             Some(_) => STRANGERS_LEAVING_MAX as u64,
             None => 0,
         };
-        RESERVED_DESCRIPTORS + strangers + listeners as u64 + metrics + console + keeper + control
+        let listeners = listeners as u64;
+        let newcomers = strangers + handshakes;
+        RESERVED_DESCRIPTORS + listeners + metrics + console + keeper + control + newcomers
     }
 }
 
@@ -347,6 +354,23 @@ fn announce(addresses: &[String], limits: &Limits) {
         memory_mib_max = limits.memory_bytes_max() >> 20,
         "limits"
     );
+}
+
+/// Names the listeners that everybody can use who can reach them, and what to do about it, in one line.
+fn warn_of_open(listeners: &[Listener], flags: &Serve) {
+    let is_open = |listener: &&Listener| listener.is_reachable();
+    if !flags.listening.allow.is_empty() || flags.access.password_file.is_some() {
+        return;
+    }
+    let open = listeners.iter().filter(is_open).map(ToString::to_string);
+    let open: Vec<String> = open.collect();
+    if !open.is_empty() {
+        tracing::warn!(
+            listeners = open.join(", "),
+            "open to everybody who can reach them, and not encrypted: --listen 127.0.0.1:PORT keeps to this machine, \
+             --password-file FILE asks newcomers for a password, --allow CIDR admits only some addresses"
+        );
+    }
 }
 
 /// Runs the server on this thread and its console on another. The two share nothing but the sockets between them.

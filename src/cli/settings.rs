@@ -9,10 +9,12 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 24] = [
+const LIVE: [&str; 27] = [
+    "allow",
     "announce-limit",
     "backlog",
     "burst",
+    "deny",
     "drain",
     "half-close",
     "history",
@@ -27,6 +29,7 @@ const LIVE: [&str; 24] = [
     "max-rooms",
     "partial-after",
     "password-file",
+    "proxy-from",
     "rate",
     "recv-buffer",
     "room-log",

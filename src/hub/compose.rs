@@ -120,6 +120,11 @@ impl Hub {
         if self.is_draining() {
             return Some(Refusal::Draining {});
         }
+        if let Some(address) = peer.address
+            && !admission::may_come(&self.limits, address)
+        {
+            return Some(Refusal::AddressDenied {});
+        }
         if self.role_of(peer) == Role::Stranger {
             let is_full = self.places_taken() >= self.limits.clients_max;
             self.make_place(now, Origin::of(peer.address, None), is_full);

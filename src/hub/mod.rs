@@ -96,6 +96,7 @@ mod strangers;
 mod tries;
 pub mod types;
 
+pub use crate::protocol::Refusal;
 use addresses::Addresses;
 use ages::Ages;
 use client::{Block, Clients, Gate, State};
@@ -110,6 +111,7 @@ use limit_change::LimitChange;
 use limits::{LIGHT_VISIT_WORK_MAX, Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
 use operators::acts;
+pub use operators::range::{Range, Ranges};
 use operators::state::Operators;
 use room::backpressure;
 use rooms::Rooms;

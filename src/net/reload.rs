@@ -5,6 +5,7 @@ use super::bind::{Place, bind_beside};
 use super::listener::Options;
 use super::listeners::Listeners;
 use crate::address::Address;
+use crate::hub::Ranges;
 use crate::hub::limits::Limits;
 use crate::hub::secret::Secret;
 use crate::logging;
@@ -17,6 +18,8 @@ use tracing::Level;
 pub struct Settings {
     /// The hub's limits, which do not contradict each other.
     pub limits: Limits,
+    /// From where connections must begin with a PROXY header.
+    pub proxies: Ranges,
     /// Where to listen.
     pub places: Vec<Place>,
     /// The options of the sockets.
@@ -58,6 +61,8 @@ pub struct Change {
     pub limits: Limits,
     /// The password from now on.
     pub password: Option<Secret>,
+    /// From where connections must begin with a PROXY header from now on.
+    pub proxies: Ranges,
     /// The numbers of new listeners.
     pub added: Vec<usize>,
     /// What the operator is told.
@@ -117,12 +122,14 @@ impl Reloader {
             tracing::warn!("{warning}");
         }
         let (limits, password) = (wanted.limits.clone(), wanted.password.clone());
+        let proxies = wanted.proxies.clone();
         let before = std::mem::replace(&mut self.settings, wanted);
         self.settings.keep_until_restart(&before.flags);
         log(&lines, before.log_level, self.settings.log_level);
         Ok(Change {
             limits,
             password,
+            proxies,
             added,
             lines,
         })

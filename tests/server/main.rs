@@ -35,6 +35,7 @@ mod partial;
 mod password;
 mod programs;
 mod protocols;
+mod proxy;
 mod raw;
 mod sandbox;
 mod slow;

@@ -11,6 +11,7 @@ mod keeper;
 mod login;
 mod model;
 mod name;
+mod proxy;
 mod shown;
 mod talk;
 mod telnet;
@@ -23,6 +24,7 @@ pub use hub::hub;
 pub use keeper::keeper;
 pub use login::login;
 pub use name::name;
+pub use proxy::proxy;
 pub use talk::talk;
 pub use telnet::telnet;
 pub use text::text;
@@ -31,7 +33,7 @@ pub use text::text;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its directory in `fuzz/seeds`.
-pub const TARGETS: [(&str, Body); 10] = [
+pub const TARGETS: [(&str, Body); 11] = [
     ("config", config),
     ("frame", frame),
     ("telnet", telnet),
@@ -42,4 +44,5 @@ pub const TARGETS: [(&str, Body); 10] = [
     ("talk", talk),
     ("keeper", keeper),
     ("login", login),
+    ("proxy", proxy),
 ];
