@@ -10,6 +10,7 @@ use crate::logging;
 use crate::memory;
 use crate::net::activation::{self, Handed, Purpose};
 use crate::net::bind::{Place, bind_beside, bind_handed};
+use crate::net::handshakes::HANDSHAKES_BESIDE_MAX;
 use crate::net::keeper::Keeper;
 use crate::net::listener::{Listener, Options};
 use crate::net::metrics::METRICS_DESCRIPTORS;
@@ -107,6 +108,7 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     };
     Ok(Settings {
         limits,
+        proxies: flags.listening.proxy_from.clone(),
         places: given.places(flags),
         options: flags.listening.options(),
         log_level: flags.log.log_level,
@@ -227,13 +229,16 @@ impl Given {
         let listeners = self.places(flags).len() + self.sockets;
         let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
         let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
+        let shakes_hands = !flags.listening.proxy_from.is_empty();
+        let handshakes = u64::from(shakes_hands) * HANDSHAKES_BESIDE_MAX as u64;
         let control = match flags.listening.control {
             _ if self.has_control => OPERATORS_MAX as u64,
             None if control::default_path().is_some() => OPERATORS_MAX as u64 + 1,
             Some(Control::Path(_)) => OPERATORS_MAX as u64,
             Some(Control::None) | None => 0,
         };
-        RESERVED_DESCRIPTORS + listeners as u64 + metrics + console + keeper + control
+        let listeners = listeners as u64;
+        RESERVED_DESCRIPTORS + listeners + metrics + console + keeper + control + handshakes
     }
 }
 

@@ -32,6 +32,7 @@ const OPTIONS: Options = Options {
 fn reactor(listeners: Vec<Listener>, limits: Limits, console: UnixStream) -> Reactor {
     let settings = Settings {
         limits,
+        proxies: Vec::new(),
         places: Vec::new(),
         options: OPTIONS,
         log_level: tracing::Level::INFO,

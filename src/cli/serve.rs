@@ -4,8 +4,8 @@ use super::join::Look;
 use super::settings::Setting;
 use super::value::number;
 use crate::address::{Address, DEFAULT_PORT};
-use crate::hub::Wire;
 use crate::hub::limits::{HalfClose, Limits, ROOM_LOG_BYTES_MIN, SlowPolicy};
+use crate::hub::{Range, Wire};
 use crate::logging::Format;
 use crate::net::bind::Place;
 use crate::net::listener::Options;
@@ -114,6 +114,14 @@ pub struct ListenFlags {
     /// and root can connect. Without this flag, and where neither variable is set, nobody can.
     #[arg(long, value_name = "ADDR", value_parser = control, env = "MADANG_CONTROL")]
     pub control: Option<Control>,
+
+    /// Addresses of proxies (192.0.2.7, 10.1.0.0/16, 2001:db8::/32): connections from there must begin with a PROXY header
+    ///
+    /// May be given more than once. haproxy sends the header with send-proxy or send-proxy-v2, nginx with proxy_protocol on. The
+    /// address in it is the client's from then on: for limits, bans, the log. From elsewhere the header is refused.
+    #[arg(long, value_name = "CIDR", value_parser = exact_range)]
+    #[arg(env = "MADANG_PROXY_FROM", value_delimiter = ',')]
+    pub proxy_from: Vec<Range>,
 
     /// Connections per listener that may wait to be accepted
     #[arg(long, value_name = "CONNECTIONS", env = "MADANG_BACKLOG", default_value_t = 4096, value_parser = number::<i32>(1..=1_000_000))]
@@ -278,6 +286,13 @@ enum Half {
     Close,
     /// Keep it open and keep sending
     Keep,
+}
+
+fn exact_range(text: &str) -> Result<Range, String> {
+    let text = text.trim();
+    Range::parse_exact(text).ok_or_else(|| {
+        format!("{text} is no range of addresses; write for example 10.1.0.0/16 or 2001:db8::/32")
+    })
 }
 
 fn address_without_flag(address: &str) -> Result<String, String> {

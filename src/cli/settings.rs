@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 23] = [
+const LIVE: [&str; 24] = [
     "announce-limit",
     "backlog",
     "burst",
@@ -26,6 +26,7 @@ const LIVE: [&str; 23] = [
     "max-per-ip",
     "max-rooms",
     "partial-after",
+    "proxy-from",
     "rate",
     "recv-buffer",
     "room-log",

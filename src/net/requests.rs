@@ -23,10 +23,9 @@ struct Known<'a, N: Net> {
 
 impl<N: Net> Peers for Known<'_, N> {
     fn address(&mut self, id: ConnId) -> Option<SocketAddr> {
-        let connection = self.connections.find(id)?;
-        connection
-            .ipv4()
-            .or_else(|| self.net.peer(&connection.socket))
+        let connection = self.connections.get(id)?;
+        let known = self.connections.address(id, connection);
+        known.or_else(|| self.net.peer(&connection.socket))
     }
 
     fn details(&mut self, id: ConnId) -> Details {

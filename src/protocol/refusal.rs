@@ -65,6 +65,14 @@ texts! {
         /// A newcomer when there are `--max-per-ip` from its address.
         AddressFull { clients_max: usize } =
             "too many connections from your address: at most {clients_max}; close one first",
+        /// Bytes that are no PROXY header, from an address of `--proxy-from`.
+        ProxyHeaderMissing {} =
+            "connections from this address are a proxy's (--proxy-from), and must begin with a PROXY header",
+        /// … a header that is none in the end.
+        ProxyHeaderInvalid {} = "the PROXY header of this connection is not valid",
+        /// … nothing, or only a part of a header, for so many seconds.
+        ProxyHeaderLate { seconds: u64 } =
+            "connections from this address are a proxy's (--proxy-from), and no PROXY header came within {seconds} s",
         /// A newcomer while the server ends.
         ShuttingDown {} = "server is shutting down",
         /// A private line to somebody who ignores its sender.

@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
-use madang::net::transport::{Event, Net};
+use madang::net::transport::{Event, HandshakeId, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -65,7 +65,7 @@ pub struct Pipe {
     /// The server has finished sending, or has closed.
     pub server_fin: bool,
     pub server_closed: bool,
-    id: Option<ConnId>,
+    id: Option<Polled>,
     /// A read, or a write, has returned `WouldBlock` since the last event for it.
     wants_read: bool,
     wants_write: bool,
@@ -94,6 +94,13 @@ impl Pipe {
     }
 }
 
+/// Under which name the poll reports a socket.
+#[derive(Clone, Copy, Debug)]
+enum Polled {
+    Newcomer(HandshakeId),
+    Connection(ConnId),
+}
+
 pub type Shared = Rc<RefCell<Pipe>>;
 
 /// The server's end of a pipe. Dropping it closes the connection.
@@ -120,7 +127,7 @@ pub struct Network {
     /// Events to report, each with the number of polls until then.
     events: Vec<(u32, Event)>,
     /// All ids that were ever registered: a spurious event may name any of them.
-    ids: Vec<ConnId>,
+    ids: Vec<Polled>,
     /// A hash of everything that has happened.
     pub trace: u64,
     pub deliveries: u64,
@@ -205,7 +212,7 @@ impl Network {
             && (it.wants_read || it.reset)
         {
             it.wants_read = false;
-            let event = ready(id, true, false);
+            let event = id.ready(true, false);
             if it.is_without_faults() {
                 self.events.push((1, event));
             } else {
@@ -224,7 +231,7 @@ impl Network {
         {
             it.wants_write = false;
             drop(it);
-            self.report(ready(id, false, true));
+            self.report(id.ready(false, true));
         }
     }
 
@@ -244,7 +251,7 @@ impl Network {
         }
         if !self.ids.is_empty() && rng.u8(0..100) < self.faults.event_spurious {
             let id = self.ids[rng.usize(..self.ids.len())];
-            due.push(ready(id, rng.bool(), rng.bool()));
+            due.push(id.ready(rng.bool(), rng.bool()));
         }
         for event in &due {
             self.record(&format!("event {event:?}"));
@@ -284,9 +291,9 @@ impl Network {
     }
 
     /// A fault: `WouldBlock` although the pipe is ready, so the poll must report the edge again.
-    fn would_block(&mut self, id: Option<ConnId>, readable: bool) -> io::Error {
+    fn would_block(&mut self, id: Option<Polled>, readable: bool) -> io::Error {
         if let Some(id) = id {
-            self.report(ready(id, readable, !readable));
+            self.report(id.ready(readable, !readable));
         }
         io::ErrorKind::WouldBlock.into()
     }
@@ -300,11 +307,60 @@ impl Network {
     }
 }
 
-fn ready(id: ConnId, readable: bool, writable: bool) -> Event {
-    Event::Ready {
-        id,
-        readable,
-        writable,
+impl Polled {
+    fn ready(self, readable: bool, writable: bool) -> Event {
+        match self {
+            Polled::Newcomer(id) => Event::Handshake(id),
+            Polled::Connection(id) => Event::Ready {
+                id,
+                readable,
+                writable,
+            },
+        }
+    }
+}
+
+impl Network {
+    /// From now on the poll reports a socket under this name.
+    fn poll_socket(&mut self, socket: &mut Socket, id: Polled) -> io::Result<()> {
+        self.call();
+        if self.chance(self.faults.register_error) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.ids.push(id);
+        let mut pipe = socket.0.borrow_mut();
+        pipe.id = Some(id);
+        // epoll also reports what is ready at registration.
+        let readable = !pipe.inbound.is_empty() || pipe.fin || pipe.reset;
+        pipe.wants_read = !readable;
+        drop(pipe);
+        self.report(id.ready(readable, true));
+        Ok(())
+    }
+
+    /// How many bytes a read or a peek of at most `most` finds; 0: the client has finished sending.
+    fn arrived_bytes(&mut self, socket: &Socket, most: usize) -> io::Result<usize> {
+        self.call();
+        let mut pipe = socket.0.borrow_mut();
+        let faults = self.faults_of(&pipe);
+        if self.chance(faults.interrupted) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let n = pipe.inbound.len().min(most);
+        if n == 0 && pipe.reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if n == 0 && pipe.fin {
+            return Ok(0);
+        }
+        if n == 0 {
+            pipe.wants_read = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.chance(faults.would_block) {
+            return Err(self.would_block(pipe.id, true));
+        }
+        Ok(self.cut_short(n, faults.short_read))
     }
 }
 
@@ -371,49 +427,38 @@ impl Net for Network {
     }
 
     fn register(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {
-        self.call();
-        if self.chance(self.faults.register_error) {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        self.ids.push(id);
-        let mut pipe = socket.0.borrow_mut();
-        pipe.id = Some(id);
-        // epoll also reports what is ready at registration.
-        let readable = !pipe.inbound.is_empty() || pipe.fin || pipe.reset;
-        pipe.wants_read = !readable;
-        drop(pipe);
-        self.report(ready(id, readable, true));
-        Ok(())
+        self.poll_socket(socket, Polled::Connection(id))
+    }
+
+    fn register_newcomer(&mut self, socket: &mut Socket, id: HandshakeId) -> io::Result<()> {
+        self.poll_socket(socket, Polled::Newcomer(id))
+    }
+
+    fn reregister(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {
+        assert!(socket.0.borrow().id.is_some(), "not registered before");
+        self.poll_socket(socket, Polled::Connection(id))
+    }
+
+    fn peek(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.arrived_bytes(socket, into.len())?;
+        let pipe = socket.0.borrow();
+        into.iter_mut()
+            .zip(pipe.inbound.range(..n))
+            .for_each(|(to, from)| *to = *from);
+        Ok(n)
     }
 
     fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
-        self.call();
+        let n = self.arrived_bytes(socket, into.len())?;
         let mut pipe = socket.0.borrow_mut();
-        let faults = self.faults_of(&pipe);
-        if self.chance(faults.interrupted) {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        let n = pipe.inbound.len().min(into.len());
-        if n == 0 && pipe.reset {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        if n == 0 && pipe.fin {
-            return Ok(0);
-        }
-        if n == 0 {
-            pipe.wants_read = true;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        if self.chance(faults.would_block) {
-            return Err(self.would_block(pipe.id, true));
-        }
-        let n = self.cut_short(n, faults.short_read);
         for (to, from) in into.iter_mut().zip(pipe.inbound.drain(..n)) {
             *to = from;
         }
         let id = pipe.id;
         drop(pipe);
-        self.record(&format!("read {id:?} {n}"));
+        if n > 0 {
+            self.record(&format!("read {id:?} {n}"));
+        }
         Ok(n)
     }
 

@@ -43,6 +43,16 @@ impl Range {
         }
     }
 
+    /// The same, but an address alone means that address: where others are trusted, its neighbours are not.
+    pub fn parse_exact(text: &str) -> Option<Range> {
+        match text.parse() {
+            Ok(address @ IpAddr::V6(_)) if address.to_canonical().is_ipv6() => {
+                Some(Range::new(address, 128))
+            }
+            _ => Range::parse(text),
+        }
+    }
+
     /// Reads `10.1.0.0/16`, `2001:db8::/32`, or an [address](Range::of) alone.
     pub fn parse(text: &str) -> Option<Range> {
         let Some((address, bits)) = text.split_once('/') else {

@@ -48,6 +48,7 @@ impl<N: Net> Scheduler<N> {
 
     /// Accepts nothing any more, and closes each connection as soon as its output has been written.
     pub fn stop(&mut self) {
+        self.handshakes.close_all();
         self.hub.shutdown();
     }
 
@@ -61,7 +62,7 @@ impl<N: Net> Scheduler<N> {
             let Some((id, connection)) = self.connections.at(slot) else {
                 continue;
             };
-            let address = match connection.ipv4() {
+            let address = match self.connections.address(id, connection) {
                 None if connection.end == End::None => self.net.peer(&connection.socket),
                 known => known,
             };
