@@ -8,6 +8,7 @@ use crate::hub::limits::{HalfClose, Limits, ROOM_LOG_BYTES_MIN, SlowPolicy};
 use crate::hub::{Range, Wire};
 use crate::logging::Format;
 use crate::net::bind::Place;
+use crate::net::certificates::Files;
 use crate::net::listener::Options;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -56,6 +57,10 @@ pub struct Serve {
     #[command(flatten)]
     pub listening: ListenFlags,
 
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsFlags,
+
     /// Limits.
     #[command(flatten)]
     pub limits: LimitFlags,
@@ -90,10 +95,17 @@ pub struct Serve {
 pub struct ListenFlags {
     /// Address for chat: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH [default: 0.0.0.0:8080]
     ///
-    /// May be given more than once. With --listen-raw there is no default.
+    /// May be given more than once. With --listen-tls or --listen-raw there is no default.
     #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
     #[arg(env = "MADANG_LISTEN", value_delimiter = ',')]
     pub listen: Vec<Address>,
+
+    /// Address for chat under TLS: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH
+    ///
+    /// May be given more than once. Needs --tls-cert. With --listen-tls there is no default for --listen.
+    #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
+    #[arg(env = "MADANG_LISTEN_TLS", value_delimiter = ',')]
+    pub listen_tls: Vec<Address>,
 
     /// Address for pipes and devices: lines pass without names, commands or notices
     ///
@@ -140,6 +152,40 @@ pub struct ListenFlags {
     /// Kernel receive buffer per connection, in bytes
     #[arg(long, value_name = "BYTES", env = "MADANG_RECV_BUFFER", default_value_t = 65_536, value_parser = number::<u32>(2048..=1 << 30))]
     pub recv_buffer: u32,
+}
+
+/// Certificates.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsFlags {
+    /// Certificate for --listen-tls, in PEM: the server's own first, then those that connect it with its authority
+    ///
+    /// May be given more than once, for several names: a client gets the one for the name that it asks for, or else the first.
+    /// A reload reads the files again.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MADANG_TLS_CERT",
+        value_delimiter = ','
+    )]
+    pub tls_cert: Vec<PathBuf>,
+
+    /// Its private key, in PEM, not encrypted; given as often and in the same order [default: in the file of --tls-cert]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MADANG_TLS_KEY",
+        value_delimiter = ','
+    )]
+    pub tls_key: Vec<PathBuf>,
+
+    /// Certificates of authorities, in PEM: clients must have a certificate of one of them
+    #[arg(long, value_name = "FILE", env = "MADANG_TLS_CLIENT_CA")]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// With --tls-client-ca: clients may also have no certificate
+    #[arg(long, env = "MADANG_TLS_CLIENT_OPTIONAL")]
+    pub tls_client_optional: bool,
 }
 
 /// Limits.
@@ -312,6 +358,7 @@ impl Serve {
             flag,
             address: address.clone(),
             wire,
+            is_tls: false,
         };
         let chat = flags
             .listen
@@ -319,7 +366,11 @@ impl Serve {
             .map(|a| place("--listen", a, Wire::Chat));
         let raw = flags.listen_raw.iter();
         let raw = raw.map(|a| place("--listen-raw", a, Wire::Raw));
-        let mut places: Vec<Place> = chat.chain(raw).collect();
+        let tls = flags.listen_tls.iter().map(|a| Place {
+            is_tls: true,
+            ..place("--listen-tls", a, Wire::Chat)
+        });
+        let mut places: Vec<Place> = chat.chain(tls).chain(raw).collect();
         if flags.is_default() {
             let default = Address::Tcp {
                 host: "0.0.0.0".into(),
@@ -350,6 +401,7 @@ impl Serve {
             flag: "--metrics",
             address: address.clone(),
             wire: Wire::Chat,
+            is_tls: false,
         };
         self.listening.metrics.iter().map(place).collect()
     }
@@ -385,10 +437,36 @@ impl Serve {
     }
 }
 
+impl TlsFlags {
+    /// Where the certificates are.
+    pub fn files(&self) -> Files {
+        Files {
+            certificates: self.tls_cert.clone(),
+            keys: self.tls_key.clone(),
+            client_ca: self.tls_client_ca.clone(),
+            is_client_optional: self.tls_client_optional,
+        }
+    }
+
+    /// The first of the flags, if any is given.
+    pub fn first(&self) -> Option<&'static str> {
+        let given = [
+            ("--tls-cert", !self.tls_cert.is_empty()),
+            ("--tls-key", !self.tls_key.is_empty()),
+            ("--tls-client-ca", self.tls_client_ca.is_some()),
+            ("--tls-client-optional", self.tls_client_optional),
+        ];
+        given
+            .into_iter()
+            .find_map(|(flag, is_given)| is_given.then_some(flag))
+    }
+}
+
 impl ListenFlags {
     /// Whether no address is given.
     pub fn is_default(&self) -> bool {
-        self.listen.is_empty() && self.listen_raw.is_empty()
+        let none = [&self.listen, &self.listen_tls, &self.listen_raw];
+        none.iter().all(|addresses| addresses.is_empty())
     }
 
     /// The options of the sockets.
@@ -432,6 +510,8 @@ mod tests {
         assert_eq!(places(&[]), ["--listen 0.0.0.0:8080"]);
         let raw = ["--listen-raw", "unix:/x"];
         assert_eq!(places(&raw), ["--listen-raw unix:/x"]);
+        let tls = ["--listen-tls", "6697"];
+        assert_eq!(places(&tls), ["--listen-tls 0.0.0.0:6697"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 24] = [
+const LIVE: [&str; 29] = [
     "announce-limit",
     "backlog",
     "burst",
@@ -20,6 +20,7 @@ const LIVE: [&str; 24] = [
     "keepalive",
     "listen",
     "listen-raw",
+    "listen-tls",
     "log-level",
     "max-clients",
     "max-line",
@@ -33,6 +34,10 @@ const LIVE: [&str; 24] = [
     "send-buffer",
     "slow",
     "slow-timeout",
+    "tls-cert",
+    "tls-client-ca",
+    "tls-client-optional",
+    "tls-key",
     "welcome",
 ];
 

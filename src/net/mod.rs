@@ -16,6 +16,7 @@ pub mod activation;
 pub mod bind;
 pub mod budgets;
 pub mod certificates;
+mod closing;
 mod connection_log;
 mod connections;
 mod exposition;

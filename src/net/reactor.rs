@@ -9,15 +9,17 @@ use super::process::Process;
 use super::reload::{Reloader, Settings, Source};
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
-use super::stream::Stream;
+use super::stream::{Socket, Stream};
 use super::systemd::{ServiceManager, Status};
-use super::transport::{Event, HandshakeId, Net, Newcomer};
-use crate::hub::{ConnId, Hub, Now};
+use super::tls::RECORD_BYTES_MAX;
+use super::transport::{Event, Handshake, HandshakeId, Net, Newcomer};
+use crate::hub::{ConnId, Hub, Now, Peer};
 use crate::keeper::Entry;
 use mio::{Events, Poll, Registry, Token};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events taken from the poll in one call.
@@ -44,6 +46,8 @@ pub(super) struct Sockets {
     registry: Registry,
     listeners: Listeners,
     start: Instant,
+    /// What a TLS connection has received, before it is decrypted.
+    ciphertext: Box<[u8]>,
 }
 
 impl Net for Sockets {
@@ -82,16 +86,41 @@ impl Net for Sockets {
         socket.reregister(&self.registry, Token(id.to_token()))
     }
 
+    fn needs_handshake(&self, socket: &Stream) -> bool {
+        socket.needs_handshake()
+    }
+
+    fn handshake(&mut self, socket: &mut Stream, peer: Peer) -> io::Result<Handshake> {
+        let known = socket.handshake(&mut self.ciphertext, peer)?;
+        Ok(known.map_or(Handshake::Wait, Handshake::Done))
+    }
+
+    fn takes_plain_text(&self, socket: &Stream) -> bool {
+        socket.takes_plain_text()
+    }
+
+    fn tls_version(&self, socket: &Stream) -> Option<&'static str> {
+        socket.tls_version()
+    }
+
     fn peek(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
         socket.peek(into)
     }
 
     fn read(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
-        socket.read(into)
+        socket.read(into, &mut self.ciphertext)
     }
 
     fn write(&mut self, socket: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         socket.write(slices)
+    }
+
+    fn flush(&mut self, socket: &mut Stream) -> io::Result<bool> {
+        socket.flush()
+    }
+
+    fn finish(&mut self, socket: &mut Stream) -> bool {
+        socket.finish()
     }
 
     fn close_write(&mut self, socket: &mut Stream) {
@@ -131,11 +160,13 @@ impl Reactor {
         let registry = poll.registry().try_clone()?;
         signals.register(&registry, SIGNALS)?;
         let mut numbered = Listeners::new(registry.try_clone()?);
+        numbered.set_tls(settings.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
         let number = numbered.add_all(listeners)?.len();
         let net = Sockets {
             registry,
             listeners: numbered,
             start: Instant::now(),
+            ciphertext: vec![0; RECORD_BYTES_MAX].into_boxed_slice(),
         };
         let mut hub = Hub::new(settings.limits.clone());
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -145,7 +176,9 @@ impl Reactor {
         let has_console = console.is_some();
         if let Some(console) = console {
             console.set_nonblocking(true)?;
-            scheduler.connect_console(Stream::Unix(mio::net::UnixStream::from_std(console)))?;
+            scheduler.connect_console(Stream::Plain(Socket::Unix(
+                mio::net::UnixStream::from_std(console),
+            )))?;
         }
         Ok(Reactor {
             poll,

@@ -8,6 +8,7 @@ mod handshaking;
 
 use super::acceptor::Acceptor;
 use super::budgets::{CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
+use super::closing::Closing;
 use super::connection_log::ConnectionLog;
 use super::connections::{Connections, End};
 use super::handshakes::Handshakes;
@@ -37,6 +38,8 @@ pub struct Scheduler<N: Net> {
     visits: Vec<ConnId>,
     /// Connections that have ended by themselves and are to be closed.
     broken: VecDeque<ConnId>,
+    /// Connections that the hub has closed, and whose last bytes the sockets have not taken.
+    closing: Closing,
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
     acceptor: Acceptor,
@@ -62,6 +65,7 @@ impl<N: Net> Scheduler<N> {
             unblocked: VecDeque::new(),
             visits: Vec::with_capacity(VISITS_A_LOOK),
             broken: VecDeque::new(),
+            closing: Closing::default(),
             lingering: Lingering::default(),
             acceptor: Acceptor::new(listeners),
             handshakes: Handshakes::default(),
@@ -131,6 +135,7 @@ impl<N: Net> Scheduler<N> {
             self.lingering.next_deadline(),
             self.acceptor.deadline(),
             self.handshakes.deadline(),
+            self.closing.deadline(),
         ];
         let next = hub.into_iter().chain(net).flatten().min()?;
         let now = self.time.of(now);
@@ -195,7 +200,12 @@ impl<N: Net> Scheduler<N> {
                 return;
             }
         }
-        match self.net.read(&mut connection.socket, &mut self.scratch) {
+        let read = self.net.read(&mut connection.socket, &mut self.scratch);
+        // Reading may leave something to be written.
+        if connection.writable && matches!(self.net.flush(&mut connection.socket), Ok(false)) {
+            connection.writable = false;
+        }
+        match read {
             Ok(0) => {
                 connection.readable = false;
                 if !matches!(connection.end, End::Failed(_)) {
@@ -214,6 +224,15 @@ impl<N: Net> Scheduler<N> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.still_readable(id),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                connection.readable = false;
+                if connection.end.is_gone() {
+                    self.broken.push_back(id);
+                } else {
+                    connection.end = End::Cut;
+                    self.hub.cut(now, id);
+                }
+            }
             Err(error) => {
                 connection.end.replace(&error);
                 self.broken.push_back(id);
@@ -272,14 +291,21 @@ impl<N: Net> Scheduler<N> {
         };
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let n = self.hub.output(id, &mut slices);
-        if n == 0 {
-            let _has_more = self.hub.sent(now, id, 0);
-            return;
-        }
-        match self.net.write(&mut connection.socket, &slices[..n]) {
-            Ok(written) => {
-                if self.hub.sent(now, id, written) {
+        let written = match n {
+            0 => Ok(0),
+            n => self.net.write(&mut connection.socket, &slices[..n]),
+        };
+        // What was written may still have to be sent, also if the hub has nothing more.
+        let flushed = written.and_then(|n| Ok((n, self.net.flush(&mut connection.socket)?)));
+        match flushed {
+            Ok((written, is_flushed)) => {
+                let has_more = self.hub.sent(now, id, written);
+                connection.writable = is_flushed;
+                if has_more && n > 0 && is_flushed {
                     self.unblocked.push_back(id);
+                }
+                if is_flushed && self.closing.contains(id) {
+                    self.broken.push_back(id);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.writable = false,
@@ -290,7 +316,7 @@ impl<N: Net> Scheduler<N> {
                 connection.writable = false;
                 connection.readable = true;
                 match connection.end.replace(&error) {
-                    End::Read => self.broken.push_back(id),
+                    End::Read | End::Cut => self.broken.push_back(id),
                     // What the peer sent before it closed is still read; that ends in an error or in its end.
                     _ => self.hub.readable(id),
                 }
@@ -318,8 +344,10 @@ impl<N: Net> Scheduler<N> {
     fn close(&mut self) {
         let mut now = self.now();
         let deadline = now.after(CLOSE_US);
-        while let Some(id) = self.broken.pop_front().or_else(|| self.hub.next_closed()) {
-            self.close_one(now, id);
+        while let Some(id) = self.next_closed(now) {
+            if !self.must_flush(now, id) {
+                self.close_one(now, id);
+            }
             now = self.now();
             if now >= deadline {
                 return;
@@ -336,7 +364,29 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
+    fn next_closed(&mut self, now: Now) -> Option<ConnId> {
+        let ended = self.broken.pop_front().or_else(|| self.hub.next_closed());
+        ended.or_else(|| self.closing.next_overdue(now))
+    }
+
+    /// Whether a connection that the hub has closed has last words that its socket does not take yet. It has as long for that
+    /// as for its other output.
+    fn must_flush(&mut self, now: Now, id: ConnId) -> bool {
+        let is_closed = self.hub.is_closed(id);
+        let Some(connection) = self.connections.find(id) else {
+            return false;
+        };
+        let may_write = is_closed && !connection.end.is_gone();
+        if !may_write || self.net.finish(&mut connection.socket) {
+            return false;
+        }
+        connection.writable = false;
+        let until = now.after(self.hub.limits().drain_us);
+        self.closing.must_wait(now, id, until)
+    }
+
     fn close_one(&mut self, now: Now, id: ConnId) {
+        self.closing.forget(id);
         let is_closed = self.hub.is_closed(id);
         let relayed = self.connections.relayed(id);
         let connection = self.connections.remove(id);

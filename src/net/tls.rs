@@ -21,6 +21,9 @@ pub const HANDSHAKE_BYTES_MAX: usize = 32 << 10;
 /// Reads of one call of [`handshake`](TlsStream::handshake). More is read in the next.
 const HANDSHAKE_READS_MAX: usize = 4;
 
+/// The first byte of every handshake: RFC 8446, 5.1.
+const HANDSHAKE: u8 = 22;
+
 /// A server's end of a TLS connection.
 #[derive(Debug)]
 pub struct TlsStream<S> {
@@ -90,6 +93,10 @@ impl<S: Read + Write> TlsStream<S> {
                 Err(error) => return Err(error),
             };
             self.phase = Phase::Handshake(received + n, first.or(Some(ciphertext[0])));
+            if self.is_plain() {
+                let why = "what came is not TLS";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
             self.feed(&ciphertext[..n], &mut [])?;
             if !self.session.is_handshaking() {
                 self.phase = Phase::Open;
@@ -101,21 +108,25 @@ impl<S: Read + Write> TlsStream<S> {
         Err(io::ErrorKind::Interrupted.into())
     }
 
-    /// Whether the peer, in its handshake, has sent nothing so far, or nothing that could be TLS: it is then told in plain text
+    /// Whether the handshake is not over.
+    pub fn is_in_handshake(&self) -> bool {
+        matches!(self.phase, Phase::Handshake(..))
+    }
+
+    /// Whether the peer, in its handshake, has sent nothing so far, or nothing that could be TLS: it is then sent in plain text
     /// what is wrong.
     pub fn is_plain(&self) -> bool {
-        /// The first byte of every handshake: RFC 8446, 5.1.
-        const HANDSHAKE: u8 = 22;
         matches!(self.phase, Phase::Handshake(_, first) if first != Some(HANDSHAKE))
     }
 
-    /// Reads plaintext; 0: the peer has said that it sends nothing more. Not before the handshake is over.
+    /// Reads plaintext; 0: the peer has said that it sends nothing more. Before the handshake has begun, and after our own last
+    /// word, what the socket has: a PROXY header, or what is discarded.
     ///
     /// # Errors
     /// `WouldBlock`: nothing is there. `Interrupted`: something has arrived that holds no plaintext yet. `UnexpectedEof`: the
     /// connection was cut, so that its last bytes may be missing. `InvalidData`: what has arrived is not what the peer sent.
     pub fn read(&mut self, into: &mut [u8], ciphertext: &mut [u8]) -> io::Result<usize> {
-        if self.phase == Phase::Finished {
+        if matches!(self.phase, Phase::Handshake(..) | Phase::Finished) {
             return self.socket.read(into);
         }
         let n = self.take_plaintext(into)?;
@@ -188,11 +199,17 @@ impl<S: Read + Write> TlsStream<S> {
         }
     }
 
-    /// Writes plaintext, of at most one record. What the socket does not take of the record is kept.
+    /// Writes plaintext, of at most one record. What the socket does not take of the record is kept. To a peer that
+    /// [does not speak TLS](TlsStream::is_plain) it is written as it is.
     ///
     /// # Errors
     /// `WouldBlock`: the socket has not taken the last record yet. Any other error of the socket.
     pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.phase {
+            Phase::Handshake(..) if self.is_plain() => return self.socket.write_vectored(slices),
+            Phase::Handshake(..) => return Err(io::ErrorKind::NotConnected.into()),
+            _ => {}
+        }
         if !self.flush()? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -221,10 +238,10 @@ impl<S: Read + Write> TlsStream<S> {
     /// Says that nothing more will be written. False: that is still to be [flushed](TlsStream::flush). After the first call
     /// what arrives is discarded.
     pub fn finish(&mut self) -> bool {
-        if self.phase != Phase::Finished {
-            self.phase = Phase::Finished;
+        if self.phase != Phase::Finished && !self.is_plain() {
             self.session.send_close_notify();
         }
+        self.phase = Phase::Finished;
         // Nobody is there any more after an error.
         self.flush().unwrap_or(true)
     }
