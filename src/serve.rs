@@ -17,6 +17,7 @@ use crate::net::listener::{Listener, Options};
 use crate::net::metrics::METRICS_DESCRIPTORS;
 use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
+use crate::net::tls::SESSION_BYTES_MAX;
 use crate::sandbox::{self, ConsoleNeeds, Needs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
@@ -70,6 +71,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     addresses.extend(metrics.iter().map(|it| format!("{it} (metrics)")));
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
     let limits = settings.limits.clone();
+    let tls_bytes = settings.tls.as_ref().map(|_| SESSION_BYTES_MAX as u64);
     let again = move || settings_again(given);
     let mut reactor = Reactor::new(listeners, settings, Box::new(again), hub_end)?;
     let state = flags.state_folder();
@@ -78,7 +80,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     }
     // The kernel takes twice what it is asked for: see socket(7). Before the sandbox, which hides what control groups allow.
     let buffers_bytes = options.send_buffer_bytes + options.recv_buffer_bytes;
-    memory::log(&limits, 2 * buffers_bytes as u64);
+    memory::log(&limits, 2 * buffers_bytes as u64, tls_bytes);
     if !flags.no_sandbox {
         sandbox::enter(&needs(flags, &places, state.clone()));
     }

@@ -1,14 +1,15 @@
 //! The flags of `madang serve`, and their conversion into the hub's limits and the sockets' options.
 
+use super::control::{Control, control};
 use super::join::Look;
 use super::settings::Setting;
+use super::tls::TlsFlags;
 use super::value::number;
 use crate::address::{Address, DEFAULT_PORT};
 use crate::hub::limits::{HalfClose, Limits, ROOM_LOG_BYTES_MIN, SlowPolicy};
 use crate::hub::{Range, Wire};
 use crate::logging::Format;
 use crate::net::bind::Place;
-use crate::net::certificates::Files;
 use crate::net::listener::Options;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
@@ -154,40 +155,6 @@ pub struct ListenFlags {
     pub recv_buffer: u32,
 }
 
-/// Certificates.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "TLS")]
-pub struct TlsFlags {
-    /// Certificate for --listen-tls, in PEM: the server's own first, then those that connect it with its authority
-    ///
-    /// May be given more than once, for several names: a client gets the one for the name that it asks for, or else the first.
-    /// A reload reads the files again.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "MADANG_TLS_CERT",
-        value_delimiter = ','
-    )]
-    pub tls_cert: Vec<PathBuf>,
-
-    /// Its private key, in PEM, not encrypted; given as often and in the same order [default: in the file of --tls-cert]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "MADANG_TLS_KEY",
-        value_delimiter = ','
-    )]
-    pub tls_key: Vec<PathBuf>,
-
-    /// Certificates of authorities, in PEM: clients must have a certificate of one of them
-    #[arg(long, value_name = "FILE", env = "MADANG_TLS_CLIENT_CA")]
-    pub tls_client_ca: Option<PathBuf>,
-
-    /// With --tls-client-ca: clients may also have no certificate
-    #[arg(long, env = "MADANG_TLS_CLIENT_OPTIONAL")]
-    pub tls_client_optional: bool,
-}
-
 /// Limits.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
@@ -289,29 +256,6 @@ pub struct LogFlags {
     /// Format of the log
     #[arg(long, value_name = "FORMAT", env = "MADANG_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     pub log_format: Format,
-}
-
-/// `--control`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Nowhere.
-    None,
-    /// On this path.
-    Path(PathBuf),
-}
-
-fn control(text: &str) -> Result<Control, String> {
-    let text = text.trim();
-    if text.eq_ignore_ascii_case("none") {
-        return Ok(Control::None);
-    }
-    match Address::to_listen_on(text) {
-        Ok(Address::Unix(path)) => Ok(Control::Path(path)),
-        // Every client there is an operator.
-        Ok(Address::Tcp { .. }) | Err(_) => {
-            Err("operators connect by a Unix socket only: write unix:PATH, or none".into())
-        }
-    }
 }
 
 /// `--slow`
@@ -434,31 +378,6 @@ impl Serve {
             drain_us: behaviour.drain * SECOND_US,
             welcome: behaviour.welcome.clone(),
         }
-    }
-}
-
-impl TlsFlags {
-    /// Where the certificates are.
-    pub fn files(&self) -> Files {
-        Files {
-            certificates: self.tls_cert.clone(),
-            keys: self.tls_key.clone(),
-            client_ca: self.tls_client_ca.clone(),
-            is_client_optional: self.tls_client_optional,
-        }
-    }
-
-    /// The first of the flags, if any is given.
-    pub fn first(&self) -> Option<&'static str> {
-        let given = [
-            ("--tls-cert", !self.tls_cert.is_empty()),
-            ("--tls-key", !self.tls_key.is_empty()),
-            ("--tls-client-ca", self.tls_client_ca.is_some()),
-            ("--tls-client-optional", self.tls_client_optional),
-        ];
-        given
-            .into_iter()
-            .find_map(|(flag, is_given)| is_given.then_some(flag))
     }
 }
 

@@ -93,7 +93,7 @@ pub mod types;
 use crate::protocol::Refusal;
 use addresses::Addresses;
 use ages::Ages;
-use client::{Block, Clients, Gate, Role, State};
+use client::{Block, Clients, Role};
 use directory::Directory;
 use ignoring::Ignoring;
 use input::Input;
@@ -240,25 +240,15 @@ impl Hub {
 
     /// The peer has finished sending. An unterminated last line counts as a line.
     pub fn finish(&mut self, now: Now, id: ConnId) {
-        self.end_input(now, id, Input::finish);
+        if let Some(slot) = self.slot(id) {
+            self.reading(now).end_input(slot, Input::finish);
+        }
     }
 
     /// The connection was cut: nothing follows. An unterminated last line is refused, since the rest of it may be missing.
     pub fn cut(&mut self, now: Now, id: ConnId) {
-        self.end_input(now, id, Input::cut);
-    }
-
-    fn end_input(&mut self, now: Now, id: ConnId, end: fn(&mut Input)) {
-        let Some(slot) = self.slot(id) else { return };
-        let client = &self.clients[slot as usize];
-        if !client.is_receiving() {
-            return;
-        }
-        let input = &mut self.inputs[slot as usize];
-        let is_next = !input.has_deferred_bytes();
-        end(input);
-        if is_next && matches!(client.state(), State::Open(Gate::Ready)) {
-            self.reading(now).process(slot, b"", false);
+        if let Some(slot) = self.slot(id) {
+            self.reading(now).end_input(slot, Input::cut);
         }
     }
 

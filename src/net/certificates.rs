@@ -182,7 +182,8 @@ impl Tls {
 impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let second = i64::try_from(self.valid_until).unwrap_or(i64::MAX);
-        write!(f, "certificate {}, valid until ", self.file.display())?;
+        let (file, fingerprint) = (self.file.display(), hex(&self.fingerprint));
+        write!(f, "certificate {file}, SHA-256 {fingerprint}, valid until ")?;
         match jiff::Timestamp::from_second(second) {
             Ok(time) => write!(f, "{time}"),
             Err(_) => f.write_str("a time after the year 9999"),
@@ -321,5 +322,43 @@ impl ResolvesServerCert for ByName {
         let named = self.0.iter().filter(has_name).find(can_verify);
         let any = || self.0.iter().find(can_verify);
         named.or_else(any).or(self.0.first()).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::authority::Authority;
+
+    #[test]
+    fn a_certificate_is_shown_with_its_end_and_the_operator_is_warned_before() {
+        let authority = Authority::new("the test's");
+        let pid = std::process::id();
+        let file = std::env::temp_dir().join(format!("madang-certificates-{pid}.pem"));
+        let load = |year| {
+            let identity = authority.server(&["chat.test"], year);
+            std::fs::write(&file, identity.both()).unwrap();
+            let files = Files {
+                certificates: vec![file.clone()],
+                ..Files::default()
+            };
+            files.load().unwrap()
+        };
+        let tls = load(2040);
+        let shown = format!(
+            "certificate {}, SHA-256 {}, valid until 2040-12-31T00:00:00Z",
+            file.display(),
+            hex(&tls.certificates[0].fingerprint)
+        );
+        assert_eq!(tls.certificates[0].to_string(), shown);
+        let end = tls.certificates[0].valid_until;
+        let day = 24 * 3600;
+        assert!(tls.warnings(end - 15 * day).is_empty());
+        assert!(tls.warnings(end - 13 * day)[0].ends_with("it expires soon; renew it, and reload"));
+        assert!(tls.warnings(end + 1)[0].contains("it has expired"));
+        let fingerprint = hex(&tls.certificates[0].fingerprint);
+        assert_eq!(fingerprint.len(), 64);
+        assert_ne!(fingerprint, hex(&load(2041).certificates[0].fingerprint));
+        std::fs::remove_file(file).unwrap();
     }
 }

@@ -9,15 +9,14 @@ use super::process::Process;
 use super::reload::{Reloader, Settings, Source};
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
+use super::sockets::{HANDSHAKES, Sockets};
 use super::stream::{Socket, Stream};
 use super::systemd::{ServiceManager, Status};
-use super::tls::RECORD_BYTES_MAX;
-use super::transport::{Event, Handshake, HandshakeId, Net, Newcomer};
-use crate::hub::{ConnId, Hub, Now, Peer};
+use super::transport::{Event, HandshakeId};
+use crate::hub::{ConnId, Hub};
 use crate::keeper::Entry;
-use mio::{Events, Poll, Registry, Token};
-use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use mio::{Events, Poll, Token};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -25,12 +24,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
 /// Signals have the largest token. Those of listeners are above every connection's, then come the metrics page, the keeper, and
-/// newcomers that shake hands, with their numbers in the high half.
+/// [newcomers that shake hands](HANDSHAKES).
 const SIGNALS: Token = Token(usize::MAX);
 const METRICS: usize = LISTENERS + 0x4000;
 const METRICS_END: usize = METRICS + 0x4000;
 const KEEPER: Token = Token(METRICS_END);
-const HANDSHAKES: usize = METRICS_END + 0x1000;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,93 +37,6 @@ pub enum Ended {
     Drained,
     /// By a second signal, of this number.
     Forced(i32),
-}
-
-/// The sockets and the clock.
-pub(super) struct Sockets {
-    registry: Registry,
-    listeners: Listeners,
-    start: Instant,
-    /// What a TLS connection has received, before it is decrypted.
-    ciphertext: Box<[u8]>,
-}
-
-impl Net for Sockets {
-    type Socket = Stream;
-
-    fn now(&self, _: u64) -> Now {
-        Now::from_micros(self.start.elapsed().as_micros() as u64)
-    }
-
-    fn accept(&mut self, listener: usize) -> io::Result<Newcomer<Stream>> {
-        self.listeners.accept(listener)
-    }
-
-    fn listener(&self, listener: usize) -> String {
-        self.listeners.name(listener)
-    }
-
-    fn peer(&self, socket: &Stream) -> Option<SocketAddr> {
-        socket.peer()
-    }
-
-    fn credentials(&self, socket: &Stream) -> Option<(u32, i32)> {
-        socket.credentials()
-    }
-
-    fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
-        socket.register(&self.registry, Token(id.to_token()))
-    }
-
-    fn register_newcomer(&mut self, socket: &mut Stream, id: HandshakeId) -> io::Result<()> {
-        let token = Token((id.0 as usize) << 32 | HANDSHAKES);
-        socket.register(&self.registry, token)
-    }
-
-    fn reregister(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
-        socket.reregister(&self.registry, Token(id.to_token()))
-    }
-
-    fn needs_handshake(&self, socket: &Stream) -> bool {
-        socket.needs_handshake()
-    }
-
-    fn handshake(&mut self, socket: &mut Stream, peer: Peer) -> io::Result<Handshake> {
-        let known = socket.handshake(&mut self.ciphertext, peer)?;
-        Ok(known.map_or(Handshake::Wait, Handshake::Done))
-    }
-
-    fn takes_plain_text(&self, socket: &Stream) -> bool {
-        socket.takes_plain_text()
-    }
-
-    fn tls_version(&self, socket: &Stream) -> Option<&'static str> {
-        socket.tls_version()
-    }
-
-    fn peek(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
-        socket.peek(into)
-    }
-
-    fn read(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
-        socket.read(into, &mut self.ciphertext)
-    }
-
-    fn write(&mut self, socket: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        socket.write(slices)
-    }
-
-    fn flush(&mut self, socket: &mut Stream) -> io::Result<bool> {
-        socket.flush()
-    }
-
-    fn finish(&mut self, socket: &mut Stream) -> bool {
-        socket.finish()
-    }
-
-    fn close_write(&mut self, socket: &mut Stream) {
-        socket.close_write();
-    }
 }
 
 /// A server that is ready to serve.
@@ -162,12 +73,7 @@ impl Reactor {
         let mut numbered = Listeners::new(registry.try_clone()?);
         numbered.set_tls(settings.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
         let number = numbered.add_all(listeners)?.len();
-        let net = Sockets {
-            registry,
-            listeners: numbered,
-            start: Instant::now(),
-            ciphertext: vec![0; RECORD_BYTES_MAX].into_boxed_slice(),
-        };
+        let net = Sockets::new(registry, numbered);
         let mut hub = Hub::new(settings.limits.clone());
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         hub.set_epoch(since_1970.map_or(0, |time| time.as_micros() as u64));

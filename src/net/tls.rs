@@ -18,6 +18,9 @@ use std::sync::Arc;
 pub const RECORD_BYTES_MAX: usize = 1 << 14;
 /// Bytes that a peer may send before its handshake is over. A chain of certificates of a client takes a few thousand.
 pub const HANDSHAKE_BYTES_MAX: usize = 32 << 10;
+/// Bytes that a connection makes this side hold at most: its session, a record that the socket has not taken, one that has
+/// arrived in part, and what is left of another that was not read at once.
+pub const SESSION_BYTES_MAX: usize = (7 << 10) + 3 * (RECORD_BYTES_MAX + (3 << 10));
 /// Reads of one call of [`handshake`](TlsStream::handshake). More is read in the next.
 const HANDSHAKE_READS_MAX: usize = 4;
 
@@ -39,8 +42,8 @@ enum Phase {
     Handshake(usize, Option<u8>),
     /// Both sides may send.
     Open,
-    /// The peer has said that it sends nothing more.
-    PeerFinished,
+    /// The peer has said that it sends nothing more, and whether a read has returned that.
+    PeerFinished(bool),
     /// We have said so: what arrives is discarded.
     Finished,
 }
@@ -133,7 +136,7 @@ impl<S: Read + Write> TlsStream<S> {
         if n > 0 {
             return Ok(n);
         }
-        if self.phase == Phase::PeerFinished {
+        if self.phase == Phase::PeerFinished(true) {
             // Nothing counts that comes now, but whether the connection still lasts.
             return match self.socket.read(ciphertext)? {
                 0 => Ok(0),
@@ -142,7 +145,7 @@ impl<S: Read + Write> TlsStream<S> {
         }
         // What was received before may have ended in an error, or with the peer's last word.
         self.process()?;
-        if self.phase == Phase::PeerFinished {
+        if self.end() {
             return Ok(0);
         }
         // No more than `into` holds, so that at most one record of plaintext is left over here.
@@ -155,10 +158,19 @@ impl<S: Read + Write> TlsStream<S> {
         // An answer that the socket does not take now is kept: see `flush`.
         let _ = self.flush();
         match n {
-            Ok(0) if self.phase == Phase::PeerFinished => Ok(0),
+            Ok(0) if self.end() => Ok(0),
             Ok(0) => Err(io::ErrorKind::Interrupted.into()),
             n => n,
         }
+    }
+
+    /// Whether a read is to return now that the peer sends nothing more.
+    fn end(&mut self) -> bool {
+        let has_ended = matches!(self.phase, Phase::PeerFinished(_));
+        if has_ended {
+            self.phase = Phase::PeerFinished(true);
+        }
+        has_ended
     }
 
     /// Decrypts what has arrived, and takes as much plaintext as `into` holds. An error after some plaintext comes up in the
@@ -179,8 +191,8 @@ impl<S: Read + Write> TlsStream<S> {
     fn process(&mut self) -> io::Result<()> {
         match self.session.process_new_packets() {
             Ok(state) => {
-                if state.peer_has_closed() && matches!(self.phase, Phase::Open) {
-                    self.phase = Phase::PeerFinished;
+                if state.peer_has_closed() && self.phase == Phase::Open {
+                    self.phase = Phase::PeerFinished(false);
                 }
                 Ok(())
             }

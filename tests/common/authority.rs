@@ -41,6 +41,7 @@ impl Authority {
         self.sign(names, ExtendedKeyUsagePurpose::ServerAuth, year)
     }
 
+    #[allow(dead_code, reason = "unit tests are about servers' certificates")]
     /// A client's certificate, valid until the end of a year.
     pub(crate) fn client(&self, name: &str, year: i32) -> Identity {
         self.sign(&[name], ExtendedKeyUsagePurpose::ClientAuth, year)
