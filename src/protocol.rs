@@ -204,8 +204,8 @@ texts! {
         Client {
             number: Plain, name: &'a str, room: &'a str, address: &'a str, age: Plain, idle: Plain,
             lines_in: Plain, bytes_in: Plain, bytes_out: Plain, behind_lines: Plain, behind_bytes: Plain,
-            blocked: &'a str, muted: &'a str, listener: &'a str
-        } = "client {number}: name {name}, room {room}, address {address}, seconds {age}, idle {idle}, lines_in {lines_in}, bytes_in {bytes_in}, bytes_out {bytes_out}, behind_lines {behind_lines}, behind_bytes {behind_bytes}, blocked {blocked}, muted {muted}, listener {listener}",
+            blocked: &'a str, muted: &'a str, proxy: &'a str, listener: &'a str
+        } = "client {number}: name {name}, room {room}, address {address}, seconds {age}, idle {idle}, lines_in {lines_in}, bytes_in {bytes_in}, bytes_out {bytes_out}, behind_lines {behind_lines}, behind_bytes {behind_bytes}, blocked {blocked}, muted {muted}, proxy {proxy}, listener {listener}",
         /// … after the last entry: how many are listed, and how many are connected.
         Clients { listed: usize, connected: usize } = "clients: {listed} listed of {connected} connected",
         /// To an operator, for each entry of `/bans`; the answer ends with [`Notice::Bans`]. `ends` as [`span::ends`]

@@ -65,6 +65,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     if flags.listening.control.is_none() && !given.has_control {
         listeners.extend(default_control(options));
     }
+    warn_of_open(&listeners, flags);
     let mut metrics = adopt_metrics(metrics, options)?;
     metrics.extend(bind_beside(&flags.metrics_places(), &places, options)?);
     let mut addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
@@ -119,7 +120,7 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, Vec<String>> {
     };
     Ok(Settings {
         limits,
-        proxies: flags.listening.proxy_from.clone(),
+        proxies: flags.listening.proxy_from.iter().copied().collect(),
         tls: tls(flags, given)?,
         places: given.places(flags),
         options: flags.listening.options(),
@@ -346,6 +347,26 @@ fn announce(addresses: &[String], limits: &Limits) {
         memory_mib_max = limits.memory_bytes_max() >> 20,
         "limits"
     );
+}
+
+/// Names the listeners that everybody can use who can reach them, and what to do about it, in one line.
+fn warn_of_open(listeners: &[Listener], flags: &Serve) {
+    let is_open = |listener: &&Listener| listener.is_reachable();
+    let open: Vec<String> = match flags.listening.allow.is_empty() {
+        true => listeners
+            .iter()
+            .filter(is_open)
+            .map(ToString::to_string)
+            .collect(),
+        false => Vec::new(),
+    };
+    if !open.is_empty() {
+        tracing::warn!(
+            listeners = open.join(", "),
+            "open to everybody who can reach them, and not encrypted: --listen 127.0.0.1:PORT keeps to this machine, \
+             --allow CIDR admits only some addresses"
+        );
+    }
 }
 
 /// Runs the server on this thread and its console on another. The two share nothing but the sockets between them.

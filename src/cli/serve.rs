@@ -128,7 +128,21 @@ pub struct ListenFlags {
     #[arg(long, value_name = "ADDR", value_parser = control, env = "MADANG_CONTROL")]
     pub control: Option<Control>,
 
-    /// Addresses of proxies (192.0.2.7, 10.1.0.0/16, 2001:db8::/32): connections from there must begin with a PROXY header
+    /// Addresses from which connections are admitted (192.0.2.7, 10.1.0.0/16, 2001:db8::/32); without it, all addresses are
+    ///
+    /// May be given more than once. Unix sockets and connections that there are already are not concerned.
+    #[arg(long, value_name = "CIDR", value_parser = exact_range)]
+    #[arg(env = "MADANG_ALLOW", value_delimiter = ',')]
+    pub allow: Vec<Range>,
+
+    /// Addresses from which no connection is admitted, also if --allow has them
+    ///
+    /// May be given more than once. As for a ban, an IPv6 address alone means its /64.
+    #[arg(long, value_name = "CIDR", value_parser = range)]
+    #[arg(env = "MADANG_DENY", value_delimiter = ',')]
+    pub deny: Vec<Range>,
+
+    /// Addresses of proxies: connections from there must begin with a PROXY header
     ///
     /// May be given more than once. haproxy sends the header with send-proxy or send-proxy-v2, nginx with proxy_protocol on. The
     /// address in it is the client's from then on: for limits, bans, the log. From elsewhere the header is refused.
@@ -278,11 +292,18 @@ enum Half {
     Keep,
 }
 
+/// A range of addresses; an address alone means itself.
 fn exact_range(text: &str) -> Result<Range, String> {
-    let text = text.trim();
-    Range::parse_exact(text).ok_or_else(|| {
-        format!("{text} is no range of addresses; write for example 10.1.0.0/16 or 2001:db8::/32")
-    })
+    Range::parse_exact(text.trim()).ok_or_else(no_range)
+}
+
+/// A range of addresses; an address alone means its host.
+fn range(text: &str) -> Result<Range, String> {
+    Range::parse(text.trim()).ok_or_else(no_range)
+}
+
+fn no_range() -> String {
+    "expected an address or a range of addresses, for example 192.0.2.7, 10.1.0.0/16 or 2001:db8::/32".into()
 }
 
 fn address_without_flag(address: &str) -> Result<String, String> {
@@ -376,6 +397,8 @@ impl Serve {
             partial_after_us: behaviour.partial_after * MILLISECOND_US,
             idle_timeout_us: behaviour.idle_timeout * SECOND_US,
             drain_us: behaviour.drain * SECOND_US,
+            allow: self.listening.allow.iter().copied().collect(),
+            deny: self.listening.deny.iter().copied().collect(),
             welcome: behaviour.welcome.clone(),
         }
     }

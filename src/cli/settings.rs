@@ -9,10 +9,12 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 29] = [
+const LIVE: [&str; 31] = [
+    "allow",
     "announce-limit",
     "backlog",
     "burst",
+    "deny",
     "drain",
     "half-close",
     "history",

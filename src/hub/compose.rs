@@ -83,6 +83,11 @@ impl Hub {
         if self.is_draining() {
             return Some(Refusal::Draining {});
         }
+        if let Some(address) = peer.address
+            && !admission::may_come(&self.limits, address)
+        {
+            return Some(Refusal::AddressDenied {});
+        }
         let clients = self.clients.len() - operators;
         let counted = peer.address.filter(|_| self.limits.clients_per_ip_max > 0);
         let from_address = counted.map(|address| self.addresses.count(address));

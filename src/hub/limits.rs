@@ -3,6 +3,7 @@
 
 mod fixed;
 
+use super::operators::range::Ranges;
 pub use fixed::*;
 use fixed::{BAN_BYTES, CLIENT_RECORDS_BYTES};
 use std::fmt;
@@ -61,6 +62,10 @@ pub struct Limits {
     pub idle_timeout_us: u64,
     /// Time within which the last bytes must be written to a closing connection.
     pub drain_us: u64,
+    /// Addresses from which newcomers are admitted; none: all but those of `deny`.
+    pub allow: Ranges,
+    /// Addresses from which no newcomer is admitted, whatever `allow` has.
+    pub deny: Ranges,
     /// Lines that greet a newcomer, before its name; may be empty.
     pub welcome: String,
 }
@@ -83,6 +88,8 @@ impl Default for Limits {
             partial_after_us: 0,
             idle_timeout_us: 0,
             drain_us: 5_000_000,
+            allow: Ranges::default(),
+            deny: Ranges::default(),
             welcome: String::new(),
         }
     }

@@ -105,7 +105,7 @@ use limit_change::LimitChange;
 use limits::{Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
 use operators::acts;
-pub use operators::range::Range;
+pub use operators::range::{Range, Ranges};
 use operators::state::Operators;
 use room::backpressure;
 use rooms::Rooms;

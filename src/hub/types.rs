@@ -181,17 +181,20 @@ pub enum Refused {
     ShuttingDown,
     /// An operator has banned its address.
     Banned,
+    /// `--allow` and `--deny` do not let its address come.
+    Denied,
     /// Anything else.
     Other,
 }
 
 impl Refused {
     /// Every reason, in the order of [`Totals::refused`].
-    pub const ALL: [Refused; 5] = [
+    pub const ALL: [Refused; 6] = [
         Refused::ServerFull,
         Refused::AddressFull,
         Refused::ShuttingDown,
         Refused::Banned,
+        Refused::Denied,
         Refused::Other,
     ];
 
@@ -202,6 +205,7 @@ impl Refused {
             Refusal::AddressFull { .. } => Refused::AddressFull,
             Refusal::ShuttingDown {} | Refusal::Draining {} => Refused::ShuttingDown,
             Refusal::Banned { .. } | Refusal::BannedWhy { .. } => Refused::Banned,
+            Refusal::AddressDenied {} => Refused::Denied,
             _ => Refused::Other,
         }
     }
@@ -213,6 +217,7 @@ impl Refused {
             Refused::AddressFull => "address_full",
             Refused::ShuttingDown => "shutdown",
             Refused::Banned => "banned",
+            Refused::Denied => "denied",
             Refused::Other => "other",
         }
     }
@@ -235,6 +240,8 @@ pub struct Details {
     pub seconds: u64,
     /// Bytes that were received from it; no more than 4 GiB are counted.
     pub bytes_in: u64,
+    /// The address and port of the proxy that relays it, if one does.
+    pub proxy: Option<SocketAddr>,
 }
 
 /// Something that an operator has done, for the log.

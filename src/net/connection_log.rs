@@ -117,7 +117,7 @@ impl ConnectionLog {
         let Some(departure) = hub.departure(id) else {
             return;
         };
-        let known = relayed.map(|relayed| relayed.client);
+        let known = relayed.map(Relayed::address);
         let known = known.or_else(|| connection.ipv4());
         let peer = known.or_else(|| net.peer(&connection.socket));
         tracing::info!(
@@ -195,10 +195,9 @@ impl ConnectionLog {
     }
 }
 
-/// Whether a proxy may have made the connection itself, to see whether the server answers: often, and no news. Some say of
-/// such a connection that they do not know from where it comes.
+/// Whether a proxy may only have looked whether the server answers: that is often, and no news.
 fn is_check(relayed: Option<Relayed>) -> bool {
-    relayed.is_some_and(|relayed| relayed.client == relayed.proxy)
+    relayed.is_some_and(Relayed::may_be_check)
 }
 
 /// The proxy through which a connection has come.
@@ -219,7 +218,7 @@ fn reason(ending: Option<Ending>, end: End) -> String {
         (None, End::Failed(io::ErrorKind::ConnectionReset)) => "reset".into(),
         (None, End::Failed(io::ErrorKind::TimedOut)) => "timed out".into(),
         (None, End::Failed(io::ErrorKind::InvalidData)) => "broken TLS".into(),
-        (None, End::Failed(io::ErrorKind::ConnectionAborted)) => "a TLS alert of the peer".into(),
+        (None, End::Failed(io::ErrorKind::ConnectionRefused)) => "a TLS alert of the peer".into(),
         (None, End::Failed(kind)) => kind.to_string(),
         (None, End::Cut) => "cut off, without TLS's close_notify".into(),
         (None, End::None | End::Read | End::Write) => "closed by the peer".into(),

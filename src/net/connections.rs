@@ -1,6 +1,7 @@
 //! Connections by slot, and what the scheduler knows of each. Decides nothing.
 
 use super::handshakes::Relayed;
+use super::proxy::Header;
 use crate::hub::{ConnId, Now};
 use std::collections::BTreeMap;
 use std::io;
@@ -156,10 +157,16 @@ impl<S> Connections<S> {
         self.relayed.get(&id.slot()).copied()
     }
 
+    /// Whether a proxy has made a connection itself.
+    pub fn is_proxy_itself(&self, id: ConnId) -> bool {
+        let relayed = self.relayed(id);
+        relayed.is_some_and(|relayed| relayed.header == Header::Local)
+    }
+
     /// The address and port of a connection's peer, as far as it is known here: of its client, if it has come through a proxy;
     /// otherwise of an IPv4 one.
     pub fn address(&self, id: ConnId, connection: &Connection<S>) -> Option<SocketAddr> {
-        let relayed = self.relayed(id).map(|relayed| relayed.client);
+        let relayed = self.relayed(id).map(Relayed::address);
         relayed.or_else(|| connection.ipv4())
     }
 

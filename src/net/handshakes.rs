@@ -1,9 +1,9 @@
 //! Newcomers of which the hub does not know yet: they have to send a PROXY header, or to shake hands by TLS. Which are
 //! there, whose socket is ready, whose time is up, and what became of them. Reads nothing and admits nobody.
 
-use super::proxy::Parser;
+use super::proxy::{Header, Parser};
 use super::transport::HandshakeId;
-use crate::hub::{Now, Peer, Range};
+use crate::hub::{Now, Peer, Range, Ranges};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -51,10 +51,26 @@ pub enum Step {
 /// What is known of a connection from its PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relayed {
-    /// The client's address and port; the proxy's, if it has named none.
-    pub client: SocketAddr,
+    /// What the header says.
+    pub header: Header,
     /// The proxy's address and port.
     pub proxy: SocketAddr,
+}
+
+impl Relayed {
+    /// The address and port that the connection has: the client's, or the proxy's if it has named none.
+    pub fn address(self) -> SocketAddr {
+        match self.header {
+            Header::From(client) => client,
+            Header::Unknown | Header::Local => self.proxy,
+        }
+    }
+
+    /// Whether the proxy may have made the connection itself, to see whether the server answers. Some say of such a connection
+    /// that they do not know from where it comes.
+    pub fn may_be_check(self) -> bool {
+        !matches!(self.header, Header::From(_))
+    }
 }
 
 /// What became of a newcomer.
@@ -101,7 +117,7 @@ pub struct Handshakes<S> {
     /// Unfinished TLS handshakes by address.
     by_address: BTreeMap<Range, usize>,
     /// From where connections begin with a PROXY header.
-    proxies: Vec<Range>,
+    proxies: Ranges,
     /// By [`Outcome`].
     outcomes: [u64; Outcome::LABELS.len()],
 }
@@ -113,7 +129,7 @@ impl<S> Default for Handshakes<S> {
             ready: VecDeque::new(),
             last: 0,
             by_address: BTreeMap::new(),
-            proxies: Vec::new(),
+            proxies: Ranges::default(),
             outcomes: [0; Outcome::LABELS.len()],
         }
     }
@@ -121,27 +137,24 @@ impl<S> Default for Handshakes<S> {
 
 impl<S> Handshakes<S> {
     /// From now on, connections from these ranges must begin with a PROXY header.
-    pub fn set_proxies(&mut self, proxies: Vec<Range>) {
+    pub fn set_proxies(&mut self, proxies: Ranges) {
         self.proxies = proxies;
     }
 
     /// Whether connections from this address must begin with a PROXY header.
     pub fn is_proxy(&self, address: Option<SocketAddr>) -> bool {
-        let is_in = |address: SocketAddr| {
-            let mut proxies = self.proxies.iter();
-            proxies.any(|range| range.contains(address.ip()))
-        };
+        let is_in = |address: SocketAddr| self.proxies.contains(address.ip());
         !self.proxies.is_empty() && address.is_some_and(is_in)
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn unfinished(&self) -> usize {
         self.pending.len()
     }
 
     /// Whether no more are to be accepted, beside so many connections of which there may be `clients_max`.
     pub fn are_full(&self, clients: usize, clients_max: usize) -> bool {
-        let len = self.len();
+        let len = self.unfinished();
         let places = (clients_max + HANDSHAKES_BESIDE_MAX).saturating_sub(clients);
         len >= HANDSHAKES_MAX.min(places) && len > 0
     }
@@ -270,5 +283,99 @@ impl<S> Handshakes<S> {
     pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let labels = Outcome::LABELS.into_iter().map(|(_, label)| label);
         labels.zip(self.outcomes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Wire;
+
+    /// A newcomer from this address, which is to shake hands; whether it may.
+    fn add(handshakes: &mut Handshakes<()>, now: Now, address: &str) -> (HandshakeId, bool) {
+        let address: SocketAddr = address.parse().unwrap();
+        let peer = Peer::new(Some(address.ip()), Wire::Chat);
+        let id = handshakes.next_id();
+        let step = Step::Handshake;
+        handshakes.add(now, id, (), peer, Some(address), 0, step);
+        (id, handshakes.begin(id))
+    }
+
+    #[test]
+    fn unfinished_handshakes_are_limited_by_address() {
+        let (mut handshakes, now) = (Handshakes::default(), Now::default());
+        let mut ids = Vec::new();
+        for port in 0..HANDSHAKES_PER_ADDRESS_MAX {
+            let (id, may) = add(&mut handshakes, now, &format!("[2001:db8::{port:x}]:1"));
+            assert!(may, "{port}");
+            ids.push(id);
+        }
+        let (one_more, may) = add(&mut handshakes, now, "[2001:db8::ffff]:1");
+        assert!(!may, "of IPv6 a /64 counts");
+        handshakes.remove(one_more, Outcome::AddressFull);
+        assert!(add(&mut handshakes, now, "[2001:db8:0:1::1]:1").1);
+        assert!(add(&mut handshakes, now, "192.0.2.1:1").1);
+        handshakes.remove(ids[5], Outcome::Done);
+        assert!(add(&mut handshakes, now, "[2001:db8::ffff]:1").1);
+        handshakes.close_all();
+        assert!(handshakes.by_address.is_empty() && handshakes.unfinished() == 0);
+        let counted: Vec<_> = handshakes.outcomes().filter(|(_, n)| *n > 0).collect();
+        let others = HANDSHAKES_PER_ADDRESS_MAX as u64 + 2;
+        assert_eq!(
+            counted,
+            [("done", 1), ("address_full", 1), ("shutdown", others)]
+        );
+    }
+
+    #[test]
+    fn labels_are_in_the_order_of_outcomes() {
+        for (nth, (outcome, _)) in Outcome::LABELS.into_iter().enumerate() {
+            assert_eq!(outcome as usize, nth);
+        }
+    }
+
+    #[test]
+    fn the_oldest_is_overdue_first_unless_something_of_it_waits_to_be_read() {
+        let (mut handshakes, start) = (Handshakes::default(), Now::from_micros(7));
+        let (one, _) = add(&mut handshakes, start, "192.0.2.1:1");
+        let (two, _) = add(&mut handshakes, start.after(5), "192.0.2.1:2");
+        let due = start.after(HANDSHAKE_US);
+        assert_eq!(handshakes.deadline(), Some(due));
+        assert_eq!(handshakes.overdue(start.after(HANDSHAKE_US - 1)), None);
+        assert_eq!(handshakes.overdue(due), Some(one));
+        handshakes.note_ready(one);
+        handshakes.note_ready(one);
+        assert_eq!((handshakes.overdue(due), handshakes.ready()), (None, 1));
+        assert_eq!(handshakes.next_ready(), Some(one));
+        assert_eq!(handshakes.overdue(due), Some(one));
+        handshakes.remove(one, Outcome::TimedOut);
+        // A late event does nothing.
+        handshakes.note_ready(one);
+        assert!(!handshakes.have_ready() && handshakes.find(one).is_none());
+        assert_eq!(handshakes.overdue(due), None);
+        assert_eq!(handshakes.overdue(due.after(5)), Some(two));
+    }
+
+    #[test]
+    fn they_are_full_at_the_cap_or_when_few_places_are_left() {
+        let (mut handshakes, now) = (Handshakes::default(), Now::default());
+        assert!(!handshakes.are_full(0, 10_000));
+        // More connections than the limits allow by now: one at a time can be told so.
+        assert!(!handshakes.are_full(500, 10));
+        for port in 0..HANDSHAKES_BESIDE_MAX {
+            assert!(!handshakes.are_full(10, 10), "{port}");
+            add(&mut handshakes, now, &format!("192.0.2.{port}:1"));
+        }
+        assert!(handshakes.are_full(10, 10) && handshakes.are_full(500, 10));
+        assert!(!handshakes.are_full(9, 10));
+        for port in HANDSHAKES_BESIDE_MAX..HANDSHAKES_MAX {
+            assert!(!handshakes.are_full(0, 10_000), "{port}");
+            add(
+                &mut handshakes,
+                now,
+                &format!("10.0.{}.{}:1", port / 256, port % 256),
+            );
+        }
+        assert!(handshakes.are_full(0, 10_000));
     }
 }

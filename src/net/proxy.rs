@@ -11,6 +11,7 @@ use std::str::FromStr;
 pub const V1_BYTES_MAX: usize = 107;
 /// What a header of version 1 begins with.
 const V1_START: &[u8] = b"PROXY ";
+const V1_UNKNOWN: &[u8] = b"PROXY UNKNOWN";
 /// What a header of version 2 begins with (section 2.2).
 const V2_SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes of a header of version 2 before its addresses: the signature, version and command, family, length.
@@ -101,12 +102,12 @@ impl Parser {
     }
 }
 
-/// Version 1: a line of text that ends with CR LF, and has neither character before.
+/// Version 1: a line of text that ends with CR LF. Neither character stands before, but in what `UNKNOWN` may be followed by.
 fn version_1(head: &[u8]) -> Result<Option<Header>, Fault> {
     let (&last, before) = head.split_last().ok_or(Fault::Absent)?;
     match (before, last) {
         ([line @ .., b'\r'], b'\n') => line_1(line).ok_or(Fault::Malformed).map(Some),
-        ([.., b'\r'], _) | (_, b'\n') => Err(Fault::Malformed),
+        ([.., b'\r'], _) | (_, b'\n') if !head.starts_with(V1_UNKNOWN) => Err(Fault::Malformed),
         _ if head.len() == V1_BYTES_MAX => Err(Fault::Malformed),
         _ => Ok(None),
     }
@@ -189,4 +190,158 @@ where
     address.copy_from_slice(&body[..N]);
     let port = u16::from_be_bytes([body[port_at], body[port_at + 1]]);
     SocketAddr::new(address.into(), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIGNATURE: &[u8] = V2_SIGNATURE;
+    const V4: &[u8] = b"\x0a\0\0\x01\x0a\0\0\x02\x01\x02\0\x50";
+    const V6: &[u8] = b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x01\x02\0\x50";
+
+    fn from(address: &str) -> Header {
+        Header::From(address.parse().unwrap())
+    }
+
+    /// A header of version 2.
+    fn binary(command: u8, family: u8, body: &[&[u8]]) -> Vec<u8> {
+        let body = body.concat();
+        let length = (body.len() as u16).to_be_bytes();
+        [SIGNATURE, &[command, family], &length, &body].concat()
+    }
+
+    /// What is made of these bytes: how many were taken, and what they say.
+    fn parse(bytes: &[u8]) -> Result<(usize, Option<Header>), Fault> {
+        Parser::default().take(bytes)
+    }
+
+    #[test]
+    fn a_header_is_read_to_its_last_byte_however_it_is_split() {
+        let tlvs: &[u8] = &[&[4, 0, 200][..], &[b'\n'; 200]].concat();
+        let longest = vec![0; usize::from(u16::MAX)];
+        for (header, said) in [
+            (
+                b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n".to_vec(),
+                from("192.0.2.1:56324"),
+            ),
+            (
+                b"PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n".to_vec(),
+                from("0.0.0.0:0"),
+            ),
+            (
+                b"PROXY TCP6 2001:db8::1 ::1 65535 1\r\n".to_vec(),
+                from("[2001:db8::1]:65535"),
+            ),
+            (
+                b"PROXY TCP6 ::ffff:192.0.2.1 ::1 7 1\r\n".to_vec(),
+                from("[::ffff:192.0.2.1]:7"),
+            ),
+            (b"PROXY UNKNOWN\r\n".to_vec(), Header::Unknown),
+            (b"PROXY UNKNOWN \xff \r x\n y\r\n".to_vec(), Header::Unknown),
+            (binary(0x21, 0x11, &[V4]), from("10.0.0.1:258")),
+            (binary(0x21, 0x11, &[V4, tlvs]), from("10.0.0.1:258")),
+            (binary(0x21, 0x21, &[V6, tlvs]), from("[2001:db8::1]:258")),
+            (
+                binary(0x21, 0x11, &[V4, &longest[12..]]),
+                from("10.0.0.1:258"),
+            ),
+            (binary(0x21, 0x12, &[V4]), Header::Unknown),
+            (binary(0x21, 0x31, &[&longest[..216]]), Header::Unknown),
+            (binary(0x21, 0x00, &[]), Header::Unknown),
+            (binary(0x21, 0x00, &[tlvs]), Header::Unknown),
+            (binary(0x20, 0x00, &[]), Header::Local),
+            (binary(0x20, 0x11, &[V4]), Header::Local),
+            // What a LOCAL header has besides its length is of no meaning.
+            (binary(0x20, 0xff, &[b"x"]), Header::Local),
+        ] {
+            let shown = header[..header.len().min(80)].escape_ascii();
+            for rest in [&b""[..], b"\x16\x03\x01 TLS", b"hello\n", b"\r\n"] {
+                let all = [&header, rest].concat();
+                assert_eq!(parse(&all), Ok((header.len(), Some(said))), "{shown}");
+            }
+            for at in 0..header.len().min(400) {
+                let mut parser = Parser::default();
+                assert_eq!(
+                    parser.take(&header[..at]),
+                    Ok((at, None)),
+                    "{shown} at {at}"
+                );
+                assert_eq!(parser.is_empty(), at == 0);
+                let rest = [&header[at..], b"hello"].concat();
+                let taken = (header.len() - at, Some(said));
+                assert_eq!(parser.take(&rest), Ok(taken), "{shown} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_known_as_soon_as_it_can_be() {
+        let v4 = |end: &str| format!("PROXY TCP4 192.0.2.1 192.0.2.2 {end}").into_bytes();
+        let long = [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; 200]].concat();
+        for (bytes, fault) in [
+            (b"hello\n".to_vec(), Fault::Absent),
+            (b"PROXz".to_vec(), Fault::Absent),
+            (b"PROXY\r".to_vec(), Fault::Absent),
+            (b"proxy TCP4".to_vec(), Fault::Absent),
+            (b"\r\n\r\n\r".to_vec(), Fault::Absent),
+            (b"\x16\x03\x01".to_vec(), Fault::Absent),
+            (b"GET / HTTP/1.1\r\n".to_vec(), Fault::Absent),
+            (b"PROXY \r\n".to_vec(), Fault::Malformed),
+            (
+                b"PROXY TCP5 1.1.1.1 1.1.1.1 1 1\r\n".to_vec(),
+                Fault::Malformed,
+            ),
+            (b"PROXY UNKNOWNS\r\n".to_vec(), Fault::Malformed),
+            (b"PROXY TCP4 ::1 ::1 1 1\r\n".to_vec(), Fault::Malformed),
+            (
+                b"PROXY TCP6 1.1.1.1 1.1.1.1 1 1\r\n".to_vec(),
+                Fault::Malformed,
+            ),
+            (
+                b"PROXY TCP6 fe80::1%eth0 ::1 1 1\r\n".to_vec(),
+                Fault::Malformed,
+            ),
+            (
+                b"PROXY  TCP4 1.1.1.1 1.1.1.1 1 1\r\n".to_vec(),
+                Fault::Malformed,
+            ),
+            (b"PROXY TCP4 1.1.1.1 x 1 1\r\n".to_vec(), Fault::Malformed),
+            (v4("1 2\n"), Fault::Malformed),
+            (v4("1 2\r3"), Fault::Malformed),
+            (v4("1\r\n"), Fault::Malformed),
+            (v4("1 2 \r\n"), Fault::Malformed),
+            (v4("1 2 3\r\n"), Fault::Malformed),
+            (v4("1 65536\r\n"), Fault::Malformed),
+            (v4("01 2\r\n"), Fault::Malformed),
+            (v4("+1 2\r\n"), Fault::Malformed),
+            (v4("1 -2\r\n"), Fault::Malformed),
+            (v4(" 2\r\n"), Fault::Malformed),
+            (long[..V1_BYTES_MAX].to_vec(), Fault::Malformed),
+            (binary(0x11, 0x11, &[V4]), Fault::Malformed),
+            (binary(0x22, 0x11, &[V4]), Fault::Malformed),
+            (binary(0x21, 0x13, &[V4]), Fault::Malformed),
+            (binary(0x21, 0x41, &[V4]), Fault::Malformed),
+            (binary(0x21, 0x11, &[&V4[1..]]), Fault::Malformed),
+            (binary(0x21, 0x21, &[&V6[1..]]), Fault::Malformed),
+            (binary(0x21, 0x31, &[V6]), Fault::Malformed),
+        ] {
+            let shown = bytes.escape_ascii();
+            assert_eq!(parse(&bytes), Err(fault), "{shown}");
+            // Not before its last byte, or before the length of version 2.
+            let known_at = bytes.len().min(V2_FIXED_BYTES);
+            let known_at = if bytes[0] == b'\r' {
+                known_at
+            } else {
+                bytes.len()
+            };
+            let known_at = if fault == Fault::Absent { 1 } else { known_at };
+            for at in 0..known_at {
+                assert_eq!(parse(&bytes[..at]), Ok((at, None)), "{shown} at {at}");
+            }
+        }
+        // The longest line of version 1 is taken.
+        let longest = [&long[..V1_BYTES_MAX - 2], b"\r\n"].concat();
+        assert_eq!(parse(&longest), Ok((V1_BYTES_MAX, Some(Header::Unknown))));
+    }
 }

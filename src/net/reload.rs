@@ -6,7 +6,7 @@ use super::certificates::Tls;
 use super::listener::Options;
 use super::listeners::Listeners;
 use crate::address::Address;
-use crate::hub::Range;
+use crate::hub::Ranges;
 use crate::hub::limits::Limits;
 use crate::logging;
 use std::io;
@@ -20,7 +20,7 @@ pub struct Settings {
     /// The hub's limits, which do not contradict each other.
     pub limits: Limits,
     /// From where connections must begin with a PROXY header.
-    pub proxies: Vec<Range>,
+    pub proxies: Ranges,
     /// What TLS listeners present and accept, if there are any.
     pub tls: Option<Tls>,
     /// Where to listen.
@@ -59,7 +59,7 @@ pub struct Change {
     /// The hub's limits from now on.
     pub limits: Limits,
     /// From where connections must begin with a PROXY header from now on.
-    pub proxies: Vec<Range>,
+    pub proxies: Ranges,
     /// The numbers of new listeners.
     pub added: Vec<usize>,
     /// What the operator is told.

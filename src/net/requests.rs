@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 struct Known<'a, N: Net> {
     now: Now,
     net: &'a N,
-    connections: &'a mut Connections<N::Socket>,
+    connections: &'a Connections<N::Socket>,
 }
 
 impl<N: Net> Peers for Known<'_, N> {
@@ -29,7 +29,7 @@ impl<N: Net> Peers for Known<'_, N> {
     }
 
     fn details(&mut self, id: ConnId) -> Details {
-        let Some(connection) = self.connections.find(id) else {
+        let Some(connection) = self.connections.get(id) else {
             return Details::default();
         };
         let listener = connection.listener();
@@ -37,6 +37,7 @@ impl<N: Net> Peers for Known<'_, N> {
             listener: listener.map_or_else(String::new, |listener| self.net.listener(listener)),
             seconds: connection.seconds(self.now) as u64,
             bytes_in: connection.received.into(),
+            proxy: self.connections.relayed(id).map(|relayed| relayed.proxy),
         }
     }
 }
@@ -60,7 +61,7 @@ impl<N: Net> Scheduler<N> {
             let mut known = Known {
                 now,
                 net: &self.net,
-                connections: &mut self.connections,
+                connections: &self.connections,
             };
             is_under_way = self.hub.carry_on(now, &mut known);
             now = self.now();

@@ -78,7 +78,8 @@ impl<S: Read + Write> TlsStream<S> {
     /// all that it has to send has been sent. After an error the peer has been sent an alert, if the socket takes it.
     ///
     /// # Errors
-    /// The peer does not speak TLS, or is refused. `Interrupted`: it is to be called again at once.
+    /// The peer does not speak TLS, or is refused. `ConnectionAborted`: it has left without a word. `Interrupted`: this is to be
+    /// called again at once.
     pub fn handshake(&mut self, ciphertext: &mut [u8]) -> io::Result<bool> {
         for _ in 0..HANDSHAKE_READS_MAX {
             let is_flushed = self.flush()?;
@@ -90,6 +91,7 @@ impl<S: Read + Write> TlsStream<S> {
                 return Ok(false);
             }
             let n = match self.socket.read(ciphertext) {
+                Ok(0) if received == 0 => return Err(io::ErrorKind::ConnectionAborted.into()),
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -276,7 +278,7 @@ impl<S: Read + Write> TlsStream<S> {
 /// An error of the protocol as one of reading.
 fn refusal(error: Error) -> io::Error {
     let kind = match error {
-        Error::AlertReceived(_) => io::ErrorKind::ConnectionAborted,
+        Error::AlertReceived(_) => io::ErrorKind::ConnectionRefused,
         _ => io::ErrorKind::InvalidData,
     };
     io::Error::new(kind, error)

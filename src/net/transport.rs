@@ -54,7 +54,7 @@ pub trait Net {
     /// what a proxy has said included.
     ///
     /// # Errors
-    /// The handshake has failed; the connection ends.
+    /// The handshake has failed; the connection ends. `ConnectionAborted`: its peer has left before it had sent anything.
     fn handshake(&mut self, _socket: &mut Self::Socket, peer: Peer) -> io::Result<Handshake> {
         Ok(Handshake::Done(peer))
     }
@@ -107,6 +107,8 @@ pub struct HandshakeId(pub u32);
 pub enum Handshake {
     /// Its socket must become ready again.
     Wait,
+    /// It can go on at once: others come first.
+    Again,
     /// It is over, and this is the peer.
     Done(Peer),
 }

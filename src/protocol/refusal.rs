@@ -78,6 +78,8 @@ texts! {
         /// A newcomer at a TLS listener that does not speak TLS.
         NeedsTls {} =
             "this port speaks TLS: connect with madang join tls:HOST:PORT, or openssl s_client -quiet -connect HOST:PORT",
+        /// A newcomer whose address `--deny` has, or `--allow` has not.
+        AddressDenied {} = "this server takes no connections from your address",
         /// A newcomer while the server ends.
         ShuttingDown {} = "server is shutting down",
         /// A private line to somebody who ignores its sender.

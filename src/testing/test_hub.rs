@@ -29,6 +29,7 @@ impl Peers for Addresses {
             listener: "a, listener 2".into(),
             seconds: 60,
             bytes_in: 7,
+            proxy: Some(([10, 0, 0, 7], 40_112).into()),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | `limits.rs` | the server's limits, drawn from the seed |
 //! | `world.rs` | what the clients of a run have in common: listeners, floods, storms, pauses |
 //! | `events.rs` | pauses, storms and newcomers of a run, and what must hold at each turn |
+//! | `relays.rs` | a proxy: clients that come through it, and newcomers that never get through |
 //! | `budget.rs` | how long a turn may be |
 //! | `client.rs` | a simulated client: what it sends, when it reads, how it ends |
 //! | `operator.rs` | an operator: what it commands, and what it must be told |
@@ -32,6 +33,7 @@ mod judge;
 mod limits;
 mod network;
 mod operator;
+mod relays;
 mod transcript;
 mod world;
 
@@ -43,6 +45,7 @@ use madang::hub::{Hub, Totals, Wire};
 use madang::net::scheduler::Scheduler;
 use network::{Faults, Network, Pipe, Socket};
 use operator::Operator;
+use relays::Relays;
 use std::time::Instant;
 use world::{Theme, World};
 
@@ -67,6 +70,7 @@ struct Sim {
     observers: Vec<Client>,
     clients: Vec<Client>,
     operator: Option<Operator>,
+    relays: Relays,
     /// Clients of storms are `clients` too.
     storm_clients: usize,
     /// Newcomers without faults: their index in `clients`, and how many turns they wait at most from now on to be greeted.
@@ -112,7 +116,8 @@ impl Sim {
         }
         let mut network = Network::new(rng.u64(..), world.listeners, Faults::default());
         network.verbose = verbose;
-        let scheduler = Scheduler::new(network, Hub::new(limits.clone()), world.listeners);
+        let mut scheduler = Scheduler::new(network, Hub::new(limits.clone()), world.listeners);
+        scheduler.set_proxies(Relays::addresses());
         Sim {
             scheduler,
             rng,
@@ -125,6 +130,7 @@ impl Sim {
             observers: Vec::new(),
             clients: Vec::new(),
             operator: None,
+            relays: Relays::drawn(seed),
             storm_clients: 0,
             newcomers: Vec::new(),
             faults,
@@ -306,6 +312,8 @@ impl Sim {
             if self.rng.usize(..self.world.steps_a_pause) == 0 {
                 self.pause(rooms, peers);
             }
+            self.relays
+                .stall(self.scheduler.net(), self.world.listeners);
             for client in &mut self.clients {
                 client.act(self.scheduler.net(), &mut self.rng, rooms, peers + rooms);
             }
@@ -317,6 +325,8 @@ impl Sim {
         }
         self.scheduler.net().faults = Faults::default();
         self.run_until_quiet();
+        self.relays.judge();
+        assert_eq!(self.scheduler.handshakes_unfinished(), 0);
     }
 
     fn connect_client(&mut self) {

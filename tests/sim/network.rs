@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
-use madang::net::transport::{Event, HandshakeId, Net};
+use madang::net::transport::{Event, Handshake, HandshakeId, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -65,6 +65,8 @@ pub struct Pipe {
     is_veiled: bool,
     pub wire: Wire,
     pub address: Ipv4Addr,
+    /// Bytes of a handshake that the client has to send before its first line.
+    pub handshake: Option<usize>,
     /// The server has finished sending, or has closed.
     pub server_fin: bool,
     pub server_closed: bool,
@@ -86,6 +88,7 @@ impl Pipe {
             is_veiled: false,
             wire,
             address: Ipv4Addr::LOCALHOST,
+            handshake: None,
             server_fin: false,
             server_closed: false,
             id: None,
@@ -464,6 +467,26 @@ impl Net for Network {
     fn reregister(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {
         assert!(socket.0.borrow().id.is_some(), "not registered before");
         self.poll_socket(socket, Polled::Connection(id))
+    }
+
+    fn needs_handshake(&self, socket: &Socket) -> bool {
+        socket.0.borrow().handshake.is_some()
+    }
+
+    fn handshake(&mut self, socket: &mut Socket, peer: Peer) -> io::Result<Handshake> {
+        let left = socket.0.borrow().handshake.unwrap_or_default();
+        let n = match self.arrived_bytes(socket, left) {
+            Ok(0) if left > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Handshake::Wait),
+            other => other?,
+        };
+        let mut pipe = socket.0.borrow_mut();
+        pipe.inbound.drain(..n);
+        pipe.handshake = Some(left - n);
+        match left - n {
+            0 => Ok(Handshake::Done(peer)),
+            _ => Ok(Handshake::Again),
+        }
     }
 
     fn peek(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {

@@ -57,7 +57,7 @@ impl<N: Net> Scheduler<N> {
             Ok(id) => id,
             Err(refusal) => {
                 let place = Place(&self.net, listener);
-                self.log.refused(now, address, relayed, place, &refusal);
+                self.log.refused(now, address, relayed, place, refusal);
                 let mut line = Vec::new();
                 refusal.write(&mut line);
                 return self.say_goodbye(now, entrant.socket, peer.wire, &line);
@@ -101,6 +101,11 @@ impl<N: Net> Scheduler<N> {
             // A new socket takes so few bytes, or its peer is gone already.
             let _ = self.net.write(&mut socket, &[IoSlice::new(line)]);
         }
+        self.linger(now, socket);
+    }
+
+    /// Closes the connection of a newcomer once its peer has had time to read what it was sent.
+    pub(super) fn linger(&mut self, now: Now, socket: N::Socket) {
         let until = now.after(LINGER_US);
         let scratch = &mut self.scratch;
         self.lingering.add(&mut self.net, until, socket, scratch);

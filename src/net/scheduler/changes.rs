@@ -62,6 +62,9 @@ impl<N: Net> Scheduler<N> {
             let Some((id, connection)) = self.connections.at(slot) else {
                 continue;
             };
+            if self.connections.is_proxy_itself(id) {
+                continue;
+            }
             let address = match self.connections.address(id, connection) {
                 None if connection.end == End::None => self.net.peer(&connection.socket),
                 known => known,

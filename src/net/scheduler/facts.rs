@@ -29,12 +29,12 @@ impl<N: Net> Scheduler<N> {
 
     /// How many sockets are open: of connections, of newcomers, and of those that linger.
     pub fn sockets(&self) -> usize {
-        self.hub.clients() + self.handshakes.len() + self.lingering.len()
+        self.hub.clients() + self.handshakes.unfinished() + self.lingering.len()
     }
 
     /// How many newcomers still have to send a PROXY header or to shake hands.
     pub fn handshakes_unfinished(&self) -> usize {
-        self.handshakes.len()
+        self.handshakes.unfinished()
     }
 
     /// What became of such newcomers, each with how often.

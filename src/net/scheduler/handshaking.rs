@@ -3,11 +3,10 @@
 
 use super::Scheduler;
 use super::admitting::Entrant;
-use crate::hub::{Now, Range};
+use crate::hub::{Now, Ranges};
 use crate::net::budgets::HANDSHAKES_US;
 use crate::net::connection_log::Place;
 use crate::net::handshakes::{HANDSHAKE_US, Outcome, Pending, Relayed, Step};
-use crate::net::linger::LINGER_US;
 use crate::net::proxy::{Fault, Header};
 use crate::net::transport::{Handshake, HandshakeId, Net, Newcomer};
 use crate::protocol::Refusal;
@@ -18,7 +17,7 @@ const HANDSHAKE_SECONDS: u64 = HANDSHAKE_US / 1_000_000;
 
 impl<N: Net> Scheduler<N> {
     /// From now on, connections from these ranges must begin with a PROXY header.
-    pub fn set_proxies(&mut self, proxies: Vec<Range>) {
+    pub fn set_proxies(&mut self, proxies: Ranges) {
         self.handshakes.set_proxies(proxies);
     }
 
@@ -72,7 +71,7 @@ impl<N: Net> Scheduler<N> {
 
     /// Visits each newcomer whose socket is ready, within the budget, and closes those whose time is up.
     pub(super) fn shake_hands(&mut self) {
-        if self.handshakes.len() == 0 {
+        if self.handshakes.unfinished() == 0 {
             return;
         }
         let mut now = self.now();
@@ -106,6 +105,7 @@ impl<N: Net> Scheduler<N> {
                 let shaken = self.net.handshake(&mut pending.socket, pending.peer);
                 match shaken {
                     Ok(Handshake::Wait) => {}
+                    Ok(Handshake::Again) => self.handshakes.note_ready(id),
                     Ok(Handshake::Done(peer)) => {
                         pending.peer = peer;
                         self.finish_handshake(now, id);
@@ -155,23 +155,12 @@ impl<N: Net> Scheduler<N> {
     /// A newcomer has closed its connection. One that has sent nothing was no client: proxies look in this way whether a
     /// server answers.
     fn leave(&mut self, now: Now, id: HandshakeId) {
-        let is_silent = self
-            .handshakes
-            .find(id)
-            .is_none_or(|pending| match &pending.step {
-                Step::Header(parser) => parser.is_empty(),
-                Step::Handshake => false,
-            });
-        if is_silent {
-            self.handshakes.remove(id, Outcome::Left);
+        let Some(pending) = self.handshakes.remove(id, Outcome::Left) else {
             return;
+        };
+        if !matches!(&pending.step, Step::Header(parser) if parser.is_empty()) {
+            self.log_refused(now, &pending, "closed by the peer within its PROXY header");
         }
-        self.turn_away(
-            now,
-            id,
-            Outcome::Left,
-            "closed by the peer within its PROXY header",
-        );
     }
 
     /// A header is whole: from now on its client's address counts.
@@ -180,13 +169,12 @@ impl<N: Net> Scheduler<N> {
             return;
         };
         let Some(proxy) = pending.address else { return };
-        let client = match header {
-            Header::From(client) => client,
-            Header::Unknown | Header::Local => proxy,
-        };
-        pending.relayed = Some(Relayed { client, proxy });
-        pending.address = Some(client);
-        pending.peer.address = Some(client.ip());
+        let relayed = Relayed { header, proxy };
+        pending.relayed = Some(relayed);
+        pending.address = Some(relayed.address());
+        // The proxy itself is no client: no limit by address holds for it.
+        let has_address = header != Header::Local;
+        pending.peer.address = has_address.then(|| relayed.address().ip());
         if self.net.needs_handshake(&pending.socket) {
             return self.begin_handshake(now, id);
         }
@@ -227,7 +215,7 @@ impl<N: Net> Scheduler<N> {
         let is_plain = self.net.takes_plain_text(&pending.socket);
         match error.kind() {
             // It has sent nothing: a program that looks whether a server answers.
-            io::ErrorKind::UnexpectedEof if is_plain => {
+            io::ErrorKind::ConnectionAborted => {
                 self.handshakes.remove(id, Outcome::Left);
             }
             io::ErrorKind::UnexpectedEof => {
@@ -289,13 +277,11 @@ impl<N: Net> Scheduler<N> {
         }
     }
 
-    /// Closes a newcomer's connection without words; it may still have to read an alert.
+    /// Closes a newcomer's connection without words. What it was sent in its handshake still reaches it.
     fn turn_away(&mut self, now: Now, id: HandshakeId, outcome: Outcome, why: &str) {
         if let Some(pending) = self.handshakes.remove(id, outcome) {
             self.log_refused(now, &pending, why);
-            let (until, scratch) = (now.after(LINGER_US), &mut self.scratch);
-            self.lingering
-                .add(&mut self.net, until, pending.socket, scratch);
+            self.linger(now, pending.socket);
         }
     }
 

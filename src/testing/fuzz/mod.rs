@@ -10,6 +10,7 @@ mod hub;
 mod keeper;
 mod model;
 mod name;
+mod proxy;
 mod shown;
 mod talk;
 mod telnet;
@@ -21,6 +22,7 @@ pub use frame::frame;
 pub use hub::hub;
 pub use keeper::keeper;
 pub use name::name;
+pub use proxy::proxy;
 pub use talk::talk;
 pub use telnet::telnet;
 pub use text::text;
@@ -29,7 +31,7 @@ pub use text::text;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its directory in `fuzz/seeds`.
-pub const TARGETS: [(&str, Body); 9] = [
+pub const TARGETS: [(&str, Body); 10] = [
     ("config", config),
     ("frame", frame),
     ("telnet", telnet),
@@ -39,4 +41,5 @@ pub const TARGETS: [(&str, Body); 9] = [
     ("hub", hub),
     ("talk", talk),
     ("keeper", keeper),
+    ("proxy", proxy),
 ];
