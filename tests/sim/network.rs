@@ -555,6 +555,10 @@ impl Net for Network {
         Ok(n)
     }
 
+    fn takes_plain_text(&self, socket: &Socket) -> bool {
+        socket.0.borrow().handshake.is_none()
+    }
+
     fn flush(&mut self, socket: &mut Socket) -> io::Result<bool> {
         let mut pipe = socket.0.borrow_mut();
         match pipe.reset && !pipe.kept.is_empty() {
