@@ -14,7 +14,7 @@ const PARTS: &str = "
     hub: protocol
     keeper:
     memory: hub
-    net: hub protocol keeper address logging
+    net: hub keeper address logging
     terminal:
     join: hub protocol address terminal
     ctl: protocol address terminal

@@ -83,7 +83,9 @@ impl Relays {
             match self.rng.u8(0..5) {
                 0 => it.fin = true,
                 1 => it.reset = true,
-                2 => sent.extend_from_slice(b"\x16\x03 no header"),
+                2 => sent
+                    .splice(5.min(sent.len()).., *b"\x16\x03 no header")
+                    .for_each(drop),
                 // It shakes hands, and never to the end.
                 3 => (it.address, it.handshake) = (Ipv4Addr::LOCALHOST, Some(sent.len() + 1)),
                 _ => {}

@@ -3,13 +3,12 @@
 
 use super::Scheduler;
 use super::admitting::Entrant;
-use crate::hub::{Now, Ranges};
+use crate::hub::{Now, Ranges, Refusal};
 use crate::net::budgets::HANDSHAKES_US;
 use crate::net::connection_log::Place;
 use crate::net::handshakes::{HANDSHAKE_US, Outcome, Pending, Relayed, Step};
 use crate::net::proxy::{Fault, Header};
 use crate::net::transport::{Handshake, HandshakeId, Net, Newcomer};
-use crate::protocol::Refusal;
 use std::io;
 
 /// Seconds that a newcomer has, for people.
@@ -71,7 +70,7 @@ impl<N: Net> Scheduler<N> {
 
     /// Visits each newcomer whose socket is ready, within the budget, and closes those whose time is up.
     pub(super) fn shake_hands(&mut self) {
-        if self.handshakes.unfinished() == 0 {
+        if self.handshakes.unfinished() == 0 && !self.handshakes.have_ready() {
             return;
         }
         let mut now = self.now();
