@@ -7,6 +7,7 @@
 
 mod authority;
 mod client;
+pub(crate) mod front;
 mod lines;
 mod measure;
 mod process;

@@ -16,10 +16,11 @@ const PARTS: &str = "
     memory: hub
     net: hub keeper address logging
     terminal:
-    join: hub protocol address terminal
+    tls_client:
+    join: hub protocol address terminal tls_client
     ctl: protocol address terminal
-    bench: hub protocol address
-    cli: hub net join ctl bench address logging config
+    bench: hub protocol address tls_client
+    cli: hub net join ctl bench address logging config tls_client
     generate: cli
     serve: hub net join cli address logging memory sandbox
 ";

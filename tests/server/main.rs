@@ -22,6 +22,7 @@ mod ctl;
 mod faults;
 mod halfclose;
 mod join;
+mod join_tls;
 mod keeper;
 mod lifecycle;
 mod limits;
