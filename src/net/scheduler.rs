@@ -195,7 +195,8 @@ impl<N: Net> Scheduler<N> {
             Resume::Read if connection.readable => {}
             Resume::Read | Resume::Wait => return,
             Resume::Blocked => {
-                if connection.end.is_gone() {
+                // One whose last words wait may have been reset meanwhile.
+                if connection.end.is_gone() || self.closing.contains(id) {
                     self.broken.push_back(id);
                 }
                 return;
