@@ -445,7 +445,9 @@ impl Net for Network {
         let pipe = self.newcomers[listener].pop_front().expect("not empty");
         self.accepted += 1;
         let may_be = !pipe.borrow().is_without_faults();
-        pipe.borrow_mut().is_veiled = may_be && self.accepted.is_multiple_of(3) && std::env::var_os("MADANG_SIM_VEIL").is_some();
+        pipe.borrow_mut().is_veiled = may_be
+            && self.accepted.is_multiple_of(3)
+            && std::env::var_os("MADANG_SIM_VEIL").is_some();
         let (address, wire) = (pipe.borrow().address, pipe.borrow().wire);
         let address = (wire != Wire::Control).then(|| SocketAddr::from((address, 9999)));
         let peer = Peer::new(address.map(|address| address.ip()), wire);
