@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub struct Needs {
     /// The configuration file, which is read again; with it, what resolves the names in it.
     pub config: Option<PathBuf>,
-    /// Other files that are read again.
+    /// Other files that are read again: certificates, keys, the password.
     pub files: Vec<PathBuf>,
     /// The directory of the keeper, which is this program, started again and again.
     pub state: Option<PathBuf>,

@@ -13,6 +13,7 @@ mod join;
 mod keeper;
 mod serve;
 mod settings;
+mod tls;
 mod tls_client;
 mod value;
 
@@ -21,12 +22,13 @@ use crate::config;
 pub use bench::{Bench, Speaks};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+pub use control::Control;
 pub use ctl::Ctl;
 #[cfg(feature = "generate")]
 pub use generate::Generate;
 pub use join::{Color, Join, Look};
 pub use keeper::Keeper;
-pub use serve::{BehaviourFlags, Control, LimitFlags, ListenFlags, LogFlags, Serve};
+pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
 pub use settings::{Setting, Source, in_force};
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 27] = [
+const LIVE: [&str; 32] = [
     "allow",
     "announce-limit",
     "backlog",
@@ -22,6 +22,7 @@ const LIVE: [&str; 27] = [
     "keepalive",
     "listen",
     "listen-raw",
+    "listen-tls",
     "log-level",
     "max-clients",
     "max-line",
@@ -36,6 +37,10 @@ const LIVE: [&str; 27] = [
     "send-buffer",
     "slow",
     "slow-timeout",
+    "tls-cert",
+    "tls-client-ca",
+    "tls-client-optional",
+    "tls-key",
     "welcome",
 ];
 

@@ -67,6 +67,7 @@ pub fn handle(
             cx.refuse(slot, Refusal::WrongProtocol { protocol });
             cx.room_of(slot).drain(slot, why);
         }
+        Item::CutOff => cx.refuse_line(slot, Refusal::CutOff {}),
         Item::End => end(cx, slot),
     }
     Ok(())

@@ -99,7 +99,7 @@ pub mod types;
 pub use crate::protocol::Refusal;
 use addresses::Addresses;
 use ages::Ages;
-use client::{Block, Clients, Gate, State};
+use client::{Block, Clients};
 use directory::Directory;
 use ignoring::Ignoring;
 use input::Input;
@@ -230,16 +230,15 @@ impl Hub {
 
     /// The peer has finished sending. An unterminated last line counts as a line.
     pub fn finish(&mut self, now: Now, id: ConnId) {
-        let Some(slot) = self.slot(id) else { return };
-        let client = &self.clients[slot as usize];
-        if !client.is_receiving() {
-            return;
+        if let Some(slot) = self.slot(id) {
+            self.reading(now).end_input(slot, Input::finish);
         }
-        let input = &mut self.inputs[slot as usize];
-        let is_next = !input.has_deferred_bytes();
-        input.finish();
-        if is_next && matches!(client.state(), State::Open(Gate::Ready)) {
-            self.reading(now).process(slot, b"", false);
+    }
+
+    /// The connection was cut: nothing follows. An unterminated last line is refused, since the rest of it may be missing.
+    pub fn cut(&mut self, now: Now, id: ConnId) {
+        if let Some(slot) = self.slot(id) {
+            self.reading(now).end_input(slot, Input::cut);
         }
     }
 

@@ -62,6 +62,7 @@ impl Sent {
             Item::Negotiation(answer) => Item::Negotiation(answer),
             Item::AreYouThere => Item::AreYouThere,
             Item::WrongProtocol(protocol) => Item::WrongProtocol(protocol),
+            Item::CutOff => Item::CutOff,
             Item::End => Item::End,
         })
     }

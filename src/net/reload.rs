@@ -2,6 +2,7 @@
 //! keeps all of the old when anything is wrong. Touches listeners and no connection.
 
 use super::bind::{Place, bind_beside};
+use super::certificates::Tls;
 use super::listener::Options;
 use super::listeners::Listeners;
 use crate::address::Address;
@@ -11,6 +12,7 @@ use crate::hub::secret::Secret;
 use crate::logging;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use tracing::Level;
 
 /// All that a running server can be set to, and its flags as they are written.
@@ -20,6 +22,8 @@ pub struct Settings {
     pub limits: Limits,
     /// From where connections must begin with a PROXY header.
     pub proxies: Ranges,
+    /// What TLS listeners present and accept, if there are any.
+    pub tls: Option<Tls>,
     /// Where to listen.
     pub places: Vec<Place>,
     /// The options of the sockets.
@@ -105,11 +109,13 @@ impl Reloader {
             had.password.as_ref(),
             wanted.password.as_ref(),
         ));
+        lines.extend(certificate_changes(had.tls.as_ref(), wanted.tls.as_ref()));
+        listeners.set_tls(wanted.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
         for &number in &added {
             lines.push(format!("listening on {}", listeners.name(number)));
         }
-        let is_gone = |origin: &Option<_>| gone.iter().any(|place| place.has_origin(origin));
-        let closing = listeners.iter().filter(|(_, l)| is_gone(l.origin()));
+        let is_gone = |listener: &_| gone.iter().any(|place| place.is_origin_of(listener));
+        let closing = listeners.iter().filter(|(_, l)| is_gone(l));
         let closing: Vec<usize> = closing.map(|(number, _)| number).collect();
         for number in closing {
             lines.push(format!("no longer listening on {}", listeners.name(number)));
@@ -170,7 +176,7 @@ fn check_names(new: &[Place]) -> Result<(), Vec<String>> {
 
 /// Of two places that mean the same address, one has no listener of its own.
 fn check_shared(kept: &[&Place], gone: &[&Place], all: &Listeners) -> Result<(), Vec<String>> {
-    let has_own = |place: &Place| all.iter().any(|(_, l)| place.has_origin(l.origin()));
+    let has_own = |place: &Place| all.iter().any(|(_, l)| place.is_origin_of(l));
     let shared = kept.iter().find(|place| !has_own(place));
     match (shared, gone.first()) {
         (Some(place), Some(gone)) => Err(vec![format!(
@@ -215,6 +221,14 @@ fn password_change(before: Option<&Secret>, now: Option<&Secret>) -> Option<Stri
         (Some(_), None) => "newcomers are not asked for a password any more",
     };
     Some(changed.into())
+}
+
+/// Which certificates are other ones now, for people.
+fn certificate_changes(before: Option<&Tls>, now: Option<&Tls>) -> Vec<String> {
+    let before = before.map_or(&[][..], |tls| &tls.certificates);
+    let now = now.map_or(&[][..], |tls| &tls.certificates);
+    let new = now.iter().filter(|it| !before.contains(it));
+    new.map(ToString::to_string).collect()
 }
 
 /// Logs what has changed, by whichever level lets it be seen.

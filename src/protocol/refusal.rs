@@ -16,6 +16,8 @@ texts! {
             "line not sent: not UTF-8 at byte {byte}: telnet loses bytes of some characters; use nc or madang join",
         /// A line is longer than `--max-line`.
         TooLong { bytes_max: usize } = "line not sent: longer than {bytes_max} bytes",
+        /// A line whose end is missing: its TLS connection was cut, which anybody on the way can do.
+        CutOff {} = "line not sent: the connection was cut before the line's end",
         /// A private line to a name that nobody has.
         NobodyCalled { name: &'a str } = "line not sent: nobody is called {name}",
         /// A private line to its own sender.
@@ -104,6 +106,9 @@ texts! {
         /// … nothing, or only a part of a header, for so many seconds.
         ProxyHeaderLate { seconds: u64 } =
             "connections from this address are a proxy's (--proxy-from), and no PROXY header came within {seconds} s",
+        /// A newcomer at a TLS listener that does not speak TLS.
+        NeedsTls {} =
+            "this port speaks TLS: connect with madang join tls:HOST:PORT, or openssl s_client -quiet -connect HOST:PORT",
         /// A newcomer whose address `--deny` has, or `--allow` has not.
         AddressDenied {} = "this server takes no connections from your address",
         /// A newcomer while the server ends.

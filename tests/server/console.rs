@@ -31,6 +31,7 @@ fn reactor(listeners: Vec<Listener>, limits: Limits, console: UnixStream) -> Rea
     let settings = Settings {
         limits,
         proxies: Ranges::default(),
+        tls: None,
         places: Vec::new(),
         options: OPTIONS,
         log_level: tracing::Level::INFO,
@@ -140,8 +141,10 @@ fn a_client_that_does_not_read_delays_the_shutdown_by_drain_at_most() {
 fn console_input_is_never_taken_for_http() {
     // There is no other client, so this is the first line of the connection, where HTTP is looked for.
     let (ours, theirs) = UnixStream::pair().expect("a pair");
-    let reactor = reactor(Vec::new(), Limits::default(), theirs);
-    let server = thread::spawn(move || reactor.serve().expect("serve"));
+    let server = thread::spawn(move || {
+        let reactor = reactor(Vec::new(), Limits::default(), theirs);
+        reactor.serve().expect("serve")
+    });
     let mut console = Client::on_pair(ours).greeted();
     console.say("GET / HTTP/1.1");
     console.say("/who");

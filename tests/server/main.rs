@@ -41,4 +41,5 @@ mod sandbox;
 mod slow;
 mod systemd;
 mod text;
+mod tls;
 mod tutorials;

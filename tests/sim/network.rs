@@ -60,6 +60,9 @@ pub struct Pipe {
     pub outbound: VecDeque<u8>,
     /// `usize::MAX` marks the pipe of an observer, which has no faults.
     pub capacity: usize,
+    /// As TLS does, the server's end takes more than there is room for, up to [`RECORD_BYTES`], and keeps the rest here.
+    kept: VecDeque<u8>,
+    is_veiled: bool,
     pub wire: Wire,
     pub address: Ipv4Addr,
     /// Bytes of a handshake that the client has to send before its first line.
@@ -81,6 +84,8 @@ impl Pipe {
             reset: false,
             outbound: VecDeque::new(),
             capacity,
+            kept: VecDeque::new(),
+            is_veiled: false,
             wire,
             address: Ipv4Addr::LOCALHOST,
             handshake: None,
@@ -90,6 +95,19 @@ impl Pipe {
             wants_read: false,
             wants_write: false,
         }))
+    }
+
+    /// How many bytes the server's socket takes now.
+    fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.outbound.len())
+    }
+
+    /// Sends what was kept, as far as there is room; true: all of it.
+    fn send_kept(&mut self) -> bool {
+        let n = self.kept.len().min(self.room());
+        self.outbound.extend(self.kept.drain(..n));
+        self.wants_write |= !self.kept.is_empty();
+        self.kept.is_empty()
     }
 
     fn is_without_faults(&self) -> bool {
@@ -103,6 +121,9 @@ enum Polled {
     Newcomer(HandshakeId),
     Connection(ConnId),
 }
+
+/// The most that a veiled pipe takes in a write: as much as a record of TLS has.
+const RECORD_BYTES: usize = 16_384;
 
 pub type Shared = Rc<RefCell<Pipe>>;
 
@@ -127,6 +148,8 @@ pub struct Network {
     step: Step,
     /// By listener.
     newcomers: Vec<VecDeque<Shared>>,
+    /// Every third connection is veiled.
+    accepted: usize,
     /// Events to report, each with the number of polls until then.
     events: Vec<(u32, Event)>,
     /// All ids that were ever registered: a spurious event may name any of them.
@@ -145,6 +168,7 @@ impl Network {
             now_us: Cell::new(1),
             step: Step::default(),
             newcomers: vec![VecDeque::new(); listeners],
+            accepted: 0,
             events: Vec::new(),
             ids: Vec::new(),
             trace: 0,
@@ -419,6 +443,11 @@ impl Net for Network {
             return Err(io::Error::from_raw_os_error(errno));
         }
         let pipe = self.newcomers[listener].pop_front().expect("not empty");
+        self.accepted += 1;
+        let may_be = !pipe.borrow().is_without_faults();
+        pipe.borrow_mut().is_veiled = may_be
+            && self.accepted.is_multiple_of(3)
+            && std::env::var_os("MADANG_SIM_VEIL").is_some();
         let (address, wire) = (pipe.borrow().address, pipe.borrow().wire);
         let address = (wire != Wire::Control).then(|| SocketAddr::from((address, 9999)));
         let peer = Peer::new(address.map(|address| address.ip()), wire);
@@ -498,7 +527,12 @@ impl Net for Network {
         assert!(!pipe.server_fin, "written after close_write");
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         assert!(total > 0, "an empty write");
-        let n = total.min(pipe.capacity.saturating_sub(pipe.outbound.len()));
+        let is_veiled = pipe.is_veiled;
+        let n = total.min(match is_veiled {
+            true if pipe.send_kept() => RECORD_BYTES,
+            true => 0,
+            false => pipe.room(),
+        });
         if n == 0 {
             pipe.wants_write = true;
             return Err(io::ErrorKind::WouldBlock.into());
@@ -509,7 +543,13 @@ impl Net for Network {
         let n = self.cut_short(n, faults.short_write);
         let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
         let bytes: Vec<u8> = bytes.take(n).collect();
-        pipe.outbound.extend(&bytes);
+        match pipe.is_veiled {
+            true => {
+                pipe.kept.extend(&bytes);
+                pipe.send_kept();
+            }
+            false => pipe.outbound.extend(&bytes),
+        }
         let id = pipe.id;
         drop(pipe);
         self.deliveries += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
@@ -517,8 +557,25 @@ impl Net for Network {
         Ok(n)
     }
 
+    fn takes_plain_text(&self, socket: &Socket) -> bool {
+        socket.0.borrow().handshake.is_none()
+    }
+
+    fn flush(&mut self, socket: &mut Socket) -> io::Result<bool> {
+        let mut pipe = socket.0.borrow_mut();
+        match pipe.reset && !pipe.kept.is_empty() {
+            true => Err(io::ErrorKind::BrokenPipe.into()),
+            false => Ok(pipe.send_kept()),
+        }
+    }
+
+    fn finish(&mut self, socket: &mut Socket) -> bool {
+        self.flush(socket).unwrap_or(true)
+    }
+
     fn close_write(&mut self, socket: &mut Socket) {
         self.call();
+        self.finish(socket);
         socket.0.borrow_mut().server_fin = true;
     }
 }
