@@ -192,7 +192,7 @@ impl Net for BenchNet {
         self.newcomers = self.newcomers.checked_sub(1).ok_or(ErrorKind::WouldBlock)?;
         let address = Some(Ipv4Addr::LOCALHOST.into());
         let wire = Wire::Chat;
-        Ok((Sink { is_first: false }, Peer { address, wire }, None))
+        Ok((Sink { is_first: false }, Peer::new(address, wire), None))
     }
 
     fn register(&mut self, socket: &mut Sink, id: ConnId) -> io::Result<()> {

@@ -27,7 +27,7 @@
 //! use std::io::IoSlice;
 //!
 //! let (mut hub, now) = (Hub::new(Limits::default()), Now::default());
-//! let peer = Peer { address: None, wire: Wire::Chat };
+//! let peer = Peer::new(None, Wire::Chat);
 //! let [kim, lee] = [(); 2].map(|()| hub.connect(now, peer).unwrap());
 //! let (mut received, mut written) = (Some(b"hello\n"), [const { Vec::new() }; 2]);
 //!

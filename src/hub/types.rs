@@ -82,6 +82,27 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// What the listener speaks to which the peer has connected.
     pub wire: Wire,
+    /// Nobody between the peer and the server can read what they send each other: TLS, a Unix-domain socket, or an address of
+    /// this machine.
+    pub is_secure: bool,
+    /// The SHA-256 of the certificate with which the peer has shown who it is, if it has.
+    pub fingerprint: Option<[u8; 32]>,
+}
+
+impl Peer {
+    /// A peer without encryption.
+    pub const fn new(address: Option<IpAddr>, wire: Wire) -> Peer {
+        let is_secure = match address {
+            Some(address) => address.to_canonical().is_loopback(),
+            None => true,
+        };
+        Peer {
+            address,
+            wire,
+            is_secure,
+            fingerprint: None,
+        }
+    }
 }
 
 /// Why a client's connection is closed by the server.

@@ -206,10 +206,7 @@ impl Listener {
                 (Stream::Unix(stream), None)
             }
         };
-        let peer = Peer {
-            address: address.map(|address| address.ip()),
-            wire: self.wire,
-        };
+        let peer = Peer::new(address.map(|address| address.ip()), self.wire);
         Ok((stream, peer, address))
     }
 }

@@ -63,7 +63,7 @@ impl TestHub {
         address: Option<IpAddr>,
         wire: Wire,
     ) -> Result<ConnId, Refusal<'static>> {
-        let result = self.hub.connect(self.now, Peer { address, wire });
+        let result = self.hub.connect(self.now, Peer::new(address, wire));
         let refused = result.map_err(|refusal| refusal.to_string());
         self.check();
         if let (Ok(id), Some(address)) = (&refused, address) {

@@ -362,10 +362,7 @@ impl Net for Network {
         let pipe = self.newcomers[listener].pop_front().expect("not empty");
         let (address, wire) = (pipe.borrow().address, pipe.borrow().wire);
         let address = (wire != Wire::Control).then(|| SocketAddr::from((address, 9999)));
-        let peer = Peer {
-            address: address.map(|address| address.ip()),
-            wire,
-        };
+        let peer = Peer::new(address.map(|address| address.ip()), wire);
         Ok((Socket(pipe), peer, address))
     }
 

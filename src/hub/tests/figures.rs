@@ -147,10 +147,7 @@ fn refused_newcomers_are_counted_by_reason() {
     test.join();
     assert!(test.connect(Wire::Chat).is_err());
     assert_eq!(refused(&test), [0, 1, 0, 0, 0]);
-    let peer = Peer {
-        address: None,
-        wire: Wire::Chat,
-    };
+    let peer = Peer::new(None, Wire::Chat);
     assert!(test.hub.connect(test.now, peer).is_ok());
     assert!(test.connect(Wire::Chat).is_err());
     test.hub.shutdown();
