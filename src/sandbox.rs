@@ -11,6 +11,8 @@ pub struct Needs {
     pub config: Option<PathBuf>,
     /// The directory of the keeper, which is this program, started again and again.
     pub state: Option<PathBuf>,
+    /// Whether the users of this machine are read, and read again: passwd(5).
+    pub users: bool,
     /// The paths of Unix-domain listeners, which are removed at the end, and created anew when they are listened on again.
     pub sockets: Vec<PathBuf>,
     /// The console.
@@ -134,6 +136,10 @@ mod linux {
                 AccessFs::ReadFile | AccessFs::WriteFile,
             );
         }
+        if needs.users {
+            // Programs that change the file replace it: a right to the file would end with the old one.
+            allow(Path::new("/etc"), read);
+        }
         if needs.config.is_some() || needs.state.is_some() {
             // The linker is a library too, and is executed.
             for folder in libraries() {
@@ -228,6 +234,7 @@ mod tests {
             Needs {
                 config: Some(self.path("config/file")),
                 state: Some(self.path("state")),
+                users: true,
                 sockets: vec![self.path("sockets/chat")],
                 console: Some(ConsoleNeeds {
                     history: Some(self.path("history/file")),

@@ -3,7 +3,7 @@
 
 use crate::address::Address;
 use crate::cli::{Cli, Control, Serve, Setting, control, in_force};
-use crate::hub::Wire;
+use crate::hub::{Owners, Users, Wire};
 use crate::hub::limits::{Limits, OPERATORS_MAX};
 use crate::join::{self, Show};
 use crate::logging;
@@ -18,7 +18,7 @@ use crate::net::reload::{Flag, Settings};
 use crate::sandbox::{self, ConsoleNeeds, Needs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -35,6 +35,8 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 const CONSOLE_DESCRIPTORS: u64 = 16;
 /// More of them with a state folder: its lock, the keeper's socket, and those that starting a process takes.
 const KEEPER_DESCRIPTORS: u64 = 8;
+/// The users of this machine.
+const PASSWD: &str = "/etc/passwd";
 /// Most clients without `--max-clients`, whatever the descriptor limit.
 const CLIENTS_MAX: u64 = 1 << 24;
 
@@ -100,6 +102,7 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     )?;
     let limits = flags.limits(clients_max);
     limits.check().map_err(|conflict| conflict.to_string())?;
+    let owners = owners(flags)?;
     let flag = |setting: &Setting| Flag {
         name: setting.name.clone(),
         value: setting.told(),
@@ -107,11 +110,34 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     };
     Ok(Settings {
         limits,
+        owners,
         places: given.places(flags),
-        options: flags.listening.options(),
+        options: flags.socket_options(),
         log_level: flags.log.log_level,
         flags: flags.settings.iter().map(flag).collect(),
     })
+}
+
+/// Whose names are known before anybody registers one.
+fn owners(flags: &Serve) -> Result<Owners, String> {
+    let users = match flags.names.trust_peer_uid {
+        true => Some(users()?),
+        false => None,
+    };
+    let operators = flags.names.operator.clone();
+    let owners = Owners { users, operators };
+    owners.check()?;
+    Ok(owners)
+}
+
+/// The users of this machine.
+fn users() -> Result<Users, String> {
+    let bytes = fs::read(PASSWD).map_err(|error| format!("--trust-peer-uid: {PASSWD}: {error}"))?;
+    let (users, left_out) = Users::parse(&String::from_utf8_lossy(&bytes));
+    if left_out > 0 {
+        tracing::warn!("{left_out} users of {PASSWD} are left out: they have no names here");
+    }
+    Ok(users)
 }
 
 /// The same by what the configuration file says now.
@@ -255,6 +281,7 @@ fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
     Needs {
         config: flags.config.clone(),
         state,
+        users: flags.names.trust_peer_uid,
         sockets: sockets.chain(control::default_path()).collect(),
         console: flags.console.then(|| ConsoleNeeds {
             history: join::create_history_folder(),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Client, DEADLINE, until};
-use madang::hub::Wire;
+use madang::hub::{Owners, Wire};
 use madang::hub::limits::{HalfClose, Limits};
 use madang::net::listener::{Listener, Options};
 use madang::net::reactor::{Ended, Reactor};
@@ -26,12 +26,14 @@ const OPTIONS: Options = Options {
     send_buffer_bytes: 65_536,
     recv_buffer_bytes: 65_536,
     keepalive: Duration::ZERO,
+    trusts_uid: false,
 };
 
 /// A server that is never reloaded.
 fn reactor(listeners: Vec<Listener>, limits: Limits, console: UnixStream) -> Reactor {
     let settings = Settings {
         limits,
+        owners: Owners::default(),
         places: Vec::new(),
         options: OPTIONS,
         log_level: tracing::Level::INFO,

@@ -1,6 +1,7 @@
 //! The flags of `madang serve`, and their conversion into the hub's limits and the sockets' options.
 
 use super::join::Look;
+use super::names::NameFlags;
 use super::settings::Setting;
 use super::value::number;
 use crate::address::{Address, DEFAULT_PORT};
@@ -63,6 +64,10 @@ pub struct Serve {
     /// Policies and timeouts.
     #[command(flatten)]
     pub behaviour: BehaviourFlags,
+
+    /// Names that are somebody's own.
+    #[command(flatten)]
+    pub names: NameFlags,
 
     /// Talk in the lobby from this terminal, as host; leaving stops the server
     ///
@@ -339,6 +344,18 @@ impl Serve {
         self.listening.metrics.iter().map(place).collect()
     }
 
+    /// The options of the sockets.
+    pub fn socket_options(&self) -> Options {
+        let flags = &self.listening;
+        Options {
+            backlog: flags.backlog,
+            send_buffer_bytes: flags.send_buffer as usize,
+            recv_buffer_bytes: flags.recv_buffer as usize,
+            keepalive: Duration::from_secs(flags.keepalive),
+            trusts_uid: self.names.trust_peer_uid,
+        }
+    }
+
     /// The hub's limits, with at most `clients_max` connections.
     pub fn limits(&self, clients_max: usize) -> Limits {
         let (limits, behaviour) = (&self.limits, &self.behaviour);
@@ -366,6 +383,7 @@ impl Serve {
             idle_timeout_us: behaviour.idle_timeout * SECOND_US,
             drain_us: behaviour.drain * SECOND_US,
             welcome: behaviour.welcome.clone(),
+            names_keep_days: self.names.names_keep,
         }
     }
 }
@@ -374,16 +392,6 @@ impl ListenFlags {
     /// Whether no address is given.
     pub fn is_default(&self) -> bool {
         self.listen.is_empty() && self.listen_raw.is_empty()
-    }
-
-    /// The options of the sockets.
-    pub fn options(&self) -> Options {
-        Options {
-            backlog: self.backlog,
-            send_buffer_bytes: self.send_buffer as usize,
-            recv_buffer_bytes: self.recv_buffer as usize,
-            keepalive: Duration::from_secs(self.keepalive),
-        }
     }
 }
 

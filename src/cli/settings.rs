@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 23] = [
+const LIVE: [&str; 25] = [
     "announce-limit",
     "backlog",
     "burst",
@@ -25,6 +25,8 @@ const LIVE: [&str; 23] = [
     "max-line",
     "max-per-ip",
     "max-rooms",
+    "names-keep",
+    "operator",
     "partial-after",
     "rate",
     "recv-buffer",
@@ -37,7 +39,7 @@ const LIVE: [&str; 23] = [
 
 /// Flags whose change needs a restart. So does that of a flag that is in neither list, which a test forbids.
 #[cfg(test)]
-const RESTART: [&str; 9] = [
+const RESTART: [&str; 10] = [
     "bell",
     "color",
     "console",
@@ -47,6 +49,7 @@ const RESTART: [&str; 9] = [
     "no-sandbox",
     "state",
     "timestamps",
+    "trust-peer-uid",
 ];
 
 /// A flag as it is in force.

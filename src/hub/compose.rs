@@ -62,6 +62,7 @@ impl Hub {
                 ignoring: &mut self.ignoring,
                 ages: &self.ages,
                 operators: &mut self.operators,
+                accounts: &mut self.accounts,
             },
             directory: &mut self.directory,
             addresses: &mut self.addresses,
@@ -102,7 +103,7 @@ impl Hub {
     /// A newcomer takes the vacant slot.
     pub(super) fn insert(&mut self, now: Now, role: Role, name: Option<Name>) -> ConnId {
         self.totals.connections += 1;
-        self.operators.connected += usize::from(role.is_operator());
+        self.operators.connected += usize::from(role.is_extra());
         // 0 is nobody's.
         self.serial = self.serial.checked_add(1).unwrap_or(1);
         self.ages.note(self.serial, now);
@@ -133,6 +134,7 @@ impl Hub {
         self.ceiling = limits.with_caps_of(&self.ceiling);
         self.limits = limits;
         self.limit_change.begin();
+        self.arm_names();
     }
 
     /// Brings some rooms or clients within the limits. False: nothing is due.

@@ -4,7 +4,7 @@
 mod fixed;
 
 pub use fixed::*;
-use fixed::{BAN_BYTES, CLIENT_RECORDS_BYTES};
+use fixed::{ACCOUNT_BYTES, BAN_BYTES, CLIENT_RECORDS_BYTES, USER_BYTES};
 use std::fmt;
 
 /// What happens to a member that reads too slowly, when the room's log is at its cap.
@@ -63,6 +63,8 @@ pub struct Limits {
     pub drain_us: u64,
     /// Lines that greet a newcomer, before its name; may be empty.
     pub welcome: String,
+    /// Whole days without use after which a registered name is free again; 0: never.
+    pub names_keep_days: u32,
 }
 
 impl Default for Limits {
@@ -84,6 +86,7 @@ impl Default for Limits {
             idle_timeout_us: 0,
             drain_us: 5_000_000,
             welcome: String::new(),
+            names_keep_days: 365,
         }
     }
 }
@@ -252,7 +255,7 @@ impl Limits {
         self.clients_max.saturating_add(OPERATORS_MAX)
     }
 
-    /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap + bans.
+    /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap + bans + names.
     pub fn memory_bytes_max(&self) -> usize {
         self.room_logs_bytes_max()
             .saturating_add(
@@ -260,6 +263,7 @@ impl Limits {
                     .saturating_mul(self.client_bytes_max()),
             )
             .saturating_add(BANS_MAX * BAN_BYTES)
+            .saturating_add(ACCOUNTS_MAX * ACCOUNT_BYTES + USERS_MAX * USER_BYTES)
     }
 }
 
@@ -311,9 +315,10 @@ mod tests {
             + 32 * 1_040;
         assert_eq!(limits.client_bytes_max(), client);
         let bans = 4_096 * (256 + 96 + 32 + 256);
+        let names = 8_192 * 1_024 + 4_096 * 512;
         assert_eq!(
             limits.memory_bytes_max(),
-            3 * (65_536 + 2 * 4096 * 16) + (10 + 16) * client + bans
+            3 * (65_536 + 2 * 4096 * 16) + (10 + 16) * client + bans + names
         );
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);
     }

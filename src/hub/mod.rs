@@ -60,6 +60,7 @@
 
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub(crate) mod accounts;
 mod addresses;
 mod admission;
 mod ages;
@@ -80,10 +81,14 @@ mod lists;
 mod membership;
 pub(crate) mod name;
 pub(crate) mod operators;
+mod owners;
 mod people;
 mod reading;
+mod registering;
+mod renaming;
 mod reports;
 pub mod requests;
+mod rights;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
@@ -92,11 +97,13 @@ mod tries;
 pub mod types;
 
 use crate::protocol::Refusal;
+use accounts::Accounts;
 use addresses::Addresses;
 use ages::Ages;
 use client::{Block, Clients, Gate, Role, State};
 use directory::Directory;
 use ignoring::Ignoring;
+pub use accounts::users::Users;
 use input::Input;
 pub use input::command::COMMANDS;
 pub use input::frame::{Frame, Line};
@@ -105,6 +112,7 @@ pub use input::text::Text;
 use limit_change::LimitChange;
 use limits::{Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
+pub use owners::Owners;
 use operators::acts;
 use operators::state::Operators;
 use room::backpressure;
@@ -113,8 +121,8 @@ use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
 pub use types::{
-    Census, ConnId, Deed, Details, Ending, Now, Peer, Peers, Refused, Report, Resume, Survey,
-    Totals, Wire,
+    Census, ConnId, Deed, Details, Ending, LoggedIn, NameEvent, Now, Peer, Peers, Refused, Report,
+    Resume, Survey, Totals, Wire,
 };
 
 /// The whole state of the server. See the [module](self) for the order of calls.
@@ -140,6 +148,7 @@ pub struct Hub {
     console: Option<ConnId>,
     shutdown: Shutdown,
     operators: Operators,
+    accounts: Accounts,
     /// Why the last newcomer from a banned address was refused.
     refusal_text: String,
     /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
@@ -167,6 +176,7 @@ impl Hub {
             console: None,
             shutdown: Shutdown::None,
             operators: Operators::default(),
+            accounts: Accounts::default(),
             refusal_text: String::new(),
             telnet_write: Vec::new(),
         }
@@ -191,6 +201,9 @@ impl Hub {
         let slot = self.clients.vacant_key() as u32;
         if let Some(address) = address {
             self.addresses.add(now, address, slot, &self.limits);
+        }
+        if peer.fingerprint.is_some() || peer.uid.is_some() {
+            return Ok(self.connect_known(now, peer, slot));
         }
         let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
         Ok(self.insert(now, Role::of(peer.wire), name))
@@ -290,10 +303,11 @@ impl Hub {
                 other_client.outbox.is_ignored = self.ignoring.is_ignored(other);
             }
         }
-        if client.is_operator() {
-            self.operators.connected -= 1;
-            self.operators.jobs.forget(id);
-        }
+        self.operators.connected -= usize::from(client.role.is_extra());
+        self.operators.jobs.forget(id);
+        self.accounts.log_out(slot);
+        self.accounts.disconnected(id);
+        renaming::arm(&mut self.context(now));
         self.operators.mutes.remove(slot);
         acts::end_if_drained(&mut self.operators, self.clients.len());
         self.addresses.remove(now, slot);
@@ -322,6 +336,7 @@ impl Hub {
             None => return timers_first && self.step_limit_change(now),
             Some(Timer::Client(slot)) => self.reading(now).tick(slot),
             Some(Timer::Operators) => acts::expire(&mut self.context(now)),
+            Some(Timer::Names) => registering::expire(&mut self.context(now)),
             Some(Timer::Room(number)) => {
                 let mut cx = self.context(now);
                 let mut view = cx.room(number);

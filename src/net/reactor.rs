@@ -125,6 +125,7 @@ impl Reactor {
         let mut hub = Hub::new(settings.limits.clone());
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         hub.set_epoch(since_1970.map_or(0, |time| time.as_micros() as u64));
+        hub.set_owners(Now::default(), &settings.owners);
         let mut scheduler = Scheduler::new(net, hub, number);
         let has_console = console.is_some();
         if let Some(console) = console {
@@ -250,6 +251,7 @@ impl Reactor {
         })?;
         self.scheduler.log_level_changed();
         self.scheduler.set_limits(change.limits);
+        self.scheduler.set_owners(&change.owners);
         for number in change.added {
             self.scheduler.event(Event::Newcomers(number));
         }

@@ -5,6 +5,7 @@ use super::bind::{Place, bind_beside};
 use super::listener::Options;
 use super::listeners::Listeners;
 use crate::address::Address;
+use crate::hub::Owners;
 use crate::hub::limits::Limits;
 use crate::logging;
 use std::io;
@@ -16,6 +17,8 @@ use tracing::Level;
 pub struct Settings {
     /// The hub's limits, which do not contradict each other.
     pub limits: Limits,
+    /// Whose names are known before anybody registers one.
+    pub owners: Owners,
     /// Where to listen.
     pub places: Vec<Place>,
     /// The options of the sockets.
@@ -51,6 +54,8 @@ pub struct Reloader {
 pub struct Change {
     /// The hub's limits from now on.
     pub limits: Limits,
+    /// Whose names are known from now on.
+    pub owners: Owners,
     /// The numbers of new listeners.
     pub added: Vec<usize>,
     /// What the operator is told.
@@ -102,12 +107,13 @@ impl Reloader {
         if lines.is_empty() {
             lines.push("nothing has changed".into());
         }
-        let limits = wanted.limits.clone();
+        let (limits, owners) = (wanted.limits.clone(), wanted.owners.clone());
         let before = std::mem::replace(&mut self.settings, wanted);
         self.settings.keep_until_restart(&before.flags);
         log(&lines, before.log_level, self.settings.log_level);
         Ok(Change {
             limits,
+            owners,
             added,
             lines,
         })

@@ -5,7 +5,7 @@ use super::Sim;
 use super::client::{Behavior, Client};
 use super::world::{STORM_ADDRESS, Theme};
 use madang::hub::Wire;
-use madang::hub::requests::{Answer, Request, Ticket};
+use madang::hub::requests::{Answer, Random, Request, Ticket};
 use madang::protocol::{Line, Notice, Plain, Refusal};
 use std::collections::BTreeSet;
 
@@ -92,6 +92,7 @@ impl Sim {
                 Request::Store(_) if self.rng.u8(0..4) == 0 => no(),
                 Request::Store(_) if self.rng.bool() => Answer::NotKept,
                 Request::Store(_) => Answer::Done,
+                Request::Random => Answer::Bytes(Random(self.rng.u128(..).to_be_bytes())),
                 Request::Reload if self.rng.bool() => no(),
                 Request::Reload => Answer::Lines(vec!["line".into(); 300]),
                 Request::Statistics => Answer::Figures(vec![("lines".into(), "3".into()); 99]),

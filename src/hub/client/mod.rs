@@ -29,6 +29,9 @@ pub enum Role {
     /// A person who has come by the control listener, and may give the commands of operators. Its lines have no rate and
     /// its silence no limit; it takes nobody's place. If it does not read it is treated as others are.
     Operator,
+    /// A person who has shown to be the owner of an operator's name: every limit holds, and it may give the commands of
+    /// operators as long as it has the name.
+    NamedOperator,
     /// A connection to a raw listener: lines alone, no name, no commands, no notices.
     Raw,
 }
@@ -152,6 +155,11 @@ impl Role {
 
     /// See [`Client::is_operator`].
     pub fn is_operator(self) -> bool {
+        matches!(self, Role::Operator | Role::NamedOperator | Role::Console)
+    }
+
+    /// Whether it has come as an operator: it takes nobody's place, and no limit holds for what it says.
+    pub fn is_extra(self) -> bool {
         matches!(self, Role::Operator | Role::Console)
     }
 }
@@ -271,7 +279,7 @@ impl Client {
 
     /// When it is to be closed for its silence.
     pub fn idle_due(&self, limits: &Limits) -> Option<Now> {
-        (limits.idle_timeout_us > 0 && !self.role.is_operator())
+        (limits.idle_timeout_us > 0 && !self.role.is_extra())
             .then(|| self.silent_since.after(limits.idle_timeout_us))
     }
 

@@ -30,6 +30,12 @@ pub enum Request<'a> {
     Unignore(&'a str),
     /// `/whois NAME`
     Whois(&'a str),
+    /// `/register`
+    Register,
+    /// `/login NAME [TOKEN]`
+    LogIn(&'a str, Option<&'a str>),
+    /// `/unregister [NAME]`
+    Unregister(Option<&'a str>),
     /// A [command of operators](operation), which only they may give: its word and its arguments.
     Operator(&'static str, &'a str),
 }
@@ -44,7 +50,7 @@ pub enum Invalid<'a> {
 }
 
 /// Every command: how it is used, and what it does.
-pub const COMMANDS: [(&str, &str); 11] = [
+pub const COMMANDS: [(&str, &str); 14] = [
     ("/nick NAME", "take another name"),
     ("/join ROOM", "go to another room"),
     ("/msg NAME TEXT", "say something to one person only"),
@@ -56,6 +62,9 @@ pub const COMMANDS: [(&str, &str); 11] = [
     ("/ignore [NAME]", "hear no more of somebody; list whom"),
     ("/unignore NAME", "hear somebody again"),
     ("/whois NAME", "show where somebody is, and since when"),
+    ("/register", "make your name your own, with a token"),
+    ("/login NAME TOKEN", "take a name that is your own"),
+    ("/unregister", "give up a name that is your own"),
 ];
 
 /// The line that asks for this: [`parse`] is the inverse.
@@ -78,6 +87,11 @@ impl fmt::Display for Request<'_> {
             Request::Ignore(Some(name)) => write!(f, "/ignore {name}"),
             Request::Unignore(name) => write!(f, "/unignore {name}"),
             Request::Whois(name) => write!(f, "/whois {name}"),
+            Request::Register => f.write_str("/register"),
+            Request::LogIn(name, None) => write!(f, "/login {name}"),
+            Request::LogIn(name, Some(token)) => write!(f, "/login {name} {token}"),
+            Request::Unregister(None) => f.write_str("/unregister"),
+            Request::Unregister(Some(name)) => write!(f, "/unregister {name}"),
             Request::Operator(word, "") => write!(f, "/{word}"),
             Request::Operator(word, arguments) => write!(f, "/{word} {arguments}"),
         }
@@ -96,29 +110,35 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
         return Ok(Request::Say(command));
     }
     let (word, argument) = split_word(command);
-    let index = COMMANDS
-        .iter()
-        .position(|(usage, _)| split_word(&usage[1..]).0.eq_ignore_ascii_case(word));
-    let usage = index.map_or("", |index| COMMANDS[index].0);
+    let usages = COMMANDS.iter().map(|(usage, _)| *usage);
+    let is_word = |usage: &&str| split_word(&usage[1..]).0.eq_ignore_ascii_case(word);
+    let usage = { usages }.find(is_word).unwrap_or("/");
     let required = (!argument.is_empty())
         .then_some(argument)
         .ok_or(Invalid::Usage(usage));
     let optional = (!argument.is_empty()).then_some(argument);
-    Ok(match index {
-        Some(0) => Request::Nick(required?),
-        Some(1) => Request::Join(required?),
-        Some(2) => match split_word(required?) {
+    Ok(match split_word(&usage[1..]).0 {
+        "nick" => Request::Nick(required?),
+        "join" => Request::Join(required?),
+        "msg" => match split_word(required?) {
             (_, "") => return Err(Invalid::Usage(usage)),
             (name, text) => Request::Msg(name, text),
         },
-        Some(3) => Request::Me(required?),
-        Some(4) => Request::Who(optional),
-        Some(5) => Request::Rooms,
-        Some(6) => Request::Help,
-        Some(7) => Request::Quit(optional),
-        Some(8) => Request::Ignore(optional),
-        Some(9) => Request::Unignore(required?),
-        Some(10) => Request::Whois(required?),
+        "me" => Request::Me(required?),
+        "who" => Request::Who(optional),
+        "rooms" => Request::Rooms,
+        "help" => Request::Help,
+        "quit" => Request::Quit(optional),
+        "ignore" => Request::Ignore(optional),
+        "unignore" => Request::Unignore(required?),
+        "whois" => Request::Whois(required?),
+        "register" if argument.is_empty() => Request::Register,
+        "register" => return Err(Invalid::Usage(usage)),
+        "login" => match split_word(required?) {
+            (name, "") => Request::LogIn(name, None),
+            (name, token) => Request::LogIn(name, Some(token)),
+        },
+        "unregister" => Request::Unregister(optional),
         _ => match operation::word(word) {
             Some(word) => Request::Operator(word, argument),
             None => return Err(Invalid::Unknown(&line[..1 + word.len()])),
@@ -128,7 +148,7 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
 
 /// What other programs call a command, or what people try, and the command here. No entry is near a command that its user
 /// did not mean: `/kick` is no misspelt `/nick`.
-const ALIASES: [(&str, Option<&str>); 41] = [
+const ALIASES: [(&str, Option<&str>); 47] = [
     ("names", Some("/who")),
     ("users", Some("/who")),
     ("members", Some("/who")),
@@ -170,6 +190,12 @@ const ALIASES: [(&str, Option<&str>); 41] = [
     ("block", Some("/ignore")),
     ("unblock", Some("/unignore")),
     ("finger", Some("/whois")),
+    ("identify", Some("/login")),
+    ("auth", Some("/login")),
+    ("signin", Some("/login")),
+    ("signup", Some("/register")),
+    ("claim", Some("/register")),
+    ("deregister", Some("/unregister")),
 ];
 /// Longest word that may be a misspelt command, in bytes.
 const MISSPELT_BYTES_MAX: usize = 8;
@@ -247,6 +273,11 @@ mod tests {
             ("/ignore kim", Request::Ignore(Some("kim"))),
             ("/unignore kim", Request::Unignore("kim")),
             ("/whois kim", Request::Whois("kim")),
+            ("/register", Request::Register),
+            ("/login kim", Request::LogIn("kim", None)),
+            ("/login kim abc def", Request::LogIn("kim", Some("abc def"))),
+            ("/unregister", Request::Unregister(None)),
+            ("/unregister kim", Request::Unregister(Some("kim"))),
             (
                 "/kick kim too loud",
                 Request::Operator("kick", "kim too loud"),
@@ -297,6 +328,11 @@ mod tests {
             ("/block", "/ignore"),
             ("/ignroe", "/ignore"),
             ("/unignor", "/unignore"),
+            ("/identify", "/login"),
+            ("/auth", "/login"),
+            ("/signup", "/register"),
+            ("/registr", "/register"),
+            ("/logn", "/login"),
             ("/whoi", "/whois"),
         ] {
             assert_eq!(suggest(word), Some(command), "{word}");
@@ -340,6 +376,8 @@ mod tests {
             ("/msg kim", "/msg NAME TEXT"),
             ("/msg ", "/msg NAME TEXT"),
             ("/me  ", "/me ACTION"),
+            ("/register kim", "/register"),
+            ("/login", "/login NAME TOKEN"),
         ] {
             assert_eq!(parse(line), Err(Invalid::Usage(usage)));
         }

@@ -8,6 +8,7 @@ mod handlers;
 mod ignoring;
 mod limit_change;
 mod membership;
+mod names;
 mod operators;
 
 use super::*;

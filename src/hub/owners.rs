@@ -1,0 +1,140 @@
+//! The part of the hub's contract that concerns names that are somebody's own: which the driver knows of, what is restored
+//! at the start, how a newcomer is called that can show who it is. Composition only.
+
+use super::Hub;
+use super::accounts::Proof;
+use super::accounts::account::Account;
+use super::accounts::users::Users;
+use super::client::Role;
+use super::limits::{ACCOUNTS_MAX, OPERATOR_NAMES_MAX};
+use super::name;
+use super::schedule::Timer;
+use super::types::{ConnId, NameEvent, Now, Peer, Wire};
+use super::{registering, renaming, rights};
+use crate::protocol::Notice;
+
+/// Whose names are known before anybody registers one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// The users of this machine, if peers with a [`uid`](Peer::uid) are to have their names.
+    pub users: Option<Users>,
+    /// Names whose owners are operators: see [`check_operator`](Owners::check_operator).
+    pub operators: Vec<String>,
+}
+
+impl Owners {
+    /// Whether the owner of this name can be an operator.
+    ///
+    /// # Errors
+    /// Why not: nobody can register such a name.
+    pub fn check_operator(name: &str) -> Result<(), String> {
+        let nickname = name::nickname(name).map_err(|error| error.to_string())?;
+        match *nickname.name == *name {
+            true => Ok(()),
+            false => Err(format!("write it as {}", nickname.name)),
+        }
+    }
+
+    /// Whether there are not too many of them.
+    ///
+    /// # Errors
+    /// How many there may be.
+    pub fn check(&self) -> Result<(), String> {
+        let names = self.operators.len();
+        match names > OPERATOR_NAMES_MAX {
+            true => Err(format!(
+                "--operator: {names} names, and there may be {OPERATOR_NAMES_MAX}"
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Hub {
+    /// Changes whose names are known: who is an operator by its name, and who no more, has changed when this returns.
+    pub fn set_owners(&mut self, now: Now, owners: &Owners) {
+        self.accounts.users.clone_from(&owners.users);
+        let names = owners.operators.iter().take(OPERATOR_NAMES_MAX);
+        let names = names.filter_map(|name| name::nickname(name).ok());
+        for name in self.accounts.set_operators(names.collect()) {
+            let holders: Vec<u32> = self.directory.alike(&name.likeness).collect();
+            for slot in holders {
+                rights::refresh(&mut self.context(now), slot);
+            }
+        }
+    }
+
+    /// How many names are registered.
+    pub fn registered_names(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// What has happened to names that are somebody's own, for the log; to be drained.
+    pub fn next_name_event(&mut self) -> Option<NameEvent> {
+        self.accounts.events.pop_front()
+    }
+
+    /// Restores a registered name.
+    pub(super) fn restore_name(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let nickname = name::nickname(key).map_err(|error| format!("{key}: {error}"))?;
+        let is_taken = self.accounts.find(&nickname).is_some();
+        let account = Account::restored(nickname, value);
+        let account = account.ok_or_else(|| format!("no registration of {key}"))?;
+        if self.accounts.len() >= ACCOUNTS_MAX {
+            return Err(format!("one registered name too many: {key}"));
+        }
+        if is_taken || *account.name.name != *key {
+            return Err(format!("{key} looks like another registered name"));
+        }
+        self.accounts.insert(account);
+        self.arm_names();
+        Ok(())
+    }
+
+    /// Arms the timer of names, by limits that may have changed.
+    pub(super) fn arm_names(&mut self) {
+        let (epoch_us, days_kept) = (self.operators.epoch_us, self.limits.names_keep_days);
+        if let Some(due) = self.accounts.deadline(epoch_us, days_kept) {
+            self.schedule.arm(Timer::Names, due);
+        }
+    }
+
+    /// A newcomer that can show who it is takes the vacant `slot`. The user of this machine that it is has that user's name,
+    /// unless it has it on another connection; others are guests.
+    pub(super) fn connect_known(&mut self, now: Now, peer: Peer, slot: u32) -> ConnId {
+        let Peer { fingerprint, uid, .. } = peer;
+        let proof = Proof { fingerprint, uid };
+        let role = Role::of(peer.wire);
+        let own = self.accounts.name_of_user(proof);
+        let own = own.filter(|_| peer.wire != Wire::Raw);
+        self.accounts.connected(slot, proof);
+        let Some(nickname) = own else {
+            let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
+            return self.insert(now, role, name);
+        };
+        let is_itself = |&other: &u32| self.accounts.proof(other).uid == uid;
+        let is_elsewhere = self.directory.alike(&nickname.likeness).any(|it| is_itself(&it));
+        if is_elsewhere {
+            let name = self.directory.add_guest(slot);
+            let id = self.insert(now, role, Some(name));
+            let (name, command) = (&*nickname.name, &*format!("/login {}", nickname.name));
+            let elsewhere = Notice::YouAreElsewhere { name, command };
+            self.context(now).notify(slot, elsewhere);
+            return id;
+        }
+        let mut reading = self.reading(now);
+        renaming::evict(&mut reading.cx, reading.directory, slot, &nickname);
+        let account = self.accounts.find(&nickname);
+        let account = account.filter(|&number| !self.accounts.is_suspended(number));
+        let name = self.directory.add(slot, nickname);
+        let id = self.insert(now, role, Some(name));
+        let mut cx = self.context(now);
+        if let Some(number) = account {
+            cx.accounts.log_in(slot, number);
+            registering::note_use(&mut cx, number);
+            renaming::arm(&mut cx);
+        }
+        rights::refresh(&mut cx, slot);
+        id
+    }
+}
