@@ -46,6 +46,7 @@ pub mod join;
 pub mod keeper;
 pub mod logging;
 pub mod memory;
+pub mod password_file;
 pub mod sandbox;
 pub mod serve;
 pub mod terminal;

@@ -4,7 +4,8 @@
 use crate::address::Address;
 use crate::cli::{Cli, Control, Serve, Setting, control, in_force};
 use crate::hub::{Owners, Users, Wire};
-use crate::hub::limits::{Limits, OPERATORS_MAX};
+use crate::hub::limits::{Limits, OPERATORS_MAX, STRANGERS_LEAVING_MAX};
+use crate::hub::secret::Secret;
 use crate::join::{self, Show};
 use crate::logging;
 use crate::memory;
@@ -15,6 +16,7 @@ use crate::net::listener::{Listener, Options};
 use crate::net::metrics::METRICS_DESCRIPTORS;
 use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
+use crate::password_file;
 use crate::sandbox::{self, ConsoleNeeds, Needs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
@@ -55,6 +57,9 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     let given = Given::with(&handed, &metrics);
     let settings = settings(flags, given)?;
     let console_log = start_logging(flags)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
     let (places, options) = (settings.places.clone(), settings.options);
     let mut listeners = bind_handed(&places, handed, options)?;
     if flags.listening.control.is_none() && !given.has_control {
@@ -103,6 +108,7 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     let limits = flags.limits(clients_max);
     limits.check().map_err(|conflict| conflict.to_string())?;
     let owners = owners(flags)?;
+    let (password, warning) = password(flags, given)?.unzip();
     let flag = |setting: &Setting| Flag {
         name: setting.name.clone(),
         value: setting.told(),
@@ -114,6 +120,8 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
         places: given.places(flags),
         options: flags.socket_options(),
         log_level: flags.log.log_level,
+        password,
+        warnings: warning.flatten().into_iter().collect(),
         flags: flags.settings.iter().map(flag).collect(),
     })
 }
@@ -138,6 +146,34 @@ fn users() -> Result<Users, String> {
         tracing::warn!("{left_out} users of {PASSWD} are left out: they have no names here");
     }
     Ok(users)
+}
+
+/// The password for which clients are asked, and what is to be said of its file.
+fn password(flags: &Serve, given: Given) -> Result<Option<(Secret, Option<String>)>, String> {
+    let Some(path) = &flags.access.password_file else {
+        return Ok(None);
+    };
+    let (password, warning) = password_file::of_server(path)?;
+    let places = given.places(flags);
+    let raw = places.iter().find(|place| place.wire == Wire::Raw);
+    let raw = raw.map(ToString::to_string);
+    if let Some(raw) = raw.or_else(|| {
+        given
+            .has_raw
+            .then(|| "a raw socket that was handed over".into())
+    }) {
+        return Err(format!(
+            "{raw}: raw clients cannot be asked for the password of --password-file; leave one of them out, \
+             or serve raw clients by another server"
+        ));
+    }
+    if password.line().len() > flags.limits.max_line as usize {
+        let (needed, max_line) = (password.line().len(), flags.limits.max_line);
+        return Err(format!(
+            "--max-line {max_line} is too short for /pass and the password: {needed} bytes are needed"
+        ));
+    }
+    Ok(Some((Secret::of(password.text()), warning)))
 }
 
 /// The same by what the configuration file says now.
@@ -225,6 +261,8 @@ struct Given {
     sockets: usize,
     /// Some of them are for clients: then the default address does not apply.
     has_lines: bool,
+    /// One of them is for raw clients.
+    has_raw: bool,
     /// One of them is for operators.
     has_control: bool,
 }
@@ -235,6 +273,7 @@ impl Given {
             descriptors: raise_descriptor_limit(),
             sockets: handed.len() + metrics.len(),
             has_lines: handed.iter().any(|one| one.purpose.is_for_clients()),
+            has_raw: handed.iter().any(|one| one.purpose == Purpose::Raw),
             has_control: handed.iter().any(|one| one.purpose == Purpose::Control),
         }
     }
@@ -259,7 +298,11 @@ impl Given {
             Some(Control::Path(_)) => OPERATORS_MAX as u64,
             Some(Control::None) | None => 0,
         };
-        RESERVED_DESCRIPTORS + listeners as u64 + metrics + console + keeper + control
+        let strangers = match flags.access.password_file {
+            Some(_) => STRANGERS_LEAVING_MAX as u64,
+            None => 0,
+        };
+        RESERVED_DESCRIPTORS + strangers + listeners as u64 + metrics + console + keeper + control
     }
 }
 
@@ -280,6 +323,7 @@ fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
     });
     Needs {
         config: flags.config.clone(),
+        files: flags.access.password_file.iter().cloned().collect(),
         state,
         users: flags.names.trust_peer_uid,
         sockets: sockets.chain(control::default_path()).collect(),

@@ -37,6 +37,8 @@ fn reactor(listeners: Vec<Listener>, limits: Limits, console: UnixStream) -> Rea
         places: Vec::new(),
         options: OPTIONS,
         log_level: tracing::Level::INFO,
+        password: None,
+        warnings: Vec::new(),
         flags: Vec::new(),
     };
     let source = Box::new(|| Err(vec!["there is no other".to_owned()]));

@@ -1,6 +1,7 @@
 //! What to measure: how many connections there are, what they send and how fast. Nothing is opened here.
 
 use crate::address::Address;
+use crate::password_file::Password;
 use std::time::Duration;
 
 /// Descriptors beside the connections: standard streams, the poll, files of `/proc`.
@@ -33,6 +34,8 @@ pub struct Plan {
     pub target: Address,
     /// What the server speaks.
     pub protocol: Protocol,
+    /// The password, for a server that asks for one.
+    pub password: Option<Password>,
     /// Connections that only receive.
     pub receivers: u32,
     /// Connections that send, and receive one another's lines.
@@ -143,6 +146,7 @@ pub(super) fn example() -> Plan {
             port: 8080,
         },
         protocol: Protocol::Madang,
+        password: None,
         receivers: 4,
         senders: 3,
         rooms: 2,

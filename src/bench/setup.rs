@@ -107,10 +107,22 @@ pub fn connect(
         while engine.opened() < end
             && engine.open(plan.is_slow(engine.opened()), LineBuffer::default())?
         {}
-        barrier.poll(engine, |_, line| match plan.protocol {
-            Protocol::Raw => line.is_none(),
-            Protocol::Madang => matches!(line, Some(Kind::Notice(Notice::Greeting { .. }))),
+        let mut asked = Vec::new();
+        barrier.poll(engine, |number, line| {
+            if let Some(Kind::Notice(Notice::PasswordAsked { .. })) = line {
+                asked.push(number);
+            }
+            match plan.protocol {
+                Protocol::Raw => line.is_none(),
+                Protocol::Madang => matches!(line, Some(Kind::Notice(Notice::Greeting { .. }))),
+            }
         })?;
+        if let (Some(_), None) = (asked.first(), &plan.password) {
+            return Err("the server asks for a password: give --password-file FILE".into());
+        }
+        for (number, password) in asked.into_iter().zip(plan.password.iter().cycle()) {
+            engine.write_all(number, format!("{}\n", password.line()).as_bytes())?;
+        }
         progress.show(barrier.count as u64);
     }
     Ok(engine.now_ns() - start)

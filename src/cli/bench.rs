@@ -4,7 +4,9 @@ use super::value::number;
 use crate::address::Address;
 use crate::bench::line::{LINE_BYTES_MIN, SENDERS_MAX};
 use crate::bench::plan::{Pace, Plan, Protocol};
+use crate::password_file;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `madang bench`
@@ -61,6 +63,12 @@ pub struct Bench {
     #[arg(long, visible_alias = "timeout", value_name = "SECONDS", default_value_t = 10, value_parser = number::<u64>(1..=86_400))]
     pub patience: u64,
 
+    /// File with the password of a server that asks for one
+    ///
+    /// Without it, the variable MADANG_PASSWORD has the password.
+    #[arg(long, value_name = "FILE", env = "MADANG_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
+
     /// The server's process on this machine, to measure its CPU time and memory (Linux)
     ///
     /// Memory a connection is right for a fresh server only: after earlier connections it reuses memory.
@@ -86,14 +94,18 @@ const DURATION: Duration = Duration::from_secs(10);
 
 impl Bench {
     /// The plan that the flags make.
-    pub fn plan(&self) -> Plan {
+    ///
+    /// # Errors
+    /// The password cannot be read.
+    pub fn plan(&self) -> Result<Plan, String> {
         let duration = self.duration.map(Duration::from_secs);
-        Plan {
+        Ok(Plan {
             target: self.address.clone(),
             protocol: match self.protocol {
                 Speaks::Madang => Protocol::Madang,
                 Speaks::Raw => Protocol::Raw,
             },
+            password: password_file::of_client(self.password_file.as_deref())?,
             receivers: self.clients,
             senders: self.senders,
             rooms: self.rooms,
@@ -105,6 +117,6 @@ impl Bench {
             timeout: Duration::from_secs(self.patience),
             pid: self.pid,
             json: self.json,
-        }
+        })
     }
 }

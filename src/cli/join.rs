@@ -2,7 +2,9 @@
 
 use crate::address::Address;
 use crate::join::{Plan, Show};
+use crate::password_file;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// `madang join`
 #[derive(Debug, Args)]
@@ -28,6 +30,12 @@ pub struct Join {
     /// Join this room
     #[arg(long, value_name = "ROOM", env = "MADANG_ROOM", value_parser = word)]
     pub room: Option<String>,
+
+    /// File with the password of a server that asks for one
+    ///
+    /// Without it, the variable MADANG_PASSWORD has the password; without both, a client on a terminal asks for it.
+    #[arg(long, value_name = "FILE", env = "MADANG_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
 
     /// Exit when the connection is lost, instead of reconnecting
     #[arg(long, env = "MADANG_NO_RECONNECT")]
@@ -65,14 +73,18 @@ pub enum Color {
 
 impl Join {
     /// What to join, and how.
-    pub fn plan(&self) -> Plan {
-        Plan {
+    ///
+    /// # Errors
+    /// The password cannot be read.
+    pub fn plan(&self) -> Result<Plan, String> {
+        Ok(Plan {
             address: self.address.clone(),
             nick: self.nick.clone(),
             room: self.room.clone(),
+            password: password_file::of_client(self.password_file.as_deref())?,
             reconnect: !self.no_reconnect,
             show: self.look.show(),
-        }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: every flag with its help, unit, default and environment variable. Flags are only read here; what
 //! they do is elsewhere.
 
+mod access;
 #[cfg(feature = "bench")]
 mod bench;
 mod config_file;

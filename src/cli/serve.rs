@@ -1,5 +1,6 @@
 //! The flags of `madang serve`, and their conversion into the hub's limits and the sockets' options.
 
+use super::access::AccessFlags;
 use super::join::Look;
 use super::names::NameFlags;
 use super::settings::Setting;
@@ -60,6 +61,10 @@ pub struct Serve {
     /// Limits.
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    /// Who may come.
+    #[command(flatten)]
+    pub access: AccessFlags,
 
     /// Policies and timeouts.
     #[command(flatten)]

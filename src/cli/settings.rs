@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 25] = [
+const LIVE: [&str; 26] = [
     "announce-limit",
     "backlog",
     "burst",
@@ -28,6 +28,7 @@ const LIVE: [&str; 25] = [
     "names-keep",
     "operator",
     "partial-after",
+    "password-file",
     "rate",
     "recv-buffer",
     "room-log",

@@ -162,6 +162,8 @@ impl Hub {
         self.ignoring.check();
         self.operators.check();
         self.accounts.check();
+        self.strangers.check();
+        self.lock_tries.check();
         let operators = self
             .clients
             .iter()

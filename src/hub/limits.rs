@@ -4,7 +4,7 @@
 mod fixed;
 
 pub use fixed::*;
-use fixed::{ACCOUNT_BYTES, BAN_BYTES, CLIENT_RECORDS_BYTES, USER_BYTES};
+use fixed::{ACCOUNT_BYTES, BAN_BYTES, CLIENT_RECORDS_BYTES, LOCK_BYTES, USER_BYTES};
 use std::fmt;
 
 /// What happens to a member that reads too slowly, when the room's log is at its cap.
@@ -231,10 +231,10 @@ impl Limits {
         self.client_input_bytes_max() + self.client_output_bytes_max()
     }
 
-    /// Bytes that all rooms' logs can be made to take, with their marks.
+    /// Bytes that all rooms' logs can be made to take, with their marks, and their locks.
     pub fn room_logs_bytes_max(&self) -> usize {
         // Marks are in a buffer that grows by doubling.
-        let room_bytes = self.room_log_bytes_max + 2 * self.log_marks_max() * 16;
+        let room_bytes = self.room_log_bytes_max + 2 * self.log_marks_max() * 16 + LOCK_BYTES;
         self.rooms_max.saturating_mul(room_bytes)
     }
 
@@ -250,9 +250,10 @@ impl Limits {
             .saturating_mul(self.client_output_bytes_max())
     }
 
-    /// Connections at a time, those of operators too.
+    /// Connections at a time, those of operators too, and those that are closed to make place.
     pub fn connections_max(&self) -> usize {
-        self.clients_max.saturating_add(OPERATORS_MAX)
+        self.clients_max
+            .saturating_add(OPERATORS_MAX + STRANGERS_LEAVING_MAX)
     }
 
     /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap + bans + names.
@@ -318,7 +319,7 @@ mod tests {
         let names = 8_192 * 1_024 + 4_096 * 512;
         assert_eq!(
             limits.memory_bytes_max(),
-            3 * (65_536 + 2 * 4096 * 16) + (10 + 16) * client + bans + names
+            3 * (65_536 + 2 * 4096 * 16 + LOCK_BYTES) + (10 + 16 + 8) * client + bans + names
         );
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);
     }

@@ -78,11 +78,15 @@ pub(crate) mod likeness;
 mod limit_change;
 pub mod limits;
 mod lists;
+mod locks;
 mod membership;
 pub(crate) mod name;
+mod name_days;
 pub(crate) mod operators;
 mod owners;
+mod password;
 mod people;
+mod private;
 mod reading;
 mod registering;
 mod renaming;
@@ -92,7 +96,9 @@ mod rights;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
+pub mod secret;
 mod shutdown;
+mod strangers;
 mod tries;
 pub mod types;
 
@@ -100,7 +106,7 @@ use crate::protocol::Refusal;
 use accounts::Accounts;
 use addresses::Addresses;
 use ages::Ages;
-use client::{Block, Clients, Gate, Role, State};
+use client::{Block, Clients, Gate, State};
 use directory::Directory;
 use ignoring::Ignoring;
 pub use accounts::users::Users;
@@ -120,6 +126,8 @@ use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
+use strangers::Strangers;
+use tries::Tries;
 pub use types::{
     Census, ConnId, Deed, Details, Ending, LoggedIn, NameEvent, Now, Peer, Peers, Refused, Report,
     Resume, Survey, Totals, Wire,
@@ -149,6 +157,8 @@ pub struct Hub {
     shutdown: Shutdown,
     operators: Operators,
     accounts: Accounts,
+    strangers: Strangers,
+    lock_tries: Tries<ConnId>,
     /// Why the last newcomer from a banned address was refused.
     refusal_text: String,
     /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
@@ -177,17 +187,19 @@ impl Hub {
             shutdown: Shutdown::None,
             operators: Operators::default(),
             accounts: Accounts::default(),
+            strangers: Strangers::default(),
+            lock_tries: Tries::default(),
             refusal_text: String::new(),
             telnet_write: Vec::new(),
         }
     }
 
-    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted.
+    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted; or is asked for the password first.
     ///
     /// # Errors
     /// The newcomer is refused, and is to be told so.
     pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'_>> {
-        if let Some(refusal) = self.admission_refusal(peer) {
+        if let Some(refusal) = self.admission_refusal(now, peer) {
             self.totals.refused[Refused::of(&refusal) as usize] += 1;
             return Err(refusal);
         }
@@ -202,11 +214,12 @@ impl Hub {
         if let Some(address) = address {
             self.addresses.add(now, address, slot, &self.limits);
         }
+        let role = self.role_of(peer);
         if peer.fingerprint.is_some() || peer.uid.is_some() {
-            return Ok(self.connect_known(now, peer, slot));
+            return Ok(self.connect_known(now, role, peer, slot));
         }
-        let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
-        Ok(self.insert(now, Role::of(peer.wire), name))
+        let name = role.has_name().then(|| self.directory.add_guest(slot));
+        Ok(self.insert(now, role, name, peer))
     }
 
     /// A connection has become readable: it has bytes, or its peer's end.
@@ -307,8 +320,9 @@ impl Hub {
         self.operators.jobs.forget(id);
         self.accounts.log_out(slot);
         self.accounts.disconnected(id);
-        renaming::arm(&mut self.context(now));
+        self.arm_names();
         self.operators.mutes.remove(slot);
+        self.strangers.remove(slot);
         acts::end_if_drained(&mut self.operators, self.clients.len());
         self.addresses.remove(now, slot);
         self.inputs[slot as usize] = Input::default();
@@ -336,7 +350,7 @@ impl Hub {
             None => return timers_first && self.step_limit_change(now),
             Some(Timer::Client(slot)) => self.reading(now).tick(slot),
             Some(Timer::Operators) => acts::expire(&mut self.context(now)),
-            Some(Timer::Names) => registering::expire(&mut self.context(now)),
+            Some(Timer::Names) => name_days::expire(&mut self.context(now)),
             Some(Timer::Room(number)) => {
                 let mut cx = self.context(now);
                 let mut view = cx.room(number);

@@ -9,9 +9,8 @@ use super::client::Role;
 use super::limits::{ACCOUNTS_MAX, OPERATOR_NAMES_MAX};
 use super::name;
 use super::schedule::Timer;
-use super::types::{ConnId, NameEvent, Now, Peer, Wire};
-use super::{registering, renaming, rights};
-use crate::protocol::Notice;
+use super::types::{ConnId, NameEvent, Now, Peer};
+use super::{renaming, rights};
 
 /// Whose names are known before anybody registers one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,42 +98,17 @@ impl Hub {
         }
     }
 
-    /// A newcomer that can show who it is takes the vacant `slot`. The user of this machine that it is has that user's name,
-    /// unless it has it on another connection; others are guests.
-    pub(super) fn connect_known(&mut self, now: Now, peer: Peer, slot: u32) -> ConnId {
+    /// A newcomer that can show who it is takes the vacant `slot`.
+    pub(super) fn connect_known(&mut self, now: Now, role: Role, peer: Peer, slot: u32) -> ConnId {
         let Peer { fingerprint, uid, .. } = peer;
-        let proof = Proof { fingerprint, uid };
-        let role = Role::of(peer.wire);
-        let own = self.accounts.name_of_user(proof);
-        let own = own.filter(|_| peer.wire != Wire::Raw);
-        self.accounts.connected(slot, proof);
-        let Some(nickname) = own else {
-            let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
-            return self.insert(now, role, name);
-        };
-        let is_itself = |&other: &u32| self.accounts.proof(other).uid == uid;
-        let is_elsewhere = self.directory.alike(&nickname.likeness).any(|it| is_itself(&it));
-        if is_elsewhere {
-            let name = self.directory.add_guest(slot);
-            let id = self.insert(now, role, Some(name));
-            let (name, command) = (&*nickname.name, &*format!("/login {}", nickname.name));
-            let elsewhere = Notice::YouAreElsewhere { name, command };
-            self.context(now).notify(slot, elsewhere);
-            return id;
+        self.accounts.connected(slot, Proof { fingerprint, uid });
+        if !role.has_name() {
+            return self.insert(now, role, None, peer);
         }
         let mut reading = self.reading(now);
-        renaming::evict(&mut reading.cx, reading.directory, slot, &nickname);
-        let account = self.accounts.find(&nickname);
-        let account = account.filter(|&number| !self.accounts.is_suspended(number));
-        let name = self.directory.add(slot, nickname);
-        let id = self.insert(now, role, Some(name));
-        let mut cx = self.context(now);
-        if let Some(number) = account {
-            cx.accounts.log_in(slot, number);
-            registering::note_use(&mut cx, number);
-            renaming::arm(&mut cx);
-        }
-        rights::refresh(&mut cx, slot);
+        let (name, known) = renaming::name_newcomer(&mut reading.cx, reading.directory, slot);
+        let id = self.insert(now, role, Some(name), peer);
+        renaming::greeted(&mut self.context(now), slot, known);
         id
     }
 }

@@ -1,5 +1,5 @@
-//! Names that are somebody's own: `/register`, `/login`, `/unregister`, what follows from the driver's answers, and names
-//! that expire. Keeps nothing itself, and writes no words of its own.
+//! Names that are somebody's own: `/register`, `/login`, `/unregister`, and what follows from the driver's answers. Keeps
+//! nothing itself, and writes no words of its own.
 //!
 //! ```text
 //! register ─▶ Register ─ step ─▶ Draw ─ random bytes ─▶ Store ─ it is stored ─▶ the account is there, its owner is told
@@ -9,7 +9,7 @@
 //!
 //! A client's further input waits meanwhile, as that of operators does whose commands are under way.
 
-use super::accounts::account::{Account, NAME};
+use super::accounts::account::Account;
 use super::accounts::claims::{Claim, Secret};
 use super::accounts::token::{Token, TokenHash};
 use super::accounts::{Accounts, Full};
@@ -19,9 +19,10 @@ use super::directory::Directory;
 use super::input::text::Text;
 use super::limits::{ACCOUNTS_AN_ORIGIN_MAX, ACCOUNTS_MAX, ITEM_WORK, LIST_WORK};
 use super::name::{self, Name, Nickname};
+use super::name_days::{arm, erase, note_use, store};
 use super::operators::acts::{finish, refuse, tell};
-use super::renaming::{arm, take};
-use super::requests::{Answer, Change, Request};
+use super::renaming::take;
+use super::requests::{Answer, Request};
 use super::rights;
 use super::tries::Origin;
 use super::types::{ConnId, LoggedIn, Peers};
@@ -132,7 +133,12 @@ fn try_token(
     let own = cx.accounts.users_name(by.slot());
     let is_user = own.is_some() && own == nickname;
     match (number, nickname) {
-        (Some(number), _) if is_token || is_certificate => enter(cx, directory, by, number),
+        (Some(number), _) if is_token || is_certificate => {
+            enter(cx, directory, by, number);
+            if is_token {
+                cx.warn_if_overheard(by.slot());
+            }
+        }
         (number, Some(nickname)) if is_user => {
             let is_its = |&number: &u32| !cx.accounts.is_suspended(number);
             let account = number.filter(is_its);
@@ -189,15 +195,6 @@ fn hand_over(
         note_use(cx, number);
     }
     arm(cx);
-}
-
-/// Has the day of an account's use stored, unless it has been today.
-pub fn note_use(cx: &mut Context<'_>, number: u32) {
-    let day = Accounts::day(cx.operators.epoch_us, cx.now);
-    if cx.accounts.note_use(number, day) {
-        let request = store(cx.accounts.get(number));
-        cx.operators.jobs.ask(request);
-    }
 }
 
 /// `/register`, once it is known from where: asks for random bytes, if the client's name can be registered.
@@ -316,6 +313,7 @@ fn registered(cx: &mut Context<'_>, by: ConnId, account: Account, token: Token) 
     let command = &*format!("/login {name} {}", token.written());
     let name = &*name;
     tell(cx, by, Notice::Registered { name, command });
+    cx.warn_if_overheard(by.slot());
     rights::refresh(cx, by.slot());
 }
 
@@ -341,38 +339,4 @@ fn unregistered(cx: &mut Context<'_>, by: ConnId, name: &str) {
 fn exactly(cx: &Context<'_>, name: &str) -> Option<u32> {
     let number = cx.accounts.find(&name::nickname(name).ok()?)?;
     (*cx.accounts.get(number).name.name == *name).then_some(number)
-}
-
-/// The timer of names has rung: notes the use of one account, or lets one expire.
-pub fn expire(cx: &mut Context<'_>) {
-    let day = Accounts::day(cx.operators.epoch_us, cx.now);
-    if let Some(number) = cx.accounts.next_in_use(day) {
-        note_use(cx, number);
-        cx.accounts.pause(cx.now);
-    } else if let Some(number) = cx.accounts.next_unused(day, cx.limits.names_keep_days) {
-        let name = cx.accounts.get(number).name.name.clone();
-        cx.accounts.remove(number);
-        // If it stays where it is stored, it expires there too: by its day.
-        cx.operators.jobs.ask(erase(&name));
-        cx.accounts.note(None, &name, "expired: nobody has used it for --names-keep days");
-        cx.accounts.pause(cx.now);
-    }
-    arm(cx);
-}
-
-/// The request that stores an account.
-fn store(account: &Account) -> Request {
-    Request::Store(Change::Put {
-        kind: NAME,
-        key: account.name.name.to_string(),
-        value: account.stored(),
-    })
-}
-
-/// The request that removes an account from what is stored.
-fn erase(name: &str) -> Request {
-    Request::Store(Change::Remove {
-        kind: NAME,
-        key: name.into(),
-    })
 }

@@ -8,9 +8,9 @@ use super::context::Context;
 use super::directory::Directory;
 use super::limits::RENDER_BYTES_EXTRA;
 use super::name::{self, Name, Nickname};
+use super::name_days::{arm, note_use};
 use super::rights;
 use super::room::append::append;
-use super::schedule::Timer;
 use super::types::Report;
 use crate::protocol::{Notice, Refusal};
 
@@ -149,10 +149,51 @@ fn change(cx: &mut Context<'_>, slot: u32, old: &str, new: Name, account: Option
     rights::refresh(cx, slot);
 }
 
-/// Arms the timer for the next day of use that is to be noted, or the next name that expires.
-pub fn arm(cx: &mut Context<'_>) {
-    let (epoch_us, days_kept) = (cx.operators.epoch_us, cx.limits.names_keep_days);
-    if let Some(due) = cx.accounts.deadline(epoch_us, days_kept) {
-        cx.schedule.arm(Timer::Names, due);
+/// How a newcomer is called that can perhaps show who it is.
+#[derive(Debug)]
+pub enum Known {
+    /// A guest, or it has no name.
+    Nobody,
+    /// The user of this machine that has this name, and its account if it has registered the name.
+    User(Option<u32>),
+    /// The user of this machine that has this name on another connection: a guest here.
+    Elsewhere(Nickname),
+}
+
+/// Gives a newcomer a name: that of the user that it is, whoever else has had it, unless it has it on another connection
+/// itself; or that of a guest. Its caller greets it, and then calls [`greeted`].
+pub fn name_newcomer(cx: &mut Context<'_>, directory: &mut Directory, slot: u32) -> (Name, Known) {
+    let Some(nickname) = cx.accounts.users_name(slot) else {
+        return (directory.add_guest(slot), Known::Nobody);
+    };
+    let uid = cx.accounts.proof(slot).uid;
+    let mut holders = directory.alike(&nickname.likeness);
+    if holders.any(|other| cx.accounts.proof(other).uid == uid) {
+        drop(holders);
+        return (directory.add_guest(slot), Known::Elsewhere(nickname));
+    }
+    drop(holders);
+    evict(cx, directory, slot, &nickname);
+    let account = cx.accounts.find(&nickname);
+    let account = account.filter(|&number| !cx.accounts.is_suspended(number));
+    (directory.add(slot, nickname), Known::User(account))
+}
+
+/// A newcomer has been greeted by its name: what follows from who it is.
+pub fn greeted(cx: &mut Context<'_>, slot: u32, known: Known) {
+    match known {
+        Known::Nobody => {}
+        Known::Elsewhere(nickname) => {
+            let (name, command) = (&*nickname.name, &*format!("/login {}", nickname.name));
+            cx.notify(slot, Notice::YouAreElsewhere { name, command });
+        }
+        Known::User(account) => {
+            if let Some(number) = account {
+                cx.accounts.log_in(slot, number);
+                note_use(cx, number);
+                arm(cx);
+            }
+            rights::refresh(cx, slot);
+        }
     }
 }

@@ -56,17 +56,26 @@ impl fmt::Display for Origin {
 }
 
 /// Wrong secrets of the last minute, by origin. Right ones are not counted: many people may share an address.
-#[derive(Debug, Default)]
-pub struct Tries {
+#[derive(Debug)]
+pub struct Tries<K = Origin> {
     /// Oldest first; `0 <= len <= TRIES_REMEMBERED_MAX`.
-    wrong: VecDeque<(Now, Origin)>,
+    wrong: VecDeque<(Now, K)>,
     /// How many of these each origin has: `1 <= count <= TRIES_MAX`.
-    counts: BTreeMap<Origin, u8>,
+    counts: BTreeMap<K, u8>,
 }
 
-impl Tries {
+impl<K> Default for Tries<K> {
+    fn default() -> Self {
+        Tries {
+            wrong: VecDeque::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Copy + Ord + std::fmt::Debug> Tries<K> {
     /// Whether a secret from this origin may be looked at now.
-    pub fn may_try(&mut self, now: Now, origin: Origin) -> bool {
+    pub fn may_try(&mut self, now: Now, origin: K) -> bool {
         while let Some(&(at, _)) = self.wrong.front()
             && at.after(TRIES_WINDOW_US) <= now
         {
@@ -76,7 +85,7 @@ impl Tries {
     }
 
     /// A secret from this origin was looked at, as it [might](Tries::may_try) be, and was wrong.
-    pub fn was_wrong(&mut self, now: Now, origin: Origin) {
+    pub fn was_wrong(&mut self, now: Now, origin: K) {
         if self.wrong.len() >= TRIES_REMEMBERED_MAX {
             self.forget_oldest();
         }
@@ -119,7 +128,7 @@ mod tests {
 
     #[test]
     fn five_wrong_secrets_a_minute_are_looked_at_from_each_origin() {
-        let (mut tries, kim) = (Tries::default(), origin("192.0.2.1"));
+        let (mut tries, kim) = (Tries::<Origin>::default(), origin("192.0.2.1"));
         let at = |seconds: u64| Now::from_micros(seconds * 1_000_000);
         for second in 0..5 {
             assert!(tries.may_try(at(second), kim));
@@ -150,7 +159,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_however_many_origins_try() {
-        let mut tries = Tries::default();
+        let mut tries = Tries::<Origin>::default();
         for number in 0..TRIES_REMEMBERED_MAX as u32 + 10 {
             let origin = Origin::of(Some(std::net::Ipv4Addr::from(number).into()), None);
             assert!(tries.may_try(Now::default(), origin));

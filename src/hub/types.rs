@@ -121,6 +121,8 @@ pub enum Ending {
     Slow,
     /// It speaks another protocol.
     WrongProtocol(Protocol),
+    /// It has not said the server's password.
+    NoPassword,
     /// An operator has removed it.
     Kicked,
     /// An operator has banned its address.
@@ -138,6 +140,7 @@ impl fmt::Display for Ending {
             Ending::Idle => f.write_str("idle"),
             Ending::Slow => f.write_str("slow"),
             Ending::WrongProtocol(protocol) => write!(f, "speaks {protocol}"),
+            Ending::NoPassword => f.write_str("no password"),
             Ending::Kicked => f.write_str("kicked"),
             Ending::Banned => f.write_str("banned"),
             Ending::Shutdown => f.write_str("shutdown"),
@@ -147,12 +150,13 @@ impl fmt::Display for Ending {
 
 impl Ending {
     /// Every [label](Ending::label).
-    pub const LABELS: [&str; 8] = [
+    pub const LABELS: [&str; 9] = [
         "quit",
         "end_of_input",
         "idle",
         "slow",
         "wrong_protocol",
+        "no_password",
         "kicked",
         "banned",
         "shutdown",
@@ -166,6 +170,7 @@ impl Ending {
             Ending::Idle => "idle",
             Ending::Slow => "slow",
             Ending::WrongProtocol(_) => "wrong_protocol",
+            Ending::NoPassword => "no_password",
             Ending::Kicked => "kicked",
             Ending::Banned => "banned",
             Ending::Shutdown => "shutdown",
@@ -319,6 +324,8 @@ pub struct Totals {
     pub sent_bytes: u64,
     /// Lines refused: not UTF-8, too long, not understood.
     pub refused_lines: u64,
+    /// Passwords, and secrets of rooms, that were wrong.
+    pub wrong_secrets: u64,
     /// Bytes of over-long lines that were discarded.
     pub discarded_bytes: u64,
     /// Lines skipped, summed over the members that did not receive them.

@@ -7,7 +7,8 @@
 //! what the screen shows already when history comes. [`ui`] is the user interface: keys and lines go in, bytes for the
 //! terminal and actions come out.
 //!
-//! Then the outside. `connection` is the server's socket with its `send_queue`, `history_file` the file of typed lines,
+//! Then the outside. `connection` is the server's socket with its `send_queue`, `history_file` the file of typed lines, `tokens` the files of
+//! tokens,
 //! `server_log` the server's log on its console; the terminal and the signals are [`terminal`](crate::terminal).
 //! `event_loop` connects all these with the user interface. `pipe` is the other loop, for a client without line editing.
 
@@ -22,12 +23,15 @@ mod role;
 mod send_queue;
 mod server_log;
 pub mod session;
+mod state_folder;
+mod tokens;
 mod transcript;
 pub mod ui;
 
 pub use ended::Ended;
 
 use crate::address::Address;
+use crate::password_file::Password;
 pub use crate::terminal::is_interactive as has_editor;
 use crate::terminal::may_color;
 use crate::terminal::tty::{self, Tty};
@@ -38,6 +42,7 @@ use pipe::Pipe;
 use role::Role;
 use server_log::ServerLog;
 use session::Session;
+use tokens::TokenFolder;
 use std::env;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -55,6 +60,8 @@ pub struct Plan {
     pub nick: Option<String>,
     /// The room to join; `None`: the one where the server puts newcomers.
     pub room: Option<String>,
+    /// The password, for a server that asks for one.
+    pub password: Option<Password>,
     /// Whether a client on a terminal reconnects when the connection is lost.
     pub reconnect: bool,
     /// How to show lines.
@@ -81,9 +88,12 @@ pub fn run(plan: &Plan) -> Result<Ended, String> {
     let endpoints = Endpoints::resolve(&plan.address).map_err(unreachable)?;
     let socket = endpoints.connect().map_err(unreachable)?;
     let connection = Connection::new(socket, Some(endpoints)).map_err(unreachable)?;
-    let session = Session::new(plan.nick.clone(), plan.room.clone());
+    let session = Session::new(plan.nick.clone(), plan.room.clone(), plan.password.clone());
+    let (tokens, known) = TokenFolder::of_server(&plan.address.to_string());
+    // A script without a name must not take that of the person who runs it.
+    let session = session.with_tokens(known, has_editor());
     let reconnect = plan.reconnect;
-    talk(connection, session, plan.show, Role::Client { reconnect })
+    talk(connection, session, plan.show, Role::Client { reconnect, tokens })
 }
 
 /// Runs the server's console over this connection, until either side closes it. `log` is the receiving side of the server's
@@ -106,8 +116,7 @@ pub fn create_history_folder() -> Option<PathBuf> {
 
 fn talk(connection: Connection, session: Session, show: Show, role: Role) -> Result<Ended, String> {
     if !has_editor() {
-        let is_console = matches!(role, Role::Console { .. });
-        return Ok(Pipe::new(connection, session, show.style(), is_console).run());
+        return Ok(Pipe::new(connection, session, show.style(), role).run());
     }
     let unusable = |error| format!("cannot use the terminal: {error}");
     let tty = Tty::open(tty::LINES).map_err(unusable)?;

@@ -7,9 +7,11 @@ use super::connection::{
 };
 use super::ended::Ended;
 use super::request::Answer;
+use super::role::Role;
 use super::session::{Farewell, Heard, Reaction, Session};
 use super::ui::paint::{self, Style};
 use crate::hub::Line;
+use crate::password_file;
 use crate::protocol::{self, Notice, grouped};
 use crate::terminal::poll::poll;
 use rustix::event::PollFlags;
@@ -35,6 +37,7 @@ pub struct Pipe {
     printer: Printer,
     /// When the server must have greeted the client.
     greeted_by: Instant,
+    role: Role,
 }
 
 /// Standard input.
@@ -67,14 +70,14 @@ struct Printer {
 }
 
 impl Pipe {
-    /// Over an established connection. `is_console`: it is the server's console, which must not end the server because a
-    /// line is refused.
+    /// Over an established connection. The server's console must not end the server because a line is refused.
     pub fn new(
         mut connection: Connection,
         mut session: Session,
         style: Style,
-        is_console: bool,
+        role: Role,
     ) -> Pipe {
+        let is_console = matches!(role, Role::Console { .. });
         let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
         connection.queue.push_setup(&session.connected());
         connection.queue.hold(true);
@@ -91,6 +94,7 @@ impl Pipe {
                 has_failed: false,
             },
             greeted_by: Instant::now() + GREETING_TIMEOUT,
+            role,
         }
     }
 
@@ -131,9 +135,15 @@ impl Pipe {
                 return Ok(Some(ended));
             }
         }
-        self.connection
-            .queue
-            .hold(!self.printer.session.is_greeted());
+        self.keep_token();
+        let session = &self.printer.session;
+        let is_asked = session.is_asked();
+        let says_password = is_asked && self.connection.queue.is_password_next();
+        let may_send = session.is_greeted() || says_password;
+        self.connection.queue.hold(!may_send);
+        if is_asked && !says_password && self.lacks_password() {
+            return Ok(Some(Ended::Refused));
+        }
         if let Input::Abandoned(_) = self.input {
             self.printer.unprinted.clear();
         }
@@ -154,7 +164,7 @@ impl Pipe {
         // Without anything to print, the poll still reports that nobody reads any more.
         let is_read = !matches!(self.input, Input::Abandoned(_));
         let stdout = is_read.then_some((stdout.as_fd(), output));
-        let greeted_by = (!self.printer.session.is_greeted()).then_some(self.greeted_by);
+        let greeted_by = self.is_waiting().then_some(self.greeted_by);
         let leave_by = match self.input {
             Input::Abandoned(by) => Some(by),
             _ => None,
@@ -189,6 +199,11 @@ impl Pipe {
             self.printer.unprinted.clear();
             return Some(Ended::Foreign(foreign(line)));
         }
+        if heard.reaction == Some(Reaction::Password)
+            && let Some(line) = self.printer.session.password_line()
+        {
+            self.connection.queue.push_password(&line);
+        }
         let answered = heard
             .answer
             .and_then(|answer| self.connection.queue.answered(answer));
@@ -220,6 +235,36 @@ impl Pipe {
         is_denied.then_some(Ended::Refused)
     }
 
+    /// Keeps a token that has changed.
+    fn keep_token(&mut self) {
+        let Role::Client { tokens, .. } = &self.role else {
+            return;
+        };
+        if let Some((name, token)) = self.printer.session.take_changed_token()
+            && let Err(why) = tokens.keep(&name, token)
+        {
+            let _ = writeln!(io::stderr(), "madang: the token of {name} is not kept: {why}");
+        }
+    }
+
+    /// Whether a password is asked for, and there is none: neither known, nor the first of the lines to be sent. Then says so.
+    fn lacks_password(&mut self) -> bool {
+        let has_ended = !matches!(self.input, Input::Fresh | Input::Open);
+        if self.printer.is_interactive && !has_ended {
+            return false;
+        }
+        let lacks = has_ended || self.connection.queue.lines() > 0;
+        if lacks && !std::mem::replace(&mut self.printer.has_failed, true) {
+            let what = "the server asks for a password: give --password-file FILE, or set";
+            let _ = writeln!(
+                io::stderr(),
+                "madang: {what} {}; nothing was sent",
+                password_file::VARIABLE
+            );
+        }
+        lacks
+    }
+
     /// Sends what was read, then the end of the stream.
     fn finish(&mut self) {
         self.connection.queue.end_line();
@@ -233,6 +278,11 @@ impl Pipe {
         self.finish();
     }
 
+    /// Whether the server has said nothing by which it is known.
+    fn is_waiting(&self) -> bool {
+        !self.printer.session.is_greeted() && !self.printer.session.is_asked()
+    }
+
     fn timed_out(&self, now: Instant) -> Option<Ended> {
         let is_greeted = self.printer.session.is_greeted();
         match self.input {
@@ -241,7 +291,7 @@ impl Pipe {
             Input::Abandoned(_) if self.connection.queue.is_empty() && !is_greeted => {
                 Some(self.ended())
             }
-            _ if !is_greeted && self.greeted_by <= now => Some(Ended::Foreign(silent())),
+            _ if self.is_waiting() && self.greeted_by <= now => Some(Ended::Foreign(silent())),
             _ => None,
         }
     }

@@ -1,15 +1,16 @@
-//! Requests for a name or a room, as they stand among the lines for the server, and the server's answers to them.
+//! Requests for a name or a room, and the password, as they stand among the lines for the server, and the server's answers to them.
 
-use crate::hub::COMMANDS;
 use crate::protocol::{Notice, Refusal};
 
 /// What a line asks for, if nothing may be said before it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// `/nick`
+    /// `/nick`, `/login`
     Name,
     /// `/join`
     Room,
+    /// `/pass`
+    Password,
 }
 
 /// A server's answer.
@@ -26,18 +27,23 @@ pub enum Answer {
 }
 
 impl Request {
-    /// The command's word.
-    fn word(self) -> &'static str {
-        let (usage, _) = COMMANDS[self as usize];
-        usage.split(' ').next().unwrap_or(usage)
+    /// The words of its commands.
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Request::Name => &["/nick", "/login"],
+            Request::Room => &["/join"],
+            Request::Password => &["/pass"],
+        }
     }
 
     /// What a line asks for, given with its end or without.
     pub fn of(line: &[u8]) -> Option<Request> {
         let end = line.iter().position(|byte| b" \r\n".contains(byte));
         let word = &line[..end.unwrap_or(line.len())];
-        let is_word = |request: &Request| word.eq_ignore_ascii_case(request.word().as_bytes());
-        [Request::Name, Request::Room].into_iter().find(is_word)
+        let is_one = |known: &&str| word.eq_ignore_ascii_case(known.as_bytes());
+        let is_word = |request: &Request| request.words().iter().any(is_one);
+        let all = [Request::Name, Request::Room, Request::Password];
+        all.into_iter().find(is_word)
     }
 
     /// Whether a line that begins so can become a request.
@@ -52,6 +58,9 @@ impl Answer {
         match notice {
             Notice::YouAreNow { .. } => Some(Answer::Granted(Request::Name)),
             Notice::YouAreIn { .. } => Some(Answer::Granted(Request::Room)),
+            Notice::Greeting { .. } | Notice::NoPasswordAsked {} => {
+                Some(Answer::Granted(Request::Password))
+            }
             _ => None,
         }
     }
@@ -64,9 +73,27 @@ impl Answer {
             Refusal::NameInUse { .. }
             | Refusal::NameLooksUsed { .. }
             | Refusal::NameOfConsole { .. }
+            | Refusal::NameRegistered { .. }
+            | Refusal::NameLooksRegistered { .. }
+            | Refusal::NameOfUser { .. }
+            | Refusal::NameOfOperator { .. }
+            | Refusal::NameMuted { .. }
+            | Refusal::WrongToken { .. }
+            | Refusal::TooManyTries {}
             | Refusal::NameInvalid { .. } => Answer::Refused(Request::Name),
-            Refusal::RoomsFull { .. } | Refusal::RoomInvalid { .. } => {
-                Answer::Refused(Request::Room)
+            Refusal::RoomsFull { .. }
+            | Refusal::RoomInvalid { .. }
+            | Refusal::RoomLocked { .. }
+            | Refusal::RoomNotLocked { .. }
+            | Refusal::TooManySecrets {} => Answer::Refused(Request::Room),
+            Refusal::WrongPassword {} | Refusal::TooManyPasswords {} => {
+                Answer::Refused(Request::Password)
+            }
+            // A server that knows no password.
+            Refusal::UnknownCommand { word, .. } | Refusal::NearCommand { word, .. }
+                if Request::of(word.as_bytes()).is_some() =>
+            {
+                Answer::Refused(Request::Password)
             }
             Refusal::Usage { usage } => Answer::Refused(Request::of(usage.as_bytes())?),
             Refusal::NotUtf8 { .. } => Answer::NotUtf8,
@@ -100,7 +127,9 @@ mod tests {
             ("/nick kim", Some(Request::Name)),
             ("/NICK kim\r\n", Some(Request::Name)),
             ("/nick\n", Some(Request::Name)),
+            ("/login kim token\n", Some(Request::Name)),
             ("/Join #ops\n", Some(Request::Room)),
+            ("/pass sesame\n", Some(Request::Password)),
             ("/join\r\n", Some(Request::Room)),
             ("//join pond\n", None),
             ("/joint pond\n", None),
@@ -151,8 +180,38 @@ mod tests {
                 "! room not changed: a name has 1 to 24 characters",
                 Refused(Request::Room),
             ),
+            (
+                "! name not changed: kim is registered; /login kim TOKEN takes it if it is yours",
+                Refused(Request::Name),
+            ),
+            (
+                "! name not changed: kim is not registered with that token or certificate",
+                Refused(Request::Name),
+            ),
+            (
+                "! name not changed: too many wrong tokens have come from your address; try again in a minute",
+                Refused(Request::Name),
+            ),
+            ("! usage: /login NAME TOKEN", Refused(Request::Name)),
             ("! usage: /nick NAME", Refused(Request::Name)),
-            ("! usage: /join ROOM", Refused(Request::Room)),
+            ("! usage: /join ROOM [SECRET]", Refused(Request::Room)),
+            (
+                "! room not changed: too many wrong secrets; try again in a minute",
+                Refused(Request::Room),
+            ),
+            ("! wrong password", Refused(Request::Password)),
+            (
+                "! unknown command /pass: /help lists commands, //pass says it as text",
+                Refused(Request::Password),
+            ),
+            (
+                "* no password is asked of you: you are in already",
+                Granted(Request::Password),
+            ),
+            (
+                "* you are guest1 in lobby (1 here); /help lists commands",
+                Granted(Request::Password),
+            ),
             ("! line not sent: not UTF-8 at byte 7", Answer::NotUtf8),
             (
                 "! line not sent: longer than 512 bytes",
@@ -165,7 +224,6 @@ mod tests {
             "! usage: /msg NAME TEXT",
             "! line not sent: nobody is called kim",
             "* renamed: kim -> lee",
-            "* you are guest1 in lobby (1 here); /help lists commands",
         ] {
             assert_eq!(answer(line), None, "{line}");
         }

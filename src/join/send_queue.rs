@@ -65,6 +65,22 @@ impl SendQueue {
         self.search();
     }
 
+    /// Puts the line that says the password before all others. To be called before anything else is written on this connection;
+    /// the line is one of those that set it up.
+    pub fn push_password(&mut self, line: &str) {
+        debug_assert_eq!(self.written, 0);
+        let line = format!("{line}\n");
+        self.bytes.splice(..0, line.bytes());
+        self.setup += line.len();
+        (self.searched, self.request) = (0, None);
+        self.search();
+    }
+
+    /// Whether the password is what may be written next, or has been.
+    pub fn is_password_next(&self) -> bool {
+        self.request == Some((0, Request::Password))
+    }
+
     /// Puts a question of the client's own before the lines that wait for an answer, so that it is not discarded with them.
     pub fn ask(&mut self, line: &str) {
         if self.written > 0 && self.setup == 0 {
@@ -288,6 +304,28 @@ mod tests {
         queue.push("two");
         queue.hold(false);
         assert_eq!(written(&mut queue), "/join garden\n");
+    }
+
+    #[test]
+    fn the_password_is_written_alone_and_before_all_others() {
+        let mut queue = SendQueue::default();
+        queue.push("one");
+        queue.push_setup(&["/nick kim".into()]);
+        queue.hold(true);
+        assert!(!queue.is_password_next());
+        queue.push_password("/pass no");
+        queue.push_password("/pass sesame");
+        assert!(queue.is_password_next());
+        queue.hold(false);
+        assert_eq!(written(&mut queue), "/pass sesame\n");
+        assert_eq!(written(&mut queue), "");
+        let right = Answer::Granted(Request::Password);
+        assert_eq!(queue.answered(right), Some((Request::Password, true)));
+        assert_eq!(written(&mut queue), "/pass no\n");
+        // With the connection it is lost; it is said again where it is asked for.
+        queue.rewind();
+        queue.hold(false);
+        assert_eq!(written(&mut queue), "one\n");
     }
 
     #[test]

@@ -4,13 +4,18 @@
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
 use super::request::Answer;
+use super::tokens::Tokens;
 use crate::hub::LOBBY;
+use crate::hub::input::command::{Request as Command, parse};
+use crate::password_file::Password;
 use crate::protocol::{Line, Notice, Refusal, entries, is_name};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Names remembered for completion.
 pub const NAMES_MAX: usize = 4096;
+/// Secrets of rooms that are remembered.
+const SECRETS_MAX: usize = 64;
 /// The first pause before reconnecting. Each is twice the one before, up to the longest.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
@@ -40,6 +45,8 @@ pub enum Reaction {
     RetryName(Duration),
     /// The server is of another kind: nothing may be sent to it.
     Foreign,
+    /// The server asks for a password: send [`Session::password_line`], or ask the user for one.
+    Password,
 }
 
 /// Why the server closes the connection, as far as it has said.
@@ -65,6 +72,20 @@ pub struct Session {
     name: Option<String>,
     /// The server has greeted the client on this connection.
     is_greeted: bool,
+    /// The server asks for a password on this connection, and has not taken one.
+    is_asked: bool,
+    /// The password, if it is known and was not refused.
+    password: Option<Password>,
+    /// Secrets of rooms by their names in lower case, for the next connection; at most [`SECRETS_MAX`].
+    secrets: BTreeMap<String, String>,
+    /// The secret with which the user wants to lock the room.
+    lock_secret: Option<String>,
+    /// Tokens of names that are the user's own.
+    tokens: Tokens,
+    /// The name and the token with which the user wants to log in.
+    login: Option<(String, String)>,
+    /// A name of which another token is to be kept, or none any more.
+    changed_token: Option<String>,
     /// The name and the room that the user chose, requested again on the next connection.
     wanted_name: Option<String>,
     wanted_room: Option<String>,
@@ -80,12 +101,31 @@ pub struct Session {
 
 impl Session {
     /// Before the first connection.
-    pub fn new(name: Option<String>, room: Option<String>) -> Session {
+    pub fn new(name: Option<String>, room: Option<String>, password: Option<Password>) -> Session {
         Session {
+            password,
             wanted_name: name,
             wanted_room: room,
             ..Session::default()
         }
+    }
+
+    /// The same, with tokens of names that are the user's own. `logs_in`: the client takes the one that was used last, if no
+    /// name is wanted.
+    pub fn with_tokens(mut self, tokens: Tokens, logs_in: bool) -> Session {
+        if self.wanted_name.is_none() && logs_in {
+            self.wanted_name = tokens.last().map(str::to_owned);
+        }
+        self.tokens = tokens;
+        self
+    }
+
+    /// A name of which another token is to be kept, or that was used just now; `None` for the token: it is not the user's
+    /// own any more.
+    pub fn take_changed_token(&mut self) -> Option<(String, Option<&str>)> {
+        let name = self.changed_token.take()?;
+        let token = self.tokens.get(&name);
+        Some((name, token))
     }
 
     /// The client's name, once the server has sent it.
@@ -103,6 +143,45 @@ impl Session {
     /// Whether the server has greeted the client, which shows that it is a madang server.
     pub fn is_greeted(&self) -> bool {
         self.is_greeted
+    }
+
+    /// Whether the server asks for a password, and has not taken one yet.
+    pub fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// The line that says the password, if it is known.
+    pub fn password_line(&self) -> Option<String> {
+        self.password.as_ref().map(Password::line)
+    }
+
+    /// The user has typed the password.
+    pub fn set_password(&mut self, password: Password) {
+        self.password = Some(password);
+    }
+
+    /// The user sends a line: a secret of a room in it is wanted on the next connection, too.
+    pub fn sent(&mut self, line: &str) {
+        match parse(line) {
+            Ok(Command::Join(room, secret)) => self.remember_secret(room, secret),
+            Ok(Command::Lock(secret)) => self.lock_secret = secret.map(str::to_owned),
+            Ok(Command::LogIn(name, Some(token))) => {
+                self.login = Some((name.to_owned(), token.to_owned()));
+            }
+            Ok(Command::Nick(_) | Command::LogIn(_, None)) => self.login = None,
+            _ => {}
+        }
+    }
+
+    fn remember_secret(&mut self, room: &str, secret: Option<&str>) {
+        let room = room.to_lowercase();
+        match secret {
+            None => _ = self.secrets.remove(&room),
+            Some(secret) if self.secrets.len() < SECRETS_MAX => {
+                self.secrets.insert(room, secret.to_owned());
+            }
+            Some(_) => {}
+        }
     }
 
     /// Why the server closes this connection, if it has said so.
@@ -126,7 +205,10 @@ impl Session {
     pub fn connected(&mut self) -> Vec<String> {
         self.farewell = None;
         let name = self.name_request();
-        let room = self.room_to_join().map(|room| format!("/join {room}"));
+        let room = self.room_to_join().map(|room| {
+            let secret = self.secrets.get(&room.to_lowercase());
+            Command::Join(room, secret.map(String::as_str)).to_string()
+        });
         name.into_iter().chain(room).collect()
     }
 
@@ -153,6 +235,7 @@ impl Session {
         let doubled = BACKOFF_FIRST * 2_u32.pow(self.failures.min(16));
         self.failures += 1;
         self.is_greeted = false;
+        self.is_asked = false;
         self.room = None;
         self.names.clear();
         self.name_retries = NAME_RETRIES_MAX;
@@ -163,7 +246,11 @@ impl Session {
     pub fn name_request(&self) -> Option<String> {
         let name = self.wanted_name.as_ref()?;
         let has_it = self.is_greeted && self.name.as_ref() == Some(name);
-        (!has_it).then(|| format!("/nick {name}"))
+        let request = match self.tokens.get(name) {
+            Some(token) => format!("/login {name} {token}"),
+            None => format!("/nick {name}"),
+        };
+        (!has_it).then_some(request)
     }
 
     /// Takes a line from the server. Before it has greeted, a madang server sends notices and refusals only.
@@ -190,17 +277,24 @@ impl Session {
                 self.wanted_room = Some((*room).to_owned());
                 self.room = self.wanted_room.clone();
             }
-            Refusal::Idle { .. } | Refusal::WrongProtocol { .. } => {
-                self.farewell = Some(Farewell::Final);
-            }
+            Refusal::Idle { .. }
+            | Refusal::WrongProtocol { .. }
+            | Refusal::NoPassword { .. }
+            | Refusal::TooMuchFirst { .. }
+            | Refusal::TooManyPasswords {} => self.farewell = Some(Farewell::Final),
+            Refusal::WrongPassword {} => self.password = None,
+            Refusal::WrongToken { name } => self.forget_login(name),
             Refusal::TooSlow {}
             | Refusal::ServerFull { .. }
             | Refusal::AddressFull { .. }
+            | Refusal::TooManyStrangers {}
             | Refusal::ShuttingDown {} => self.farewell = Some(Farewell::Passing),
             _ => {}
         }
         let reaction = match refusal {
             Refusal::NameInUse { name } | Refusal::NameLooksUsed { name } => self.retry_name(name),
+            Refusal::WrongPassword {} if self.is_asked => Some(Reaction::Password),
+            Refusal::TooManyTries {} => self.retry_login(),
             _ => None,
         };
         Heard { answer, reaction }
@@ -215,13 +309,27 @@ impl Session {
         Some(Reaction::RetryName(NAME_RETRY_PAUSE))
     }
 
+    /// A token is wrong: it is not said again, though it stays where it is kept, and the name may be free.
+    fn forget_login(&mut self, name: &str) {
+        if self.login.take().is_none() {
+            self.tokens.set(name, None);
+        }
+    }
+
+    /// Too many wrong tokens have come from this address: the right one is looked at again after a minute.
+    fn retry_login(&mut self) -> Option<Reaction> {
+        self.tokens.get(self.wanted_name.as_deref()?)?;
+        self.name_retries = self.name_retries.checked_sub(1)?;
+        Some(Reaction::RetryName(NAME_RETRY_PAUSE))
+    }
+
     fn notice(&mut self, notice: &Notice<'_>) -> Heard {
         let mut reaction = None;
         match *notice {
             Notice::Greeting { name, room, .. } if is_name(name) && is_name(room) => {
                 self.name = Some(name.to_owned());
                 self.room = Some(room.to_owned());
-                self.is_greeted = true;
+                (self.is_greeted, self.is_asked) = (true, false);
                 // On the way to another room, the client asks when it is there.
                 reaction = self.room_to_join().is_none().then_some(ASK_MEMBERS);
             }
@@ -232,12 +340,52 @@ impl Session {
             Notice::YouAreNow { name } if is_name(name) => {
                 self.name = Some(name.to_owned());
                 self.wanted_name = Some(name.to_owned());
+                if let Some((wanted, token)) = self.login.take()
+                    && wanted.to_lowercase() == name.to_lowercase()
+                {
+                    self.tokens.set(name, Some(&token));
+                }
+                // One that is used is the one that was used last.
+                if self.tokens.get(name).is_some() {
+                    self.changed_token = Some(name.to_owned());
+                }
+            }
+            Notice::NameTaken { new, .. } if is_name(new) => {
+                self.name = Some(new.to_owned());
+                // Otherwise two clients of one user would take it from each other for ever.
+                self.wanted_name = None;
+            }
+            Notice::Registered { name, command } if self.name.as_deref() == Some(name) => {
+                if let Ok(Command::LogIn(of, Some(token))) = parse(command)
+                    && of == name
+                {
+                    self.tokens.set(name, Some(token));
+                    self.changed_token = Some(name.to_owned());
+                }
+            }
+            Notice::Unregistered { name } if self.tokens.get(name).is_some() => {
+                self.tokens.set(name, None);
+                self.changed_token = Some(name.to_owned());
             }
             Notice::YouAreIn { room, .. } if is_name(room) => {
                 self.room = Some(room.to_owned());
                 self.wanted_room = Some(room.to_owned());
                 self.names.clear();
                 reaction = Some(ASK_MEMBERS);
+            }
+            Notice::PasswordAsked { .. } if !self.is_greeted => {
+                self.is_asked = true;
+                reaction = Some(Reaction::Password);
+            }
+            Notice::Locked { name } if self.name.as_deref() == Some(name) => {
+                if let (Some(room), Some(secret)) = (self.room.clone(), self.lock_secret.take()) {
+                    self.remember_secret(&room, Some(&secret));
+                }
+            }
+            Notice::Unlocked { .. } | Notice::LockedForInvited { .. } => {
+                if let Some(room) = self.room.clone() {
+                    self.remember_secret(&room, None);
+                }
             }
             Notice::Joined { names, .. } => self.add_names(names),
             Notice::Left { names, .. } => self.remove_names(names),
@@ -283,7 +431,7 @@ mod tests {
     }
 
     fn greeted() -> Session {
-        let mut session = Session::new(None, None);
+        let mut session = Session::new(None, None, None);
         assert_eq!(session.connected(), [""; 0]);
         let line = "* you are guest1 in lobby (1 here); /help lists commands";
         assert_eq!(reaction(&mut session, line), Some(Reaction::Send("/who")));
@@ -319,9 +467,82 @@ mod tests {
         assert_eq!(session.connected(), ["/nick kim"]);
     }
 
+    fn with_token(logs_in: bool) -> Session {
+        let mut tokens = Tokens::default();
+        tokens.set("kim", Some("secret"));
+        Session::new(Some("kim".into()), None, None).with_tokens(tokens, logs_in)
+    }
+
+    #[test]
+    fn a_name_that_is_the_user_s_own_is_taken_with_its_token_again_and_again() {
+        let mut session = with_token(true);
+        for _ in 0..2 {
+            assert_eq!(session.connected(), ["/login kim secret"]);
+            session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+            session.receive("* you are now kim");
+            let used = session.take_changed_token();
+            assert_eq!(used, Some(("kim".into(), Some("secret"))));
+            assert_eq!(session.take_changed_token(), None);
+            session.disconnected(STABLE_AFTER, 0.0);
+        }
+        // Another client of the same user has taken the name.
+        session.connected();
+        session.receive("* you are guest2 in lobby (1 here); /help lists commands");
+        session.receive("* you are now kim");
+        session.receive("* you have lost kim to its owner, and are guest3 from here on");
+        assert_eq!(session.name(), Some("guest3"));
+        session.disconnected(STABLE_AFTER, 0.0);
+        assert_eq!(session.connected(), [""; 0]);
+    }
+
+    #[test]
+    fn tokens_are_learnt_when_a_name_is_registered_or_logged_in_and_forgotten_after() {
+        let mut session = greeted();
+        session.receive("* you are now kim");
+        let line = "* registered: kim is yours. Keep this line, it is not shown again: /login kim abc";
+        session.receive(&line.replace("kim", "lee"));
+        assert_eq!(session.take_changed_token(), None, "of another name");
+        session.receive(line);
+        let kept = session.take_changed_token();
+        assert_eq!(kept, Some(("kim".into(), Some("abc"))));
+        session.sent("/login LEE def");
+        session.receive("* you are now lee");
+        let kept = session.take_changed_token();
+        assert_eq!(kept, Some(("lee".into(), Some("def"))));
+        session.receive("* unregistered: lee is nobody's own any more");
+        assert_eq!(session.take_changed_token(), Some(("lee".into(), None)));
+        // A refused token is not kept.
+        session.sent("/login bob ghi");
+        let refusal = "! name not changed: bob is not registered with that token or certificate";
+        session.receive(refusal);
+        session.sent("/nick bob");
+        session.receive("* you are now bob");
+        assert_eq!(session.take_changed_token(), None);
+    }
+
+    #[test]
+    fn a_token_that_is_refused_is_not_said_again() {
+        let mut session = with_token(true);
+        session.connected();
+        session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+        let refusal = "! name not changed: kim is not registered with that token or certificate";
+        assert_eq!(reaction(&mut session, refusal), None);
+        assert_eq!(session.take_changed_token(), None, "it stays where it is kept");
+        session.disconnected(STABLE_AFTER, 0.0);
+        assert_eq!(session.connected(), ["/nick kim"]);
+        // Without a look at the token it is worth another try.
+        let mut session = with_token(true);
+        session.disconnected(STABLE_AFTER, 0.0);
+        session.connected();
+        let refusal = "! name not changed: too many wrong tokens have come from your address; try again in a minute";
+        let retry = Reaction::RetryName(NAME_RETRY_PAUSE);
+        assert_eq!(reaction(&mut session, refusal), Some(retry));
+        assert_eq!(session.name_request().as_deref(), Some("/login kim secret"));
+    }
+
     #[test]
     fn a_name_in_use_after_a_reconnection_is_retried_a_limited_number_of_times() {
-        let mut session = Session::new(Some("kim".into()), None);
+        let mut session = Session::new(Some("kim".into()), None, None);
         session.receive("* you are guest1 in lobby (2 here); /help lists commands");
         let refusal = "! name not changed: kim is in use";
         let first = reaction(&mut session, refusal);
@@ -406,7 +627,7 @@ mod tests {
     #[test]
     fn a_refused_room_is_not_requested_again_and_one_spelled_otherwise_is_joined_once() {
         let greeting = "* you are guest2 in lobby (2 here); /help lists commands";
-        let mut session = Session::new(None, Some("garden".into()));
+        let mut session = Session::new(None, Some("garden".into()), None);
         assert_eq!(session.connected(), ["/join garden"]);
         session.receive(greeting);
         session.receive("! room not changed: there are 3 rooms already: join one of them");
@@ -415,13 +636,66 @@ mod tests {
         session.disconnected(STABLE_AFTER, 0.0);
         assert_eq!(session.connected(), [""; 0]);
 
-        let mut session = Session::new(None, Some("LOBBY".into()));
+        let mut session = Session::new(None, Some("LOBBY".into()), None);
         assert_eq!(session.connected(), ["/join LOBBY"]);
         session.receive(greeting);
         session.receive("! room not changed: you are in lobby already");
         assert_eq!(session.room(), Some("lobby"));
         session.disconnected(STABLE_AFTER, 0.0);
         assert_eq!(session.connected(), [""; 0]);
+    }
+
+    #[test]
+    fn a_password_is_said_when_it_is_asked_for_and_forgotten_when_it_is_wrong() {
+        let ask = "* this server asks for a password: send /pass SECRET within 30 s";
+        let greeting = "* you are guest1 in lobby (1 here); /help lists commands";
+        let mut session = Session::new(None, None, Some(Password::typed("sesame")));
+        for _ in 0..2 {
+            session.connected();
+            assert_eq!(reaction(&mut session, ask), Some(Reaction::Password));
+            let line = session.password_line();
+            assert_eq!(line.as_deref(), Some("/pass sesame"));
+            assert!(session.is_asked() && !session.is_greeted());
+            session.receive(greeting);
+            assert!(!session.is_asked() && session.is_greeted());
+            assert_eq!(reaction(&mut session, ask), None, "nobody can ask later");
+            session.disconnected(STABLE_AFTER, 0.0);
+        }
+        session.connected();
+        session.receive(ask);
+        let wrong = reaction(&mut session, "! wrong password");
+        assert_eq!(wrong, Some(Reaction::Password));
+        assert_eq!(session.password_line(), None);
+    }
+
+    #[test]
+    fn a_locked_room_is_entered_again_with_its_secret() {
+        let mut session = greeted();
+        let again = |session: &mut Session| {
+            session.disconnected(STABLE_AFTER, 0.0);
+            let setup = session.connected();
+            session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+            session.receive("* you are in Pond (2 here)");
+            setup
+        };
+        session.sent("/join pond open it");
+        session.receive("* you are in Pond (2 here)");
+        assert_eq!(again(&mut session), ["/join Pond open it"]);
+        session.sent("/lock new");
+        session.receive(
+            "* locked by lee: from now on only the secret or an invitation lets others enter",
+        );
+        assert_eq!(
+            again(&mut session),
+            ["/join Pond open it"],
+            "another's lock"
+        );
+        session.receive(
+            "* locked by guest1: from now on only the secret or an invitation lets others enter",
+        );
+        assert_eq!(again(&mut session), ["/join Pond new"]);
+        session.receive("* unlocked by lee: from now on anybody may enter");
+        assert_eq!(again(&mut session), ["/join Pond"]);
     }
 
     #[test]
@@ -451,6 +725,16 @@ mod tests {
             ("* you left; goodbye", Goodbye),
             ("! closed: nothing received for 60 s", Final),
             ("! this port speaks lines of text, not HTTP", Final),
+            ("! closed: no password within 30 s", Final),
+            ("! closed: no password within 1,024 bytes", Final),
+            (
+                "! closed: too many wrong passwords from your address; try again in a minute",
+                Final,
+            ),
+            (
+                "! closed: too many connections have not said the password; try again",
+                Passing,
+            ),
             ("! closed: you are reading too slowly", Passing),
             ("! server is full: 3 connections; try again later", Passing),
             (

@@ -123,6 +123,7 @@ impl Reactor {
             start: Instant::now(),
         };
         let mut hub = Hub::new(settings.limits.clone());
+        hub.set_password(settings.password.clone());
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         hub.set_epoch(since_1970.map_or(0, |time| time.as_micros() as u64));
         hub.set_owners(Now::default(), &settings.owners);
@@ -252,6 +253,7 @@ impl Reactor {
         self.scheduler.log_level_changed();
         self.scheduler.set_limits(change.limits);
         self.scheduler.set_owners(&change.owners);
+        self.scheduler.set_password(change.password);
         for number in change.added {
             self.scheduler.event(Event::Newcomers(number));
         }

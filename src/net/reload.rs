@@ -7,6 +7,7 @@ use super::listeners::Listeners;
 use crate::address::Address;
 use crate::hub::Owners;
 use crate::hub::limits::Limits;
+use crate::hub::secret::Secret;
 use crate::logging;
 use std::io;
 use std::net::IpAddr;
@@ -25,6 +26,10 @@ pub struct Settings {
     pub options: Options,
     /// The least severe messages to log.
     pub log_level: Level,
+    /// The password for which clients are asked, if they are.
+    pub password: Option<Secret>,
+    /// What is to be said of all this, though it can be used.
+    pub warnings: Vec<String>,
     /// Every flag.
     pub flags: Vec<Flag>,
 }
@@ -56,6 +61,8 @@ pub struct Change {
     pub limits: Limits,
     /// Whose names are known from now on.
     pub owners: Owners,
+    /// The password from now on.
+    pub password: Option<Secret>,
     /// The numbers of new listeners.
     pub added: Vec<usize>,
     /// What the operator is told.
@@ -94,6 +101,10 @@ impl Reloader {
             return Err(vec![format!("the options of the sockets: {error}")]);
         }
         let mut lines = changes(&had.flags, &wanted.flags);
+        lines.extend(password_change(
+            had.password.as_ref(),
+            wanted.password.as_ref(),
+        ));
         for &number in &added {
             lines.push(format!("listening on {}", listeners.name(number)));
         }
@@ -107,13 +118,18 @@ impl Reloader {
         if lines.is_empty() {
             lines.push("nothing has changed".into());
         }
+        for warning in &wanted.warnings {
+            tracing::warn!("{warning}");
+        }
         let (limits, owners) = (wanted.limits.clone(), wanted.owners.clone());
+        let password = wanted.password.clone();
         let before = std::mem::replace(&mut self.settings, wanted);
         self.settings.keep_until_restart(&before.flags);
         log(&lines, before.log_level, self.settings.log_level);
         Ok(Change {
             limits,
             owners,
+            password,
             added,
             lines,
         })
@@ -187,6 +203,18 @@ fn changes(before: &[Flag], now: &[Flag]) -> Vec<String> {
             format!("{}: {} -> {}{restart}", now.name, before.value, now.value)
         })
         .collect()
+}
+
+/// What has become of the password, for people, without the password.
+fn password_change(before: Option<&Secret>, now: Option<&Secret>) -> Option<String> {
+    let changed = match (before, now) {
+        (None, None) => return None,
+        (Some(before), Some(now)) if before.is(now) => return None,
+        (Some(_), Some(_)) => "the password has changed: newcomers must say the new one",
+        (None, Some(_)) => "newcomers are asked for the password",
+        (Some(_), None) => "newcomers are not asked for a password any more",
+    };
+    Some(changed.into())
 }
 
 /// Logs what has changed, by whichever level lets it be seen.

@@ -14,6 +14,7 @@ mod segments;
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};
 use super::schedule::Schedule;
+use super::secret::Secret;
 use super::types::{ConnId, Ending, Now, Wire};
 use outbox::Outbox;
 use slab::Slab;
@@ -32,6 +33,9 @@ pub enum Role {
     /// A person who has shown to be the owner of an operator's name: every limit holds, and it may give the commands of
     /// operators as long as it has the name.
     NamedOperator,
+    /// A connection that has not said the server's password: it has no name, is in no room, and is sent only what it is
+    /// asked for. It becomes a [`Person`](Role::Person).
+    Stranger,
     /// A connection to a raw listener: lines alone, no name, no commands, no notices.
     Raw,
 }
@@ -91,8 +95,16 @@ pub enum Block {
 pub struct Move {
     /// Position in the old room's log.
     until: u64,
-    /// The new room's name.
-    room: RoomName,
+    to: Destination,
+}
+
+/// Where a client goes that changes rooms.
+#[derive(Debug)]
+pub struct Destination {
+    /// The room's name.
+    pub room: RoomName,
+    /// The secret that it has given.
+    pub secret: Option<Secret>,
 }
 
 /// The last output of a client.
@@ -153,6 +165,11 @@ impl Role {
         }
     }
 
+    /// Whether such a client has a name from the start.
+    pub fn has_name(self) -> bool {
+        !matches!(self, Role::Raw | Role::Stranger)
+    }
+
     /// See [`Client::is_operator`].
     pub fn is_operator(self) -> bool {
         matches!(self, Role::Operator | Role::NamedOperator | Role::Console)
@@ -166,7 +183,9 @@ impl Role {
 
 impl Client {
     /// A client that has just connected; it is in no room yet.
-    pub fn new(now: Now, serial: u32, role: Role, name: Option<Name>) -> Client {
+    pub fn new(now: Now, serial: u32, role: Role, name: Option<Name>, is_secure: bool) -> Client {
+        let mut outbox = Outbox::default();
+        outbox.is_overheard = !is_secure;
         Client {
             serial,
             room: 0,
@@ -177,7 +196,7 @@ impl Client {
             said: 0,
             name,
             state: State::Open(Gate::Ready),
-            outbox: Outbox::default(),
+            outbox,
             silent_since: now,
             progress_at: now,
         }
@@ -186,6 +205,16 @@ impl Client {
     /// Whether it may give the commands of operators. Everything that only operators may do asks this.
     pub fn is_operator(&self) -> bool {
         self.role.is_operator()
+    }
+
+    /// Whether it has not said the server's password.
+    pub fn is_stranger(&self) -> bool {
+        self.role == Role::Stranger
+    }
+
+    /// Whether nobody on the way can read what it sends: see [`Peer::is_secure`](super::types::Peer).
+    pub fn is_secure(&self) -> bool {
+        !self.outbox.is_overheard
     }
 
     /// Its id, given its slot.
@@ -197,7 +226,8 @@ impl Client {
     pub fn memory_bytes(&self) -> usize {
         let change = match &self.state {
             State::Moving(change) => {
-                size_of::<Move>() + change.room.name.len() + change.room.likeness.bytes()
+                let room = &change.to.room;
+                size_of::<Move>() + room.name.len() + room.likeness.bytes()
             }
             State::Draining(_) => size_of::<Drain>(),
             _ => 0,
@@ -338,9 +368,9 @@ impl Client {
     }
 
     /// Asks for a change of rooms, once the log has been written to it up to `until`.
-    pub fn begin_move(&mut self, until: u64, room: RoomName) {
+    pub fn begin_move(&mut self, until: u64, to: Destination) {
         debug_assert!(matches!(self.state, State::Open(_)));
-        self.state = State::Moving(Box::new(Move { until, room }));
+        self.state = State::Moving(Box::new(Move { until, to }));
     }
 
     /// Whether it waits to change rooms, and may now.
@@ -348,14 +378,14 @@ impl Client {
         matches!(&self.state, State::Moving(change) if self.outbox.has_delivered(change.until))
     }
 
-    /// Ends the wait for a change of rooms if it [may](Client::can_move): the name of the new room.
-    pub fn end_move(&mut self, now: Now) -> Option<RoomName> {
+    /// Ends the wait for a change of rooms if it [may](Client::can_move): where it goes.
+    pub fn end_move(&mut self, now: Now) -> Option<Destination> {
         if !self.can_move() {
             return None;
         }
         self.silent_since = now;
         match std::mem::replace(&mut self.state, State::Open(Gate::Ready)) {
-            State::Moving(change) => Some(change.room),
+            State::Moving(change) => Some(change.to),
             _ => None,
         }
     }
@@ -398,7 +428,7 @@ mod tests {
 
     fn client() -> Client {
         let name = Some(Name::Guest(1));
-        Client::new(Now::from_micros(5), 1, Role::Person, name)
+        Client::new(Now::from_micros(5), 1, Role::Person, name, true)
     }
 
     #[test]
@@ -464,10 +494,15 @@ mod tests {
     fn a_move_ends_once_the_old_log_is_written() {
         let mut client = client();
         let pond = crate::hub::name::room_name("pond").unwrap();
-        client.begin_move(0, pond.clone());
-        assert_eq!(client.end_move(Now::from_micros(9)), Some(pond.clone()));
+        let to = || Destination {
+            room: pond.clone(),
+            secret: None,
+        };
+        client.begin_move(0, to());
+        let there = client.end_move(Now::from_micros(9));
+        assert_eq!(there.map(|to| to.room), Some(pond.clone()));
         assert!(matches!(client.state(), State::Open(Gate::Ready)));
-        client.begin_move(7, pond);
+        client.begin_move(7, to());
         assert!(!client.can_move() && client.end_move(Now::default()).is_none());
     }
 }

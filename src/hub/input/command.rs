@@ -10,8 +10,8 @@ pub enum Request<'a> {
     Say(&'a str),
     /// `/nick NAME`
     Nick(&'a str),
-    /// `/join ROOM`
-    Join(&'a str),
+    /// `/join ROOM [SECRET]`
+    Join(&'a str, Option<&'a str>),
     /// `/msg NAME TEXT`
     Msg(&'a str, &'a str),
     /// `/me ACTION`
@@ -36,6 +36,14 @@ pub enum Request<'a> {
     LogIn(&'a str, Option<&'a str>),
     /// `/unregister [NAME]`
     Unregister(Option<&'a str>),
+    /// `/pass SECRET`; without a secret it is a wrong one.
+    Pass(&'a str),
+    /// `/lock [SECRET]`
+    Lock(Option<&'a str>),
+    /// `/unlock`
+    Unlock,
+    /// `/invite NAME`
+    Invite(&'a str),
     /// A [command of operators](operation), which only they may give: its word and its arguments.
     Operator(&'static str, &'a str),
 }
@@ -50,9 +58,9 @@ pub enum Invalid<'a> {
 }
 
 /// Every command: how it is used, and what it does.
-pub const COMMANDS: [(&str, &str); 14] = [
+pub const COMMANDS: [(&str, &str); 18] = [
     ("/nick NAME", "take another name"),
-    ("/join ROOM", "go to another room"),
+    ("/join ROOM [SECRET]", "go to another room"),
     ("/msg NAME TEXT", "say something to one person only"),
     ("/me ACTION", "say what you do: ** kim waves"),
     ("/who [ROOM]", "list who is here, or in another room"),
@@ -65,6 +73,16 @@ pub const COMMANDS: [(&str, &str); 14] = [
     ("/register", "make your name your own, with a token"),
     ("/login NAME TOKEN", "take a name that is your own"),
     ("/unregister", "give up a name that is your own"),
+    (
+        "/pass SECRET",
+        "say the server's password, where it asks for one",
+    ),
+    (
+        "/lock [SECRET]",
+        "let nobody enter your room without secret or invitation",
+    ),
+    ("/unlock", "let anybody enter it again"),
+    ("/invite NAME", "let somebody enter your room, once"),
 ];
 
 /// The line that asks for this: [`parse`] is the inverse.
@@ -74,7 +92,8 @@ impl fmt::Display for Request<'_> {
             Request::Say(text) if text.starts_with('/') => write!(f, "/{text}"),
             Request::Say(text) => f.write_str(text),
             Request::Nick(name) => write!(f, "/nick {name}"),
-            Request::Join(room) => write!(f, "/join {room}"),
+            Request::Join(room, None) => write!(f, "/join {room}"),
+            Request::Join(room, Some(secret)) => write!(f, "/join {room} {secret}"),
             Request::Msg(name, text) => write!(f, "/msg {name} {text}"),
             Request::Me(action) => write!(f, "/me {action}"),
             Request::Who(None) => f.write_str("/who"),
@@ -92,6 +111,12 @@ impl fmt::Display for Request<'_> {
             Request::LogIn(name, Some(token)) => write!(f, "/login {name} {token}"),
             Request::Unregister(None) => f.write_str("/unregister"),
             Request::Unregister(Some(name)) => write!(f, "/unregister {name}"),
+            Request::Pass("") => f.write_str("/pass"),
+            Request::Pass(secret) => write!(f, "/pass {secret}"),
+            Request::Lock(None) => f.write_str("/lock"),
+            Request::Lock(Some(secret)) => write!(f, "/lock {secret}"),
+            Request::Unlock => f.write_str("/unlock"),
+            Request::Invite(name) => write!(f, "/invite {name}"),
             Request::Operator(word, "") => write!(f, "/{word}"),
             Request::Operator(word, arguments) => write!(f, "/{word} {arguments}"),
         }
@@ -119,7 +144,10 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
     let optional = (!argument.is_empty()).then_some(argument);
     Ok(match split_word(&usage[1..]).0 {
         "nick" => Request::Nick(required?),
-        "join" => Request::Join(required?),
+        "join" => match split_word(required?) {
+            (room, "") => Request::Join(room, None),
+            (room, secret) => Request::Join(room, Some(secret)),
+        },
         "msg" => match split_word(required?) {
             (_, "") => return Err(Invalid::Usage(usage)),
             (name, text) => Request::Msg(name, text),
@@ -139,12 +167,31 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
             (name, token) => Request::LogIn(name, Some(token)),
         },
         "unregister" => Request::Unregister(optional),
+        "pass" => Request::Pass(argument),
+        "lock" => Request::Lock(optional),
+        "unlock" => Request::Unlock,
+        "invite" => Request::Invite(required?),
         _ => match operation::word(word) {
             Some(word) => Request::Operator(word, argument),
             None => return Err(Invalid::Unknown(&line[..1 + word.len()])),
         },
     })
 }
+
+/// The line without its secret, to be shown or kept, if it is a command that has one.
+pub fn without_secret(line: &str) -> Option<String> {
+    let shown = match parse(line) {
+        Ok(Request::Pass(secret)) if !secret.is_empty() => Request::Pass(HIDDEN),
+        Ok(Request::Lock(Some(_))) => Request::Lock(Some(HIDDEN)),
+        Ok(Request::Join(room, Some(_))) => Request::Join(room, Some(HIDDEN)),
+        Ok(Request::LogIn(name, Some(_))) => Request::LogIn(name, Some(HIDDEN)),
+        _ => return None,
+    };
+    Some(shown.to_string())
+}
+
+/// What is shown in the place of a secret.
+const HIDDEN: &str = "***";
 
 /// What other programs call a command, or what people try, and the command here. No entry is near a command that its user
 /// did not mean: `/kick` is no misspelt `/nick`.
@@ -260,7 +307,17 @@ mod tests {
             ("///", Request::Say("//")),
             (" /who", Request::Say(" /who")),
             ("/nick kim", Request::Nick("kim")),
-            ("/join garden", Request::Join("garden")),
+            ("/join garden", Request::Join("garden", None)),
+            (
+                "/join garden open  it",
+                Request::Join("garden", Some("open  it")),
+            ),
+            ("/pass", Request::Pass("")),
+            ("/pass two words", Request::Pass("two words")),
+            ("/lock", Request::Lock(None)),
+            ("/lock two words", Request::Lock(Some("two words"))),
+            ("/unlock", Request::Unlock),
+            ("/invite kim", Request::Invite("kim")),
             ("/msg kim hi  there", Request::Msg("kim", "hi  there")),
             ("/me waves", Request::Me("waves")),
             ("/who", Request::Who(None)),
@@ -289,6 +346,23 @@ mod tests {
         }
         assert_eq!(parse("/NICK  kim "), Ok(Request::Nick("kim")));
         assert_eq!(parse("/who "), Ok(Request::Who(None)));
+    }
+
+    #[test]
+    fn a_line_is_shown_without_its_secret() {
+        for (line, shown) in [
+            ("/pass x y", Some("/pass ***")),
+            ("/PASS\tx", Some("/pass ***")),
+            ("/lock x", Some("/lock ***")),
+            ("/join pond x", Some("/join pond ***")),
+            ("/join pond", None),
+            ("/lock", None),
+            ("/pass", None),
+            ("//pass x", None),
+            ("pass x", None),
+        ] {
+            assert_eq!(without_secret(line).as_deref(), shown, "{line}");
+        }
     }
 
     #[test]

@@ -111,9 +111,10 @@ fn action(role: Role, policy: SlowPolicy, is_closing: bool, lost_lines: u64) -> 
     match (role, policy) {
         (Role::Raw, _) if is_closing && lost_lines == 0 => TooSlow::Continue,
         (Role::Raw, _) => TooSlow::CutOff,
-        (Role::Console, _) => TooSlow::Continue,
+        // A stranger is in a room where nothing is said.
+        (Role::Console | Role::Stranger, _) => TooSlow::Continue,
         (_, SlowPolicy::Close | SlowPolicy::Wait) if !is_closing => TooSlow::Close,
-        (Role::Person | Role::NamedOperator | Role::Operator, _) => TooSlow::Continue,
+        _ => TooSlow::Continue,
     }
 }
 

@@ -35,6 +35,7 @@ impl EventLoop {
         for heard in all_heard {
             self.react(now, heard);
         }
+        self.keep_token();
         self.was_greeted |= self.ui.session.is_greeted();
         let is_silent = event.is_none() && self.greeted_by().is_some_and(|by| by <= now);
         let ended = match event {
@@ -53,14 +54,19 @@ impl EventLoop {
             }
             Some(Event::Disconnected(error)) => self.disconnected(now, &error),
         };
-        let is_greeted = self.ui.session.is_greeted();
-        self.connection.queue.hold(!is_greeted);
+        let session = &self.ui.session;
+        let says_password = session.is_asked() && self.connection.queue.is_password_next();
+        let may_send = session.is_greeted() || says_password;
+        self.connection.queue.hold(!may_send);
         ended
     }
 
     /// When the server must have greeted the client.
     pub(super) fn greeted_by(&self) -> Option<Instant> {
-        let is_waiting = self.connection.is_connected() && !self.ui.session.is_greeted();
+        let session = &self.ui.session;
+        // A user may take some time to type a password; the server says when it takes too long.
+        let is_waiting =
+            self.connection.is_connected() && !session.is_greeted() && !session.is_asked();
         is_waiting.then(|| self.connected_at + GREETING_TIMEOUT)
     }
 
@@ -72,6 +78,7 @@ impl EventLoop {
         if let Some((request, is_setup)) = answered
             && !std::mem::take(&mut self.is_retrying)
             && heard.answer.is_some_and(Answer::is_refusal)
+            && request != Request::Password
         {
             self.refused(request, is_setup);
         }
@@ -81,8 +88,34 @@ impl EventLoop {
             Some(Reaction::Send(_)) if self.connection.queue.bytes() >= UNSENT_BYTES_TO_ANSWER => {}
             Some(Reaction::Send(line)) => self.connection.queue.ask(line),
             Some(Reaction::RetryName(pause)) => self.name_retry_at = Some(now + pause),
+            Some(Reaction::Password) => match self.ui.session.password_line() {
+                Some(line) => self.connection.queue.push_password(&line),
+                None => self.ui.ask_password(),
+            },
             Some(Reaction::Foreign) | None => {}
         }
+    }
+
+    /// Keeps a token that has changed, and says where.
+    fn keep_token(&mut self) {
+        let Role::Client { tokens, .. } = &self.role else {
+            return;
+        };
+        let Some((name, token)) = self.ui.session.take_changed_token() else {
+            return;
+        };
+        let kept = tokens.keep(&name, token);
+        let is_new = self.token_name.as_ref() != Some(&name);
+        match (kept, token.is_some()) {
+            (Ok(path), true) if is_new => {
+                let path = path.display().to_string();
+                self.ui.notice(&format!("the token of {name} is kept in {}", safe(path.as_bytes())));
+            }
+            (Ok(_), true) => {}
+            (Ok(_), false) => self.ui.notice(&format!("the token of {name} is not kept any more")),
+            (Err(why), _) => self.ui.error(&format!("the token of {name} is not kept: {why}")),
+        }
+        self.token_name = Some(name);
     }
 
     /// Drops unsent lines, which were typed for the name or the room that the server has refused.
@@ -95,6 +128,7 @@ impl EventLoop {
         if lines > 0 {
             let session = &self.ui.session;
             let place = match request {
+                Request::Password => None,
                 Request::Name => session.name().map(|name| format!("you are {name}")),
                 Request::Room => session.room().map(|room| format!("you are in {room}")),
             };
@@ -115,7 +149,7 @@ impl EventLoop {
         }
         self.ui.disconnected();
         if farewell == Some(Farewell::Final)
-            && let Role::Client { reconnect: true } = self.role
+            && let Role::Client { reconnect: true, .. } = self.role
         {
             self.ui.session.disconnected(Duration::ZERO, 0.0);
             self.name_retry_at = None;
@@ -140,8 +174,8 @@ impl EventLoop {
     fn lost(&mut self, now: Instant, why: String) -> Option<Ended> {
         match self.role {
             Role::Console { .. } => return Some(Ended::Left),
-            Role::Client { reconnect: false } => return Some(Ended::Lost(why)),
-            Role::Client { reconnect: true } => {}
+            Role::Client { reconnect: false, .. } => return Some(Ended::Lost(why)),
+            Role::Client { reconnect: true, .. } => {}
         }
         let lasted = now.saturating_duration_since(self.connected_at);
         let pause = self.ui.session.disconnected(lasted, fastrand::f64());

@@ -19,8 +19,9 @@ pub mod screen;
 use super::clock::NO_TIME;
 use super::session::{Heard, Session};
 use super::transcript::Transcript;
-use crate::hub::input::command::{Request, parse};
+use crate::hub::input::command::{Request, parse, without_secret};
 use crate::hub::{COMMANDS, Text};
+use crate::password_file::Password;
 use crate::protocol::{self, Line, Notice, grouped};
 use completion::{Completion, complete};
 use history::History;
@@ -30,12 +31,16 @@ use paint::Style;
 use screen::{Screen, View};
 
 const PROMPT: &str = "> ";
+/// … while what is typed is not shown.
+const PASSWORD_PROMPT: &str = "password: ";
 
 /// What a key makes the client do, beyond showing something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send this line.
     Send(String),
+    /// Say this password to the server that asks for one.
+    Password(Password),
     /// Leave the server and exit.
     Leave,
     /// Suspend the client, as Ctrl-Z does in a shell.
@@ -62,6 +67,8 @@ pub struct Ui {
     style: Style,
     /// Before each line that is shown: the time, or nothing.
     timestamp: String,
+    /// The user is asked for a password, which is typed instead of this line.
+    set_aside: Option<String>,
     /// The message that the line is full was shown: once a line is enough.
     is_full: bool,
 }
@@ -77,7 +84,22 @@ impl Ui {
             history,
             style,
             timestamp: String::new(),
+            set_aside: None,
             is_full: false,
+        }
+    }
+
+    /// The server wants a password that only the user knows: what is typed now is not shown.
+    pub fn ask_password(&mut self) {
+        if self.set_aside.is_none() {
+            self.set_aside = Some(self.line.take());
+        }
+    }
+
+    /// The password is typed, or not wanted any more: the user goes on with the line that was typed before.
+    fn end_password(&mut self) {
+        if let Some(line) = self.set_aside.take() {
+            self.line.set(&line);
         }
     }
 
@@ -95,12 +117,17 @@ impl Ui {
         if let Some(room) = self.session.room() {
             self.transcript.enter(room);
         }
+        if self.session.is_greeted() {
+            self.end_password();
+        }
         let is_history = self.transcript.is_history();
         match Line::parse(&line) {
             Line::Notice(text) => match Notice::parse(text) {
                 Notice::LastLine {} => self.begin_history(1),
                 Notice::LastLines { lines } => self.begin_history(lines),
                 Notice::Now {} if is_history => self.end_history(),
+                // The client answers by itself.
+                Notice::PasswordAsked { .. } if self.session.password_line().is_some() => {}
                 _ => self.show(&line),
             },
             Line::Said(..) | Line::Action(..) if is_history => {
@@ -119,6 +146,7 @@ impl Ui {
 
     /// The connection is lost.
     pub fn disconnected(&mut self) {
+        self.end_password();
         self.end_history();
     }
 
@@ -184,16 +212,25 @@ impl Ui {
 
     /// Draws the typed line below all others.
     pub fn draw(&mut self) {
-        self.screen.draw(View {
-            prompt: PROMPT,
-            text: self.line.text(),
-            cursor: self.line.cursor(),
+        let is_shown = self.set_aside.is_none();
+        self.screen.draw(match is_shown {
+            true => View {
+                prompt: PROMPT,
+                text: self.line.text(),
+                cursor: self.line.cursor(),
+            },
+            false => View {
+                prompt: PASSWORD_PROMPT,
+                text: "",
+                cursor: 0,
+            },
         });
     }
 
     /// Removes the typed line from the screen and returns it unless it is blank.
     pub fn close(&mut self) -> Option<String> {
         self.screen.remove_area();
+        self.end_password();
         let typed = self.line.take();
         (!typed.trim().is_empty()).then_some(typed)
     }
@@ -208,6 +245,10 @@ impl Ui {
             Key::CursorAt(_, column) => self.screen.cursor_at(column),
             Key::Terminal(model, version) => self.screen.identified(model, version),
             Key::Ctrl(b'l') => self.screen.clear(),
+            // Nothing of a password is completed, recalled, or kept to be pasted.
+            Key::Ctrl(b'u') if self.set_aside.is_some() => drop(self.line.take()),
+            Key::Tab | Key::Up | Key::Down | Key::Ctrl(_) | Key::Alt(_)
+                if self.set_aside.is_some() => {}
             Key::Tab => self.tab(),
             Key::Up | Key::Ctrl(b'p') => {
                 if let Some(line) = self.history.older(self.line.text()) {
@@ -266,11 +307,32 @@ impl Ui {
         if line.is_empty() {
             return None;
         }
+        if self.set_aside.is_some() {
+            return self.enter_password(&line);
+        }
+        if let Some(shown) = without_secret(&line) {
+            let shown = paint::own_line(self.style.colors, &shown, self.session.name());
+            self.print(&shown);
+            return Some(Action::Send(line));
+        }
         let shown = paint::own_line(self.style.colors, &line, self.session.name());
         self.print(&shown);
         self.remember_own(&line);
         self.history.push(&line);
         Some(Action::Send(line))
+    }
+
+    /// The password, or `/quit`; or the whole command, as the server writes it.
+    fn enter_password(&mut self, line: &str) -> Option<Action> {
+        self.end_password();
+        if is_quit(line) {
+            return Some(Action::Leave);
+        }
+        let password = match parse(line) {
+            Ok(Request::Pass(password)) if !password.is_empty() => password,
+            _ => line,
+        };
+        Some(Action::Password(Password::typed(password)))
     }
 
     /// The server will not send back what the user says, but it will be in the room's history.
@@ -478,7 +540,7 @@ mod tests {
 
     #[test]
     fn history_of_a_room_on_the_way_to_another_is_not_shown() {
-        let session = Session::new(None, Some("pond".into()));
+        let session = Session::new(None, Some("pond".into()), None);
         let mut ui = Ui::new(session, Screen::new(80, 24), History::default(), PLAIN);
         ui.receive(GREETING);
         written(&mut ui);

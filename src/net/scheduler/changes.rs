@@ -3,6 +3,7 @@
 use super::Scheduler;
 use crate::hub::Owners;
 use crate::hub::limits::Limits;
+use crate::hub::secret::Secret;
 use crate::keeper::Entry;
 use crate::net::connection_log::ConnectionLog;
 use crate::net::connections::{CONSOLE, End};
@@ -46,6 +47,11 @@ impl<N: Net> Scheduler<N> {
     pub fn set_owners(&mut self, owners: &Owners) {
         let now = self.now();
         self.hub.set_owners(now, owners);
+    }
+
+    /// Newcomers must say this password from now on.
+    pub fn set_password(&mut self, password: Option<Secret>) {
+        self.hub.set_password(password);
     }
 
     /// The log is more or less detailed now.
