@@ -246,6 +246,8 @@ const ALIASES: [(&str, Option<&str>); 47] = [
 ];
 /// Longest word that may be a misspelt command, in bytes.
 const MISSPELT_BYTES_MAX: usize = 8;
+/// Longest command, in bytes without its slash.
+const COMMAND_BYTES_MAX: usize = 10;
 
 /// The command that somebody may have meant who wrote this word, which is none; the word as [`Invalid::Unknown`] has it.
 pub fn suggest(word: &str) -> Option<&'static str> {
@@ -274,7 +276,7 @@ pub fn suggest(word: &str) -> Option<&'static str> {
 /// How many insertions, deletions, replacements and exchanges of neighbours lead from one word to the other (optimal string
 /// alignment). Both are short.
 fn distance(from: &[u8], to: &[u8]) -> usize {
-    let mut rows = [[0; MISSPELT_BYTES_MAX + 1]; MISSPELT_BYTES_MAX + 1];
+    let mut rows = [[0; COMMAND_BYTES_MAX + 1]; MISSPELT_BYTES_MAX + 1];
     for i in 0..=from.len() {
         for j in 0..=to.len() {
             rows[i][j] = if i == 0 || j == 0 {
