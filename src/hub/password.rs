@@ -9,14 +9,13 @@ use super::handlers;
 use super::input::Item;
 use super::input::command::{self, Request};
 use super::limits::{HASH_BYTE_WORK, HASH_WORK, STRANGER_BYTES_MAX, STRANGER_US};
-use super::limits::{MOVE_WORK, STRANGER_UNREAD_US};
+use super::limits::{MOVE_WORK, STRANGER_LINE_BYTES, STRANGER_UNREAD_US};
 use super::membership;
 use super::renaming;
 use super::rooms::Rooms;
-use super::schedule::Timer;
 use super::secret::Secret;
 use super::tries::Origin;
-use super::types::{ConnId, Ending, Now};
+use super::types::{Ending, Now};
 use crate::protocol::{Notice, Refusal};
 
 /// For how long a stranger is waited for, in seconds.
@@ -83,7 +82,10 @@ fn handle_line(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, line:
             cx.notify(slot, Notice::Goodbye {});
             cx.room_of(slot).drain(slot, Ending::Quit);
         }
-        _ => cx.refuse_line(slot, Refusal::PasswordFirst {}),
+        _ => {
+            cx.strangers.sent(slot, STRANGER_LINE_BYTES);
+            cx.refuse_line(slot, Refusal::PasswordFirst {});
+        }
     }
 }
 
@@ -124,18 +126,25 @@ fn admit(cx: &mut Context<'_>, directory: &mut Directory, slot: u32) {
     renaming::greeted(cx, slot, known);
 }
 
+/// When [`tick`] is to look at a stranger again.
+pub fn due(cx: &Context<'_>, slot: u32) -> Option<Now> {
+    let due = cx.strangers.due(slot)?;
+    // If its time is over, something that it has sent is still to be read.
+    Some(match due <= cx.now {
+        true => cx.now.after(STRANGER_UNREAD_US),
+        false => due,
+    })
+}
+
 /// The time of a stranger is over, if it is. Nobody is waited for who is asked no more.
 pub fn tick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32) {
     if cx.strangers.due(slot).is_none_or(|due| due > cx.now) {
         return;
     }
-    let id: ConnId = cx.clients[slot as usize].id(slot);
+    let id = cx.clients[slot as usize].id(slot);
     if cx.strangers.password.is_none() {
         admit(cx, directory, slot);
-    } else if cx.schedule.is_read_queued(id) {
-        let due = cx.now.after(STRANGER_UNREAD_US);
-        cx.schedule.arm(Timer::Client(slot), due);
-    } else {
+    } else if !cx.schedule.is_read_queued(id) {
         let seconds = SECONDS;
         close(cx, slot, Refusal::NoPassword { seconds });
     }

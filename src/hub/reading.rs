@@ -231,7 +231,7 @@ impl Reading<'_> {
         let free_at = free_at(&self.cx, self.addresses, slot);
         let mut due = client.deadline(self.cx.limits, has_partial, free_at);
         if client.is_stranger() && !client.is_closing() {
-            due = due.into_iter().chain(self.cx.strangers.due(slot)).min();
+            due = due.into_iter().chain(password::due(&self.cx, slot)).min();
         }
         if let Some(due) = due {
             self.cx.schedule.arm(Timer::Client(slot), due);

@@ -66,6 +66,8 @@ pub struct Figures {
     pub limits: Limits,
     /// Every listener, and its connections.
     pub connections: Vec<(String, u64)>,
+    /// Connections that have not said the password.
+    pub strangers: usize,
     /// Every reason for which connections end, and how many have.
     pub closed: Vec<(&'static str, u64)>,
     /// Rooms, the lobby and the room of raw connections included.
@@ -76,6 +78,8 @@ pub struct Figures {
     pub largest_rooms: Vec<(String, usize)>,
     /// Bytes of the logs of all rooms.
     pub room_log_bytes: usize,
+    /// Names that are somebody's own.
+    pub registered_names: usize,
     /// How long turns have taken.
     pub turns: TurnLengths,
     /// The server ends.
@@ -103,6 +107,7 @@ impl Figures {
             survey,
             limits: hub.limits().clone(),
             connections: scheduler.connections_by_listener(),
+            strangers: hub.strangers(),
             closed: scheduler.closed_by_reason(),
             rooms: hub.rooms_open(),
             occupied_rooms: hub.occupied_rooms(),
@@ -110,6 +115,7 @@ impl Figures {
                 .map(|(name, members)| (name.to_owned(), members))
                 .collect(),
             room_log_bytes: hub.room_log_bytes(),
+            registered_names: hub.registered_names(),
             turns: *scheduler.turn_lengths(),
             is_shutting_down: hub.is_shutting_down(),
             process: process.figures(scheduler.sockets() + served.connections),

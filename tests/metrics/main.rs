@@ -370,8 +370,8 @@ fn the_log_says_what_memory_is_the_sum_of_and_what_would_fit() {
     server.shut_down();
     let log = server.whole_log();
     for part in [
-        "room_logs=\"3 MiB: --max-rooms 3 x 1152 KiB, of which --room-log is 1024 KiB\"",
-        "connections=\"8 MiB: --max-clients 10 and 16 operators x 354 KiB, less with a smaller --max-line\"",
+        "room_logs=\"3 MiB: --max-rooms 3 x 1153 KiB, of which --room-log is 1024 KiB\"",
+        "connections=\"11 MiB: --max-clients 10 and 24 more x 354 KiB, less with a smaller --max-line\"",
         "kernel=\"2 MiB more: --max-clients 10 x 256 KiB for --send-buffer and --recv-buffer\"",
     ] {
         assert!(log.contains(part), "{log}");

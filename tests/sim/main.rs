@@ -16,6 +16,7 @@
 //! | `judge.rs` | checks the transcripts: order, completeness, counted losses |
 //! | `announcements.rs` | a naive model of what a room hears of comings and goings |
 //! | `fair.rs` | a simulation of its own: one quiet client during a flood |
+//! | `strangers.rs` | another: a server that asks for a password, and a locked room |
 //!
 //! ```sh
 //! MADANG_SIM_SEED=7 cargo test --test sim -- --nocapture                     # one seed, with its trace
@@ -32,6 +33,7 @@ mod judge;
 mod limits;
 mod network;
 mod operator;
+mod strangers;
 mod transcript;
 mod world;
 

@@ -254,6 +254,9 @@ pub const STRANGERS_LEAVING_MAX: usize = 8;
 /// Bytes that a client may send before it has said the password, that line included.
 pub const STRANGER_BYTES_MAX: usize = 1024;
 
+/// Bytes for which a line counts that is refused before the password: so few answers are written.
+pub const STRANGER_LINE_BYTES: usize = 128;
+
 /// Microseconds in which it must have said it.
 pub const STRANGER_US: u64 = 30_000_000;
 

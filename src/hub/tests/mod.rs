@@ -7,9 +7,11 @@ mod figures;
 mod handlers;
 mod ignoring;
 mod limit_change;
+mod locks;
 mod membership;
 mod names;
 mod operators;
+mod password;
 
 use super::*;
 use crate::testing::test_hub::TestHub;

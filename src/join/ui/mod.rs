@@ -227,12 +227,13 @@ impl Ui {
         });
     }
 
-    /// Removes the typed line from the screen and returns it unless it is blank.
+    /// Removes the typed line from the screen and returns it unless it is blank or has a secret.
     pub fn close(&mut self) -> Option<String> {
         self.screen.remove_area();
         self.end_password();
         let typed = self.line.take();
-        (!typed.trim().is_empty()).then_some(typed)
+        let is_kept = !typed.trim().is_empty() && without_secret(&typed).is_none();
+        is_kept.then_some(typed)
     }
 
     /// Takes a key, or an answer of the terminal.
@@ -415,6 +416,63 @@ mod tests {
         actions.map(sent).collect()
     }
 
+    /// Presses a key after a text has been typed.
+    fn pressed(ui: &mut Ui, text: &str, key: Key) -> Option<Action> {
+        assert_eq!(keys(ui, text), [""; 0]);
+        ui.key(key)
+    }
+
+    #[test]
+    fn a_password_that_is_asked_for_is_neither_shown_nor_recalled() {
+        let mut ui = ui(PLAIN);
+        keys(&mut ui, "half a li");
+        ui.receive(b"* this server asks for a password: send /pass SECRET within 30 s");
+        ui.ask_password();
+        for (text, password) in [("sesame", "sesame"), ("/pass two words", "two words")] {
+            ui.ask_password();
+            ui.draw();
+            written(&mut ui);
+            for key in [Key::Up, Key::Tab, Key::Ctrl(b'k'), Key::Ctrl(b'y')] {
+                assert_eq!(pressed(&mut ui, "no", key), None);
+            }
+            assert_eq!(pressed(&mut ui, "", Key::Ctrl(b'u')), None);
+            let action = pressed(&mut ui, text, Key::Enter);
+            assert_eq!(action, Some(Action::Password(Password::typed(password))));
+            ui.draw();
+            let shown = written(&mut ui);
+            assert!(
+                !shown.contains(text) && shown.contains("> half a li"),
+                "{shown}"
+            );
+        }
+        ui.ask_password();
+        assert_eq!(pressed(&mut ui, "/quit", Key::Enter), Some(Action::Leave));
+        ui.ask_password();
+        keys(&mut ui, "sesame");
+        // The server has closed the connection, or the client ends.
+        ui.disconnected();
+        ui.ask_password();
+        keys(&mut ui, "sesame");
+        assert_eq!(ui.close().as_deref(), Some("half a li"));
+        assert_eq!(ui.history.text(), "");
+    }
+
+    #[test]
+    fn secrets_in_commands_are_not_shown_and_not_kept() {
+        let mut ui = ui(PLAIN);
+        let lines = ["/pass sesame", "/lock sesame", "/join pond sesame"];
+        assert_eq!(keys(&mut ui, &(lines.join("\n") + "\n")), lines);
+        let shown = written(&mut ui);
+        assert_eq!(shown, "/pass ***\r\n/lock ***\r\n/join pond ***\r\n");
+        keys(&mut ui, "/pass sesame");
+        assert_eq!(
+            ui.close(),
+            None,
+            "what is half typed at the end is not kept either"
+        );
+        assert_eq!(ui.history.text(), "");
+    }
+
     #[test]
     fn entered_lines_are_shown_and_sent() {
         let mut ui = ui(PLAIN);
@@ -557,7 +615,7 @@ mod tests {
         ui.receive(b"* here in lobby: kim, lee, leo (3)");
         assert_eq!(keys(&mut ui, "/m\ts\t leo psst\n"), ["/msg  leo psst"]);
         assert_eq!(keys(&mut ui, "/ig\tleo\t\n"), ["/ignore leo "]);
-        assert_eq!(keys(&mut ui, "/un\tleo\t\n"), ["/unignore leo "]);
+        assert_eq!(keys(&mut ui, "/uni\tleo\t\n"), ["/unignore leo "]);
         assert_eq!(keys(&mut ui, "/whoi\tleo\t\n"), ["/whois leo "]);
         written(&mut ui);
         assert_eq!(keys(&mut ui, "le\to\thi\n"), ["leo: hi"]);

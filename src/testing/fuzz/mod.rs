@@ -8,6 +8,7 @@ mod driver;
 mod frame;
 mod hub;
 mod keeper;
+mod login;
 mod model;
 mod name;
 mod shown;
@@ -20,6 +21,7 @@ pub use config::config;
 pub use frame::frame;
 pub use hub::hub;
 pub use keeper::keeper;
+pub use login::login;
 pub use name::name;
 pub use talk::talk;
 pub use telnet::telnet;
@@ -29,7 +31,7 @@ pub use text::text;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its directory in `fuzz/seeds`.
-pub const TARGETS: [(&str, Body); 9] = [
+pub const TARGETS: [(&str, Body); 10] = [
     ("config", config),
     ("frame", frame),
     ("telnet", telnet),
@@ -39,4 +41,5 @@ pub const TARGETS: [(&str, Body); 9] = [
     ("hub", hub),
     ("talk", talk),
     ("keeper", keeper),
+    ("login", login),
 ];
