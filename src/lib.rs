@@ -50,6 +50,7 @@ pub mod password_file;
 pub mod sandbox;
 pub mod serve;
 pub mod terminal;
+pub mod users;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

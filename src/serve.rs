@@ -3,9 +3,9 @@
 
 use crate::address::Address;
 use crate::cli::{Cli, Control, Serve, Setting, control, in_force};
-use crate::hub::{Owners, Users, Wire};
 use crate::hub::limits::{Limits, OPERATORS_MAX, STRANGERS_LEAVING_MAX};
 use crate::hub::secret::Secret;
+use crate::hub::{Owners, Wire};
 use crate::join::{self, Show};
 use crate::logging;
 use crate::memory;
@@ -18,9 +18,10 @@ use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
 use crate::password_file;
 use crate::sandbox::{self, ConsoleNeeds, Needs};
+use crate::users;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -37,8 +38,6 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 const CONSOLE_DESCRIPTORS: u64 = 16;
 /// More of them with a state folder: its lock, the keeper's socket, and those that starting a process takes.
 const KEEPER_DESCRIPTORS: u64 = 8;
-/// The users of this machine.
-const PASSWD: &str = "/etc/passwd";
 /// Most clients without `--max-clients`, whatever the descriptor limit.
 const CLIENTS_MAX: u64 = 1 << 24;
 
@@ -129,23 +128,13 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
 /// Whose names are known before anybody registers one.
 fn owners(flags: &Serve) -> Result<Owners, String> {
     let users = match flags.names.trust_peer_uid {
-        true => Some(users()?),
+        true => Some(users::read()?),
         false => None,
     };
     let operators = flags.names.operator.clone();
     let owners = Owners { users, operators };
     owners.check()?;
     Ok(owners)
-}
-
-/// The users of this machine.
-fn users() -> Result<Users, String> {
-    let bytes = fs::read(PASSWD).map_err(|error| format!("--trust-peer-uid: {PASSWD}: {error}"))?;
-    let (users, left_out) = Users::parse(&String::from_utf8_lossy(&bytes));
-    if left_out > 0 {
-        tracing::warn!("{left_out} users of {PASSWD} are left out: they have no names here");
-    }
-    Ok(users)
 }
 
 /// The password for which clients are asked, and what is to be said of its file.

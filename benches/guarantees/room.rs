@@ -59,6 +59,7 @@ impl Room {
     ) -> Outcome<Self> {
         let server = Server::madang(harness, flags)?;
         let mut plan = Plan {
+            password: None,
             target: Address::from(server.address),
             protocol: Protocol::Madang,
             receivers: (slow + readers) as u32,

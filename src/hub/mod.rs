@@ -104,12 +104,13 @@ pub mod types;
 
 use crate::protocol::Refusal;
 use accounts::Accounts;
+pub use accounts::NameEvent;
+pub use accounts::users::Users;
 use addresses::Addresses;
 use ages::Ages;
 use client::{Block, Clients, Gate, State};
 use directory::Directory;
 use ignoring::Ignoring;
-pub use accounts::users::Users;
 use input::Input;
 pub use input::command::COMMANDS;
 pub use input::frame::{Frame, Line};
@@ -118,9 +119,9 @@ pub use input::text::Text;
 use limit_change::LimitChange;
 use limits::{Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
-pub use owners::Owners;
 use operators::acts;
 use operators::state::Operators;
+pub use owners::Owners;
 use room::backpressure;
 use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
@@ -129,8 +130,8 @@ use std::io::IoSlice;
 use strangers::Strangers;
 use tries::Tries;
 pub use types::{
-    Census, ConnId, Deed, Details, Ending, LoggedIn, NameEvent, Now, Peer, Peers, Refused, Report,
-    Resume, Survey, Totals, Wire,
+    Census, ConnId, Deed, Details, Ending, LoggedIn, Now, Peer, Peers, Refused, Report, Resume,
+    Survey, Totals, Wire,
 };
 
 /// The whole state of the server. See the [module](self) for the order of calls.

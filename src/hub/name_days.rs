@@ -35,7 +35,11 @@ pub fn expire(cx: &mut Context<'_>) {
         cx.accounts.remove(number);
         // If it stays where it is stored, it expires there too: by its day.
         cx.operators.jobs.ask(erase(&name));
-        cx.accounts.note(None, &name, "expired: nobody has used it for --names-keep days");
+        cx.accounts.note(
+            None,
+            &name,
+            "expired: nobody has used it for --names-keep days",
+        );
         cx.accounts.pause(cx.now);
     }
     arm(cx);

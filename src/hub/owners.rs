@@ -2,14 +2,14 @@
 //! at the start, how a newcomer is called that can show who it is. Composition only.
 
 use super::Hub;
-use super::accounts::Proof;
 use super::accounts::account::Account;
 use super::accounts::users::Users;
+use super::accounts::{NameEvent, Proof};
 use super::client::Role;
 use super::limits::{ACCOUNTS_MAX, OPERATOR_NAMES_MAX};
 use super::name;
 use super::schedule::Timer;
-use super::types::{ConnId, NameEvent, Now, Peer};
+use super::types::{ConnId, Now, Peer};
 use super::{renaming, rights};
 
 /// Whose names are known before anybody registers one.
@@ -100,7 +100,9 @@ impl Hub {
 
     /// A newcomer that can show who it is takes the vacant `slot`.
     pub(super) fn connect_known(&mut self, now: Now, role: Role, peer: Peer, slot: u32) -> ConnId {
-        let Peer { fingerprint, uid, .. } = peer;
+        let Peer {
+            fingerprint, uid, ..
+        } = peer;
         self.accounts.connected(slot, Proof { fingerprint, uid });
         if !role.has_name() {
             return self.insert(now, role, None, peer);

@@ -65,7 +65,9 @@ pub fn unregister(cx: &mut Context<'_>, slot: u32, raw: Option<&str>) {
     let name = cx.accounts.get(number).name.name.clone();
     let ticket = cx.operators.jobs.ask(erase(&name));
     let by = cx.clients[slot as usize].id(slot);
-    cx.accounts.claims.push_for_answer(by, ticket, Claim::Erase(name));
+    cx.accounts
+        .claims
+        .push_for_answer(by, ticket, Claim::Erase(name));
     cx.clients[slot as usize].block(Block::Answer);
 }
 
@@ -245,7 +247,11 @@ fn may_register(
     }
     // It may have had the name since before there was an owner.
     let proof = cx.accounts.proof(slot);
-    if cx.accounts.owner(proof, is_unlimited, &name.likeness).is_some() {
+    if cx
+        .accounts
+        .owner(proof, is_unlimited, &name.likeness)
+        .is_some()
+    {
         return Err(Refusal::NotYoursToRegister {});
     }
     let mut coming = cx.accounts.claims.accounts();
@@ -269,7 +275,10 @@ pub fn answered(cx: &mut Context<'_>, by: ConnId, claim: Claim, answer: Answer) 
         (Claim::Draw(account), Answer::Bytes(random)) => {
             let token = Token::new(random.0);
             let token_hash = token.hash();
-            let account = Account { token: token_hash, ..*account };
+            let account = Account {
+                token: token_hash,
+                ..*account
+            };
             let ticket = cx.operators.jobs.ask(store(&account));
             let claim = Claim::Store(Box::new(account), token);
             return cx.accounts.claims.push_for_answer(by, ticket, claim);
@@ -299,9 +308,8 @@ pub fn answered(cx: &mut Context<'_>, by: ConnId, claim: Claim, answer: Answer) 
 fn registered(cx: &mut Context<'_>, by: ConnId, account: Account, token: Token) {
     let name = account.name.name.clone();
     let client = client::find(cx.clients, by).filter(|client| !client.is_closing());
-    let has_it = client.is_some_and(
-        |client| matches!(&client.name, Some(Name::Chosen(own)) if ***own == *name),
-    );
+    let has_it = client
+        .is_some_and(|client| matches!(&client.name, Some(Name::Chosen(own)) if ***own == *name));
     if !has_it || cx.accounts.find(&account.name).is_some() {
         cx.operators.jobs.ask(erase(&name));
         return refuse(cx, by, Refusal::NotYoursToRegister {});

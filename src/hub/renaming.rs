@@ -39,7 +39,10 @@ pub fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &st
     }
     let proof = cx.accounts.proof(slot);
     let has_come_as_operator = cx.clients[slot as usize].role.is_extra();
-    if let Some(owner) = cx.accounts.owner(proof, has_come_as_operator, &nickname.likeness) {
+    if let Some(owner) = cx
+        .accounts
+        .owner(proof, has_come_as_operator, &nickname.likeness)
+    {
         return refuse_owned(cx, slot, name, &owner);
     }
     match directory.rename(slot, &before, nickname) {
@@ -62,8 +65,15 @@ pub fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &st
 /// Tells a client that a name is somebody else's, and what that one would do.
 fn refuse_owned(cx: &mut Context<'_>, slot: u32, name: &str, owner: &Owner) {
     let refusal = match owner {
-        Owner::Registered(own) if **own == *name => Refusal::NameRegistered { name, command: &login(own) },
-        Owner::Registered(own) => Refusal::NameLooksRegistered { name, own, command: &login(own) },
+        Owner::Registered(own) if **own == *name => Refusal::NameRegistered {
+            name,
+            command: &login(own),
+        },
+        Owner::Registered(own) => Refusal::NameLooksRegistered {
+            name,
+            own,
+            command: &login(own),
+        },
         Owner::User => Refusal::NameOfUser { name },
         Owner::Operator => Refusal::NameOfOperator { name },
     };
@@ -111,18 +121,27 @@ pub fn evict(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, nicknam
         let new = directory.make_guest(other, &before);
         let (old, new_name) = (&*before.to_string(), &*new.to_string());
         if !cx.clients[other as usize].is_closing() {
-            let taken = Notice::NameTaken { name: old, new: new_name };
+            let taken = Notice::NameTaken {
+                name: old,
+                new: new_name,
+            };
             cx.notify(other, taken);
         }
         let id = cx.clients[other as usize].id(other);
-        cx.accounts.note(Some(id), old, "its owner has taken it from this connection");
+        cx.accounts
+            .note(Some(id), old, "its owner has taken it from this connection");
         change(cx, other, old, new, None);
     }
 }
 
 /// A client has another name in the directory: it is told so.
 fn renamed(cx: &mut Context<'_>, slot: u32, old: &str, new: Name, account: Option<u32>) {
-    cx.notify(slot, Notice::YouAreNow { name: &new.to_string() });
+    cx.notify(
+        slot,
+        Notice::YouAreNow {
+            name: &new.to_string(),
+        },
+    );
     change(cx, slot, old, new, account);
 }
 

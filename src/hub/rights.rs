@@ -23,11 +23,13 @@ pub fn refresh(cx: &mut Context<'_>, slot: u32) {
     }
     match role {
         Role::NamedOperator => {
-            cx.operators.note(id, &name, "is an operator from here on".into());
+            cx.operators
+                .note(id, &name, "is an operator from here on".into());
             cx.notify(slot, Notice::OperatorNow {});
         }
         _ => {
-            cx.operators.note(id, &name, "is no operator any more".into());
+            cx.operators
+                .note(id, &name, "is no operator any more".into());
             cx.notify(slot, Notice::OperatorNoMore {});
         }
     }

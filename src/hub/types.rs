@@ -260,17 +260,6 @@ pub struct Deed {
     pub what: String,
 }
 
-/// Something that has happened to a name that is somebody's own, for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameEvent {
-    /// The connection that has done it, if one has; it may have ended since.
-    pub by: Option<ConnId>,
-    /// The name.
-    pub name: String,
-    /// What has happened.
-    pub what: &'static str,
-}
-
 /// What the operator may want to know of a client that is about to be disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Departure {

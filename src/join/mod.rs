@@ -17,6 +17,7 @@ mod connection;
 mod ended;
 mod event_loop;
 mod history_file;
+mod own_names;
 mod pipe;
 mod request;
 mod role;
@@ -42,10 +43,10 @@ use pipe::Pipe;
 use role::Role;
 use server_log::ServerLog;
 use session::Session;
-use tokens::TokenFolder;
 use std::env;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use tokens::TokenFolder;
 use ui::Ui;
 use ui::history::History;
 use ui::paint::{Colors, Style};
@@ -93,7 +94,12 @@ pub fn run(plan: &Plan) -> Result<Ended, String> {
     // A script without a name must not take that of the person who runs it.
     let session = session.with_tokens(known, has_editor());
     let reconnect = plan.reconnect;
-    talk(connection, session, plan.show, Role::Client { reconnect, tokens })
+    talk(
+        connection,
+        session,
+        plan.show,
+        Role::Client { reconnect, tokens },
+    )
 }
 
 /// Runs the server's console over this connection, until either side closes it. `log` is the receiving side of the server's

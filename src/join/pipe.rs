@@ -71,12 +71,7 @@ struct Printer {
 
 impl Pipe {
     /// Over an established connection. The server's console must not end the server because a line is refused.
-    pub fn new(
-        mut connection: Connection,
-        mut session: Session,
-        style: Style,
-        role: Role,
-    ) -> Pipe {
+    pub fn new(mut connection: Connection, mut session: Session, style: Style, role: Role) -> Pipe {
         let is_console = matches!(role, Role::Console { .. });
         let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
         connection.queue.push_setup(&session.connected());
@@ -243,7 +238,10 @@ impl Pipe {
         if let Some((name, token)) = self.printer.session.take_changed_token()
             && let Err(why) = tokens.keep(&name, token)
         {
-            let _ = writeln!(io::stderr(), "madang: the token of {name} is not kept: {why}");
+            let _ = writeln!(
+                io::stderr(),
+                "madang: the token of {name} is not kept: {why}"
+            );
         }
     }
 

@@ -180,19 +180,6 @@ mod tests {
                 "! room not changed: a name has 1 to 24 characters",
                 Refused(Request::Room),
             ),
-            (
-                "! name not changed: kim is registered; /login kim TOKEN takes it if it is yours",
-                Refused(Request::Name),
-            ),
-            (
-                "! name not changed: kim is not registered with that token or certificate",
-                Refused(Request::Name),
-            ),
-            (
-                "! name not changed: too many wrong tokens have come from your address; try again in a minute",
-                Refused(Request::Name),
-            ),
-            ("! usage: /login NAME TOKEN", Refused(Request::Name)),
             ("! usage: /nick NAME", Refused(Request::Name)),
             ("! usage: /join ROOM [SECRET]", Refused(Request::Room)),
             (
@@ -226,6 +213,21 @@ mod tests {
             "* renamed: kim -> lee",
         ] {
             assert_eq!(answer(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn answers_about_names_of_one_s_own_are_recognised() {
+        let refusals = [
+            "name not changed: kim is registered; /login kim TOKEN takes it if it is yours",
+            "name not changed: kim is not registered with that token or certificate",
+            "name not changed: too many wrong tokens have come from your address; try again in a minute",
+            "name not changed: an operator has muted you; it ends in 10m",
+            "usage: /login NAME TOKEN",
+        ];
+        for text in refusals {
+            let answer = Answer::of_refusal(&Refusal::parse(text));
+            assert_eq!(answer, Some(Answer::Refused(Request::Name)), "{text}");
         }
     }
 

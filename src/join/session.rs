@@ -3,8 +3,8 @@
 //! next. No socket, no clock.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
+use super::own_names::{OwnNames, Tokens};
 use super::request::Answer;
-use super::tokens::Tokens;
 use crate::hub::LOBBY;
 use crate::hub::input::command::{Request as Command, parse};
 use crate::password_file::Password;
@@ -80,12 +80,8 @@ pub struct Session {
     secrets: BTreeMap<String, String>,
     /// The secret with which the user wants to lock the room.
     lock_secret: Option<String>,
-    /// Tokens of names that are the user's own.
-    tokens: Tokens,
-    /// The name and the token with which the user wants to log in.
-    login: Option<(String, String)>,
-    /// A name of which another token is to be kept, or none any more.
-    changed_token: Option<String>,
+    /// What is known of names that are the user's own.
+    own: OwnNames,
     /// The name and the room that the user chose, requested again on the next connection.
     wanted_name: Option<String>,
     wanted_room: Option<String>,
@@ -116,16 +112,14 @@ impl Session {
         if self.wanted_name.is_none() && logs_in {
             self.wanted_name = tokens.last().map(str::to_owned);
         }
-        self.tokens = tokens;
+        self.own = OwnNames::new(tokens);
         self
     }
 
     /// A name of which another token is to be kept, or that was used just now; `None` for the token: it is not the user's
     /// own any more.
     pub fn take_changed_token(&mut self) -> Option<(String, Option<&str>)> {
-        let name = self.changed_token.take()?;
-        let token = self.tokens.get(&name);
-        Some((name, token))
+        self.own.take_changed()
     }
 
     /// The client's name, once the server has sent it.
@@ -162,13 +156,10 @@ impl Session {
 
     /// The user sends a line: a secret of a room in it is wanted on the next connection, too.
     pub fn sent(&mut self, line: &str) {
+        self.own.sent(line);
         match parse(line) {
             Ok(Command::Join(room, secret)) => self.remember_secret(room, secret),
             Ok(Command::Lock(secret)) => self.lock_secret = secret.map(str::to_owned),
-            Ok(Command::LogIn(name, Some(token))) => {
-                self.login = Some((name.to_owned(), token.to_owned()));
-            }
-            Ok(Command::Nick(_) | Command::LogIn(_, None)) => self.login = None,
             _ => {}
         }
     }
@@ -246,11 +237,7 @@ impl Session {
     pub fn name_request(&self) -> Option<String> {
         let name = self.wanted_name.as_ref()?;
         let has_it = self.is_greeted && self.name.as_ref() == Some(name);
-        let request = match self.tokens.get(name) {
-            Some(token) => format!("/login {name} {token}"),
-            None => format!("/nick {name}"),
-        };
-        (!has_it).then_some(request)
+        (!has_it).then(|| self.own.request(name))
     }
 
     /// Takes a line from the server. Before it has greeted, a madang server sends notices and refusals only.
@@ -283,7 +270,7 @@ impl Session {
             | Refusal::TooMuchFirst { .. }
             | Refusal::TooManyPasswords {} => self.farewell = Some(Farewell::Final),
             Refusal::WrongPassword {} => self.password = None,
-            Refusal::WrongToken { name } => self.forget_login(name),
+            Refusal::WrongToken { name } => self.own.refused(name),
             Refusal::TooSlow {}
             | Refusal::ServerFull { .. }
             | Refusal::AddressFull { .. }
@@ -309,16 +296,9 @@ impl Session {
         Some(Reaction::RetryName(NAME_RETRY_PAUSE))
     }
 
-    /// A token is wrong: it is not said again, though it stays where it is kept, and the name may be free.
-    fn forget_login(&mut self, name: &str) {
-        if self.login.take().is_none() {
-            self.tokens.set(name, None);
-        }
-    }
-
     /// Too many wrong tokens have come from this address: the right one is looked at again after a minute.
     fn retry_login(&mut self) -> Option<Reaction> {
-        self.tokens.get(self.wanted_name.as_deref()?)?;
+        self.own.token(self.wanted_name.as_deref()?)?;
         self.name_retries = self.name_retries.checked_sub(1)?;
         Some(Reaction::RetryName(NAME_RETRY_PAUSE))
     }
@@ -337,36 +317,10 @@ impl Session {
                 self.name = Some(name.to_owned());
                 self.is_greeted = true;
             }
-            Notice::YouAreNow { name } if is_name(name) => {
-                self.name = Some(name.to_owned());
-                self.wanted_name = Some(name.to_owned());
-                if let Some((wanted, token)) = self.login.take()
-                    && wanted.to_lowercase() == name.to_lowercase()
-                {
-                    self.tokens.set(name, Some(&token));
-                }
-                // One that is used is the one that was used last.
-                if self.tokens.get(name).is_some() {
-                    self.changed_token = Some(name.to_owned());
-                }
-            }
-            Notice::NameTaken { new, .. } if is_name(new) => {
-                self.name = Some(new.to_owned());
-                // Otherwise two clients of one user would take it from each other for ever.
-                self.wanted_name = None;
-            }
-            Notice::Registered { name, command } if self.name.as_deref() == Some(name) => {
-                if let Ok(Command::LogIn(of, Some(token))) = parse(command)
-                    && of == name
-                {
-                    self.tokens.set(name, Some(token));
-                    self.changed_token = Some(name.to_owned());
-                }
-            }
-            Notice::Unregistered { name } if self.tokens.get(name).is_some() => {
-                self.tokens.set(name, None);
-                self.changed_token = Some(name.to_owned());
-            }
+            Notice::YouAreNow { .. }
+            | Notice::NameTaken { .. }
+            | Notice::Registered { .. }
+            | Notice::Unregistered { .. } => self.own_name(notice),
             Notice::YouAreIn { room, .. } if is_name(room) => {
                 self.room = Some(room.to_owned());
                 self.wanted_room = Some(room.to_owned());
@@ -404,6 +358,27 @@ impl Session {
         }
         let answer = Answer::of_notice(notice);
         Heard { answer, reaction }
+    }
+
+    /// Takes a notice about the client's own name.
+    fn own_name(&mut self, notice: &Notice<'_>) {
+        match *notice {
+            Notice::YouAreNow { name } if is_name(name) => {
+                self.name = Some(name.to_owned());
+                self.wanted_name = Some(name.to_owned());
+                self.own.named(name);
+            }
+            Notice::NameTaken { new, .. } if is_name(new) => {
+                self.name = Some(new.to_owned());
+                // Otherwise two clients of one user would take it from each other for ever.
+                self.wanted_name = None;
+            }
+            Notice::Registered { name, command } if self.name.as_deref() == Some(name) => {
+                self.own.registered(name, command);
+            }
+            Notice::Unregistered { name } => self.own.unregistered(name),
+            _ => {}
+        }
     }
 
     fn add_names(&mut self, list: &str) {
@@ -499,7 +474,8 @@ mod tests {
     fn tokens_are_learnt_when_a_name_is_registered_or_logged_in_and_forgotten_after() {
         let mut session = greeted();
         session.receive("* you are now kim");
-        let line = "* registered: kim is yours. Keep this line, it is not shown again: /login kim abc";
+        let line =
+            "* registered: kim is yours. Keep this line, it is not shown again: /login kim abc";
         session.receive(&line.replace("kim", "lee"));
         assert_eq!(session.take_changed_token(), None, "of another name");
         session.receive(line);
@@ -527,7 +503,11 @@ mod tests {
         session.receive("* you are guest1 in lobby (1 here); /help lists commands");
         let refusal = "! name not changed: kim is not registered with that token or certificate";
         assert_eq!(reaction(&mut session, refusal), None);
-        assert_eq!(session.take_changed_token(), None, "it stays where it is kept");
+        assert_eq!(
+            session.take_changed_token(),
+            None,
+            "it stays where it is kept"
+        );
         session.disconnected(STABLE_AFTER, 0.0);
         assert_eq!(session.connected(), ["/nick kim"]);
         // Without a look at the token it is worth another try.

@@ -2,9 +2,8 @@
 //! each server, in it a file for each name, so that several clients change different files or replace the same one as a
 //! whole. Shows nothing.
 
+use super::own_names::Tokens;
 use super::state_folder;
-use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,40 +16,6 @@ const NAMES_MAX: usize = 256;
 const FILE_BYTES_MAX: u64 = 1024;
 /// Longest name of a file in bytes: see limits.h(0p).
 const FILE_NAME_BYTES_MAX: usize = 255;
-
-/// The user's tokens at one server, by name. They are shown nowhere.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Tokens {
-    by_name: BTreeMap<String, String>,
-    /// The name that was used last.
-    last: Option<String>,
-}
-
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.by_name.keys()).finish()
-    }
-}
-
-impl Tokens {
-    /// The token of this name.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.by_name.get(name).map(String::as_str)
-    }
-
-    /// The name that was used last.
-    pub fn last(&self) -> Option<&str> {
-        self.last.as_deref()
-    }
-
-    /// The token of a name is this one now, or there is none any more.
-    pub fn set(&mut self, name: &str, token: Option<&str>) {
-        match token {
-            Some(token) => _ = self.by_name.insert(name.into(), token.into()),
-            None => _ = self.by_name.remove(name),
-        }
-    }
-}
 
 /// The files of one server.
 #[derive(Debug)]
@@ -104,9 +69,10 @@ fn read_all(folder: &Path) -> Tokens {
             continue;
         };
         if used >= last_used {
-            (tokens.last, last_used) = (Some(name.clone()), used);
+            tokens.set_last(&name);
+            last_used = used;
         }
-        tokens.by_name.insert(name, token);
+        tokens.set(&name, Some(&token));
     }
     tokens
 }
@@ -184,7 +150,10 @@ mod tests {
         assert_eq!((mode(&path), mode(&folder)), (0o600, 0o700));
         assert_eq!(mode(&root.join("deep/tokens")), 0o700);
         let (_, tokens) = TokenFolder::at(Some(folder.clone()));
-        assert_eq!((tokens.get("kim"), tokens.get("김")), (Some("new"), Some("abc")));
+        assert_eq!(
+            (tokens.get("kim"), tokens.get("김")),
+            (Some("new"), Some("abc"))
+        );
         assert_eq!(tokens.get("lee"), None);
         assert!(!format!("{tokens:?}").contains("abc"));
         files.keep("kim", None).unwrap();
@@ -211,7 +180,11 @@ mod tests {
             keep(name.into());
         }
         let (_, tokens) = TokenFolder::at(Some(folder.clone()));
-        assert_eq!(tokens.by_name.len(), 3);
+        assert!(
+            ["a", "b", "c"]
+                .iter()
+                .all(|name| tokens.get(name).is_some())
+        );
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -24,8 +24,13 @@ fn serve(state: &Path, flags: &[&str]) -> Server {
 fn register(client: &mut Client) -> String {
     client.say("/register");
     let told = client.expect_start("* registered: ");
-    let (_, command) = told.split_once("it is not shown again: ").expect("a command");
-    assert!(command.starts_with(&format!("/login {} ", client.name())), "{told}");
+    let (_, command) = told
+        .split_once("it is not shown again: ")
+        .expect("a command");
+    assert!(
+        command.starts_with(&format!("/login {} ", client.name())),
+        "{told}"
+    );
     command.into()
 }
 
@@ -33,7 +38,10 @@ fn register(client: &mut Client) -> String {
 fn join(state: &Path, address: impl ToString, flags: &[&str]) -> Program {
     let state = format!("XDG_STATE_HOME={}", state.display());
     let address = address.to_string();
-    Program::start("env", &[&[&*state, PROGRAM, "join", &address], flags].concat())
+    Program::start(
+        "env",
+        &[&[&*state, PROGRAM, "join", &address], flags].concat(),
+    )
 }
 
 #[test]
@@ -47,7 +55,10 @@ fn a_registered_name_is_its_owner_s_beyond_a_restart() {
     server.shut_down();
     let file = fs::read_to_string(state.join("state")).expect("the state");
     let (_, token) = login.rsplit_once(' ').expect("a token");
-    assert!(file.contains("\tname\tkim\t") && !file.contains(token), "{file}");
+    assert!(
+        file.contains("\tname\tkim\t") && !file.contains(token),
+        "{file}"
+    );
     assert!(!server.whole_log().contains(token));
 
     let server = serve(&state, &[]);
@@ -145,7 +156,9 @@ fn whatever_is_killed_a_person_that_was_told_its_token_has_its_name() {
 fn names_that_nobody_has_used_for_long_expire() {
     let scratch = Scratch::new();
     let state = scratch.path("state");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock");
     let today = now.as_secs() / 86_400;
     let (mut keeper, _) = Keeper::start_program(Path::new(PROGRAM), &state).expect("a keeper");
     for (name, day) in [("old", today - 31), ("young", today - 30)] {
@@ -221,13 +234,18 @@ fn an_operator_by_name_has_the_commands_as_long_as_the_configuration_says_so() {
 #[test]
 fn users_of_this_machine_have_their_names_at_its_unix_socket() {
     let id = Command::new("id").arg("-un").output().expect("id");
-    let user = String::from_utf8(id.stdout).expect("UTF-8").trim().to_owned();
+    let user = String::from_utf8(id.stdout)
+        .expect("UTF-8")
+        .trim()
+        .to_owned();
     let scratch = Scratch::new();
     let unix = format!("unix:{}", scratch.path("chat.sock").display());
     let listen = ["--listen", "127.0.0.1:0", "--listen", &unix];
     let server = Server::start(&[&listen[..], &["--trust-peer-uid"]].concat());
     let mut me = Client::open_unix(&server.unix_path());
-    me.expect(&format!("* you are {user} in lobby (1 here); /help lists commands"));
+    me.expect(&format!(
+        "* you are {user} in lobby (1 here); /help lists commands"
+    ));
     let mut other = Client::connect(server.addr());
     other.say(&format!("/nick {user}"));
     other.find(&format!(
@@ -239,10 +257,14 @@ fn users_of_this_machine_have_their_names_at_its_unix_socket() {
     ));
     second.say(&format!("/login {user}"));
     second.find(&format!("* you are now {user}"));
-    me.find(&format!("* you have lost {user} to its owner, and are guest4 from here on"));
+    me.find(&format!(
+        "* you have lost {user} to its owner, and are guest4 from here on"
+    ));
     // A reload reads the users again; the sandbox lets it.
     server.signal(Signal::HUP);
-    until("reloaded", || server.log().contains("reload: nothing has changed"));
+    until("reloaded", || {
+        server.log().contains("reload: nothing has changed")
+    });
 }
 
 #[test]
@@ -257,8 +279,14 @@ fn join_keeps_the_token_and_logs_in_by_itself() {
     assert!(pipe.wait_exit().success());
     let (_, token) = told.rsplit_once(' ').expect("a token");
 
-    let file = home.join("madang/tokens").join(server.addr().to_string()).join("kim");
-    assert_eq!(fs::read_to_string(&file).expect("a token"), format!("kim {token}\n"));
+    let file = home
+        .join("madang/tokens")
+        .join(server.addr().to_string())
+        .join("kim");
+    assert_eq!(
+        fs::read_to_string(&file).expect("a token"),
+        format!("kim {token}\n")
+    );
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode(&file), 0o600);
     for folder in file.ancestors().skip(1).take(3) {
@@ -291,8 +319,14 @@ fn a_refused_login_ends_a_pipe_with_status_1_and_says_nothing_under_another_name
     fs::create_dir_all(&folder).expect("create");
     fs::write(folder.join("kim"), "kim abcdefghijkmnpqrstuvwxyzab\n").expect("write");
     for (home, why) in [
-        (&home, "kim is not registered with that token or certificate"),
-        (&scratch.path("other"), "kim is registered; /login kim TOKEN takes it if it is yours"),
+        (
+            &home,
+            "kim is not registered with that token or certificate",
+        ),
+        (
+            &scratch.path("other"),
+            "kim is registered; /login kim TOKEN takes it if it is yours",
+        ),
     ] {
         let mut pipe = join(home, server.addr(), &["--nick", "kim"]);
         pipe.type_line("secret");
@@ -302,7 +336,10 @@ fn a_refused_login_ends_a_pipe_with_status_1_and_says_nothing_under_another_name
     }
     kim.say("/who");
     let heard = kim.find("* here in lobby: kim (1)");
-    assert!(!heard.iter().any(|line| line.contains("secret")), "{heard:?}");
+    assert!(
+        !heard.iter().any(|line| line.contains("secret")),
+        "{heard:?}"
+    );
 }
 
 #[test]
@@ -324,14 +361,20 @@ fn the_limits_are_told() {
         "figure madang_registered_names_address_limit: 32",
         "figure madang_logins_total{result=\"wrong\"}: 1",
     ] {
-        assert!(figures.iter().any(|line| line == figure), "{figure}: {figures:?}");
+        assert!(
+            figures.iter().any(|line| line == figure),
+            "{figure}: {figures:?}"
+        );
     }
 }
 
 #[test]
 fn what_is_wrong_with_the_flags_is_said_at_the_start() {
     for (flags, why) in [
-        (["--operator", "guest1"], "names like guest1 are given by the server"),
+        (
+            ["--operator", "guest1"],
+            "names like guest1 are given by the server",
+        ),
         (["--operator", "two words"], "a name has letters, digits"),
         (["--names-keep", "forever"], "invalid value 'forever'"),
     ] {
@@ -358,12 +401,18 @@ fn a_key_of_ssh_gives_its_user_a_name() {
     fs::create_dir_all(&folder).expect("create");
     fs::create_dir_all("/run/sshd").expect("sshd needs it");
     let unix = format!("unix:{}", scratch.path("chat.sock").display());
-    let server = Server::start(&["--listen", &unix, "--listen", "127.0.0.1:0", "--trust-peer-uid"]);
+    let server = Server::start(&[
+        "--listen",
+        &unix,
+        "--listen",
+        "127.0.0.1:0",
+        "--trust-peer-uid",
+    ]);
     for key in ["host", "user"] {
         let path = folder.join(key).display().to_string();
-        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &path]);
-        let made = { made }.status().expect("ssh-keygen");
-        assert!(made.success());
+        let mut make = Command::new("ssh-keygen");
+        make.args(["-q", "-t", "ed25519", "-N", "", "-f", &path]);
+        assert!(make.status().expect("ssh-keygen").success());
     }
     let public = fs::read_to_string(folder.join("user.pub")).expect("a key");
     let line = format!("restrict,command=\"{PROGRAM} join {unix}\" {public}");
@@ -372,12 +421,22 @@ fn a_key_of_ssh_gives_its_user_a_name() {
     let config = folder.join("config").display().to_string();
     let proxy = format!("ProxyCommand=/usr/sbin/sshd -i -e -f {config}");
     let key = folder.join("user").display().to_string();
-    let quiet = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"];
+    let quiet = [
+        "-o",
+        "StrictHostKeyChecking=no",
+        "-o",
+        "UserKnownHostsFile=/dev/null",
+    ];
     let flags = ["-T", "-q", "-i", &key, "-o", &proxy, "localhost"];
     let mut ssh = Program::start("ssh", &[&quiet[..], &flags].concat());
     let user = Command::new("id").arg("-un").output().expect("id");
-    let user = String::from_utf8(user.stdout).expect("UTF-8").trim().to_owned();
-    ssh.find_line(&format!("* you are {user} in lobby (1 here); /help lists commands"));
+    let user = String::from_utf8(user.stdout)
+        .expect("UTF-8")
+        .trim()
+        .to_owned();
+    ssh.find_line(&format!(
+        "* you are {user} in lobby (1 here); /help lists commands"
+    ));
     let mut ann = Client::connect_named(server.addr(), "ann");
     ssh.type_line("hello by ssh");
     ann.find(&format!("{user}: hello by ssh"));

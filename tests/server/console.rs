@@ -2,8 +2,8 @@
 //! `terminal/` tests the console on a terminal.
 
 use crate::common::{Client, DEADLINE, until};
-use madang::hub::{Owners, Wire};
 use madang::hub::limits::{HalfClose, Limits};
+use madang::hub::{Owners, Wire};
 use madang::net::listener::{Listener, Options};
 use madang::net::reactor::{Ended, Reactor};
 use madang::net::reload::Settings;

@@ -42,7 +42,7 @@ impl Account {
     /// As it is stored.
     pub fn stored(&self) -> String {
         let fingerprint = self.fingerprint.as_deref();
-        let fingerprint = fingerprint.map_or(NONE.into(), |it| hex(it));
+        let fingerprint = fingerprint.map_or(NONE.into(), hex);
         let Account { origin, used, .. } = self;
         format!("{} {fingerprint} {origin} {used}", hex(&self.token.0))
     }

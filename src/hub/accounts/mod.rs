@@ -11,7 +11,7 @@ use super::likeness::{ByLikeness, Likeness};
 use super::limits::{ACCOUNT_PAUSE_US, ACCOUNTS_AN_ORIGIN_MAX, ACCOUNTS_MAX};
 use super::name::Nickname;
 use super::tries::{Origin, Tries};
-use super::types::{ConnId, NameEvent, Now};
+use super::types::{ConnId, Now};
 use account::Account;
 use claims::Claims;
 use slab::Slab;
@@ -49,6 +49,17 @@ pub enum Full {
     All,
     /// There are `ACCOUNTS_AN_ORIGIN_MAX` from the same origin.
     Origin,
+}
+
+/// Something that has happened to a name that is somebody's own, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameEvent {
+    /// The connection that has done it, if one has; it may have ended since.
+    pub by: Option<ConnId>,
+    /// The name.
+    pub name: String,
+    /// What has happened.
+    pub what: &'static str,
 }
 
 /// All registered names.
@@ -123,7 +134,11 @@ impl Accounts {
         if self.is_users(proof, likeness) {
             return Some(Owner::User);
         }
-        let is_alike = |of: &Nickname| of.likeness.forms().any(|it| likeness.forms().any(|f| f == it));
+        let is_alike = |of: &Nickname| {
+            of.likeness
+                .forms()
+                .any(|it| likeness.forms().any(|f| f == it))
+        };
         let is_kept = !is_operator && self.operators.iter().any(is_alike);
         let is_own = || self.name_of_user(proof).is_some_and(|own| is_alike(&own));
         (is_kept && !is_own()).then_some(Owner::Operator)
@@ -139,7 +154,10 @@ impl Accounts {
     pub fn is_suspended(&self, number: u32) -> bool {
         let account = &self.accounts[number as usize];
         let uid = account.origin.uid();
-        let proof = Proof { fingerprint: None, uid };
+        let proof = Proof {
+            fingerprint: None,
+            uid,
+        };
         self.is_users(proof, &account.name.likeness)
     }
 
@@ -159,7 +177,10 @@ impl Accounts {
         names.sort_by(|one, other| one.name.cmp(&other.name));
         names.dedup();
         let before = std::mem::replace(&mut self.operators, names);
-        before.into_iter().chain(self.operators.iter().cloned()).collect()
+        before
+            .into_iter()
+            .chain(self.operators.iter().cloned())
+            .collect()
     }
 }
 

@@ -107,7 +107,13 @@ mod tests {
         let longer = format!("{written}a");
         // Bits that no token has.
         let larger = "9".repeat(TOKEN_CHARS);
-        for text in ["", &written[1..], &longer, &larger, "0aaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        for text in [
+            "",
+            &written[1..],
+            &longer,
+            &larger,
+            "0aaaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
             assert_eq!(Token::parse(text), None, "{text}");
         }
     }
@@ -123,7 +129,10 @@ mod tests {
         // The hash that stands for none is that of no token that is accepted in its place.
         assert!(!TokenHash::is_of(Some(&TokenHash([0; 32])), "x"));
         assert!(!TokenHash::is_of(Some(&Token::new([0; 16]).hash()), "x"));
-        assert!(TokenHash::is_of(Some(&Token::new([0; 16]).hash()), &"a".repeat(26)));
+        assert!(TokenHash::is_of(
+            Some(&Token::new([0; 16]).hash()),
+            &"a".repeat(26)
+        ));
         // sha256sum of 16 bytes 01.
         assert_eq!(hash.0[..4], [0xcc, 0x8c, 0xd4, 0x1c]);
         assert_eq!(format!("{one:?} {hash:?}"), "Token(…) TokenHash(…)");

@@ -42,7 +42,9 @@ impl Users {
 
     fn insert(&mut self, uid: u32, nickname: &Nickname) {
         let Nickname { name, likeness } = nickname;
-        let is_free = likeness.forms().all(|form| !self.by_form.contains_key(form));
+        let is_free = likeness
+            .forms()
+            .all(|form| !self.by_form.contains_key(form));
         let looks_like_uid = likeness.forms().any(is_uid_form);
         if !is_free || looks_like_uid || self.names.contains_key(&uid) {
             return;

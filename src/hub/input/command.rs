@@ -368,6 +368,21 @@ mod tests {
     }
 
     #[test]
+    fn commands_about_names_of_one_s_own_are_suggested() {
+        for (word, command) in [
+            ("/identify", "/login"),
+            ("/auth", "/login"),
+            ("/signup", "/register"),
+            ("/registr", "/register"),
+            ("/logn", "/login"),
+        ] {
+            assert_eq!(suggest(word), Some(command), "{word}");
+        }
+        let longest = COMMANDS.map(|(usage, _)| split_word(&usage[1..]).0.len());
+        assert_eq!(longest.into_iter().max(), Some(COMMAND_BYTES_MAX));
+    }
+
+    #[test]
     fn an_unknown_command_suggests_a_near_one() {
         for (word, command) in [
             ("/w", "/who"),
@@ -404,11 +419,6 @@ mod tests {
             ("/block", "/ignore"),
             ("/ignroe", "/ignore"),
             ("/unignor", "/unignore"),
-            ("/identify", "/login"),
-            ("/auth", "/login"),
-            ("/signup", "/register"),
-            ("/registr", "/register"),
-            ("/logn", "/login"),
             ("/whoi", "/whois"),
         ] {
             assert_eq!(suggest(word), Some(command), "{word}");

@@ -101,8 +101,14 @@ fn a_registered_name_and_what_looks_like_it_are_refused_to_others_with_the_comma
     let (mut test, mut kept, kim) = with_kim();
     let lee = named(&mut test, "lee");
     for (line, told) in [
-        ("/nick kim", "! name not changed: kim is registered; /login kim TOKEN takes it if it is yours\n"),
-        ("/nick KlM", "! name not changed: KlM looks like kim, which is registered; /login kim TOKEN takes that if it is yours\n"),
+        (
+            "/nick kim",
+            "! name not changed: kim is registered; /login kim TOKEN takes it if it is yours\n",
+        ),
+        (
+            "/nick KlM",
+            "! name not changed: KlM looks like kim, which is registered; /login kim TOKEN takes that if it is yours\n",
+        ),
     ] {
         assert_eq!(ask(&mut test, &mut kept, lee, line), told);
     }
@@ -120,15 +126,25 @@ fn nobody_is_told_a_token_before_it_is_stored_and_only_its_hash_is() {
     tell(&mut test, kim, "/register\nhello");
     let (ticket, asked) = request(&mut test);
     assert_eq!(asked, Request::Random);
-    test.hub.answer(test.now, ticket, Answer::Bytes(Random([7; 16])));
+    test.hub
+        .answer(test.now, ticket, Answer::Bytes(Random([7; 16])));
     let (ticket, asked) = request(&mut test);
     let Request::Store(Change::Put { kind, key, value }) = &asked else {
         panic!("{asked:?}");
     };
     assert_eq!((*kind, &**key), ("name", "kim"));
-    assert!(!value.contains(&token()) && value.ends_with(" 127.0.0.1 19675"), "{value}");
-    assert_eq!((test.read(kim), test.hub.registered_names()), (String::new(), 0));
-    assert_eq!(format!("{:?}", Answer::Bytes(Random([7; 16]))), "Bytes(Random(…))");
+    assert!(
+        !value.contains(&token()) && value.ends_with(" 127.0.0.1 19675"),
+        "{value}"
+    );
+    assert_eq!(
+        (test.read(kim), test.hub.registered_names()),
+        (String::new(), 0)
+    );
+    assert_eq!(
+        format!("{:?}", Answer::Bytes(Random([7; 16]))),
+        "Bytes(Random(…))"
+    );
     // Meanwhile nothing else of it is read.
     test.hub.answer(test.now, ticket, Answer::Done);
     assert!(test.read(kim).contains(&token()));
@@ -140,14 +156,21 @@ fn nobody_is_told_a_token_before_it_is_stored_and_only_its_hash_is() {
 #[test]
 fn what_cannot_be_stored_is_not_registered_and_its_owner_learns_why() {
     for (answer, told) in [
-        (Answer::NotKept, "! not registered: this server keeps nothing beyond its end; its operator can give it a folder with --state\n"),
-        (Answer::Refused(vec!["the disk is full".into()]), "! not registered: the disk is full\n"),
+        (
+            Answer::NotKept,
+            "! not registered: this server keeps nothing beyond its end; its operator can give it a folder with --state\n",
+        ),
+        (
+            Answer::Refused(vec!["the disk is full".into()]),
+            "! not registered: the disk is full\n",
+        ),
     ] {
         let mut test = hub();
         let kim = named(&mut test, "kim");
         tell(&mut test, kim, "/register");
         let (ticket, _) = request(&mut test);
-        test.hub.answer(test.now, ticket, Answer::Bytes(Random([7; 16])));
+        test.hub
+            .answer(test.now, ticket, Answer::Bytes(Random([7; 16])));
         let (ticket, _) = request(&mut test);
         test.hub.answer(test.now, ticket, answer);
         assert_eq!(test.read(kim), told);
@@ -159,7 +182,8 @@ fn what_cannot_be_stored_is_not_registered_and_its_owner_learns_why() {
     let kim = named(&mut test, "kim");
     tell(&mut test, kim, "/register");
     let (ticket, _) = request(&mut test);
-    test.hub.answer(test.now, ticket, Answer::Refused(vec!["no bytes".into()]));
+    test.hub
+        .answer(test.now, ticket, Answer::Refused(vec!["no bytes".into()]));
     assert_eq!(test.read(kim), "! not registered: no bytes\n");
 }
 
@@ -171,20 +195,34 @@ fn the_owner_takes_the_name_from_whom_it_finds_it_with_and_each_room_hears_it_on
     tell(&mut test, second, "/join pond");
     test.flush_announcements();
     let login = format!("/login KIM {}", token().to_uppercase());
-    assert_eq!(ask(&mut test, &mut kept, second, &login), "* you are now kim\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, second, &login),
+        "* you are now kim\n"
+    );
     assert_eq!(
         test.read(first),
         "* you have lost kim to its owner, and are guest4 from here on\n"
     );
     assert_eq!(test.read(watcher), "* renamed: kim -> guest4\n");
-    assert_eq!((name_of(&test, first), name_of(&test, second)), ("guest4".into(), "kim".into()));
+    assert_eq!(
+        (name_of(&test, first), name_of(&test, second)),
+        ("guest4".into(), "kim".into())
+    );
     tell(&mut test, first, "oh");
     assert_eq!(test.read(watcher), "guest4: oh\n");
     // Again it is refused, as /nick is.
-    assert_eq!(ask(&mut test, &mut kept, second, &login), "! name not changed: you are kim already\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, second, &login),
+        "! name not changed: you are kim already\n"
+    );
     assert_eq!(test.hub.totals().logins[LoggedIn::Done as usize], 2);
-    let events: Vec<&str> = std::iter::from_fn(|| test.hub.next_name_event()).map(|it| it.what).collect();
-    assert_eq!(events, ["registered", "its owner has taken it from this connection"]);
+    let events: Vec<&str> = std::iter::from_fn(|| test.hub.next_name_event())
+        .map(|it| it.what)
+        .collect();
+    assert_eq!(
+        events,
+        ["registered", "its owner has taken it from this connection"]
+    );
 }
 
 #[test]
@@ -200,7 +238,9 @@ fn a_wrong_token_and_a_name_that_is_not_registered_are_refused_in_the_same_words
         "/login kim password".into(),
     ] {
         let name = line.split(' ').nth(1).unwrap();
-        let told = format!("! name not changed: {name} is not registered with that token or certificate\n");
+        let told = format!(
+            "! name not changed: {name} is not registered with that token or certificate\n"
+        );
         assert_eq!(ask(&mut test, &mut kept, lee, &line), told);
     }
     assert_eq!(name_of(&test, lee), "lee");
@@ -219,7 +259,9 @@ fn wrong_tokens_are_limited_by_address_and_a_right_one_is_not_looked_at_either()
     // Another connection is no way around it, another address is.
     let again = test.join();
     assert_eq!(ask(&mut test, &mut kept, again, &login), limited);
-    let far = test.connect_from(Some("192.0.2.1".parse().unwrap()), Wire::Chat).unwrap();
+    let far = test
+        .connect_from(Some("192.0.2.1".parse().unwrap()), Wire::Chat)
+        .unwrap();
     test.flush_announcements();
     let told = ask(&mut test, &mut kept, far, &login);
     let warning = "* you are now kim\n* your connection is not encrypted: others on its way can read the secret that you have sent\n";
@@ -237,13 +279,17 @@ fn an_owner_that_leaves_before_its_name_is_stored_leaves_nothing_behind() {
     let kim = named(&mut test, "kim");
     tell(&mut test, kim, "/register");
     let (ticket, _) = request(&mut test);
-    test.hub.answer(test.now, ticket, Answer::Bytes(Random([7; 16])));
+    test.hub
+        .answer(test.now, ticket, Answer::Bytes(Random([7; 16])));
     let (ticket, stored) = request(&mut test);
     assert!(matches!(stored, Request::Store(Change::Put { .. })));
     test.hub.disconnect(test.now, kim);
     // Another one has the name meanwhile, but cannot register it before all is over.
     let other = named(&mut test, "kim");
-    assert_eq!(ask(&mut test, &mut kept, other, "/register"), "! not done: too many requests wait for the server's disk; try again\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, other, "/register"),
+        "! not done: too many requests wait for the server's disk; try again\n"
+    );
     test.hub.answer(test.now, ticket, Answer::Done);
     let (_, removed) = request(&mut test);
     assert!(matches!(removed, Request::Store(Change::Remove { .. })));
@@ -254,14 +300,18 @@ fn an_owner_that_leaves_before_its_name_is_stored_leaves_nothing_behind() {
     tell(&mut test, lee, "/register");
     let (ticket, _) = request(&mut test);
     test.hub.disconnect(test.now, lee);
-    test.hub.answer(test.now, ticket, Answer::Bytes(Random([7; 16])));
+    test.hub
+        .answer(test.now, ticket, Answer::Bytes(Random([7; 16])));
     assert!(!test.carry_on() && test.hub.next_request().is_none());
 }
 
 #[test]
 fn unregistering_frees_the_name_once_that_is_stored() {
     let (mut test, mut kept, kim) = with_kim();
-    assert_eq!(ask(&mut test, &mut kept, kim, "/register"), "! not registered: your name is yours already; after /unregister you can register it with another token\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, kim, "/register"),
+        "! not registered: your name is yours already; after /unregister you can register it with another token\n"
+    );
     let lee = named(&mut test, "lee");
     let not = "! not unregistered: your name is not registered, or you have not logged in; /login NAME TOKEN first\n";
     for line in ["/unregister", "/unregister kim"] {
@@ -270,16 +320,26 @@ fn unregistering_frees_the_name_once_that_is_stored() {
     test.read(kim);
     tell(&mut test, kim, "/unregister");
     let (ticket, _) = request(&mut test);
-    test.hub.answer(test.now, ticket, Answer::Refused(vec!["the disk is full".into()]));
+    test.hub.answer(
+        test.now,
+        ticket,
+        Answer::Refused(vec!["the disk is full".into()]),
+    );
     assert_eq!(test.read(kim), "! not unregistered: the disk is full\n");
     assert_eq!(test.hub.registered_names(), 1);
-    assert_eq!(ask(&mut test, &mut kept, kim, "/unregister KIM"), "* unregistered: kim is nobody's own any more\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, kim, "/unregister KIM"),
+        "* unregistered: kim is nobody's own any more\n"
+    );
     assert!(kept.is_empty());
     assert_eq!(ask(&mut test, &mut kept, kim, "/unregister"), not);
     // It keeps the name until it leaves it.
     assert!(ask(&mut test, &mut kept, lee, "/nick kim").contains("is in use"));
     test.hub.disconnect(test.now, kim);
-    assert_eq!(ask(&mut test, &mut kept, lee, "/nick kim"), "* you are now kim\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, lee, "/nick kim"),
+        "* you are now kim\n"
+    );
 }
 
 #[test]
@@ -287,16 +347,28 @@ fn an_operator_frees_a_name_and_its_owner_is_told() {
     let (mut test, mut kept, kim) = with_kim();
     let op = test.connect(Wire::Control).unwrap();
     test.read(op);
-    assert_eq!(ask(&mut test, &mut kept, op, "/unregister bob"), "! not unregistered: bob is not registered\n");
-    assert_eq!(ask(&mut test, &mut kept, op, "/unregister kim"), "* unregistered: kim is nobody's own any more\n");
-    assert_eq!(test.read(kim), "* an operator has unregistered your name, kim\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, op, "/unregister bob"),
+        "! not unregistered: bob is not registered\n"
+    );
+    assert_eq!(
+        ask(&mut test, &mut kept, op, "/unregister kim"),
+        "* unregistered: kim is nobody's own any more\n"
+    );
+    assert_eq!(
+        test.read(kim),
+        "* an operator has unregistered your name, kim\n"
+    );
 }
 
 #[test]
 fn guests_the_console_and_too_many_are_refused() {
     let (mut test, mut kept) = (hub(), Kept::new());
     let guest = test.join();
-    assert_eq!(ask(&mut test, &mut kept, guest, "/register"), "! not registered: take a name first: /nick NAME\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, guest, "/register"),
+        "! not registered: take a name first: /nick NAME\n"
+    );
     let console = test.hub.connect_console(test.now);
     assert!(ask(&mut test, &mut kept, console, "/register").contains("take a name first"));
     for nth in 0..ACCOUNTS_AN_ORIGIN_MAX {
@@ -315,7 +387,10 @@ fn guests_the_console_and_too_many_are_refused() {
         test.read(id);
         tell(&mut test, id, "/login kim x");
     }
-    assert_eq!(test.read(many[CLAIMS_MAX]), "! not done: too many requests wait for the server's disk; try again\n");
+    assert_eq!(
+        test.read(many[CLAIMS_MAX]),
+        "! not done: too many requests wait for the server's disk; try again\n"
+    );
     settle(&mut test, &mut kept, 7);
     assert!(test.read(many[0]).contains("not registered with"));
 }
@@ -336,7 +411,10 @@ fn registered_names_last_beyond_a_restart() {
     let lee = test.join();
     assert!(ask(&mut test, &mut kept, lee, "/nick kim").contains("is registered"));
     let login = format!("/login kim {}", token());
-    assert_eq!(ask(&mut test, &mut kept, lee, &login), "* you are now kim\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, lee, &login),
+        "* you are now kim\n"
+    );
 }
 
 #[test]
@@ -407,11 +485,17 @@ fn a_certificate_stands_for_a_token() {
         assert!(ask(&mut test, &mut kept, other, "/login kim").contains("token or certificate"));
     }
     let kim = connect(&mut test, Some([9; 32]));
-    assert_eq!(ask(&mut test, &mut kept, kim, "/login kim"), "* you are now kim\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, kim, "/login kim"),
+        "* you are now kim\n"
+    );
     // The token works too, without the certificate.
     let other = connect(&mut test, None);
     let login = format!("/login kim {}", token());
-    assert_eq!(ask(&mut test, &mut kept, other, &login), "* you are now kim\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, other, &login),
+        "* you are now kim\n"
+    );
 }
 
 const PASSWD: &str = "root:x:0:0::/:/bin/sh\nkim:x:1000:1000::/home/kim:/bin/sh\n";
@@ -440,23 +524,41 @@ fn users_of_the_machine_have_their_names_and_others_have_not() {
     test.hub.set_owners(test.now, &owners(Some(PASSWD), &[]));
     let (kim, greeting) = user(&mut test, 1000);
     assert!(greeting.starts_with("* you are kim in lobby"), "{greeting}");
-    assert!(test.read(early).starts_with("* you have lost kim to its owner, and are guest2"));
+    assert!(
+        test.read(early)
+            .starts_with("* you have lost kim to its owner, and are guest2")
+    );
     let (_, greeting) = user(&mut test, 77);
     assert!(greeting.starts_with("* you are uid77 in lobby"));
     // On another connection it is itself, too.
     let (second, greeting) = user(&mut test, 1000);
-    assert!(greeting.ends_with("* you are kim on another connection; /login kim takes the name from there\n"));
+    assert!(
+        greeting.ends_with(
+            "* you are kim on another connection; /login kim takes the name from there\n"
+        )
+    );
     for name in ["kim", "KlM", "root", "uid78"] {
         let told = ask(&mut test, &mut kept, early, &format!("/nick {name}"));
-        let why = format!("! name not changed: {name} is kept for a user of the server's machine, who connects there by its Unix socket\n");
+        let why = format!(
+            "! name not changed: {name} is kept for a user of the server's machine, who connects there by its Unix socket\n"
+        );
         assert_eq!(told, why);
     }
     assert!(ask(&mut test, &mut kept, early, "/login kim").contains("not registered"));
-    assert_eq!(ask(&mut test, &mut kept, second, "/login kim"), "* you are now kim\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, second, "/login kim"),
+        "* you are now kim\n"
+    );
     test.read(kim);
     // It may leave its name, and take it again.
-    assert_eq!(ask(&mut test, &mut kept, second, "/nick kimchi"), "* you are now kimchi\n");
-    assert_eq!(ask(&mut test, &mut kept, second, "/nick kim"), "* you are now kim\n");
+    assert_eq!(
+        ask(&mut test, &mut kept, second, "/nick kimchi"),
+        "* you are now kimchi\n"
+    );
+    assert_eq!(
+        ask(&mut test, &mut kept, second, "/nick kim"),
+        "* you are now kim\n"
+    );
     // With a token it comes back from elsewhere.
     assert!(ask(&mut test, &mut kept, second, "/register").contains("kim is yours"));
     let far = test.join();
@@ -470,7 +572,8 @@ fn users_of_the_machine_have_their_names_and_others_have_not() {
 #[test]
 fn an_account_from_before_a_user_had_its_name_cannot_be_used() {
     let (mut test, mut kept, first) = with_kim();
-    test.hub.set_owners(test.now, &owners(Some(PASSWD), &["kim"]));
+    test.hub
+        .set_owners(test.now, &owners(Some(PASSWD), &["kim"]));
     assert!(!test.hub.client(first).unwrap().is_operator());
     let other = test.join();
     let login = format!("/login kim {}", token());
@@ -501,10 +604,18 @@ fn the_owner_of_an_operator_s_name_is_one_as_long_as_it_has_it() {
     let left = ask(&mut test, &mut kept, kim, "/nick lee");
     assert_eq!(left, format!("* you are now lee\n{no_more}"));
     let login = format!("/login kim {}", token());
-    assert_eq!(ask(&mut test, &mut kept, kim, &login), format!("* you are now kim\n{now}"));
+    assert_eq!(
+        ask(&mut test, &mut kept, kim, &login),
+        format!("* you are now kim\n{now}")
+    );
     let left = ask(&mut test, &mut kept, kim, "/unregister");
-    assert_eq!(left, format!("* unregistered: kim is nobody's own any more\n{no_more}"));
-    let deeds: Vec<String> = std::iter::from_fn(|| test.hub.next_deed()).map(|it| it.what).collect();
+    assert_eq!(
+        left,
+        format!("* unregistered: kim is nobody's own any more\n{no_more}")
+    );
+    let deeds: Vec<String> = std::iter::from_fn(|| test.hub.next_deed())
+        .map(|it| it.what)
+        .collect();
     let (gained, lost) = ("is an operator from here on", "is no operator any more");
     assert_eq!(deeds, [gained, lost, gained, lost, gained, lost]);
 }
@@ -526,7 +637,10 @@ fn an_operator_s_name_is_nobody_s_until_an_operator_registers_it() {
     assert!(ask(&mut test, &mut kept, op, "/register").contains("boss is yours"));
     let login = format!("/login boss {}", token());
     let told = ask(&mut test, &mut kept, early, &login);
-    assert!(told.starts_with("* you are now boss\n* you are an operator"), "{told}");
+    assert!(
+        told.starts_with("* you are now boss\n* you are an operator"),
+        "{told}"
+    );
     assert_eq!(test.read(op).lines().count(), 1);
     assert_eq!(ask(&mut test, &mut kept, early, "/bans"), "* bans: 0\n");
 }
@@ -539,6 +653,9 @@ fn a_muted_client_takes_no_other_name() {
     ask(&mut test, &mut kept, op, "/mute lee 10m");
     let login = format!("/login kim {}", token());
     let told = ask(&mut test, &mut kept, lee, &login);
-    assert!(told.ends_with("! name not changed: an operator has muted you; it ends in 10m\n"), "{told}");
+    assert!(
+        told.ends_with("! name not changed: an operator has muted you; it ends in 10m\n"),
+        "{told}"
+    );
     assert_eq!(name_of(&test, kim), "kim");
 }

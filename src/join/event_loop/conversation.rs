@@ -109,11 +109,18 @@ impl EventLoop {
         match (kept, token.is_some()) {
             (Ok(path), true) if is_new => {
                 let path = path.display().to_string();
-                self.ui.notice(&format!("the token of {name} is kept in {}", safe(path.as_bytes())));
+                self.ui.notice(&format!(
+                    "the token of {name} is kept in {}",
+                    safe(path.as_bytes())
+                ));
             }
             (Ok(_), true) => {}
-            (Ok(_), false) => self.ui.notice(&format!("the token of {name} is not kept any more")),
-            (Err(why), _) => self.ui.error(&format!("the token of {name} is not kept: {why}")),
+            (Ok(_), false) => self
+                .ui
+                .notice(&format!("the token of {name} is not kept any more")),
+            (Err(why), _) => self
+                .ui
+                .error(&format!("the token of {name} is not kept: {why}")),
         }
         self.token_name = Some(name);
     }
@@ -149,7 +156,9 @@ impl EventLoop {
         }
         self.ui.disconnected();
         if farewell == Some(Farewell::Final)
-            && let Role::Client { reconnect: true, .. } = self.role
+            && let Role::Client {
+                reconnect: true, ..
+            } = self.role
         {
             self.ui.session.disconnected(Duration::ZERO, 0.0);
             self.name_retry_at = None;
@@ -174,8 +183,12 @@ impl EventLoop {
     fn lost(&mut self, now: Instant, why: String) -> Option<Ended> {
         match self.role {
             Role::Console { .. } => return Some(Ended::Left),
-            Role::Client { reconnect: false, .. } => return Some(Ended::Lost(why)),
-            Role::Client { reconnect: true, .. } => {}
+            Role::Client {
+                reconnect: false, ..
+            } => return Some(Ended::Lost(why)),
+            Role::Client {
+                reconnect: true, ..
+            } => {}
         }
         let lasted = now.saturating_duration_since(self.connected_at);
         let pause = self.ui.session.disconnected(lasted, fastrand::f64());

@@ -3,9 +3,9 @@
 //! comes next.
 
 use super::model::{Expectation, Model};
+use crate::hub::accounts::account::NAME;
 use crate::hub::client::{Client, Role, State};
 use crate::hub::limits::{LOG_BLOCK_BYTES, Limits, OPERATORS_MAX, READ_BYTES_MAX, SLICES_MAX};
-use crate::hub::accounts::account::NAME;
 use crate::hub::requests::{Answer, Change, Random, Request};
 use crate::hub::{ConnId, Resume, Wire};
 use crate::protocol::Refusal;
