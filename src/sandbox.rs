@@ -240,7 +240,7 @@ mod tests {
                 config: Some(self.path("config/file")),
                 files: vec![self.path("files/file")],
                 state: Some(self.path("state")),
-                users: true,
+                users: false,
                 sockets: vec![self.path("sockets/chat")],
                 console: Some(ConsoleNeeds {
                     history: Some(self.path("history/file")),
@@ -315,6 +315,20 @@ mod tests {
             assert_denied(Command::new("/bin/sh").arg("-c").arg("exit").output());
             open.metadata().unwrap();
             std::io::read_to_string(&open).unwrap();
+        });
+    }
+
+    #[test]
+    fn the_users_of_the_machine_are_read_where_that_is_needed() {
+        let scratch = Scratch::new("users");
+        let needs = Needs {
+            users: true,
+            ..scratch.needs()
+        };
+        inside(needs, || {
+            fs::read("/etc/passwd").unwrap();
+            assert_denied(fs::write("/etc/madang-test", "x"));
+            assert_denied(fs::read(scratch.path("other/file")));
         });
     }
 

@@ -93,7 +93,10 @@ pub fn step(cx: &mut Context<'_>, directory: &mut Directory, peers: &mut dyn Pee
         return false;
     };
     let address = peers.address(by).map(|address| address.ip());
-    let uid = address.map_or_else(|| peers.uid(by), |_| None);
+    let uid = match address {
+        Some(_) => None,
+        None => cx.accounts.proof(by.slot()).uid.or_else(|| peers.uid(by)),
+    };
     let origin = Origin::of(address, uid);
     match claim {
         Claim::LogIn(name, token) => {

@@ -258,7 +258,7 @@ fn users_of_this_machine_have_their_names_at_its_unix_socket() {
     second.say(&format!("/login {user}"));
     second.find(&format!("* you are now {user}"));
     me.find(&format!(
-        "* you have lost {user} to its owner, and are guest4 from here on"
+        "* you have lost {user} to its owner, and are guest3 from here on"
     ));
     // A reload reads the users again; the sandbox lets it.
     server.signal(Signal::HUP);

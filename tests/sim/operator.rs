@@ -55,7 +55,7 @@ impl Sim {
                 Theme::Storms => STORM_ADDRESS.to_string(),
                 _ => "127.0.0.1".into(),
             };
-            let line = match self.rng.u8(0..24) {
+            let line = match self.rng.u8(0..26) {
                 0..=4 => "/clients".into(),
                 5 => "/clients --slow".into(),
                 6 => format!("/clients --from {address}"),
@@ -72,6 +72,8 @@ impl Sim {
                 19 => "/stats\n/reload".into(),
                 20 => format!("/ban 10.{}.0.0/16 3s range {number}", number % 7),
                 21 => format!("/unban 10.{}.0.0/16", number % 7),
+                24 => format!("/nick boss{}x\n/register\n/login boss1x wrong", number % 3),
+                25 => format!("/unregister boss{}x\n/unregister", number % 3),
                 22 if self.rng.u8(0..6) == 0 => format!("/ban {address} 3s"),
                 _ => "a line\n/mute\n/ban 0.0.0.0/0\n/frob".into(),
             };

@@ -4,6 +4,8 @@
 
 pub mod account;
 pub mod claims;
+mod contract;
+pub mod owners;
 pub mod token;
 pub mod users;
 

@@ -1,5 +1,5 @@
 //! The part of the hub's contract that concerns operators: jobs that go on, requests and their answers, what is restored at
-//! the start. Composition only; what concerns names that are somebody's own is in `owners` and `registering`.
+//! the start. Composition only; what concerns names that are somebody's own is in `accounts/contract` and `registering`.
 
 use super::acts;
 use super::bans::Ban;

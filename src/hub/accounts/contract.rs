@@ -1,53 +1,14 @@
 //! The part of the hub's contract that concerns names that are somebody's own: which the driver knows of, what is restored
 //! at the start, how a newcomer is called that can show who it is. Composition only.
 
-use super::Hub;
-use super::accounts::account::Account;
-use super::accounts::users::Users;
-use super::accounts::{NameEvent, Proof};
-use super::client::Role;
-use super::limits::{ACCOUNTS_MAX, OPERATOR_NAMES_MAX};
-use super::name;
-use super::schedule::Timer;
-use super::types::{ConnId, Now, Peer};
-use super::{renaming, rights};
-
-/// Whose names are known before anybody registers one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Owners {
-    /// The users of this machine, if peers with a [`uid`](Peer::uid) are to have their names.
-    pub users: Option<Users>,
-    /// Names whose owners are operators: see [`check_operator`](Owners::check_operator).
-    pub operators: Vec<String>,
-}
-
-impl Owners {
-    /// Whether the owner of this name can be an operator.
-    ///
-    /// # Errors
-    /// Why not: nobody can register such a name.
-    pub fn check_operator(name: &str) -> Result<(), String> {
-        let nickname = name::nickname(name).map_err(|error| error.to_string())?;
-        match *nickname.name == *name {
-            true => Ok(()),
-            false => Err(format!("write it as {}", nickname.name)),
-        }
-    }
-
-    /// Whether there are not too many of them.
-    ///
-    /// # Errors
-    /// How many there may be.
-    pub fn check(&self) -> Result<(), String> {
-        let names = self.operators.len();
-        match names > OPERATOR_NAMES_MAX {
-            true => Err(format!(
-                "--operator: {names} names, and there may be {OPERATOR_NAMES_MAX}"
-            )),
-            false => Ok(()),
-        }
-    }
-}
+use super::account::Account;
+use super::owners::Owners;
+use super::{NameEvent, Proof};
+use crate::hub::client::Role;
+use crate::hub::limits::{ACCOUNTS_MAX, OPERATOR_NAMES_MAX};
+use crate::hub::schedule::Timer;
+use crate::hub::types::{ConnId, Now, Peer};
+use crate::hub::{Hub, name, renaming, rights};
 
 impl Hub {
     /// Changes whose names are known: who is an operator by its name, and who no more, has changed when this returns.
@@ -74,7 +35,7 @@ impl Hub {
     }
 
     /// Restores a registered name.
-    pub(super) fn restore_name(&mut self, key: &str, value: &str) -> Result<(), String> {
+    pub(in crate::hub) fn restore_name(&mut self, key: &str, value: &str) -> Result<(), String> {
         let nickname = name::nickname(key).map_err(|error| format!("{key}: {error}"))?;
         let is_taken = self.accounts.find(&nickname).is_some();
         let account = Account::restored(nickname, value);
@@ -91,7 +52,7 @@ impl Hub {
     }
 
     /// Arms the timer of names, by limits that may have changed.
-    pub(super) fn arm_names(&mut self) {
+    pub(in crate::hub) fn arm_names(&mut self) {
         let (epoch_us, days_kept) = (self.operators.epoch_us, self.limits.names_keep_days);
         if let Some(due) = self.accounts.deadline(epoch_us, days_kept) {
             self.schedule.arm(Timer::Names, due);
@@ -99,7 +60,13 @@ impl Hub {
     }
 
     /// A newcomer that can show who it is takes the vacant `slot`.
-    pub(super) fn connect_known(&mut self, now: Now, role: Role, peer: Peer, slot: u32) -> ConnId {
+    pub(in crate::hub) fn connect_known(
+        &mut self,
+        now: Now,
+        role: Role,
+        peer: Peer,
+        slot: u32,
+    ) -> ConnId {
         let Peer {
             fingerprint, uid, ..
         } = peer;
