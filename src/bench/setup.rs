@@ -69,8 +69,11 @@ impl Barrier {
             return Err(format!("{so_far}, then the server refused: {text}"));
         }
         if let Some(number) = closed {
-            let failure = format!("{so_far}, then the server closed connection {number}");
-            return Err(failure);
+            let why = engine.failure().map(|why| format!(": {why}"));
+            let why = why.unwrap_or_default();
+            return Err(format!(
+                "{so_far}, then the server closed connection {number}{why}"
+            ));
         }
         let now = engine.now_ns();
         if count > before {

@@ -1,7 +1,8 @@
 //! The flags of `madang bench`, and the plan that they make. Nothing is measured here.
 
+use super::tls_client::TlsFlags;
 use super::value::number;
-use crate::address::Address;
+use crate::address::Target;
 use crate::bench::line::{LINE_BYTES_MIN, SENDERS_MAX};
 use crate::bench::plan::{Pace, Plan, Protocol};
 use crate::password_file;
@@ -13,9 +14,9 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Bench {
-    /// The server: HOST, HOST:PORT, [IPV6]:PORT or unix:PATH
-    #[arg(value_name = "ADDR", value_parser = Address::to_connect_to)]
-    pub address: Address,
+    /// The server: HOST, HOST:PORT, [IPV6]:PORT, tls:HOST:PORT or unix:PATH
+    #[arg(value_name = "ADDR", value_parser = Target::parse)]
+    pub address: Target,
 
     /// What the server speaks
     #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = Speaks::Madang)]
@@ -78,6 +79,10 @@ pub struct Bench {
     /// Write the result as one JSON object
     #[arg(long)]
     pub json: bool,
+
+    /// Whom to trust.
+    #[command(flatten)]
+    pub tls: TlsFlags,
 }
 
 /// `--protocol`
@@ -101,6 +106,7 @@ impl Bench {
         let duration = self.duration.map(Duration::from_secs);
         Ok(Plan {
             target: self.address.clone(),
+            tls: self.tls.options(),
             protocol: match self.protocol {
                 Speaks::Madang => Protocol::Madang,
                 Speaks::Raw => Protocol::Raw,

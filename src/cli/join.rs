@@ -1,6 +1,7 @@
 //! The flags of `madang join`, and those for showing lines, which `madang serve --console` has too.
 
-use crate::address::Address;
+use super::tls_client::TlsFlags;
+use crate::address::Target;
 use crate::join::{Plan, Show};
 use crate::password_file;
 use clap::{Args, ValueEnum};
@@ -10,14 +11,14 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Join {
-    /// The server: HOST, HOST:PORT, [IPV6]:PORT or unix:PATH
+    /// The server: HOST, HOST:PORT, [IPV6]:PORT, tls:HOST:PORT or unix:PATH
     #[arg(
         value_name = "ADDR",
         env = "MADANG_ADDRESS",
         default_value = "127.0.0.1:8080"
     )]
-    #[arg(value_parser = Address::to_connect_to)]
-    pub address: Address,
+    #[arg(value_parser = Target::parse)]
+    pub address: Target,
 
     /// A port as a word of its own, as nc and telnet take it: always an error that says how to write it.
     #[arg(hide = true, value_name = "PORT", value_parser = port_apart)]
@@ -44,6 +45,10 @@ pub struct Join {
     /// How lines are shown.
     #[command(flatten)]
     pub look: Look,
+
+    /// Whom to trust.
+    #[command(flatten)]
+    pub tls: TlsFlags,
 }
 
 /// How lines are shown on a terminal.
@@ -78,7 +83,8 @@ impl Join {
     /// The password cannot be read.
     pub fn plan(&self) -> Result<Plan, String> {
         Ok(Plan {
-            address: self.address.clone(),
+            server: self.address.clone(),
+            tls: self.tls.options(),
             nick: self.nick.clone(),
             room: self.room.clone(),
             password: password_file::of_client(self.password_file.as_deref())?,

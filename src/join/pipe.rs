@@ -2,9 +2,7 @@
 //! and for terminals that do not understand control sequences.
 
 use super::clock::{NO_TIME, time_of_day};
-use super::connection::{
-    Connection, Event, GREETING_TIMEOUT, explain, foreign, no_greeting, silent, too_long,
-};
+use super::connection::{Connection, Event, GREETING_TIMEOUT, explain, foreign, too_long};
 use super::ended::Ended;
 use super::request::Answer;
 use super::role::Role;
@@ -164,7 +162,8 @@ impl Pipe {
             Input::Abandoned(by) => Some(by),
             _ => None,
         };
-        let deadline = greeted_by.into_iter().chain(leave_by).min();
+        let timers = [greeted_by, leave_by, self.connection.deadline()];
+        let deadline = timers.into_iter().flatten().min();
         poll([stdin, self.connection.interest(!prints), stdout], deadline)
     }
 
@@ -289,7 +288,9 @@ impl Pipe {
             Input::Abandoned(_) if self.connection.queue.is_empty() && !is_greeted => {
                 Some(self.ended())
             }
-            _ if self.is_waiting() && self.greeted_by <= now => Some(Ended::Foreign(silent())),
+            _ if self.is_waiting() && self.greeted_by <= now => {
+                Some(Ended::Foreign(self.connection.silent()))
+            }
             _ => None,
         }
     }
@@ -307,7 +308,7 @@ impl Pipe {
         match session.farewell() {
             Some(Farewell::Passing | Farewell::Final) if self.printer.has_failed => Ended::Refused,
             Some(Farewell::Passing) => Ended::Lost("the server is shutting down".into()),
-            _ if !session.is_greeted() && is_end => Ended::Foreign(no_greeting()),
+            _ if !session.is_greeted() && is_end => Ended::Foreign(self.connection.no_greeting()),
             _ => Ended::Lost(explain(error)),
         }
     }

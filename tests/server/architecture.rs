@@ -17,10 +17,11 @@ const PARTS: &str = "
     memory: hub
     net: hub keeper address logging
     terminal:
-    join: hub protocol address terminal password_file
+    tls_client:
+    join: hub protocol address terminal password_file tls_client
     ctl: protocol address terminal
-    bench: hub protocol address password_file
-    cli: hub net join ctl bench address logging config password_file
+    bench: hub protocol address password_file tls_client
+    cli: hub net join ctl bench address logging config password_file tls_client
     generate: cli
     users: hub
     serve: hub net join cli address logging memory sandbox password_file users

@@ -23,6 +23,7 @@ mod ctl;
 mod faults;
 mod halfclose;
 mod join;
+mod join_tls;
 mod keeper;
 mod lifecycle;
 mod limits;

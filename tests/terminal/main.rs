@@ -62,6 +62,7 @@ mod portrait;
 mod reconnect;
 mod resizing;
 mod screen;
+mod tls;
 mod top;
 mod typing;
 

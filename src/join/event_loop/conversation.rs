@@ -3,9 +3,7 @@
 
 use super::{EventLoop, Role, UNSENT_BYTES_TO_ANSWER};
 use crate::hub::Line;
-use crate::join::connection::{
-    Event, GREETING_TIMEOUT, explain, foreign, no_greeting, silent, too_long,
-};
+use crate::join::connection::{Event, GREETING_TIMEOUT, explain, foreign, too_long};
 use crate::join::ended::Ended;
 use crate::join::request::{Answer, Request};
 use crate::join::session::{Farewell, Heard, Reaction};
@@ -41,7 +39,8 @@ impl EventLoop {
         let ended = match event {
             _ if why_foreign.is_some() || is_silent => {
                 self.connection.close();
-                self.foreign(now, why_foreign.unwrap_or_else(silent))
+                let why = why_foreign.unwrap_or_else(|| self.connection.silent());
+                self.foreign(now, why)
             }
             None => None,
             Some(Event::Connected) => {
@@ -151,8 +150,16 @@ impl EventLoop {
         if self.leave_by.is_some() || farewell == Some(Farewell::Goodbye) {
             return Some(Ended::Left);
         }
-        if !self.was_greeted && farewell.is_none() && error.kind() == io::ErrorKind::UnexpectedEof {
-            return self.foreign(now, no_greeting());
+        if !self.was_greeted && farewell.is_none() {
+            use io::ErrorKind::{ConnectionAborted, InvalidData, UnexpectedEof};
+            match error.kind() {
+                UnexpectedEof | ConnectionAborted => {
+                    return self.foreign(now, self.connection.no_greeting());
+                }
+                // A server that refuses the client's certificate would do so again.
+                InvalidData => return Some(Ended::Lost(explain(error))),
+                _ => {}
+            }
         }
         self.ui.disconnected();
         if farewell == Some(Farewell::Final)
