@@ -127,10 +127,7 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
 
 /// Whose names are known before anybody registers one.
 fn owners(flags: &Serve) -> Result<Owners, String> {
-    let users = match flags.names.trust_peer_uid {
-        true => Some(users::read()?),
-        false => None,
-    };
+    let users = flags.names.trust_peer_uid.then(users::read).transpose()?;
     let operators = flags.names.operator.clone();
     let owners = Owners { users, operators };
     owners.check()?;

@@ -61,10 +61,10 @@ impl Room {
     ) -> Outcome<Self> {
         let server = Server::madang(harness, flags)?;
         let mut plan = Plan {
-            password: None,
             target: Address::from(server.address).into(),
             tls: Options::default(),
             protocol: Protocol::Madang,
+            password: None,
             receivers: (slow + readers) as u32,
             senders: 1,
             rooms: 1,

@@ -10,12 +10,40 @@ use super::operators::steps;
 use super::reading::Reading;
 use super::rooms::Rooms;
 use super::tries::Origin;
-use super::types::{ConnId, Now, Peer, Wire};
+use super::types::{ConnId, Now, Peer, Refused, Wire};
 use super::{Hub, admission, handlers, membership, password};
 use crate::protocol::{Refusal, span};
 use std::net::IpAddr;
 
 impl Hub {
+    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted; or is asked for the password first.
+    ///
+    /// # Errors
+    /// The newcomer is refused, and is to be told so.
+    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'_>> {
+        if let Some(refusal) = self.admission_refusal(now, peer) {
+            self.totals.refused[Refused::of(&refusal) as usize] += 1;
+            return Err(refusal);
+        }
+        if let Some(address) = peer.address
+            && self.is_banned(now, address)
+        {
+            self.totals.refused[Refused::Banned as usize] += 1;
+            return Err(Refusal::parse(&self.refusal_text));
+        }
+        let address = peer.address.filter(|_| self.counts_addresses());
+        let slot = self.clients.vacant_key() as u32;
+        if let Some(address) = address {
+            self.addresses.add(now, address, slot, &self.limits);
+        }
+        let role = self.role_of(peer);
+        if peer.fingerprint.is_some() || peer.uid.is_some() {
+            return Ok(self.connect_known(now, role, peer, slot));
+        }
+        let name = role.has_name().then(|| self.directory.add_guest(slot));
+        Ok(self.insert(now, role, name, peer))
+    }
+
     /// The person at the server itself connects, under a name that nobody else can have. It is a
     /// member like others, but no limit holds for it that protects the server from strangers.
     ///

@@ -101,11 +101,8 @@ mod strangers;
 mod tries;
 pub mod types;
 
-use crate::protocol::Refusal;
 use accounts::Accounts;
-pub use accounts::NameEvent;
-pub use accounts::owners::Owners;
-pub use accounts::users::Users;
+pub use accounts::{NameEvent, owners::Owners, users::Users};
 use addresses::Addresses;
 use ages::Ages;
 use client::{Block, Clients, Gate, State};
@@ -192,34 +189,6 @@ impl Hub {
             refusal_text: String::new(),
             telnet_write: Vec::new(),
         }
-    }
-
-    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted; or is asked for the password first.
-    ///
-    /// # Errors
-    /// The newcomer is refused, and is to be told so.
-    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'_>> {
-        if let Some(refusal) = self.admission_refusal(now, peer) {
-            self.totals.refused[Refused::of(&refusal) as usize] += 1;
-            return Err(refusal);
-        }
-        if let Some(address) = peer.address
-            && self.is_banned(now, address)
-        {
-            self.totals.refused[Refused::Banned as usize] += 1;
-            return Err(Refusal::parse(&self.refusal_text));
-        }
-        let address = peer.address.filter(|_| self.counts_addresses());
-        let slot = self.clients.vacant_key() as u32;
-        if let Some(address) = address {
-            self.addresses.add(now, address, slot, &self.limits);
-        }
-        let role = self.role_of(peer);
-        if peer.fingerprint.is_some() || peer.uid.is_some() {
-            return Ok(self.connect_known(now, role, peer, slot));
-        }
-        let name = role.has_name().then(|| self.directory.add_guest(slot));
-        Ok(self.insert(now, role, name, peer))
     }
 
     /// A connection has become readable: it has bytes, or its peer's end.

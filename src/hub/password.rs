@@ -46,19 +46,46 @@ pub fn ask(cx: &mut Context<'_>, slot: u32, origin: Origin) {
     cx.notify(slot, Notice::PasswordAsked { seconds: SECONDS });
 }
 
-/// Handles one item of a stranger's input.
-pub fn handle(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, item: Item<'_>) {
-    match item {
-        Item::Line([]) => {}
-        Item::Line(line) if !cx.strangers.may_send(slot, line.len()) => close_talkative(cx, slot),
-        Item::Line(line) => handle_line(cx, directory, slot, line),
-        Item::TooLong => close_talkative(cx, slot),
+/// An item of a stranger's input, which is not borrowed from there: it is handled when its bytes have been counted.
+pub enum Sent {
+    /// A line, of no more bytes than a stranger may send.
+    Line(Vec<u8>),
+    /// Anything else.
+    Other(Item<'static>),
+}
+
+impl Sent {
+    /// What has been sent.
+    pub fn of(item: Item<'_>) -> Sent {
+        Sent::Other(match item {
+            Item::Line(line) => return Sent::Line(line.to_vec()),
+            Item::TooLong => Item::TooLong,
+            Item::Negotiation(answer) => Item::Negotiation(answer),
+            Item::AreYouThere => Item::AreYouThere,
+            Item::WrongProtocol(protocol) => Item::WrongProtocol(protocol),
+            Item::End => Item::End,
+        })
+    }
+
+    /// Whether its bytes count. After another protocol nothing is looked at, and it is named.
+    pub fn is_counted(&self) -> bool {
+        !matches!(self, Sent::Other(Item::WrongProtocol(_)))
+    }
+}
+
+/// Handles one item of a stranger's input, unless the stranger has sent too much.
+pub fn handle(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, sent: &Sent) {
+    if cx.clients[slot as usize].is_closing() {
+        return;
+    }
+    match sent {
+        Sent::Line(line) if line.is_empty() => {}
+        Sent::Line(line) => handle_line(cx, directory, slot, line),
+        Sent::Other(Item::TooLong) => close_talkative(cx, slot),
         // Even if others go on receiving after their end: a stranger receives nothing.
-        Item::End => cx.room_of(slot).drain(slot, Ending::EndOfInput),
-        Item::Negotiation(_) | Item::AreYouThere | Item::WrongProtocol(_) => {
-            // Only a line can be none of UTF-8.
-            let _ = handlers::handle(cx, directory, slot, item);
-        }
+        Sent::Other(Item::End) => cx.room_of(slot).drain(slot, Ending::EndOfInput),
+        // Only a line can be none of UTF-8.
+        Sent::Other(item) => _ = handlers::handle(cx, directory, slot, *item),
     }
 }
 

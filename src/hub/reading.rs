@@ -149,10 +149,14 @@ impl Reading<'_> {
             && cx.clients[slot as usize].is_stranger()
             && let Some(item) = items.next()
         {
-            password::handle(cx, directory, slot, item);
-            cx.totals.work += ITEM_WORK;
-            password::count(cx, slot, left - items.left());
+            let sent = password::Sent::of(item);
+            // First: what is beyond the bytes that it may send is not handled, however it is cut.
+            if sent.is_counted() {
+                password::count(cx, slot, left - items.left());
+            }
             left = items.left();
+            password::handle(cx, directory, slot, &sent);
+            cx.totals.work += ITEM_WORK;
             stop = charge(cx, addresses, slot);
         }
         // What is left belongs to a line that has no end yet.

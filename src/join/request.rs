@@ -141,12 +141,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_answer_is_recognised() {
-        let answer = |line: &str| match line.split_at(2) {
+    /// What a line of the server's answers.
+    fn answer(line: &str) -> Option<Answer> {
+        match line.split_at(2) {
             ("* ", text) => Answer::of_notice(&Notice::parse(text)),
             (_, text) => Answer::of_refusal(&Refusal::parse(text)),
-        };
+        }
+    }
+
+    #[test]
+    fn answers_to_the_password_are_recognised() {
+        let granted = Answer::Granted(Request::Password);
+        let refused = Answer::Refused(Request::Password);
+        for (line, want) in [
+            ("! wrong password", refused),
+            (
+                "! closed: too many wrong passwords from your address; try again in a minute",
+                refused,
+            ),
+            (
+                "! unknown command /pass: /help lists commands, //pass says it as text",
+                refused,
+            ),
+            ("* no password is asked of you: you are in already", granted),
+            (
+                "* you are guest1 in lobby (1 here); /help lists commands",
+                granted,
+            ),
+        ] {
+            assert_eq!(answer(line), Some(want), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_answer_is_recognised() {
         use Answer::{Granted, Refused};
         for (line, want) in [
             ("* you are now kim", Granted(Request::Name)),
@@ -185,19 +213,6 @@ mod tests {
             (
                 "! room not changed: too many wrong secrets; try again in a minute",
                 Refused(Request::Room),
-            ),
-            ("! wrong password", Refused(Request::Password)),
-            (
-                "! unknown command /pass: /help lists commands, //pass says it as text",
-                Refused(Request::Password),
-            ),
-            (
-                "* no password is asked of you: you are in already",
-                Granted(Request::Password),
-            ),
-            (
-                "* you are guest1 in lobby (1 here); /help lists commands",
-                Granted(Request::Password),
             ),
             ("! line not sent: not UTF-8 at byte 7", Answer::NotUtf8),
             (

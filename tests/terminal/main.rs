@@ -56,6 +56,7 @@ mod console;
 mod editing;
 mod hostile;
 mod leaving;
+mod password;
 mod paste;
 mod plain;
 mod portrait;

@@ -24,7 +24,7 @@ pub use sniff::Protocol;
 use telnet::{Event, Telnet};
 
 /// One thing that a client has sent.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// A line without its terminator.
     Line(&'a [u8]),

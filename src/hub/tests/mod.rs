@@ -14,6 +14,7 @@ mod operators;
 mod password;
 
 use super::*;
+use crate::protocol::Refusal;
 use crate::testing::test_hub::TestHub;
 
 #[test]

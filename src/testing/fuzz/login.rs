@@ -30,9 +30,12 @@ pub fn login(data: &[u8]) {
     };
     let whole = stranger(data, data.len().max(1));
     let pieces = stranger(data, 1 + usize::from(cut));
-    assert_eq!(whole, pieces, "it matters how the input is cut");
+    let is_named = |shown: &str| shown.contains("this port speaks");
+    if !is_named(&whole.1) && !is_named(&pieces.1) {
+        assert_eq!(whole, pieces, "it matters how the input is cut");
+    }
     if let Some(is_admitted) = naive(data)
-        && !whole.1.contains("this port speaks")
+        && !is_named(&whole.1)
     {
         assert_eq!(whole.0, is_admitted, "{}", whole.1);
     }
@@ -128,7 +131,8 @@ fn naive(data: &[u8]) -> Option<bool> {
     let (mut bytes, mut wrong) = (0, 0);
     for line in data.split_inclusive(|&byte| byte == b'\n') {
         let text = str::from_utf8(line).ok()?.trim_end_matches('\n');
-        if !text.is_empty() && bytes + text.len() > STRANGER_BYTES_MAX {
+        bytes += line.len();
+        if bytes > STRANGER_BYTES_MAX {
             return Some(false);
         }
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -139,10 +143,6 @@ fn naive(data: &[u8]) -> Option<bool> {
             "/pass" if rest.trim_matches(' ') == PASSWORD => return Some(true),
             "/pass" => wrong += 1,
             _ => bytes += STRANGER_LINE_BYTES,
-        }
-        bytes += line.len();
-        if bytes > STRANGER_BYTES_MAX {
-            return Some(false);
         }
     }
     Some(false)
