@@ -10,8 +10,9 @@ use super::schedule::Timer;
 /// Arms the timer for the next day of use that is to be noted, or the next name that expires.
 pub fn arm(cx: &mut Context<'_>) {
     let (epoch_us, days_kept) = (cx.operators.epoch_us, cx.limits.names_keep_days);
-    if let Some(due) = cx.accounts.deadline(epoch_us, days_kept) {
-        cx.schedule.arm(Timer::Names, due);
+    match cx.accounts.deadline(epoch_us, days_kept) {
+        Some(due) => cx.schedule.arm(Timer::Names, due),
+        None => cx.schedule.disarm(Timer::Names),
     }
 }
 

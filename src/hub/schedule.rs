@@ -269,7 +269,8 @@ impl Schedule {
         self.timers.len()
     }
 
-    fn disarm(&mut self, timer: Timer) {
+    /// A timer does not ring, if it was to.
+    pub fn disarm(&mut self, timer: Timer) {
         if let Some(due) = self.due(timer).take() {
             self.timers.remove(&(Now::from_micros(due.get()), timer));
         }

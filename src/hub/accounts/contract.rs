@@ -54,8 +54,9 @@ impl Hub {
     /// Arms the timer of names, by limits that may have changed.
     pub(in crate::hub) fn arm_names(&mut self) {
         let (epoch_us, days_kept) = (self.operators.epoch_us, self.limits.names_keep_days);
-        if let Some(due) = self.accounts.deadline(epoch_us, days_kept) {
-            self.schedule.arm(Timer::Names, due);
+        match self.accounts.deadline(epoch_us, days_kept) {
+            Some(due) => self.schedule.arm(Timer::Names, due),
+            None => self.schedule.disarm(Timer::Names),
         }
     }
 
