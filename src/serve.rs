@@ -3,9 +3,9 @@
 
 use crate::address::Address;
 use crate::cli::{Cli, Control, Serve, Setting, control, in_force};
-use crate::hub::Wire;
 use crate::hub::limits::{Limits, OPERATORS_MAX, STRANGERS_LEAVING_MAX};
 use crate::hub::secret::Secret;
+use crate::hub::{Owners, Wire};
 use crate::join::{self, Show};
 use crate::logging;
 use crate::memory;
@@ -21,6 +21,7 @@ use crate::net::reload::{Flag, Settings};
 use crate::net::tls::SESSION_BYTES_MAX;
 use crate::password_file;
 use crate::sandbox::{self, ConsoleNeeds, Needs};
+use crate::users;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
 use std::fs::DirBuilder;
@@ -118,6 +119,7 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, Vec<String>> {
     limits
         .check()
         .map_err(|conflict| one(conflict.to_string()))?;
+    let owners = owners(flags).map_err(one)?;
     let (password, warning) = password(flags, given).map_err(one)?.unzip();
     let flag = |setting: &Setting| Flag {
         name: setting.name.clone(),
@@ -126,15 +128,25 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, Vec<String>> {
     };
     Ok(Settings {
         limits,
+        owners,
         proxies: flags.listening.proxy_from.iter().copied().collect(),
         tls: tls(flags, given)?,
         places: given.places(flags),
-        options: flags.listening.options(),
+        options: flags.socket_options(),
         log_level: flags.log.log_level,
         password,
         warnings: warning.flatten().into_iter().collect(),
         flags: flags.settings.iter().map(flag).collect(),
     })
+}
+
+/// Whose names are known before anybody registers one.
+fn owners(flags: &Serve) -> Result<Owners, String> {
+    let users = flags.names.trust_peer_uid.then(users::read).transpose()?;
+    let operators = flags.names.operator.clone();
+    let owners = Owners { users, operators };
+    owners.check()?;
+    Ok(owners)
 }
 
 /// The password for which clients are asked, and what is to be said of its file.
@@ -349,6 +361,7 @@ fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
             .cloned()
             .collect(),
         state,
+        users: flags.names.trust_peer_uid,
         sockets: sockets.chain(control::default_path()).collect(),
         console: flags.console.then(|| ConsoleNeeds {
             history: join::create_history_folder(),

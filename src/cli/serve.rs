@@ -3,6 +3,7 @@
 use super::access::AccessFlags;
 use super::control::{Control, control};
 use super::join::Look;
+use super::names::NameFlags;
 use super::settings::Setting;
 use super::tls::TlsFlags;
 use super::value::number;
@@ -74,6 +75,10 @@ pub struct Serve {
     /// Policies and timeouts.
     #[command(flatten)]
     pub behaviour: BehaviourFlags,
+
+    /// Names that are somebody's own.
+    #[command(flatten)]
+    pub names: NameFlags,
 
     /// Talk in the lobby from this terminal, as host; leaving stops the server
     ///
@@ -376,6 +381,18 @@ impl Serve {
         self.listening.metrics.iter().map(place).collect()
     }
 
+    /// The options of the sockets.
+    pub fn socket_options(&self) -> Options {
+        let flags = &self.listening;
+        Options {
+            backlog: flags.backlog,
+            send_buffer_bytes: flags.send_buffer as usize,
+            recv_buffer_bytes: flags.recv_buffer as usize,
+            keepalive: Duration::from_secs(flags.keepalive),
+            trusts_uid: self.names.trust_peer_uid,
+        }
+    }
+
     /// The hub's limits, with at most `clients_max` connections.
     pub fn limits(&self, clients_max: usize) -> Limits {
         let (limits, behaviour) = (&self.limits, &self.behaviour);
@@ -405,6 +422,7 @@ impl Serve {
             allow: self.listening.allow.iter().copied().collect(),
             deny: self.listening.deny.iter().copied().collect(),
             welcome: behaviour.welcome.clone(),
+            names_keep_days: self.names.names_keep,
         }
     }
 }
@@ -414,16 +432,6 @@ impl ListenFlags {
     pub fn is_default(&self) -> bool {
         let none = [&self.listen, &self.listen_tls, &self.listen_raw];
         none.iter().all(|addresses| addresses.is_empty())
-    }
-
-    /// The options of the sockets.
-    pub fn options(&self) -> Options {
-        Options {
-            backlog: self.backlog,
-            send_buffer_bytes: self.send_buffer as usize,
-            recv_buffer_bytes: self.recv_buffer as usize,
-            keepalive: Duration::from_secs(self.keepalive),
-        }
     }
 }
 

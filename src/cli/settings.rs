@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 32] = [
+const LIVE: [&str; 34] = [
     "allow",
     "announce-limit",
     "backlog",
@@ -28,6 +28,8 @@ const LIVE: [&str; 32] = [
     "max-line",
     "max-per-ip",
     "max-rooms",
+    "names-keep",
+    "operator",
     "partial-after",
     "password-file",
     "proxy-from",
@@ -46,7 +48,7 @@ const LIVE: [&str; 32] = [
 
 /// Flags whose change needs a restart. So does that of a flag that is in neither list, which a test forbids.
 #[cfg(test)]
-const RESTART: [&str; 9] = [
+const RESTART: [&str; 10] = [
     "bell",
     "color",
     "console",
@@ -56,6 +58,7 @@ const RESTART: [&str; 9] = [
     "no-sandbox",
     "state",
     "timestamps",
+    "trust-peer-uid",
 ];
 
 /// A flag as it is in force.

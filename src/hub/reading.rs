@@ -302,7 +302,7 @@ impl Reading<'_> {
 /// Counts an item against its sender's rate limit. Returns why the client may not go on, if it may not.
 fn charge(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> Option<Stop> {
     let client = &mut cx.clients[slot as usize];
-    if cx.limits.rate_lines > 0 && !client.is_operator() {
+    if cx.limits.rate_lines > 0 && !client.role.is_extra() {
         addresses.rate(slot).charge(cx.now, cx.limits);
     }
     match client.state() {

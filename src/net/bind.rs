@@ -311,6 +311,7 @@ mod tests {
     use std::time::Duration;
 
     const OPTIONS: Options = Options {
+        trusts_uid: false,
         backlog: 1,
         send_buffer_bytes: 65_536,
         recv_buffer_bytes: 65_536,

@@ -39,6 +39,8 @@ pub struct Options {
     pub recv_buffer_bytes: usize,
     /// Time without traffic before the kernel probes the peer; zero: never.
     pub keepalive: Duration,
+    /// Whether a peer on a Unix-domain socket is to have the name of the user that it is.
+    pub trusts_uid: bool,
 }
 
 /// A socket that accepts connections.
@@ -234,8 +236,12 @@ impl Listener {
                 (stream::Socket::Unix(stream), None)
             }
         };
-        let peer = Peer::new(address.map(|address| address.ip()), self.wire);
-        Ok((Stream::Plain(stream), peer, address))
+        let stream = Stream::Plain(stream);
+        let mut peer = Peer::new(address.map(|address| address.ip()), self.wire);
+        if self.options.trusts_uid {
+            peer.uid = stream.credentials().map(|(uid, _)| uid);
+        }
+        Ok((stream, peer, address))
     }
 }
 

@@ -13,7 +13,7 @@ use super::sockets::{HANDSHAKES, Sockets};
 use super::stream::{Socket, Stream};
 use super::systemd::{ServiceManager, Status};
 use super::transport::{Event, HandshakeId};
-use crate::hub::{ConnId, Hub};
+use crate::hub::{ConnId, Hub, Now};
 use crate::keeper::Entry;
 use mio::{Events, Poll, Token};
 use std::io;
@@ -78,6 +78,7 @@ impl Reactor {
         hub.set_password(settings.password.clone());
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         hub.set_epoch(since_1970.map_or(0, |time| time.as_micros() as u64));
+        hub.set_owners(Now::default(), &settings.owners);
         let mut scheduler = Scheduler::new(net, hub, number);
         scheduler.set_proxies(settings.proxies.clone());
         let has_console = console.is_some();
@@ -206,6 +207,7 @@ impl Reactor {
         })?;
         self.scheduler.log_level_changed();
         self.scheduler.set_limits(change.limits);
+        self.scheduler.set_owners(&change.owners);
         self.scheduler.set_password(change.password);
         self.scheduler.set_proxies(change.proxies);
         for number in change.added {

@@ -6,9 +6,9 @@ use super::certificates::Tls;
 use super::listener::Options;
 use super::listeners::Listeners;
 use crate::address::Address;
-use crate::hub::Ranges;
 use crate::hub::limits::Limits;
 use crate::hub::secret::Secret;
+use crate::hub::{Owners, Ranges};
 use crate::logging;
 use std::io;
 use std::net::IpAddr;
@@ -20,6 +20,8 @@ use tracing::Level;
 pub struct Settings {
     /// The hub's limits, which do not contradict each other.
     pub limits: Limits,
+    /// Whose names are known before anybody registers one.
+    pub owners: Owners,
     /// From where connections must begin with a PROXY header.
     pub proxies: Ranges,
     /// What TLS listeners present and accept, if there are any.
@@ -63,6 +65,8 @@ pub struct Reloader {
 pub struct Change {
     /// The hub's limits from now on.
     pub limits: Limits,
+    /// Whose names are known from now on.
+    pub owners: Owners,
     /// The password from now on.
     pub password: Option<Secret>,
     /// From where connections must begin with a PROXY header from now on.
@@ -127,13 +131,15 @@ impl Reloader {
         for warning in &wanted.warnings {
             tracing::warn!("{warning}");
         }
-        let (limits, password) = (wanted.limits.clone(), wanted.password.clone());
+        let (limits, owners) = (wanted.limits.clone(), wanted.owners.clone());
+        let password = wanted.password.clone();
         let proxies = wanted.proxies.clone();
         let before = std::mem::replace(&mut self.settings, wanted);
         self.settings.keep_until_restart(&before.flags);
         log(&lines, before.log_level, self.settings.log_level);
         Ok(Change {
             limits,
+            owners,
             password,
             proxies,
             added,

@@ -3,7 +3,7 @@
 
 use crate::common::{Client, DEADLINE, until};
 use madang::hub::limits::{HalfClose, Limits};
-use madang::hub::{Ranges, Wire};
+use madang::hub::{Owners, Ranges, Wire};
 use madang::net::listener::{Listener, Options};
 use madang::net::reactor::{Ended, Reactor};
 use madang::net::reload::Settings;
@@ -24,6 +24,7 @@ const OPTIONS: Options = Options {
     send_buffer_bytes: 65_536,
     recv_buffer_bytes: 65_536,
     keepalive: Duration::ZERO,
+    trusts_uid: false,
 };
 
 /// A server that is never reloaded.
@@ -32,6 +33,7 @@ fn reactor(listeners: Vec<Listener>, limits: Limits, console: UnixStream) -> Rea
         limits,
         proxies: Ranges::default(),
         tls: None,
+        owners: Owners::default(),
         places: Vec::new(),
         options: OPTIONS,
         log_level: tracing::Level::INFO,

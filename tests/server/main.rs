@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accounts;
 mod architecture;
 #[cfg(feature = "bench")]
 mod bench;
