@@ -3,9 +3,10 @@
 //! must hold at each turn. Sends no lines.
 
 use super::Sim;
+use super::behavior::Behavior;
 use super::budget;
-use super::client::{Behavior, Client, End};
-use super::network::{Pipe, Shared};
+use super::client::{Client, End};
+use super::pipe::{Pipe, Shared};
 use super::world::{STORM_ADDRESS, STORM_CLIENTS_MAX};
 use madang::hub::Wire;
 use madang::net::budgets::VISITS_A_LOOK;

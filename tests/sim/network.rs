@@ -1,111 +1,15 @@
 //! Simulated sockets, poll and clock, with the faults that real ones have, drawn from one seed. Knows nothing of the
 //! hub's state and of what clients say.
 
+use super::faults::Faults;
+use super::pipe::{Pipe, Shared, Socket};
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
 use madang::net::transport::{Event, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::rc::Rc;
-
-/// How often each fault happens, in percent. The default is no fault.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
-    pub short_read: u8,
-    pub short_write: u8,
-    pub would_block: u8,
-    pub interrupted: u8,
-    pub event_late: u8,
-    pub event_doubled: u8,
-    pub event_spurious: u8,
-    pub accept_error: u8,
-    pub register_error: u8,
-    /// The most by which the clock advances each time it is read, in microseconds.
-    pub clock_step_us: u64,
-    /// Nanoseconds of a system call.
-    pub syscall_ns: u64,
-}
-
-impl Faults {
-    pub fn drawn(rng: &mut Rng) -> Faults {
-        let mut percent = |max: u8| if rng.bool() { rng.u8(0..=max) } else { 0 };
-        Faults {
-            short_read: percent(90),
-            short_write: percent(90),
-            would_block: percent(40),
-            interrupted: percent(20),
-            event_late: percent(60),
-            event_doubled: percent(30),
-            event_spurious: percent(30),
-            accept_error: percent(30),
-            register_error: percent(5),
-            clock_step_us: if rng.bool() { rng.u64(0..1500) } else { 0 },
-            syscall_ns: [500, 5_000, 50_000, 300_000][rng.usize(..4)],
-        }
-    }
-}
-
-/// The two directions between one simulated client and the server.
-#[derive(Debug)]
-pub struct Pipe {
-    /// Bytes that the client has sent and the server has not read.
-    pub inbound: VecDeque<u8>,
-    /// The client has finished sending.
-    pub fin: bool,
-    /// The client has reset the connection.
-    pub reset: bool,
-    /// Bytes that the server has written and the client has not read: at most `capacity`.
-    pub outbound: VecDeque<u8>,
-    /// `usize::MAX` marks the pipe of an observer, which has no faults.
-    pub capacity: usize,
-    pub wire: Wire,
-    pub address: Ipv4Addr,
-    /// The server has finished sending, or has closed.
-    pub server_fin: bool,
-    pub server_closed: bool,
-    id: Option<ConnId>,
-    /// A read, or a write, has returned `WouldBlock` since the last event for it.
-    wants_read: bool,
-    wants_write: bool,
-}
-
-impl Pipe {
-    pub fn shared(wire: Wire, capacity: usize) -> Shared {
-        Rc::new(RefCell::new(Pipe {
-            inbound: VecDeque::new(),
-            fin: false,
-            reset: false,
-            outbound: VecDeque::new(),
-            capacity,
-            wire,
-            address: Ipv4Addr::LOCALHOST,
-            server_fin: false,
-            server_closed: false,
-            id: None,
-            wants_read: false,
-            wants_write: false,
-        }))
-    }
-
-    fn is_without_faults(&self) -> bool {
-        self.capacity == usize::MAX
-    }
-}
-
-pub type Shared = Rc<RefCell<Pipe>>;
-
-/// The server's end of a pipe. Dropping it closes the connection.
-#[derive(Debug)]
-pub struct Socket(pub Shared);
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        let mut pipe = self.0.borrow_mut();
-        (pipe.server_fin, pipe.server_closed) = (true, true);
-    }
-}
+use std::net::SocketAddr;
 
 /// All that the scheduler sees of the system.
 #[derive(Debug)]

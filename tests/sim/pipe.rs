@@ -1,0 +1,67 @@
+//! The bytes between one simulated client and the server. Decides no fault.
+
+use madang::hub::{ConnId, Wire};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+
+/// The two directions between one simulated client and the server.
+#[derive(Debug)]
+pub struct Pipe {
+    /// Bytes that the client has sent and the server has not read.
+    pub inbound: VecDeque<u8>,
+    /// The client has finished sending.
+    pub fin: bool,
+    /// The client has reset the connection.
+    pub reset: bool,
+    /// Bytes that the server has written and the client has not read: at most `capacity`.
+    pub outbound: VecDeque<u8>,
+    /// `usize::MAX` marks the pipe of an observer, which has no faults.
+    pub capacity: usize,
+    pub wire: Wire,
+    pub address: Ipv4Addr,
+    /// The server has finished sending, or has closed.
+    pub server_fin: bool,
+    pub server_closed: bool,
+    pub id: Option<ConnId>,
+    /// A read, or a write, has returned `WouldBlock` since the last event for it.
+    pub wants_read: bool,
+    pub wants_write: bool,
+}
+
+impl Pipe {
+    pub fn shared(wire: Wire, capacity: usize) -> Shared {
+        Rc::new(RefCell::new(Pipe {
+            inbound: VecDeque::new(),
+            fin: false,
+            reset: false,
+            outbound: VecDeque::new(),
+            capacity,
+            wire,
+            address: Ipv4Addr::LOCALHOST,
+            server_fin: false,
+            server_closed: false,
+            id: None,
+            wants_read: false,
+            wants_write: false,
+        }))
+    }
+
+    pub fn is_without_faults(&self) -> bool {
+        self.capacity == usize::MAX
+    }
+}
+
+pub type Shared = Rc<RefCell<Pipe>>;
+
+/// The server's end of a pipe. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Socket(pub Shared);
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let mut pipe = self.0.borrow_mut();
+        (pipe.server_fin, pipe.server_closed) = (true, true);
+    }
+}

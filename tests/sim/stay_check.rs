@@ -1,0 +1,346 @@
+//! Compares what one client has received during one stay in a room with the lines of that room.
+
+use super::announcements::Announced;
+use super::room_lines::RoomLines;
+use super::transcript::{Item, Stay};
+use std::collections::{BTreeSet, HashMap};
+
+/// The line up to which a stay must be complete.
+pub enum Until {
+    /// The last line of the room: the client is still in the room.
+    End,
+    /// The client's own last line: the client went on to another room.
+    LastOwn,
+    /// None: the client's connection ended.
+    Anywhere,
+}
+
+/// What an item of a transcript says of whom its client ignores. Observers, who never speak, have no owners.
+pub fn change_ignored(ignored: &mut BTreeSet<usize>, item: &Item, owners: &HashMap<String, usize>) {
+    match item {
+        Item::Ignores(name) => {
+            let is_new = owners.get(name).is_none_or(|&owner| ignored.insert(owner));
+            assert!(is_new, "{name} is ignored already");
+        }
+        Item::Hears(name) => {
+            let was_ignored = owners.get(name).is_none_or(|owner| ignored.remove(owner));
+            assert!(was_ignored, "{name} is not ignored");
+        }
+        Item::Line(_) | Item::Skipped(_) => {}
+    }
+}
+
+/// Where a stay does not fit: after so many items, and which line of the room was wanted then.
+struct Mismatch {
+    items: usize,
+    want: Option<usize>,
+}
+
+/// Compares one stay of a client with the lines of its room.
+pub struct StayCheck<'a> {
+    pub room: &'a RoomLines,
+    pub stay: &'a Stay,
+    pub client: usize,
+    /// The client to which each name belonged.
+    pub owners: &'a HashMap<String, usize>,
+    /// The clients that the client ignores at the start of the stay.
+    pub ignored: BTreeSet<usize>,
+    /// Every name that the client has had.
+    pub names: &'a [String],
+    /// The positions of the first and the last line that the client said during the stay.
+    pub first_own: Option<usize>,
+    pub last_own: Option<usize>,
+}
+
+impl StayCheck<'_> {
+    /// The client has received the last lines that people had said before it came, and from there on every line of others
+    /// once, in order, or has received a notice that counts it. Where in the room's lines it came is not known: there
+    /// must be such a place.
+    pub fn assert_received(&self, until: Until) {
+        let end = match until {
+            Until::End => self.room.lines.len(),
+            Until::LastOwn => self.last_own.unwrap_or(0),
+            Until::Anywhere => 0,
+        };
+        if self.is_blurred() {
+            return self.assert_in_order();
+        }
+        let mut furthest = Mismatch {
+            items: 0,
+            want: None,
+        };
+        for entry in self.entries() {
+            for counted in self.counted_in(entry) {
+                match self.received(entry, counted, end) {
+                    Ok(()) => return,
+                    Err(failure) if failure.items >= furthest.items => furthest = failure,
+                    Err(_) => {}
+                }
+            }
+        }
+        let item = self.stay.items.get(furthest.items);
+        let want = furthest.want.map(|at| &self.room.lines[at]);
+        let (client, room, items) = (self.client, &self.stay.room, furthest.items);
+        panic!("client {client} in {room}: after {items} items {item:.60?}, not {want:.60?}");
+    }
+
+    /// What the client has received live was said in the room, in that order.
+    fn assert_in_order(&self) {
+        let mut lines = self.room.lines.iter();
+        for item in self.stay.items.iter().skip(self.stay.history) {
+            if let Item::Line(line) = item
+                && Announced::read(line).is_none()
+            {
+                let client = self.client;
+                assert!(
+                    lines.any(|said| said == line),
+                    "client {client}: {line:.60}"
+                );
+            }
+        }
+    }
+
+    /// Where the client may have come: shortly before the first line that it received live and that is no announcement.
+    fn entries(&self) -> Vec<usize> {
+        let last = self.first_own.unwrap_or(self.room.lines.len());
+        let items = &self.stay.items;
+        let is_anchor =
+            |item: &Item| matches!(item, Item::Line(line) if Announced::read(line).is_none());
+        let live = items.get(self.stay.history..).unwrap_or_default();
+        let anchor = live.iter().position(is_anchor);
+        let is_skipped = |item: &Item| matches!(item, Item::Skipped(_));
+        let before = self.stay.history + anchor.unwrap_or(0);
+        let anchor = match anchor.map(|at| &live[at]) {
+            Some(Item::Line(line)) if !items[..before].iter().any(is_skipped) => line,
+            _ => return (0..=last).rev().collect(),
+        };
+        let mut entries = Vec::new();
+        for &place in self.room.places.get(anchor).into_iter().flatten() {
+            let mut entry = place.min(last);
+            entries.push(entry);
+            while entry > 0 && !self.is_others(entry - 1) {
+                entry -= 1;
+                entries.push(entry);
+            }
+        }
+        entries
+    }
+
+    /// Whether a line is another's, and no announcement that may be the client's own.
+    fn is_others(&self, at: usize) -> bool {
+        let is_ignored = |item: &Item| match item {
+            Item::Ignores(name) => self
+                .owners
+                .get(name)
+                .is_some_and(|&it| self.is_said_by(at, it)),
+            _ => false,
+        };
+        self.room.authors[at] != Some(self.client)
+            && !self.room.announcements.contains_key(&at)
+            && !self.ignored.iter().any(|&it| self.is_said_by(at, it))
+            && !self.stay.items.iter().any(is_ignored)
+    }
+
+    /// Whether a line is what this client has said, and no notice about it.
+    fn is_said_by(&self, at: usize, client: usize) -> bool {
+        self.room.authors[at] == Some(client) && !self.room.lines[at].starts_with("* ")
+    }
+
+    /// Whether lines were skipped in a stay in which it has changed who is ignored. Which of the skipped lines were said
+    /// before that cannot be told.
+    fn is_blurred(&self) -> bool {
+        let is_change = |item: &Item| matches!(item, Item::Ignores(_) | Item::Hears(_));
+        let items = &self.stay.items;
+        items.iter().any(is_change) && items.iter().any(|it| matches!(it, Item::Skipped(_)))
+    }
+
+    /// Takes the next line that the client is to receive: none that was said live by somebody whom it ignores.
+    fn next_wanted(
+        &self,
+        wanted: &mut std::iter::Peekable<impl Iterator<Item = usize>>,
+        entry: usize,
+        ignored: &BTreeSet<usize>,
+    ) -> Option<usize> {
+        let is_ignored =
+            |at: &usize| *at >= entry && ignored.iter().any(|&author| self.is_said_by(*at, author));
+        while wanted.next_if(is_ignored).is_some() {}
+        wanted.peek().copied()
+    }
+
+    /// The announcements of numbers after `entry` in which the client may be counted: in none, or in one as a newcomer; and
+    /// in the first of them as one that has left, if it has come back before that was announced.
+    fn counted_in(&self, entry: usize) -> Vec<[Option<usize>; 2]> {
+        let counted = self.room.counted.iter().filter(|&&at| at >= entry);
+        let counted: Vec<Option<usize>> = counted.copied().map(Some).chain([None]).collect();
+        let first = counted[0];
+        let once = counted.iter().map(|&at| [at, None]);
+        let twice = counted[1..].iter().map(|&at| [first, at]);
+        once.chain(twice).collect()
+    }
+
+    /// What the client receives in place of an announcement, as numbers of those who have come and left; `None` if it is not
+    /// in that announcement.
+    fn instead(&self, at: usize, counted: [Option<usize>; 2]) -> Option<[(usize, usize); 2]> {
+        let (joined, left) = match self.room.announcements.get(&at)? {
+            Announced::Names(joined, left) => {
+                let is_own = |names: &[String]| names.iter().any(|it| self.names.contains(it));
+                let without = |names: &[String]| names.len() - usize::from(is_own(names));
+                let without = (without(joined), without(left));
+                return (is_own(joined) || is_own(left)).then_some([without; 2]);
+            }
+            Announced::Numbers(joined, left) => (*joined, *left),
+        };
+        counted.contains(&Some(at)).then(|| {
+            [
+                (joined.saturating_sub(1), left),
+                (joined, left.saturating_sub(1)),
+            ]
+        })
+    }
+
+    /// The line that the client is to receive next, when it has received `line`. Of those whom it hears again some lines may
+    /// have been said before that.
+    fn want(
+        &self,
+        line: &str,
+        wanted: &mut std::iter::Peekable<impl Iterator<Item = usize>>,
+        entry: usize,
+        [ignored, heard_again]: [&BTreeSet<usize>; 2],
+    ) -> Option<usize> {
+        loop {
+            let want = self.next_wanted(wanted, entry, ignored);
+            let may_be_missing = |&at: &usize| {
+                let mut authors = heard_again.iter();
+                self.room.lines[at] != line && authors.any(|&it| self.is_said_by(at, it))
+            };
+            if want.filter(may_be_missing).is_none() {
+                return want;
+            }
+            wanted.next();
+        }
+    }
+
+    /// Checks the stay if the client came at `entry` and was counted in the announcements at `counted`.
+    fn received(
+        &self,
+        entry: usize,
+        counted: [Option<usize>; 2],
+        end: usize,
+    ) -> Result<(), Mismatch> {
+        let is_said = |at: &usize| !self.room.lines[*at].starts_with("* ");
+        let mut history: Vec<usize> = Vec::new();
+        if self.stay.history > 0 {
+            history.extend((0..entry).rev().filter(is_said).take(self.stay.history));
+        }
+        let is_others = |at: &usize| {
+            self.room.authors[*at] != Some(self.client) && self.instead(*at, counted).is_none()
+        };
+        let live = (entry..self.room.lines.len()).filter(is_others);
+        let wanted = history.iter().rev().copied().chain(live).peekable();
+        let own = self.room.announcements.range(entry..);
+        let instead = own.filter_map(|(at, _)| self.instead(*at, counted));
+        // Those that would say nothing are not sent.
+        let instead = instead.filter(|it| !it.contains(&(0, 0))).peekable();
+        let mut ignored = self.ignored.clone();
+        // What may be received next, and of whom nothing has been received since the client hears them again. A line may be
+        // both the room's next and one in place of an announcement: from there on there are two possibilities. Of those that
+        // have the same next line, the rest is the same too.
+        let mut ahead = vec![(wanted, instead, BTreeSet::new())];
+        for (nth, item) in self.stay.items.iter().enumerate() {
+            let mut want = None;
+            match item {
+                Item::Line(line) => {
+                    let counts = Announced::read(line).map(|(it, _)| it.counts());
+                    for (mut wanted, mut instead, heard_again) in std::mem::take(&mut ahead) {
+                        want = self.want(line, &mut wanted, entry, [&ignored, &heard_again]);
+                        if want.is_some_and(|at| self.room.lines[at] == *line) {
+                            let mut wanted = wanted.clone();
+                            wanted.next();
+                            ahead.push((wanted, instead.clone(), BTreeSet::new()));
+                        }
+                        let is_instead = |it: &[_; 2]| counts.is_some_and(|its| it.contains(&its));
+                        if instead.next_if(is_instead).is_some() {
+                            ahead.push((wanted, instead, heard_again));
+                        }
+                    }
+                    ahead.dedup_by_key(|(wanted, ..)| wanted.peek().copied());
+                }
+                Item::Ignores(_) => change_ignored(&mut ignored, item, self.owners),
+                Item::Hears(name) => {
+                    // Of that person's next lines some may have been said before this.
+                    for (.., heard_again) in &mut ahead {
+                        heard_again.extend(self.owners.get(name));
+                    }
+                    change_ignored(&mut ignored, item, self.owners);
+                }
+                Item::Skipped(lines) => ahead.retain_mut(|(wanted, ..)| {
+                    (0..*lines).all(|_| {
+                        self.next_wanted(wanted, entry, &ignored);
+                        wanted.next().is_some()
+                    })
+                }),
+            }
+            if ahead.is_empty() {
+                return Err(Mismatch { items: nth, want });
+            }
+        }
+        let mut want = None;
+        for (mut wanted, _, heard_again) in ahead {
+            let authors = ignored.union(&heard_again);
+            let is_ignored = |at: usize| authors.clone().any(|&it| self.is_said_by(at, it));
+            want = wanted.find(|&at| (entry..end).contains(&at) && !is_ignored(at));
+            if want.is_none() {
+                return Ok(());
+            }
+        }
+        Err(Mismatch {
+            items: self.stay.items.len(),
+            want,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::author_of;
+
+    /// A client that reads slowly was sent, in place of an announcement of itself, what another announcement says too that it
+    /// lost.
+    #[test]
+    fn a_line_may_stand_for_either_of_two_announcements() {
+        let lines = [
+            "guest8: L5.8.",
+            "* left: guest8 (6 here)",
+            "* joined: guest8 (6 here)",
+            "* joined: guest7; left: guest8 (6 here)",
+            "guest5: L2.4.",
+            "guest5: L2.5.",
+        ];
+        let author = |line: &str| line.split(' ').find_map(author_of);
+        let room = RoomLines::new(lines.map(Into::into).into(), author);
+        let is_received = |skipped| {
+            let line = |at: usize| Item::Line(lines[at].into());
+            let skipped = Item::Skipped(skipped);
+            let stay = Stay {
+                room: "lobby".into(),
+                history: 0,
+                items: vec![line(0), line(1), skipped, line(4), line(5)],
+            };
+            let check = StayCheck {
+                room: &room,
+                stay: &stay,
+                client: 4,
+                names: &["guest7".into()],
+                first_own: None,
+                last_own: None,
+                ignored: BTreeSet::new(),
+                owners: &HashMap::new(),
+            };
+            check.received(0, [None, None], lines.len()).is_ok()
+        };
+        assert!(is_received(1), "the one of the room was received");
+        assert!(is_received(2), "the one of the room was skipped");
+        assert!(!is_received(3), "more were skipped than were lost");
+    }
+}
