@@ -1,7 +1,7 @@
 //! A naive model of what a room hears of comings and goings: one that follows a room's lines knows who is in it. Times are
 //! the business of the hub's own tests.
 
-use super::transcript::speaker;
+use super::transcript::{renamed, speaker};
 use std::collections::BTreeSet;
 
 /// What one line announces.
@@ -78,8 +78,7 @@ pub fn check(room: &str, lines: &[String], here: &BTreeSet<String>) {
                 return;
             }
             None => {
-                if let Some(renamed) = line.strip_prefix("* renamed: ") {
-                    let (old, new) = renamed.split_once(" -> ").expect("two names");
+                if let Some((old, new)) = renamed(line) {
                     assert!(known.remove(old), "{room}: {old} was not here: {line}");
                     known.insert(new.into());
                 } else if let Some(name) = speaker(line) {

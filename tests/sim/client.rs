@@ -5,7 +5,7 @@ use super::network::Network;
 use super::pipe::Shared;
 use fastrand::Rng;
 use madang::hub::Wire;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How a client ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Client {
     mid_line: bool,
     pub lines: usize,
     pub names: usize,
+    /// The names for which it has asked, whether it had them or not.
+    pub asked_names: BTreeSet<String>,
     steps: usize,
     /// When it last sent something, and the longest silence before that, in [active](Network::active_micros)
     /// microseconds.
@@ -47,6 +49,9 @@ pub struct Client {
 
 /// Bytes that the kernel would take from a client before the server reads them.
 const INBOUND_MAX: usize = 65_536;
+
+/// More than a greeting's first words, up to the name.
+const GREETING_BYTES_MAX: usize = 100;
 
 impl Client {
     pub fn new(number: usize, pipe: Shared, behavior: Behavior) -> Client {
@@ -64,6 +69,7 @@ impl Client {
             mid_line: false,
             lines: 0,
             names: 0,
+            asked_names: BTreeSet::new(),
             steps: 0,
             sent_at: 0,
             longest_silence_us: 0,
@@ -80,6 +86,16 @@ impl Client {
     pub fn longest_silence_us(&self, network: &Network) -> u64 {
         let silence_us = network.active_micros() - self.sent_at;
         self.longest_silence_us.max(silence_us)
+    }
+
+    /// The name that it was given when it connected, if that has been sent to it: it may not have read it.
+    pub fn given_name(&self) -> Option<String> {
+        let pipe = self.pipe.borrow();
+        let sent = self.received.iter().chain(&pipe.outbound).copied();
+        let sent: Vec<u8> = sent.take(GREETING_BYTES_MAX).collect();
+        let sent = String::from_utf8_lossy(&sent);
+        let (name, _) = sent.strip_prefix("* you are ")?.split_once(" in ")?;
+        Some(name.into())
     }
 
     pub fn is_raw(&self) -> bool {
@@ -186,7 +202,8 @@ impl Client {
             self.sent_at = network.active_micros();
         }
         if n > 0 {
-            pipe.inbound.extend(self.pending.drain(..n));
+            pipe.inbound.extend(&self.pending.make_contiguous()[..n]);
+            self.pending.drain(..n);
             self.mid_line = pipe.inbound.back() != Some(&b'\n');
             drop(pipe);
             network.arrived(&self.pipe);
@@ -197,7 +214,9 @@ impl Client {
         let mut pipe = self.pipe.borrow_mut();
         let n = n.min(pipe.outbound.len());
         if n > 0 {
-            self.received.extend(pipe.outbound.drain(..n));
+            self.received
+                .extend_from_slice(&pipe.outbound.make_contiguous()[..n]);
+            pipe.outbound.drain(..n);
             drop(pipe);
             network.drained(&self.pipe);
         }

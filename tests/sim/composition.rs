@@ -47,7 +47,7 @@ impl Client {
         match costly {
             Costly::Renames => {
                 let name = ["x", "z"][self.lines % 2];
-                self.enqueue(&format!("/nick {number}{name}"));
+                self.ask_name(format!("{number}{name}"));
             }
             Costly::Moves if rooms > 1 => {
                 self.room = usize::from(self.room == 0);
@@ -74,8 +74,8 @@ impl Client {
             }
             3..=4 => {
                 self.names += 1;
-                let name = format!("/nick {}x{}", letters(self.number), letters(self.names));
-                self.enqueue(&name);
+                let name = format!("{}x{}", letters(self.number), letters(self.names));
+                self.ask_name(name);
             }
             5 => match rng.usize(0..=peers) {
                 0 => self.enqueue(&format!("/msg host {text}")),
@@ -97,6 +97,11 @@ impl Client {
             14 => self.enqueue(&format!("/whois {}", some_name(rng, peers))),
             _ => self.enqueue("/frob"),
         }
+    }
+
+    fn ask_name(&mut self, name: String) {
+        self.enqueue(&format!("/nick {name}"));
+        self.asked_names.insert(name);
     }
 }
 

@@ -5,7 +5,9 @@ use super::announcements;
 use super::client::{Client, End};
 use super::room_lines::RoomLines;
 use super::stay_check::{StayCheck, Until, change_ignored};
-use super::transcript::{Item, RAW_ROOM, Stay, Transcript, author_of, speaker, transcript};
+use super::transcript::{
+    Item, RAW_ROOM, Stay, Transcript, author_of, renamed, speaker, transcript,
+};
 use madang::hub::limits::Limits;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,8 +20,12 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
     let line_bytes_max = limits.line_bytes_max;
     let requires_own_lines = limits.partial_after_us == 0 && line_bytes_max > 64;
     let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
-    let owners = name_owners(clients, &transcripts);
-    let rooms = rooms(observers, &owners);
+    let rooms = lines_of_rooms(observers);
+    let owners = name_owners(clients, &transcripts, rooms.values().flatten());
+    let rooms: BTreeMap<String, RoomLines> = rooms
+        .into_iter()
+        .map(|(name, lines)| (name, RoomLines::new(lines, |line| author(line, &owners))))
+        .collect();
     if limits.announce_members_max >= clients.len() + observers.len() {
         judge_announcements(&rooms, clients, &transcripts);
     }
@@ -105,22 +111,49 @@ fn judge_announcements(
     }
 }
 
-/// The client to which each name belonged. No name may have belonged to two clients.
-fn name_owners(clients: &[Client], transcripts: &[Transcript]) -> HashMap<String, usize> {
+/// The client to which each name belonged, whether the client has read so or not. No name may have belonged to two clients.
+fn name_owners<'a>(
+    clients: &[Client],
+    transcripts: &[Transcript],
+    lines: impl Iterator<Item = &'a String> + Clone,
+) -> HashMap<String, usize> {
     let mut owners = HashMap::new();
     for (client, transcript) in clients.iter().zip(transcripts) {
-        for name in &transcript.names {
+        let names = transcript.names.iter().chain(&client.asked_names).cloned();
+        for name in names.chain(client.given_name()) {
             let other = owners.insert(name.clone(), client.number);
             // A client may have a name twice: a flushed part of `/nick` may be an earlier name of the client.
             let is_own = other.is_none_or(|other| other == client.number);
             assert!(is_own, "two clients had the name {name}");
         }
     }
+    // To some clients nothing could be written, not even their names: these are known by what the others have received.
+    for line in lines.clone() {
+        if let (Some(name), Some(author)) = (speaker(line), line.split(' ').find_map(author_of)) {
+            owners.entry(name.into()).or_insert(author);
+        }
+    }
+    for line in lines {
+        if let Some((old, new)) = renamed(line)
+            && let Some(&owner) = owners.get(new)
+        {
+            owners.entry(old.into()).or_insert(owner);
+        }
+    }
     owners
 }
 
-/// Each room's lines, by the room's name.
-fn rooms(observers: &[Client], owners: &HashMap<String, usize>) -> BTreeMap<String, RoomLines> {
+/// The client to which a line belongs.
+fn author(line: &str, owners: &HashMap<String, usize>) -> Option<usize> {
+    match speaker(line) {
+        Some(name) => owners.get(name).copied(),
+        // A raw connection has no name.
+        None => author_of(line),
+    }
+}
+
+/// The lines that each room's observer has received, by the room's name.
+fn lines_of_rooms(observers: &[Client]) -> BTreeMap<String, Vec<String>> {
     let mut rooms = BTreeMap::new();
     for observer in observers {
         let mut transcript = transcript(observer);
@@ -129,15 +162,7 @@ fn rooms(observers: &[Client], owners: &HashMap<String, usize>) -> BTreeMap<Stri
             Item::Line(line) => line,
             other => panic!("the observer of {room} received {other:?}"),
         });
-        let author = |line: &str| match observer.is_raw() {
-            true => author_of(line),
-            // A client that has left without reading its last name is known by what it said.
-            false => speaker(line).and_then(|name| {
-                let owner = owners.get(name).copied();
-                owner.or_else(|| line.split(' ').find_map(author_of))
-            }),
-        };
-        let lines = RoomLines::new(lines.collect(), author);
+        let lines = lines.collect();
         assert!(rooms.insert(room, lines).is_none(), "one observer a room");
     }
     rooms

@@ -8,7 +8,8 @@ use madang::hub::{ConnId, Now, Peer, Wire};
 use madang::net::transport::{Event, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
 
 /// All that the scheduler sees of the system.
@@ -151,7 +152,7 @@ impl Network {
             due.push(ready(id, rng.bool(), rng.bool()));
         }
         for event in &due {
-            self.record(&format!("event {event:?}"));
+            self.record(&format!("event {event:?}"), None, &[]);
         }
         due
     }
@@ -161,12 +162,15 @@ impl Network {
         !self.events.is_empty()
     }
 
-    pub fn record(&mut self, what: &str) {
-        for byte in what.bytes() {
-            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+    /// Adds to the trace what has happened, and the bytes that went over a connection.
+    fn record(&mut self, what: &str, id: Option<ConnId>, bytes: &[u8]) {
+        // Its keys are the same in each run.
+        let mut hasher = DefaultHasher::new();
+        (self.trace, what, id, bytes).hash(&mut hasher);
+        self.trace = hasher.finish();
         if self.verbose {
-            println!("{:>10} {what}", self.now_us.get());
+            let now_us = self.now_us.get();
+            println!("{now_us:>10} {what} {id:?} {}", bytes.escape_ascii());
         }
     }
 
@@ -260,7 +264,7 @@ impl Net for Network {
         if self.chance(self.faults.accept_error) {
             // ECONNABORTED, EPROTO, EPERM, EINTR; EMFILE, ENFILE, ENOBUFS, ENOMEM.
             let errno = [103, 71, 1, 4, 24, 23, 105, 12][self.rng.get_mut().usize(..8)];
-            self.record(&format!("accept error {errno}"));
+            self.record(&format!("accept error {errno}"), None, &[]);
             return Err(io::Error::from_raw_os_error(errno));
         }
         let pipe = self.newcomers[listener].pop_front().expect("not empty");
@@ -315,12 +319,10 @@ impl Net for Network {
             return Err(self.would_block(pipe.id, true));
         }
         let n = self.cut_short(n, faults.short_read);
-        for (to, from) in into.iter_mut().zip(pipe.inbound.drain(..n)) {
-            *to = from;
-        }
+        pipe.inbound.read_exact(&mut into[..n])?;
         let id = pipe.id;
         drop(pipe);
-        self.record(&format!("read {id:?} {n}"));
+        self.record("read", id, &into[..n]);
         Ok(n)
     }
 
@@ -346,13 +348,16 @@ impl Net for Network {
             return Err(self.would_block(pipe.id, false));
         }
         let n = self.cut_short(n, faults.short_write);
-        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
-        let bytes: Vec<u8> = bytes.take(n).collect();
+        let mut bytes = Vec::with_capacity(total);
+        slices
+            .iter()
+            .for_each(|slice| bytes.extend_from_slice(slice));
+        bytes.truncate(n);
         pipe.outbound.extend(&bytes);
         let id = pipe.id;
         drop(pipe);
-        self.deliveries += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        self.record(&format!("write {id:?} {}", bytes.escape_ascii()));
+        self.deliveries += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        self.record("write", id, &bytes);
         Ok(n)
     }
 

@@ -4,6 +4,7 @@ use super::announcements::Announced;
 use super::room_lines::RoomLines;
 use super::transcript::{Item, Stay};
 use std::collections::{BTreeSet, HashMap};
+use std::iter::Peekable;
 
 /// The line up to which a stay must be complete.
 pub enum Until {
@@ -34,6 +35,20 @@ pub fn change_ignored(ignored: &mut BTreeSet<usize>, item: &Item, owners: &HashM
 struct Mismatch {
     items: usize,
     want: Option<usize>,
+}
+
+/// What is received in place of an announcement, as numbers of those who have come and left: one of two.
+type Instead = [(usize, usize); 2];
+
+/// One of several possibilities of what is to be received next.
+#[derive(Clone)]
+struct Ahead<W: Iterator<Item = usize>, I: Iterator<Item = Instead>> {
+    /// Lines of the room.
+    wanted: Peekable<W>,
+    /// What comes in place of announcements.
+    instead: Peekable<I>,
+    /// Those of whom nothing has been received since the client hears them again.
+    heard_again: BTreeSet<usize>,
 }
 
 /// Compares one stay of a client with the lines of its room.
@@ -157,7 +172,7 @@ impl StayCheck<'_> {
     /// Takes the next line that the client is to receive: none that was said live by somebody whom it ignores.
     fn next_wanted(
         &self,
-        wanted: &mut std::iter::Peekable<impl Iterator<Item = usize>>,
+        wanted: &mut Peekable<impl Iterator<Item = usize>>,
         entry: usize,
         ignored: &BTreeSet<usize>,
     ) -> Option<usize> {
@@ -180,7 +195,7 @@ impl StayCheck<'_> {
 
     /// What the client receives in place of an announcement, as numbers of those who have come and left; `None` if it is not
     /// in that announcement.
-    fn instead(&self, at: usize, counted: [Option<usize>; 2]) -> Option<[(usize, usize); 2]> {
+    fn instead(&self, at: usize, counted: [Option<usize>; 2]) -> Option<Instead> {
         let (joined, left) = match self.room.announcements.get(&at)? {
             Announced::Names(joined, left) => {
                 let is_own = |names: &[String]| names.iter().any(|it| self.names.contains(it));
@@ -203,7 +218,7 @@ impl StayCheck<'_> {
     fn want(
         &self,
         line: &str,
-        wanted: &mut std::iter::Peekable<impl Iterator<Item = usize>>,
+        wanted: &mut Peekable<impl Iterator<Item = usize>>,
         entry: usize,
         [ignored, heard_again]: [&BTreeSet<usize>; 2],
     ) -> Option<usize> {
@@ -227,68 +242,37 @@ impl StayCheck<'_> {
         counted: [Option<usize>; 2],
         end: usize,
     ) -> Result<(), Mismatch> {
-        let is_said = |at: &usize| !self.room.lines[*at].starts_with("* ");
-        let mut history: Vec<usize> = Vec::new();
-        if self.stay.history > 0 {
-            history.extend((0..entry).rev().filter(is_said).take(self.stay.history));
-        }
-        let is_others = |at: &usize| {
-            self.room.authors[*at] != Some(self.client) && self.instead(*at, counted).is_none()
-        };
-        let live = (entry..self.room.lines.len()).filter(is_others);
-        let wanted = history.iter().rev().copied().chain(live).peekable();
-        let own = self.room.announcements.range(entry..);
-        let instead = own.filter_map(|(at, _)| self.instead(*at, counted));
-        // Those that would say nothing are not sent.
-        let instead = instead.filter(|it| !it.contains(&(0, 0))).peekable();
         let mut ignored = self.ignored.clone();
-        // What may be received next, and of whom nothing has been received since the client hears them again. A line may be
-        // both the room's next and one in place of an announcement: from there on there are two possibilities. Of those that
-        // have the same next line, the rest is the same too.
-        let mut ahead = vec![(wanted, instead, BTreeSet::new())];
+        let mut ahead = vec![self.all_ahead(entry, counted)];
         for (nth, item) in self.stay.items.iter().enumerate() {
             let mut want = None;
             match item {
-                Item::Line(line) => {
-                    let counts = Announced::read(line).map(|(it, _)| it.counts());
-                    for (mut wanted, mut instead, heard_again) in std::mem::take(&mut ahead) {
-                        want = self.want(line, &mut wanted, entry, [&ignored, &heard_again]);
-                        if want.is_some_and(|at| self.room.lines[at] == *line) {
-                            let mut wanted = wanted.clone();
-                            wanted.next();
-                            ahead.push((wanted, instead.clone(), BTreeSet::new()));
-                        }
-                        let is_instead = |it: &[_; 2]| counts.is_some_and(|its| it.contains(&its));
-                        if instead.next_if(is_instead).is_some() {
-                            ahead.push((wanted, instead, heard_again));
-                        }
-                    }
-                    ahead.dedup_by_key(|(wanted, ..)| wanted.peek().copied());
-                }
-                Item::Ignores(_) => change_ignored(&mut ignored, item, self.owners),
+                Item::Line(line) => want = self.receive(line, &mut ahead, entry, &ignored),
+                Item::Ignores(_) => {}
+                // Of that person's next lines some may have been said before this.
                 Item::Hears(name) => {
-                    // Of that person's next lines some may have been said before this.
-                    for (.., heard_again) in &mut ahead {
-                        heard_again.extend(self.owners.get(name));
+                    for it in &mut ahead {
+                        it.heard_again.extend(self.owners.get(name));
                     }
-                    change_ignored(&mut ignored, item, self.owners);
                 }
-                Item::Skipped(lines) => ahead.retain_mut(|(wanted, ..)| {
+                Item::Skipped(lines) => ahead.retain_mut(|it| {
                     (0..*lines).all(|_| {
-                        self.next_wanted(wanted, entry, &ignored);
-                        wanted.next().is_some()
+                        self.next_wanted(&mut it.wanted, entry, &ignored);
+                        it.wanted.next().is_some()
                     })
                 }),
             }
+            change_ignored(&mut ignored, item, self.owners);
             if ahead.is_empty() {
                 return Err(Mismatch { items: nth, want });
             }
         }
         let mut want = None;
-        for (mut wanted, _, heard_again) in ahead {
-            let authors = ignored.union(&heard_again);
+        for mut it in ahead {
+            let authors = ignored.union(&it.heard_again);
             let is_ignored = |at: usize| authors.clone().any(|&it| self.is_said_by(at, it));
-            want = wanted.find(|&at| (entry..end).contains(&at) && !is_ignored(at));
+            let missing = |&at: &usize| (entry..end).contains(&at) && !is_ignored(at);
+            want = it.wanted.find(missing);
             if want.is_none() {
                 return Ok(());
             }
@@ -297,6 +281,62 @@ impl StayCheck<'_> {
             items: self.stay.items.len(),
             want,
         })
+    }
+
+    /// All that the client is to receive if it came at `entry` and was counted in the announcements at `counted`.
+    fn all_ahead(
+        &self,
+        entry: usize,
+        counted: [Option<usize>; 2],
+    ) -> Ahead<impl Iterator<Item = usize> + Clone, impl Iterator<Item = Instead> + Clone> {
+        let is_said = |at: &usize| !self.room.lines[*at].starts_with("* ");
+        let mut history: Vec<usize> = Vec::new();
+        if self.stay.history > 0 {
+            history.extend((0..entry).rev().filter(is_said).take(self.stay.history));
+        }
+        let is_others = move |at: &usize| {
+            self.room.authors[*at] != Some(self.client) && self.instead(*at, counted).is_none()
+        };
+        let live = (entry..self.room.lines.len()).filter(is_others);
+        let own = self.room.announcements.range(entry..);
+        let instead = own.filter_map(move |(at, _)| self.instead(*at, counted));
+        // Those that would say nothing are not sent.
+        let instead = instead.filter(|it| !it.contains(&(0, 0)));
+        Ahead {
+            wanted: history.into_iter().rev().chain(live).peekable(),
+            instead: instead.peekable(),
+            heard_again: BTreeSet::new(),
+        }
+    }
+
+    /// The client has received a line. It may be both the room's next and one in place of an announcement: from there on there
+    /// are two possibilities. Of those that have the same next line, the rest is the same too. Returns a line that was wanted.
+    fn receive(
+        &self,
+        line: &str,
+        ahead: &mut Vec<
+            Ahead<impl Iterator<Item = usize> + Clone, impl Iterator<Item = Instead> + Clone>,
+        >,
+        entry: usize,
+        ignored: &BTreeSet<usize>,
+    ) -> Option<usize> {
+        let counts = Announced::read(line).map(|(it, _)| it.counts());
+        let is_instead = |it: &Instead| counts.is_some_and(|its| it.contains(&its));
+        let mut want = None;
+        for mut it in std::mem::take(ahead) {
+            want = self.want(line, &mut it.wanted, entry, [ignored, &it.heard_again]);
+            if want.is_some_and(|at| self.room.lines[at] == *line) {
+                let mut next = it.clone();
+                next.wanted.next();
+                next.heard_again.clear();
+                ahead.push(next);
+            }
+            if it.instead.next_if(is_instead).is_some() {
+                ahead.push(it);
+            }
+        }
+        ahead.dedup_by_key(|it| it.wanted.peek().copied());
+        want
     }
 }
 
