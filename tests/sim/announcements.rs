@@ -2,7 +2,7 @@
 //! the business of the hub's own tests.
 
 use super::transcript::{renamed, speaker};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What one line announces.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +42,39 @@ impl Announced {
             }
         }
         Some((Announced::Numbers(joined, left), here))
+    }
+
+    /// The clients that it names: how many have come and how many have left, each without itself.
+    pub fn without_each(&self, owners: &HashMap<String, usize>) -> Vec<(usize, (usize, usize))> {
+        let Announced::Names(joined, left) = self else {
+            return Vec::new();
+        };
+        let clients = |names: &[String]| -> BTreeSet<usize> {
+            names
+                .iter()
+                .filter_map(|it| owners.get(it))
+                .copied()
+                .collect()
+        };
+        let (come, gone) = (clients(joined), clients(left));
+        let without = |count: usize, named: &BTreeSet<usize>, client: &usize| {
+            count - usize::from(named.contains(client))
+        };
+        let each = come.union(&gone).map(|client| {
+            let joined = without(joined.len(), &come, client);
+            (*client, (joined, without(left.len(), &gone, client)))
+        });
+        each.collect()
+    }
+
+    /// Of an announcement of numbers: how many have come and how many have left, without one who has come, or without one who
+    /// has left.
+    pub fn without_one(&self) -> [(usize, usize); 2] {
+        let (joined, left) = self.counts();
+        [
+            (joined.saturating_sub(1), left),
+            (joined, left.saturating_sub(1)),
+        ]
     }
 
     /// How many have come, and how many have left.

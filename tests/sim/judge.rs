@@ -24,7 +24,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
     let owners = name_owners(clients, &transcripts, rooms.values().flatten());
     let rooms: BTreeMap<String, RoomLines> = rooms
         .into_iter()
-        .map(|(name, lines)| (name, RoomLines::new(lines, |line| author(line, &owners))))
+        .map(|(name, lines)| (name, RoomLines::new(lines, &owners)))
         .collect();
     if limits.announce_members_max >= clients.len() + observers.len() {
         judge_announcements(&rooms, clients, &transcripts);
@@ -58,7 +58,6 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
             // A raw connection cannot be told that it is muted.
             let is_muted = transcript.is_muted || has_operator && client.is_raw();
             let client = client.number;
-            let names = &transcript.names;
             let own_at = |text: &&str| room.said_at(text, client).first().copied();
             let check = StayCheck {
                 room,
@@ -66,7 +65,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
                 client,
                 owners: &owners,
                 ignored: before,
-                names,
+                named: room.named_of(client),
                 first_own: own.iter().find_map(own_at),
                 last_own: own.iter().rev().find_map(own_at),
             };
@@ -141,15 +140,6 @@ fn name_owners<'a>(
         }
     }
     owners
-}
-
-/// The client to which a line belongs.
-fn author(line: &str, owners: &HashMap<String, usize>) -> Option<usize> {
-    match speaker(line) {
-        Some(name) => owners.get(name).copied(),
-        // A raw connection has no name.
-        None => author_of(line),
-    }
 }
 
 /// The lines that each room's observer has received, by the room's name.

@@ -1,8 +1,8 @@
 //! The lines of one room as its observer has received them, and where each stands.
 
 use super::announcements::Announced;
-use super::transcript::tag;
-use std::collections::{BTreeMap, HashMap};
+use super::transcript::{author_of, speaker, tag};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The lines of a room, in order.
 pub struct RoomLines {
@@ -17,11 +17,31 @@ pub struct RoomLines {
     pub counted: Vec<usize>,
     /// The positions of each line.
     pub places: HashMap<String, Vec<usize>>,
+    /// The announcements that name each client.
+    named: HashMap<usize, Named>,
 }
 
+/// What a client receives in place of an announcement of itself, as numbers of those who have come and left: one of two.
+pub type Instead = [(usize, usize); 2];
+
+/// The announcements that name one client.
+#[derive(Default)]
+pub struct Named {
+    /// Where they stand.
+    pub places: BTreeSet<usize>,
+    /// What the client receives in place of each, if there is anything else to be said.
+    pub instead: BTreeMap<usize, Instead>,
+}
+
+static NAMED_NOWHERE: Named = Named {
+    places: BTreeSet::new(),
+    instead: BTreeMap::new(),
+};
+
 impl RoomLines {
-    pub fn new(lines: Vec<String>, author: impl Fn(&str) -> Option<usize>) -> RoomLines {
-        let authors = lines.iter().map(|line| author(line)).collect();
+    /// `owners`: the client to which each name belonged.
+    pub fn new(lines: Vec<String>, owners: &HashMap<String, usize>) -> RoomLines {
+        let authors = lines.iter().map(|line| author(line, owners)).collect();
         let (mut tags, mut announcements) = (HashMap::new(), BTreeMap::new());
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, line) in lines.iter().enumerate() {
@@ -34,6 +54,16 @@ impl RoomLines {
         }
         let is_counted =
             |(at, it): (&usize, &Announced)| matches!(it, Announced::Numbers(..)).then_some(*at);
+        let mut named: HashMap<usize, Named> = HashMap::new();
+        for (&at, it) in &announcements {
+            for (client, others) in it.without_each(owners) {
+                let named = named.entry(client).or_default();
+                named.places.insert(at);
+                if others != (0, 0) {
+                    named.instead.insert(at, [others; 2]);
+                }
+            }
+        }
         RoomLines {
             counted: announcements.iter().filter_map(is_counted).collect(),
             lines,
@@ -41,11 +71,15 @@ impl RoomLines {
             tags,
             announcements,
             places,
+            named,
         }
     }
-}
 
-impl RoomLines {
+    /// The announcements that name a client.
+    pub fn named_of(&self, client: usize) -> &Named {
+        self.named.get(&client).unwrap_or(&NAMED_NOWHERE)
+    }
+
     /// The positions of one of a client's own texts.
     pub fn said_at(&self, text: &str, client: usize) -> &[usize] {
         let places = tag(text).and_then(|tag| self.tags.get(tag));
@@ -72,5 +106,14 @@ impl RoomLines {
             );
             last = places.first();
         }
+    }
+}
+
+/// The client to which a line belongs.
+fn author(line: &str, owners: &HashMap<String, usize>) -> Option<usize> {
+    match speaker(line) {
+        Some(name) => owners.get(name).copied(),
+        // A raw connection has no name.
+        None => author_of(line),
     }
 }

@@ -1,10 +1,11 @@
 //! Compares what one client has received during one stay in a room with the lines of that room.
 
 use super::announcements::Announced;
-use super::room_lines::RoomLines;
+use super::room_lines::{Instead, Named, RoomLines};
 use super::transcript::{Item, Stay};
 use std::collections::{BTreeSet, HashMap};
 use std::iter::Peekable;
+use std::ops::Range;
 
 /// The line up to which a stay must be complete.
 pub enum Until {
@@ -37,9 +38,6 @@ struct Mismatch {
     want: Option<usize>,
 }
 
-/// What is received in place of an announcement, as numbers of those who have come and left: one of two.
-type Instead = [(usize, usize); 2];
-
 /// One of several possibilities of what is to be received next.
 #[derive(Clone)]
 struct Ahead<W: Iterator<Item = usize>, I: Iterator<Item = Instead>> {
@@ -51,6 +49,15 @@ struct Ahead<W: Iterator<Item = usize>, I: Iterator<Item = Instead>> {
     heard_again: BTreeSet<usize>,
 }
 
+impl<W: Iterator<Item = usize>, I: Iterator<Item = Instead>> Ahead<W, I> {
+    /// The same after the next line of the room.
+    fn received_wanted(mut self) -> Self {
+        self.wanted.next();
+        self.heard_again.clear();
+        self
+    }
+}
+
 /// Compares one stay of a client with the lines of its room.
 pub struct StayCheck<'a> {
     pub room: &'a RoomLines,
@@ -60,8 +67,8 @@ pub struct StayCheck<'a> {
     pub owners: &'a HashMap<String, usize>,
     /// The clients that the client ignores at the start of the stay.
     pub ignored: BTreeSet<usize>,
-    /// Every name that the client has had.
-    pub names: &'a [String],
+    /// The announcements that name the client.
+    pub named: &'a Named,
     /// The positions of the first and the last line that the client said during the stay.
     pub first_own: Option<usize>,
     pub last_own: Option<usize>,
@@ -115,25 +122,25 @@ impl StayCheck<'_> {
         }
     }
 
-    /// Where the client may have come: shortly before the first line that it received live and that is no announcement.
+    /// Where the client may have come: shortly before the first line that it received live.
     fn entries(&self) -> Vec<usize> {
         let last = self.first_own.unwrap_or(self.room.lines.len());
-        let items = &self.stay.items;
-        let is_anchor =
-            |item: &Item| matches!(item, Item::Line(line) if Announced::read(line).is_none());
-        let live = items.get(self.stay.history..).unwrap_or_default();
-        let anchor = live.iter().position(is_anchor);
-        let is_skipped = |item: &Item| matches!(item, Item::Skipped(_));
-        let before = self.stay.history + anchor.unwrap_or(0);
-        let anchor = match anchor.map(|at| &live[at]) {
-            Some(Item::Line(line)) if !items[..before].iter().any(is_skipped) => line,
-            _ => return (0..=last).rev().collect(),
+        let live = self.stay.items.iter().skip(self.stay.history);
+        let mut live = live.filter(|item| matches!(item, Item::Line(_) | Item::Skipped(_)));
+        let Some(Item::Line(first)) = live.next() else {
+            return (0..=last).rev().collect();
         };
+        let mut ignored = self.ignored.clone();
+        for item in &self.stay.items {
+            if let Item::Ignores(name) = item {
+                ignored.extend(self.owners.get(name));
+            }
+        }
         let mut entries = Vec::new();
-        for &place in self.room.places.get(anchor).into_iter().flatten() {
+        for place in self.places(first) {
             let mut entry = place.min(last);
             entries.push(entry);
-            while entry > 0 && !self.is_others(entry - 1) {
+            while entry > 0 && !self.is_others(entry - 1, &ignored) {
                 entry -= 1;
                 entries.push(entry);
             }
@@ -141,19 +148,26 @@ impl StayCheck<'_> {
         entries
     }
 
-    /// Whether a line is another's, and no announcement that may be the client's own.
-    fn is_others(&self, at: usize) -> bool {
-        let is_ignored = |item: &Item| match item {
-            Item::Ignores(name) => self
-                .owners
-                .get(name)
-                .is_some_and(|&it| self.is_said_by(at, it)),
-            _ => false,
-        };
+    /// Where a line stands that the client has received, or the announcement in whose place the client may have received it.
+    fn places(&self, line: &str) -> Vec<usize> {
+        let mut places = self.room.places.get(line).cloned().unwrap_or_default();
+        if let Some((announced, _)) = Announced::read(line) {
+            let counts = announced.counts();
+            let named = self.named.instead.iter().map(|(at, it)| (*at, *it));
+            let counted = self.room.counted.iter();
+            let counted = counted.map(|at| (*at, self.room.announcements[at].without_one()));
+            let instead = named.chain(counted).filter(|(_, it)| it.contains(&counts));
+            places.extend(instead.map(|(at, _)| at));
+        }
+        places
+    }
+
+    /// Whether a line is another's whom the client does not ignore, and no announcement that may be the client's own.
+    fn is_others(&self, at: usize, ignored: &BTreeSet<usize>) -> bool {
         self.room.authors[at] != Some(self.client)
-            && !self.room.announcements.contains_key(&at)
-            && !self.ignored.iter().any(|&it| self.is_said_by(at, it))
-            && !self.stay.items.iter().any(is_ignored)
+            && !self.named.places.contains(&at)
+            && self.room.counted.binary_search(&at).is_err()
+            && !ignored.iter().any(|&it| self.is_said_by(at, it))
     }
 
     /// Whether a line is what this client has said, and no notice about it.
@@ -193,24 +207,21 @@ impl StayCheck<'_> {
         once.chain(twice).collect()
     }
 
-    /// What the client receives in place of an announcement, as numbers of those who have come and left; `None` if it is not
-    /// in that announcement.
-    fn instead(&self, at: usize, counted: [Option<usize>; 2]) -> Option<Instead> {
-        let (joined, left) = match self.room.announcements.get(&at)? {
-            Announced::Names(joined, left) => {
-                let is_own = |names: &[String]| names.iter().any(|it| self.names.contains(it));
-                let without = |names: &[String]| names.len() - usize::from(is_own(names));
-                let without = (without(joined), without(left));
-                return (is_own(joined) || is_own(left)).then_some([without; 2]);
-            }
-            Announced::Numbers(joined, left) => (*joined, *left),
-        };
-        counted.contains(&Some(at)).then(|| {
-            [
-                (joined.saturating_sub(1), left),
-                (joined, left.saturating_sub(1)),
-            ]
-        })
+    /// What the client receives in place of the announcements after `entry` that it does not receive.
+    fn instead(
+        &self,
+        entry: usize,
+        counted: [Option<usize>; 2],
+    ) -> impl Iterator<Item = Instead> + Clone {
+        let [first, second] = counted.map(|at| at.unwrap_or(usize::MAX));
+        let without_one = |at: usize| self.room.announcements[&at].without_one();
+        let counted = counted.map(|at| at.map(without_one));
+        let named = |range: Range<usize>| self.named.instead.range(range).map(|(_, it)| *it);
+        named(entry..first)
+            .chain(counted[0])
+            .chain(named(first..second))
+            .chain(counted[1])
+            .chain(named(second..usize::MAX))
     }
 
     /// The line that the client is to receive next, when it has received `line`. Of those whom it hears again some lines may
@@ -268,11 +279,11 @@ impl StayCheck<'_> {
             }
         }
         let mut want = None;
-        for mut it in ahead {
+        for it in ahead {
             let authors = ignored.union(&it.heard_again);
             let is_ignored = |at: usize| authors.clone().any(|&it| self.is_said_by(at, it));
             let missing = |&at: &usize| (entry..end).contains(&at) && !is_ignored(at);
-            want = it.wanted.find(missing);
+            want = it.wanted.take_while(|&at| at < end).find(missing);
             if want.is_none() {
                 return Ok(());
             }
@@ -295,16 +306,14 @@ impl StayCheck<'_> {
             history.extend((0..entry).rev().filter(is_said).take(self.stay.history));
         }
         let is_others = move |at: &usize| {
-            self.room.authors[*at] != Some(self.client) && self.instead(*at, counted).is_none()
+            self.room.authors[*at] != Some(self.client)
+                && !self.named.places.contains(at)
+                && !counted.contains(&Some(*at))
         };
         let live = (entry..self.room.lines.len()).filter(is_others);
-        let own = self.room.announcements.range(entry..);
-        let instead = own.filter_map(move |(at, _)| self.instead(*at, counted));
-        // Those that would say nothing are not sent.
-        let instead = instead.filter(|it| !it.contains(&(0, 0)));
         Ahead {
             wanted: history.into_iter().rev().chain(live).peekable(),
-            instead: instead.peekable(),
+            instead: self.instead(entry, counted).peekable(),
             heard_again: BTreeSet::new(),
         }
     }
@@ -325,14 +334,14 @@ impl StayCheck<'_> {
         let mut want = None;
         for mut it in std::mem::take(ahead) {
             want = self.want(line, &mut it.wanted, entry, [ignored, &it.heard_again]);
-            if want.is_some_and(|at| self.room.lines[at] == *line) {
-                let mut next = it.clone();
-                next.wanted.next();
-                next.heard_again.clear();
-                ahead.push(next);
-            }
-            if it.instead.next_if(is_instead).is_some() {
-                ahead.push(it);
+            let is_wanted = want.is_some_and(|at| self.room.lines[at] == *line);
+            if it.instead.peek().is_some_and(is_instead) {
+                let mut instead = it.clone();
+                instead.instead.next();
+                ahead.extend(is_wanted.then_some(it.received_wanted()));
+                ahead.push(instead);
+            } else if is_wanted {
+                ahead.push(it.received_wanted());
             }
         }
         ahead.dedup_by_key(|it| it.wanted.peek().copied());
@@ -343,7 +352,6 @@ impl StayCheck<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transcript::author_of;
 
     /// A client that reads slowly was sent, in place of an announcement of itself, what another announcement says too that it
     /// lost.
@@ -357,8 +365,8 @@ mod tests {
             "guest5: L2.4.",
             "guest5: L2.5.",
         ];
-        let author = |line: &str| line.split(' ').find_map(author_of);
-        let room = RoomLines::new(lines.map(Into::into).into(), author);
+        let owners = HashMap::from([("guest7".into(), 4)]);
+        let room = RoomLines::new(lines.map(Into::into).into(), &owners);
         let is_received = |skipped| {
             let line = |at: usize| Item::Line(lines[at].into());
             let skipped = Item::Skipped(skipped);
@@ -371,11 +379,11 @@ mod tests {
                 room: &room,
                 stay: &stay,
                 client: 4,
-                names: &["guest7".into()],
+                named: room.named_of(4),
                 first_own: None,
                 last_own: None,
                 ignored: BTreeSet::new(),
-                owners: &HashMap::new(),
+                owners: &owners,
             };
             check.received(0, [None, None], lines.len()).is_ok()
         };
