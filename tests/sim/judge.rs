@@ -157,3 +157,37 @@ fn lines_of_rooms(observers: &[Client]) -> BTreeMap<String, Vec<String>> {
     }
     rooms
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::behavior::Behavior;
+    use crate::pipe::Pipe;
+    use madang::hub::Wire;
+
+    #[test]
+    fn names_are_known_that_their_clients_have_not_read() {
+        let client = |number| {
+            let pipe = Pipe::shared(Wire::Chat, 1000);
+            Client::new(number, pipe, Behavior::observer())
+        };
+        let mut clients = [client(0), client(1), client(2)];
+        let greeting = b"* you are guest3 in lobby (2 here); /help lists commands\n";
+        clients[0].pipe.borrow_mut().outbound.extend(greeting);
+        clients[0].asked_names.insert("axb".into());
+        clients[1].asked_names.insert("bxb".into());
+        let lines = [
+            "guest5: L2.1.",
+            "guest5: L2.2.",
+            "* renamed: guest4 -> bxb",
+            "* renamed: guest9 -> guest8",
+            "guest6: a line without a tag",
+        ];
+        let lines = lines.map(String::from);
+        let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
+        let owners = name_owners(&clients, &transcripts, lines.iter());
+        let known: BTreeMap<&str, usize> = owners.iter().map(|(it, to)| (&**it, *to)).collect();
+        let names = ["guest3", "axb", "bxb", "guest4", "guest5"];
+        assert_eq!(known, names.into_iter().zip([0, 0, 1, 1, 2]).collect());
+    }
+}

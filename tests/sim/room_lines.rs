@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// The lines of a room, in order.
 pub struct RoomLines {
     pub lines: Vec<String>,
+    /// Whether each line is a notice, and not what somebody said.
+    pub are_notices: Vec<bool>,
     /// The client to which each line belongs; that client does not receive it.
     pub authors: Vec<Option<usize>>,
     /// The positions of each tag.
@@ -66,6 +68,7 @@ impl RoomLines {
         }
         RoomLines {
             counted: announcements.iter().filter_map(is_counted).collect(),
+            are_notices: lines.iter().map(|line| line.starts_with("* ")).collect(),
             lines,
             authors,
             tags,

@@ -172,7 +172,7 @@ impl StayCheck<'_> {
 
     /// Whether a line is what this client has said, and no notice about it.
     fn is_said_by(&self, at: usize, client: usize) -> bool {
-        self.room.authors[at] == Some(client) && !self.room.lines[at].starts_with("* ")
+        self.room.authors[at] == Some(client) && !self.room.are_notices[at]
     }
 
     /// Whether lines were skipped in a stay in which it has changed who is ignored. Which of the skipped lines were said
@@ -300,7 +300,7 @@ impl StayCheck<'_> {
         entry: usize,
         counted: [Option<usize>; 2],
     ) -> Ahead<impl Iterator<Item = usize> + Clone, impl Iterator<Item = Instead> + Clone> {
-        let is_said = |at: &usize| !self.room.lines[*at].starts_with("* ");
+        let is_said = |at: &usize| !self.room.are_notices[*at];
         let mut history: Vec<usize> = Vec::new();
         if self.stay.history > 0 {
             history.extend((0..entry).rev().filter(is_said).take(self.stay.history));
