@@ -15,7 +15,7 @@
 //!    that never blocks, [`memory`] what memory the limits allow, [`sandbox`] the files that the server may open,
 //!    [`terminal`] the terminal of a person, `generate` the manual pages, [`serve`] sets a server up.
 //!
-//! Imports run one way: `serve → {net, join, bench, ctl} → hub → protocol`. `tests/architecture.rs` fails when they do not.
+//! Imports run one way: `serve → {net, join, bench, ctl} → hub → protocol`. `tests/server/architecture.rs` fails when they do not.
 //!
 //! ```text
 //! socket ─read─▶ telnet ─▶ frame ─▶ text ─▶ command ─▶ handler ─▶ room log        rendered once, appended once

@@ -36,6 +36,8 @@ pub(crate) struct Pair {
     load: Load<Stamps>,
     /// How often the sender sends a line.
     say_every: Duration,
+    /// Whether the pair sleeps until something arrives or is to be said; or else it looks again and again.
+    sleeps: bool,
 }
 
 /// How late lines were, in milliseconds.
@@ -57,12 +59,18 @@ impl Pair {
         Ok(Self {
             load,
             say_every: SAY_EVERY,
+            sleeps: false,
         })
     }
 
     /// The sender sends a line as often as that from now on: with many listeners, each line is work for the load.
     pub(crate) fn set_pace(&mut self, say_every: Duration) {
         self.say_every = say_every;
+    }
+
+    /// The pair leaves the processor to others while it has nothing to do.
+    pub(crate) fn set_sleeping(&mut self) {
+        self.sleeps = true;
     }
 
     /// The sender sends lines for this time. `meanwhile` is called again and again, and takes a fraction of a millisecond.
@@ -92,8 +100,24 @@ impl Pair {
                 return self.latency(missing, load_late);
             }
             meanwhile()?;
-            self.load.poll(Duration::ZERO)?;
-            load_late = load_late.max(looked.elapsed());
+            let next = if is_over {
+                time + LAST_WAIT
+            } else {
+                self.say_every * said
+            };
+            let wait = match self.sleeps && unsent.is_empty() {
+                true => next.saturating_sub(start.elapsed()),
+                false => Duration::ZERO,
+            };
+            self.load.poll(wait)?;
+            // A poll waits for whole milliseconds.
+            let due = wait
+                + if wait.is_zero() {
+                    wait
+                } else {
+                    Duration::from_millis(1)
+                };
+            load_late = load_late.max(looked.elapsed().saturating_sub(due));
             looked = Instant::now();
         }
     }

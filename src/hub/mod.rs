@@ -102,7 +102,7 @@ pub use input::frame::{Frame, Line};
 pub use input::operation::OPERATOR_COMMANDS;
 pub use input::text::Text;
 use limit_change::LimitChange;
-use limits::{Limits, READ_BYTES_MAX};
+use limits::{LIGHT_VISIT_WORK_MAX, Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
 use operators::acts;
 use operators::state::Operators;
@@ -200,9 +200,11 @@ impl Hub {
         self.want_read(id, Place::New);
     }
 
-    /// A connection has been read, and may have more input.
-    pub fn still_readable(&mut self, id: ConnId) {
-        self.want_read(id, Place::Last);
+    /// A connection has been read, and may have more input. `cost`: the bytes that were read, and the work of handling them.
+    /// After a light visit it does not queue behind all that flood: what it says next may arrive while it would wait there.
+    pub fn still_readable(&mut self, id: ConnId, cost: u64) {
+        let is_light = cost <= LIGHT_VISIT_WORK_MAX;
+        self.want_read(id, if is_light { Place::New } else { Place::Last });
     }
 
     fn want_read(&mut self, id: ConnId, place: Place) {

@@ -242,11 +242,15 @@ impl<N: Net> Scheduler<N> {
             }
             Ok(n) => {
                 connection.received = connection.received.saturating_add(n as u32);
+                let work = self.hub.totals().work;
                 self.hub.receive(now, id, &self.scratch[..n]);
-                self.hub.still_readable(id);
+                let cost = self.hub.totals().work - work + n as u64;
+                self.hub.still_readable(id, cost);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.hub.still_readable(id),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.hub.still_readable(id, 0)
+            }
             Err(error) => {
                 connection.end.replace(&error);
                 self.broken.push_back(id);

@@ -109,7 +109,7 @@ impl Program {
 
     /// One of the Python clients in `tests/`, as beginners write them.
     pub(crate) fn python(script: &str, server: SocketAddr) -> Self {
-        let path = format!("{}/tests/{script}", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/tests/server/{script}", env!("CARGO_MANIFEST_DIR"));
         let (host, port) = (server.ip().to_string(), server.port().to_string());
         Self::start("python3", &["-u", &path, &host, &port])
     }

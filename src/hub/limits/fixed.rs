@@ -12,6 +12,10 @@ pub const VISIT_WORK_MAX: u64 = 8 * 1024;
 /// … while no other client waits to be visited: what one read can bring is rendered together, and then written together.
 pub const VISIT_WORK_ALONE_MAX: u64 = 8 * VISIT_WORK_MAX;
 
+/// Work and bytes of a visit that is light: that of a person, or of a program that says a line now and then. A client whose
+/// visits are light goes before those whose visits are not, so this is small: a thousand light visits take some milliseconds.
+pub const LIGHT_VISIT_WORK_MAX: u64 = VISIT_WORK_MAX / 8;
+
 /// Units of work of any item of a client's input, beside what it makes the hub render.
 pub const ITEM_WORK: u64 = 32;
 

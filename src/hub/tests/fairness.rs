@@ -91,6 +91,28 @@ fn a_client_that_has_cost_more_than_a_visit_waits_for_the_others() {
 }
 
 #[test]
+fn a_client_after_a_light_visit_is_read_before_those_that_flood() {
+    let mut test = TestHub::new(Limits::default());
+    let quiet = test.join();
+    let flooders: Vec<ConnId> = (0..20).map(|_| test.join()).collect();
+    test.flush_announcements();
+    let visit = |test: &mut TestHub, id, bytes: &[u8]| {
+        let work = test.hub.totals().work;
+        test.send(id, bytes);
+        let cost = test.hub.totals().work - work + bytes.len() as u64;
+        test.hub.still_readable(id, cost);
+    };
+    for &flooder in &flooders {
+        visit(&mut test, flooder, "flood\n".repeat(30).as_bytes());
+    }
+    visit(&mut test, quiet, b"hello\n");
+    // All are in the queue; what the quiet one says next arrives now.
+    test.hub.readable(quiet);
+    assert_eq!(test.hub.readables(), 21);
+    assert_eq!(test.hub.next_readable(), Some(quiet));
+}
+
+#[test]
 fn a_rooms_turn_has_more_visits_in_a_larger_room() {
     let mut test = TestHub::new(Limits {
         clients_max: 300,

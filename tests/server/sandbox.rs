@@ -1,10 +1,8 @@
 //! The sandbox of a running server. What it allows is tested beside it, in `src/sandbox.rs`.
 
-mod common;
-
 use std::fs;
 
-use common::{Client, Launch, Scratch, until};
+use crate::common::{Client, Launch, Scratch, until};
 
 /// A field of `/proc/PID/status`.
 fn status(pid: u32, field: &str) -> String {

@@ -1,9 +1,7 @@
 //! A server with a console: a connection over a socket pair, named console. When the console leaves, the server stops.
 //! `terminal/` tests the console on a terminal.
 
-mod common;
-
-use common::{Client, DEADLINE, until};
+use crate::common::{Client, DEADLINE, until};
 use madang::hub::Wire;
 use madang::hub::limits::{HalfClose, Limits};
 use madang::net::listener::{Listener, Options};

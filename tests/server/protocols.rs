@@ -1,9 +1,7 @@
 //! Peers that send more than plain lines: telnet with negotiations, erasing and urgent data, and clients of other
 //! protocols.
 
-mod common;
-
-use common::{Client, ann_and_bob, resident_bytes};
+use crate::common::{Client, ann_and_bob, resident_bytes};
 
 /// What the others hear of a peer must not depend on how its input is split.
 const SPLITS: [fn(&Client, &[u8]); 2] = [Client::send, Client::trickle];
@@ -115,15 +113,9 @@ fn typed_characters_can_be_erased() {
     let (_server, mut ann, mut bob) = ann_and_bob(&[]);
     // Commands erase always, BS and DEL after a negotiation: in a file they are text.
     for send in SPLITS {
-        send(
-            &ann,
-            &[b"helo"[..].as_ref(), &[IAC, EC], b"lo\r\n"].concat(),
-        );
+        send(&ann, &[&b"helo"[..], &[IAC, EC], b"lo\r\n"].concat());
         bob.expect("ann: hello");
-        send(
-            &ann,
-            &[b"gone"[..].as_ref(), &[IAC, EL], b"said\r\n"].concat(),
-        );
+        send(&ann, &[&b"gone"[..], &[IAC, EL], b"said\r\n"].concat());
         bob.expect("ann: said");
         send(&ann, b"a\x08b\x7fc\n");
         bob.expect("ann: a\u{2408}b\u{2421}c");
@@ -326,7 +318,7 @@ fn a_tls_client_hello_is_refused_and_closed_without_a_reset() {
 }
 
 /// What a connection gets that sends `bytes`: the lines after its greeting.
-fn refused(server: &common::Server, bytes: &[u8], send: fn(&Client, &[u8])) -> Vec<String> {
+fn refused(server: &crate::common::Server, bytes: &[u8], send: fn(&Client, &[u8])) -> Vec<String> {
     let mut client = Client::connect(server.addr());
     // The server may close before everything is written.
     if bytes.len() > 64 {
@@ -335,7 +327,7 @@ fn refused(server: &common::Server, bytes: &[u8], send: fn(&Client, &[u8])) -> V
         send(&client, bytes);
     }
     let mut lines = client.rest();
-    lines.retain(|line| !common::is_presence_notice(line));
+    lines.retain(|line| !crate::common::is_presence_notice(line));
     lines
 }
 

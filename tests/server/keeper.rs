@@ -1,7 +1,5 @@
 //! What must last: kept by the keeper whatever happens to it, to the server or to the disk, or refused with the reason.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
@@ -10,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Client, DEADLINE, Launch, Scratch, Server, until};
+use crate::common::{Client, DEADLINE, Launch, Scratch, Server, until};
 use madang::keeper::Change;
 use madang::keeper::record::{Body, Record, VERSION};
 use madang::net::keeper::{Keeper, REQUESTS_MAX};

@@ -1,9 +1,7 @@
 //! The steps by which tutorials of socket programming build a chat, each as the README shows it: a one-shot exchange,
 //! taking turns, talking at the same time, a group; and the clients that such tutorials end with.
 
-mod common;
-
-use common::{Client, Program, Server};
+use crate::common::{Client, Program, Server};
 use std::net::SocketAddr;
 
 /// A server with a console, and the address that it listens on.

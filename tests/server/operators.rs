@@ -1,8 +1,8 @@
 //! Operators at the control listener: who reaches it, what they command while others flood, how the server ends for them.
 
-mod common;
-
-use common::{Client, DEADLINE, Launch, Next, Program, Scratch, Server, until, with_control};
+use crate::common::{
+    Client, DEADLINE, Launch, Next, Program, Scratch, Server, until, with_control,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};

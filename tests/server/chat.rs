@@ -1,11 +1,9 @@
 //! Several clients in one room: each line reaches all the others whole, once and in one order. Over IPv4, IPv6
 //! and Unix-domain sockets.
 
-mod common;
-
 use std::thread;
 
-use common::{Client, Scratch, Server, ann_and_bob, has_ipv6};
+use crate::common::{Client, Scratch, Server, ann_and_bob, has_ipv6};
 
 #[test]
 fn a_line_reaches_everybody_else_and_is_not_echoed() {

@@ -1,11 +1,9 @@
 //! `madang bench` as its users run it: against madang and against other servers that work correctly.
 
-mod common;
-
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use common::{Program, Scratch, Server, assert_refused, bench, count, figure, sound};
+use crate::common::{Program, Scratch, Server, assert_refused, bench, count, figure, sound};
 
 /// A log and buffers so small that a client that does not read soon loses lines.
 const SMALL: &str = "--room-log 65536 --max-line 1024 --send-buffer 4096";
@@ -73,9 +71,9 @@ fn senders_receive_one_another_and_only_their_own_room() {
 #[test]
 fn a_run_sends_nothing_to_the_lobby() {
     let server = start("--announce-limit 0");
-    let mut kim = common::Client::connect_named(server.addr(), "kim");
+    let mut kim = crate::common::Client::connect_named(server.addr(), "kim");
     sound(&server.addr().to_string(), "--clients 3 --lines 10");
-    kim.expect_silence(common::SILENCE);
+    kim.expect_silence(crate::common::SILENCE);
 }
 
 #[test]
@@ -130,7 +128,7 @@ fn the_broker_of_ncat_is_measured() {
     let port = port.expect("a port").port().to_string();
     let _broker = Program::start("ncat", &["--broker", "-l", "127.0.0.1", &port]);
     let target = format!("127.0.0.1:{port}");
-    common::until("it listens", || TcpStream::connect(&target).is_ok());
+    crate::common::until("it listens", || TcpStream::connect(&target).is_ok());
     let value = sound(&target, "--protocol raw --clients 10 --lines 100");
     assert_eq!(count(&value, "/account/received"), 100 * 10);
 }

@@ -1,13 +1,11 @@
 //! `madang bench` against faulty servers: they lose, repeat or damage lines, stall, or end.
 
-mod common;
-
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{assert_refused, bench, count, figure, measure, sound};
+use crate::common::{assert_refused, bench, count, figure, measure, sound};
 
 /// A server of raw lines in a thread. It accepts so many connections; then it calls `serve` for each line of the sender,
 /// with the connections of the receivers and the number of counted lines so far.

@@ -1,14 +1,12 @@
 //! Members that read too slowly, under each `--slow` policy. Lines are numbered, so that a test knows exactly which
 //! lines a reader received, and can check the number that the skip notices report.
 
-mod common;
-
 use std::ops::Range;
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use common::{Client, DEADLINE, Server, resident_bytes, skipped};
+use crate::common::{Client, DEADLINE, Server, resident_bytes, skipped};
 
 /// The smallest allowed room log, and buffers so small that a reader lags soon.
 const SMALL: &str =
@@ -33,7 +31,7 @@ fn say_numbered(talker: &Client, lines: Range<u64>) {
 /// The number of a line from `talker`.
 fn number_of(line: &str) -> u64 {
     let said = line.strip_prefix("talker: ");
-    let count = said.and_then(|said| common::number(said.split(' ').next()?));
+    let count = said.and_then(|said| crate::common::number(said.split(' ').next()?));
     count.unwrap_or_else(|| panic!("not a line from talker: {line:?}"))
 }
 

@@ -1,8 +1,6 @@
 //! What the server tells a service manager, and the sockets that it takes from it. The tests speak systemd's side of
 //! sd_notify(3) and sd_listen_fds(3).
 
-mod common;
-
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{TcpListener, UdpSocket};
@@ -10,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::time::{Duration, Instant};
 
-use common::{Client, DEADLINE, Launch, Scratch, Server};
+use crate::common::{Client, DEADLINE, Launch, Scratch, Server};
 use rustix::process::Signal;
 
 /// The service manager's socket.

@@ -1,9 +1,7 @@
 //! Names: which are valid, which are free, and that nobody can take a name that looks like another client's or makes
 //! a line look like the server's.
 
-mod common;
-
-use common::{Client, Server, ann_and_bob, until};
+use crate::common::{Client, Server, ann_and_bob, until};
 
 #[test]
 fn names_of_any_script_are_accepted_in_nfkc() {

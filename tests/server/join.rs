@@ -1,8 +1,6 @@
 //! `madang join` as a pipe: standard input is sent, received lines are printed, and the exit status tells how it ended.
 
-mod common;
-
-use common::{Client, DEADLINE, Program, Scratch, Server, resident_bytes, until};
+use crate::common::{Client, DEADLINE, Program, Scratch, Server, resident_bytes, until};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,8 +1,6 @@
 //! What the server's log tells an operator of connections, in both formats.
 
-mod common;
-
-use common::{Client, Launch, Scratch, Server, until};
+use crate::common::{Client, Launch, Scratch, Server, until};
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;

@@ -1,8 +1,6 @@
 //! Every command, and every refusal except those of names, which `names.rs` tests.
 
-mod common;
-
-use common::{Client, Server, ann_and_bob};
+use crate::common::{Client, Server, ann_and_bob};
 
 #[test]
 fn nick_is_confirmed_announced_and_used() {
@@ -150,7 +148,7 @@ fn who_in_a_large_room_counts_the_names_it_omits() {
     let parts = line.rsplit_once(", and ");
     let (names, more) = parts.unwrap_or_else(|| panic!("no name is omitted: {line}"));
     let more = more.strip_suffix(&format!(" more ({HERE})"));
-    let more = more.and_then(common::number);
+    let more = more.and_then(crate::common::number);
     let more = more.unwrap_or_else(|| panic!("odd end: {line}"));
     let named = names.split(", ").count() as u64;
     assert_eq!(named + more, HERE as u64, "{line}");
@@ -174,7 +172,7 @@ fn help_mentions_every_command() {
     ann.say("/endofhelp");
     let mut lines =
         ann.find("! unknown command /endofhelp: /help lists commands, //endofhelp says it as text");
-    lines.retain(|line| !common::is_presence_notice(line));
+    lines.retain(|line| !crate::common::is_presence_notice(line));
     for command in "/nick /join /msg /me /who /rooms /help /quit //".split(' ') {
         let is_listed = lines.iter().any(|line| line.contains(command));
         assert!(is_listed, "no {command} in {lines:#?}");

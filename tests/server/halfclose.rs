@@ -1,9 +1,7 @@
 //! Half-close: a peer that shuts down its sending side, as `nc -N` does at the end of its input. The server processes
 //! all of the input, flushes all pending output, and then closes.
 
-mod common;
-
-use common::{Client, Server, ann_and_bob};
+use crate::common::{Client, Server, ann_and_bob};
 
 #[test]
 fn an_unterminated_last_line_is_delivered() {
@@ -91,7 +89,7 @@ fn all_lines_of_a_peer_that_finishes_before_it_reads_are_delivered() {
         bob.expect(&format!("guest2: {count}"));
     }
     let mut rest = pipe.rest();
-    rest.retain(|line| !common::is_presence_notice(line));
+    rest.retain(|line| !crate::common::is_presence_notice(line));
     let greeting = "* you are guest2 in lobby (2 here); /help lists commands";
     assert_eq!(rest, [greeting]);
 }
@@ -115,7 +113,7 @@ fn half_close_keep_notices_a_closed_peer() {
     ann.finish();
     drop(ann);
     // The server learns that the peer is closed only by writing to it.
-    common::until("ann has left", || {
+    crate::common::until("ann has left", || {
         bob.say("still there?");
         bob.count_members() == 1
     });

@@ -1,9 +1,7 @@
 //! `--partial-after`: an unfinished line is delivered after a silence of its sender. This serves clients that send no
 //! line ends, as the simplest socket programs do.
 
-mod common;
-
-use common::{Client, Program, SILENCE, Server, ann_and_bob};
+use crate::common::{Client, Program, SILENCE, Server, ann_and_bob};
 
 #[test]
 fn an_unfinished_line_is_delivered_after_a_silence() {
@@ -34,7 +32,7 @@ fn only_the_senders_own_silence_counts() {
     let (_server, mut ann, mut bob) = ann_and_bob(&["--partial-after", "50"]);
     ann.send(b"unfinished");
     let mut received = false;
-    common::until("the unfinished line is delivered while others send", || {
+    crate::common::until("the unfinished line is delivered while others send", || {
         bob.say("chatter");
         ann.expect("bob: chatter");
         bob.say("/me listens");

@@ -1,10 +1,8 @@
 //! The command line: help, version, and that bad values are refused before the server opens anything.
 
-mod common;
-
 use std::process::{Command, Output, Stdio};
 
-use common::{Client, Launch, Scratch, Server};
+use crate::common::{Client, Launch, Scratch, Server};
 
 fn madang(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_madang"))

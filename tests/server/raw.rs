@@ -1,11 +1,9 @@
 //! Raw listeners: lines without names, commands or notices, exchanged among raw connections only.
 
-mod common;
-
 use std::io::Write;
 use std::thread;
 
-use common::{Client, Next, SILENCE, Server, open_descriptors, until};
+use crate::common::{Client, Next, SILENCE, Server, open_descriptors, until};
 
 /// A room log and buffers so small that a reader lags soon.
 const SMALL: &str = "--room-log 65536 --max-line 2048 --send-buffer 4096";
@@ -148,7 +146,7 @@ fn a_slow_raw_reader_is_disconnected() {
     }
     let mut received = 0;
     loop {
-        match slow.next(common::DEADLINE) {
+        match slow.next(crate::common::DEADLINE) {
             // A raw reader is sent no skip notice, so no line may be missing.
             Next::Line(line) => assert_eq!(line, format!("{received} {text}")),
             Next::End | Next::Reset => break,

@@ -1,7 +1,5 @@
 //! How a server starts, restarts and exits, and that it runs without usable standard streams.
 
-mod common;
-
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Client, DEADLINE, Launch, Next, Scratch, Server, has_ipv6, until};
+use crate::common::{Client, DEADLINE, Launch, Next, Scratch, Server, has_ipv6, until};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 

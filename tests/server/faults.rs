@@ -1,11 +1,9 @@
 //! Faults of the machine and of peers: accept(2) fails, connections are reset. A fault ends at most the connection
 //! that has it.
 
-mod common;
-
 use std::fs;
 
-use common::{
+use crate::common::{
     Client, Launch, Scratch, Server, ann_and_bob, cpu_ticks, open_descriptors, resident_bytes,
     until,
 };

@@ -1,11 +1,9 @@
 //! What is in `packaging/` fits the program: variables that it knows, protection that systemd approves of.
 
-mod common;
-
 use std::fs;
 use std::process::Command;
 
-use common::{Client, Program};
+use crate::common::{Client, Program};
 
 fn packaged(file: &str) -> String {
     let path = format!("{}/packaging/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -71,7 +69,7 @@ fn systemd_itself_hands_sockets_over() {
     let listen = ["-l", &address.to_string(), program, "serve"];
     let _systemd = Program::start("systemd-socket-activate", &listen);
     // It starts the server when the first connection comes.
-    common::until("systemd listens", || {
+    crate::common::until("systemd listens", || {
         std::net::TcpStream::connect(address).is_ok()
     });
     let ann = Client::connect_named(address, "ann");

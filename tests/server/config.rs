@@ -1,15 +1,13 @@
 //! The configuration file: what may stand in it, what is wrong with it in which words, what takes precedence, and what a
 //! reload changes while clients are connected.
 
-mod common;
-
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 
-use common::{Client, Launch, Scratch, Server, until};
+use crate::common::{Client, Launch, Scratch, Server, until};
 use rustix::process::Signal;
 
 fn madang(arguments: &[&str], variables: &[(&str, &str)]) -> Output {

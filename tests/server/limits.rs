@@ -1,12 +1,10 @@
 //! What happens at each limit: connections, connections per address, descriptors, rooms, history, idle time. A
 //! refused client learns why, and connected clients stay connected.
 
-mod common;
-
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use common::{
+use crate::common::{
     Client, DEADLINE, Launch, Next, Server, ann_and_bob, cpu_ticks, has_ipv6, next_descriptor,
     until,
 };

@@ -1,9 +1,7 @@
 //! The text of a line: UTF-8 or refused, bounded in length, and free of terminal control. `Client` checks every line
 //! that it reads for the last of these.
 
-mod common;
-
-use common::{Client, Launch, ann_and_bob, resident_bytes};
+use crate::common::{Client, Launch, ann_and_bob, resident_bytes};
 
 /// Sends `input` in one write and then byte by byte. Each time `bob` must receive exactly `lines`.
 #[track_caller]

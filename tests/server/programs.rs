@@ -1,8 +1,6 @@
 //! Netcat, telnet and socat as real processes: each is greeted, sends and receives lines, and exits as it should.
 
-mod common;
-
-use common::{Client, Program, Scratch, Server};
+use crate::common::{Client, Program, Scratch, Server};
 
 /// A server and a client named ann.
 fn server_with_ann() -> (Server, Client) {

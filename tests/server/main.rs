@@ -1,0 +1,40 @@
+//! Behaviour over real sockets: each file starts servers of its own and speaks with them as their clients do.
+//!
+//! ```sh
+//! cargo test --test server                      # all
+//! cargo test --test server slow::               # one file's tests
+//! ```
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod architecture;
+#[cfg(feature = "bench")]
+mod bench;
+#[cfg(feature = "bench")]
+mod bench_wrong;
+mod chat;
+mod cmdline;
+mod commands;
+mod config;
+mod console;
+mod ctl;
+mod faults;
+mod halfclose;
+mod join;
+mod keeper;
+mod lifecycle;
+mod limits;
+mod log;
+mod names;
+mod operators;
+mod packaging;
+mod partial;
+mod programs;
+mod protocols;
+mod raw;
+mod sandbox;
+mod slow;
+mod systemd;
+mod text;
+mod tutorials;
