@@ -8,6 +8,7 @@ use std::iter::Peekable;
 use std::ops::Range;
 
 /// The line up to which a stay must be complete.
+#[derive(Clone, Copy)]
 pub enum Until {
     /// The last line of the room: the client is still in the room.
     End,
@@ -91,7 +92,7 @@ impl StayCheck<'_> {
             items: 0,
             want: None,
         };
-        for entry in self.entries() {
+        for entry in self.entries(until) {
             for counted in self.counted_in(entry) {
                 match self.received(entry, counted, end) {
                     Ok(()) => return,
@@ -101,9 +102,10 @@ impl StayCheck<'_> {
             }
         }
         let item = self.stay.items.get(furthest.items);
-        let want = furthest.want.map(|at| &self.room.lines[at]);
+        let item = format!("{item:?}");
+        let want = furthest.want.map_or("nothing", |at| &self.room.lines[at]);
         let (client, room, items) = (self.client, &self.stay.room, furthest.items);
-        panic!("client {client} in {room}: after {items} items {item:.60?}, not {want:.60?}");
+        panic!("client {client} in {room}: after {items} items {item:.70}, not {want:.60}");
     }
 
     /// What the client has received live was said in the room, in that order.
@@ -122,13 +124,29 @@ impl StayCheck<'_> {
         }
     }
 
-    /// Where the client may have come: shortly before the first line that it received live.
-    fn entries(&self) -> Vec<usize> {
+    /// Where the client may have come: shortly before the first line that it received live, or before the announcement in
+    /// whose place it was sent that.
+    fn entries(&self, until: Until) -> Vec<usize> {
         let last = self.first_own.unwrap_or(self.room.lines.len());
         let live = self.stay.items.iter().skip(self.stay.history);
         let mut live = live.filter(|item| matches!(item, Item::Line(_) | Item::Skipped(_)));
         let Some(Item::Line(first)) = live.next() else {
             return (0..=last).rev().collect();
+        };
+        let places = self.room.places.get(first).into_iter().flatten().copied();
+        let instead = self.places_of_instead(first);
+        let shortly_before: Vec<usize> = match until {
+            Until::End => places.chain(instead).collect(),
+            // What was said after the client had asked for another room is not sent to it, but what stands for an
+            // announcement is.
+            Until::LastOwn | Until::Anywhere => {
+                if let Some(most) = instead.into_iter().max() {
+                    return (0..=most.max(places.max().unwrap_or(0)).min(last))
+                        .rev()
+                        .collect();
+                }
+                places.collect()
+            }
         };
         let mut ignored = self.ignored.clone();
         for item in &self.stay.items {
@@ -137,7 +155,7 @@ impl StayCheck<'_> {
             }
         }
         let mut entries = Vec::new();
-        for place in self.places(first) {
+        for place in shortly_before {
             let mut entry = place.min(last);
             entries.push(entry);
             while entry > 0 && !self.is_others(entry - 1, &ignored) {
@@ -148,18 +166,17 @@ impl StayCheck<'_> {
         entries
     }
 
-    /// Where a line stands that the client has received, or the announcement in whose place the client may have received it.
-    fn places(&self, line: &str) -> Vec<usize> {
-        let mut places = self.room.places.get(line).cloned().unwrap_or_default();
-        if let Some((announced, _)) = Announced::read(line) {
-            let counts = announced.counts();
-            let named = self.named.instead.iter().map(|(at, it)| (*at, *it));
-            let counted = self.room.counted.iter();
-            let counted = counted.map(|at| (*at, self.room.announcements[at].without_one()));
-            let instead = named.chain(counted).filter(|(_, it)| it.contains(&counts));
-            places.extend(instead.map(|(at, _)| at));
-        }
-        places
+    /// The announcements in whose place the client may have received a line.
+    fn places_of_instead(&self, line: &str) -> Vec<usize> {
+        let Some((announced, _)) = Announced::read(line) else {
+            return Vec::new();
+        };
+        let counts = announced.counts();
+        let named = self.named.instead.iter().map(|(at, it)| (*at, *it));
+        let counted = self.room.counted.iter();
+        let counted = counted.map(|at| (*at, self.room.announcements[at].without_one()));
+        let instead = named.chain(counted).filter(|(_, it)| it.contains(&counts));
+        instead.map(|(at, _)| at).collect()
     }
 
     /// Whether a line is another's whom the client does not ignore, and no announcement that may be the client's own.
