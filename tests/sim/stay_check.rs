@@ -8,7 +8,6 @@ use std::iter::Peekable;
 use std::ops::Range;
 
 /// The line up to which a stay must be complete.
-#[derive(Clone, Copy)]
 pub enum Until {
     /// The last line of the room: the client is still in the room.
     End,
@@ -92,7 +91,7 @@ impl StayCheck<'_> {
             items: 0,
             want: None,
         };
-        for entry in self.entries(until) {
+        for entry in self.entries() {
             for counted in self.counted_in(entry) {
                 match self.received(entry, counted, end) {
                     Ok(()) => return,
@@ -124,30 +123,26 @@ impl StayCheck<'_> {
         }
     }
 
-    /// Where the client may have come: shortly before the first line that it received live, or before the announcement in
-    /// whose place it was sent that.
-    fn entries(&self, until: Until) -> Vec<usize> {
+    /// Where the client may have come: shortly before the first line that it received live.
+    fn entries(&self) -> Vec<usize> {
         let last = self.first_own.unwrap_or(self.room.lines.len());
-        let live = self.stay.items.iter().skip(self.stay.history);
-        let mut live = live.filter(|item| matches!(item, Item::Line(_) | Item::Skipped(_)));
-        let Some(Item::Line(first)) = live.next() else {
-            return (0..=last).rev().collect();
+        let items = &self.stay.items;
+        let is_line = |item: &Item| matches!(item, Item::Line(_));
+        let live = items.get(self.stay.history..).unwrap_or_default();
+        let first = live.iter().position(is_line);
+        let before = items.get(..self.stay.history + first.unwrap_or(0));
+        let is_skipped = |item: &Item| matches!(item, Item::Skipped(_));
+        let first = match first.map(|at| &live[at]) {
+            Some(Item::Line(line)) if !before.into_iter().flatten().any(is_skipped) => line,
+            _ => return (0..=last).rev().collect(),
         };
-        let places = self.room.places.get(first).into_iter().flatten().copied();
-        let instead = self.places_of_instead(first);
-        let shortly_before: Vec<usize> = match until {
-            Until::End => places.chain(instead).collect(),
-            // What was said after the client had asked for another room is not sent to it, but what stands for an
-            // announcement is.
-            Until::LastOwn | Until::Anywhere => {
-                if let Some(most) = instead.into_iter().max() {
-                    return (0..=most.max(places.max().unwrap_or(0)).min(last))
-                        .rev()
-                        .collect();
-                }
-                places.collect()
-            }
-        };
+        let places = self.room.places.get(first).map_or(&[][..], |places| places);
+        // What stands for an announcement may reach the client without what was said before that: if the client goes to another
+        // room, or if lines are skipped, of which it hears later.
+        if let Some(most) = self.places_of_instead(first).into_iter().max() {
+            let most = places.iter().copied().fold(most, usize::max);
+            return (0..=most.min(last)).rev().collect();
+        }
         let mut ignored = self.ignored.clone();
         for item in &self.stay.items {
             if let Item::Ignores(name) = item {
@@ -155,7 +150,7 @@ impl StayCheck<'_> {
             }
         }
         let mut entries = Vec::new();
-        for place in shortly_before {
+        for &place in places {
             let mut entry = place.min(last);
             entries.push(entry);
             while entry > 0 && !self.is_others(entry - 1, &ignored) {
