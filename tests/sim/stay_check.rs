@@ -50,6 +50,12 @@ struct Ahead<W: Iterator<Item = usize>, I: Iterator<Item = Instead>> {
 }
 
 impl<W: Iterator<Item = usize>, I: Iterator<Item = Instead>> Ahead<W, I> {
+    /// The same after what comes next in place of an announcement.
+    fn received_instead(mut self) -> Self {
+        self.instead.next();
+        self
+    }
+
     /// The same after the next line of the room.
     fn received_wanted(mut self) -> Self {
         self.wanted.next();
@@ -345,16 +351,13 @@ impl StayCheck<'_> {
         let is_instead = |it: &Instead| counts.is_some_and(|its| it.contains(&its));
         let mut want = None;
         for mut it in std::mem::take(ahead) {
+            let stands_instead = it.instead.peek().is_some_and(is_instead);
+            // Before it: of those who are ignored now nothing has been passed over so far.
+            let instead = stands_instead.then(|| it.clone().received_instead());
             want = self.want(line, &mut it.wanted, entry, [ignored, &it.heard_again]);
             let is_wanted = want.is_some_and(|at| self.room.lines[at] == *line);
-            if it.instead.peek().is_some_and(is_instead) {
-                let mut instead = it.clone();
-                instead.instead.next();
-                ahead.extend(is_wanted.then_some(it.received_wanted()));
-                ahead.push(instead);
-            } else if is_wanted {
-                ahead.push(it.received_wanted());
-            }
+            ahead.extend(is_wanted.then(|| it.received_wanted()));
+            ahead.extend(instead);
         }
         ahead.dedup_by_key(|it| it.wanted.peek().copied());
         want
@@ -364,6 +367,33 @@ impl StayCheck<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether guest7 can have received these items if it came before the room's first line.
+    fn is_received(lines: &[&str], items: Vec<Item>) -> bool {
+        let owner = |(name, client): (&str, usize)| (name.to_string(), client);
+        let owners = HashMap::from([("guest7", 4), ("guest5", 2)].map(owner));
+        let room = RoomLines::new(lines.iter().map(ToString::to_string).collect(), &owners);
+        let stay = Stay {
+            room: "lobby".into(),
+            history: 0,
+            items,
+        };
+        let check = StayCheck {
+            room: &room,
+            stay: &stay,
+            client: 4,
+            named: room.named_of(4),
+            first_own: None,
+            last_own: None,
+            ignored: BTreeSet::new(),
+            owners: &owners,
+        };
+        check.received(0, [None, None], lines.len()).is_ok()
+    }
+
+    fn line(line: &str) -> Item {
+        Item::Line(line.into())
+    }
 
     /// A client that reads slowly was sent, in place of an announcement of itself, what another announcement says too that it
     /// lost.
@@ -377,30 +407,40 @@ mod tests {
             "guest5: L2.4.",
             "guest5: L2.5.",
         ];
-        let owners = HashMap::from([("guest7".into(), 4)]);
-        let room = RoomLines::new(lines.map(Into::into).into(), &owners);
         let is_received = |skipped| {
-            let line = |at: usize| Item::Line(lines[at].into());
-            let skipped = Item::Skipped(skipped);
-            let stay = Stay {
-                room: "lobby".into(),
-                history: 0,
-                items: vec![line(0), line(1), skipped, line(4), line(5)],
-            };
-            let check = StayCheck {
-                room: &room,
-                stay: &stay,
-                client: 4,
-                named: room.named_of(4),
-                first_own: None,
-                last_own: None,
-                ignored: BTreeSet::new(),
-                owners: &owners,
-            };
-            check.received(0, [None, None], lines.len()).is_ok()
+            let mut items: Vec<Item> = [0, 1, 4, 5].map(|at| line(lines[at])).into();
+            items.insert(2, Item::Skipped(skipped));
+            is_received(&lines, items)
         };
         assert!(is_received(1), "the one of the room was received");
         assert!(is_received(2), "the one of the room was skipped");
         assert!(!is_received(3), "more were skipped than were lost");
+    }
+
+    #[test]
+    fn lines_are_left_out_from_where_their_author_is_ignored_to_where_it_is_heard_again() {
+        let lines = [
+            "guest5: L2.1.",
+            "guest5: L2.2.",
+            "* joined: guest7; left: guest8 (6 here)",
+            "guest5: L2.3.",
+        ];
+        let is_received = |before: Option<&str>, after: Option<&str>| {
+            let mut items = vec![line(lines[0]), Item::Ignores("guest5".into())];
+            items.extend(before.map(line));
+            items.extend([
+                line("* left: guest8 (6 here)"),
+                Item::Hears("guest5".into()),
+            ]);
+            items.extend(after.map(line));
+            is_received(&lines, items)
+        };
+        assert!(is_received(None, Some(lines[3])));
+        assert!(is_received(None, None), "all of it was said before");
+        assert!(
+            !is_received(Some(lines[1]), None),
+            "not while it is ignored"
+        );
+        assert!(!is_received(None, Some("guest5: L2.4.")), "never said");
     }
 }
