@@ -316,6 +316,7 @@ impl Net for Network {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.chance(faults.would_block) {
+            pipe.was_unreadable = true;
             return Err(self.would_block(pipe.id, true));
         }
         let n = self.cut_short(n, faults.short_read);

@@ -25,6 +25,8 @@ pub struct Pipe {
     pub server_fin: bool,
     pub server_closed: bool,
     pub id: Option<ConnId>,
+    /// A read has returned `WouldBlock` although something had arrived: a fault.
+    pub was_unreadable: bool,
     /// A read, or a write, has returned `WouldBlock` since the last event for it.
     pub wants_read: bool,
     pub wants_write: bool,
@@ -43,6 +45,7 @@ impl Pipe {
             server_fin: false,
             server_closed: false,
             id: None,
+            was_unreadable: false,
             wants_read: false,
             wants_write: false,
         }))
