@@ -164,10 +164,7 @@ fn text(bencher: Bencher<'_, '_>, kind: &Kind) {
     });
 }
 
-const PEER: Peer = Peer {
-    address: None,
-    wire: Wire::Chat,
-};
+const PEER: Peer = Peer::new(None, Wire::Chat);
 
 /// A hub with so many members in its lobby. All have read all output.
 struct Room {

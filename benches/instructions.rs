@@ -18,7 +18,7 @@ use std::process::{Command, ExitCode};
 use madang::hub::limits::Limits;
 use madang::hub::{ConnId, Hub, Now, Peer, Wire};
 use madang::net::scheduler::Scheduler;
-use madang::net::transport::{Event, Net};
+use madang::net::transport::{Event, HandshakeId, Net};
 
 /// The hidden argument with which this program runs one operation. The operation's name and a number of times follow
 /// it.
@@ -192,13 +192,25 @@ impl Net for BenchNet {
         self.newcomers = self.newcomers.checked_sub(1).ok_or(ErrorKind::WouldBlock)?;
         let address = Some(Ipv4Addr::LOCALHOST.into());
         let wire = Wire::Chat;
-        Ok((Sink { is_first: false }, Peer { address, wire }, None))
+        Ok((Sink { is_first: false }, Peer::new(address, wire), None))
     }
 
     fn register(&mut self, socket: &mut Sink, id: ConnId) -> io::Result<()> {
         socket.is_first = self.first.is_none();
         self.first.get_or_insert(id);
         Ok(())
+    }
+
+    fn register_newcomer(&mut self, _socket: &mut Sink, _id: HandshakeId) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn reregister(&mut self, _socket: &mut Sink, _id: ConnId) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
+    fn peek(&mut self, _socket: &mut Sink, _into: &mut [u8]) -> io::Result<usize> {
+        Err(ErrorKind::Unsupported.into())
     }
 
     fn read(&mut self, socket: &mut Sink, into: &mut [u8]) -> io::Result<usize> {

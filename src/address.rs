@@ -7,6 +7,10 @@ use std::path::PathBuf;
 
 /// The port of a server whose address names none.
 pub const DEFAULT_PORT: u16 = 8080;
+/// The same for a connection over TLS.
+pub const DEFAULT_TLS_PORT: u16 = 8443;
+/// What an address for TLS begins with.
+const TLS: &str = "tls:";
 
 /// An address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,88 @@ impl Address {
             )),
             address => Ok(address),
         }
+    }
+}
+
+/// A server as a client names it: where it is, and whether what passes is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Without TLS.
+    Plain(Address),
+    /// `tls:HOST:PORT`
+    Tls {
+        /// As in [`Address::Tcp`]. The server's certificate must be for it.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+}
+
+impl Target {
+    /// Parses a server to connect to: what [`Address::to_connect_to`] takes, or `tls:` before a host and a port. There, a
+    /// port alone means this machine too, and a host alone [`DEFAULT_TLS_PORT`].
+    ///
+    /// # Errors
+    /// What is wrong, and how it is written right.
+    pub fn parse(text: &str) -> Result<Target, String> {
+        let text = text.trim();
+        let Some(rest) = text.strip_prefix(TLS) else {
+            return Address::to_connect_to(text).map(Target::Plain);
+        };
+        if rest.is_empty() {
+            return Err("the host is missing; write for example tls:localhost:8443".into());
+        }
+        // `tls://HOST:PORT`, as other programs write it.
+        if let Some(host) = rest.strip_prefix("//") {
+            return Err(format!("write {TLS}{}", host.trim_end_matches('/')));
+        }
+        let address = match parse(rest).map_err(|why| format!("{why} (after {TLS})"))? {
+            Written::Address(address) => address,
+            Written::Port(port) => tcp("127.0.0.1", port),
+            Written::Host(host) => tcp(host, DEFAULT_TLS_PORT),
+        };
+        match address {
+            Address::Unix(path) => Err(format!(
+                "a Unix socket needs no TLS; write unix:{}",
+                path.display()
+            )),
+            Address::Tcp { host, port: 0 } => Err(format!(
+                "no server has port 0; write for example {TLS}{}",
+                tcp(&host, DEFAULT_TLS_PORT)
+            )),
+            Address::Tcp { host, port } => Ok(Target::Tls { host, port }),
+        }
+    }
+
+    /// Where the server is.
+    pub fn address(&self) -> Address {
+        match self {
+            Target::Plain(address) => address.clone(),
+            Target::Tls { host, port } => tcp(host, *port),
+        }
+    }
+
+    /// The host that the server's certificate must be for, if there is TLS.
+    pub fn tls_host(&self) -> Option<&str> {
+        match self {
+            Target::Plain(_) => None,
+            Target::Tls { host, .. } => Some(host),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Plain(address) => address.fmt(f),
+            Target::Tls { .. } => write!(f, "{TLS}{}", self.address()),
+        }
+    }
+}
+
+impl From<Address> for Target {
+    fn from(address: Address) -> Target {
+        Target::Plain(address)
     }
 }
 
@@ -133,6 +219,11 @@ fn parse(text: &str) -> Result<Written<'_>, String> {
             "" => Err("the path is missing; write for example unix:/tmp/madang.sock".into()),
             path => Ok(Written::Address(Address::Unix(path.into()))),
         };
+    }
+    if let Some(rest) = text.strip_prefix(TLS) {
+        return Err(format!(
+            "{TLS} stands before a server to join, not here; write {rest}"
+        ));
     }
     check_shape(text)?;
     if let Some(rest) = text.strip_prefix('[') {
@@ -336,6 +427,62 @@ mod tests {
         }
         let error = Address::to_connect_to("localhost:0").unwrap_err();
         assert!(error.contains("localhost:8080"), "{error}");
+    }
+
+    #[test]
+    fn a_server_over_tls_has_a_host_and_a_port() {
+        for (text, whole, host) in [
+            (
+                "tls:chat.example.org:7",
+                "tls:chat.example.org:7",
+                "chat.example.org",
+            ),
+            (
+                " tls:chat.example.org ",
+                "tls:chat.example.org:8443",
+                "chat.example.org",
+            ),
+            ("tls:[::1]:7", "tls:[::1]:7", "::1"),
+            ("tls:::1", "tls:[::1]:8443", "::1"),
+            ("tls:[fe80::1%lo]", "tls:[fe80::1%lo]:8443", "fe80::1%lo"),
+            ("tls:7", "tls:127.0.0.1:7", "127.0.0.1"),
+        ] {
+            let target = Target::parse(text).expect(text);
+            assert_eq!(target.to_string(), whole);
+            assert_eq!(target.tls_host(), Some(host));
+            assert_eq!(Target::parse(whole), Ok(target));
+        }
+        let plain = Target::parse("localhost").expect("an address");
+        assert_eq!(
+            (plain.to_string().as_str(), plain.tls_host()),
+            ("localhost:8080", None)
+        );
+    }
+
+    #[test]
+    fn a_wrong_server_over_tls_is_answered_with_a_right_one() {
+        for (text, right) in [
+            ("tls:", "tls:localhost:8443"),
+            ("tls://chat.example.org:7/", "write tls:chat.example.org:7"),
+            ("tls:unix:/tmp/x", "write unix:/tmp/x"),
+            ("tls:localhost:0", "tls:localhost:8443"),
+            ("tls:localhost:https", "localhost:8080 (after tls:)"),
+            ("tls:::1:7001", "[::1]:7001"),
+            ("https://localhost:1/", "localhost:1 without https://"),
+        ] {
+            let error = Target::parse(text).expect_err(text);
+            assert!(error.contains(right), "{text}: {error}");
+        }
+        // Where TLS has a flag of its own, or is not possible.
+        for error in [
+            Address::to_listen_on("tls:8443"),
+            Address::to_connect_to("tls:8443"),
+        ] {
+            assert_eq!(
+                error,
+                Err("tls: stands before a server to join, not here; write 8443".into())
+            );
+        }
     }
 
     #[test]

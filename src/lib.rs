@@ -13,7 +13,7 @@
 //! 7. [`keeper`] is the process beside the server that writes what must last to a disk.
 //! 8. [`cli`] is every flag, [`config`] the file that may set them, [`address`] what is in some of them, [`logging`] the log
 //!    that never blocks, [`memory`] what memory the limits allow, [`sandbox`] the files that the server may open,
-//!    [`terminal`] the terminal of a person, `generate` the manual pages, [`serve`] sets a server up.
+//!    [`terminal`] the terminal of a person, [`tls_client`] the client's side of TLS, `generate` the manual pages, [`serve`] sets a server up.
 //!
 //! Imports run one way: `serve → {net, join, bench, ctl} → hub → protocol`. `tests/server/architecture.rs` fails when they do not.
 //!
@@ -46,9 +46,11 @@ pub mod join;
 pub mod keeper;
 pub mod logging;
 pub mod memory;
+pub mod password_file;
 pub mod sandbox;
 pub mod serve;
 pub mod terminal;
+pub mod tls_client;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -68,7 +68,7 @@ fn run_serve(flags: &Serve) -> Outcome {
 }
 
 fn run_join(flags: &Join) -> Outcome {
-    match join::run(&flags.plan())? {
+    match join::run(&flags.plan()?)? {
         join::Ended::Left => Ok(ExitCode::SUCCESS),
         join::Ended::Unsent(lines) => Err(format!("lines that could not be sent: {lines}").into()),
         join::Ended::Lost(why) => {
@@ -100,7 +100,7 @@ fn run_ctl(flags: &Ctl) -> Outcome {
 #[cfg(feature = "bench")]
 fn run_bench(flags: &Bench) -> Outcome {
     let descriptors = serve::raise_descriptor_limit();
-    let adds_up = bench::run(&flags.plan(), descriptors, &mut std::io::stdout().lock())?;
+    let adds_up = bench::run(&flags.plan()?, descriptors, &mut std::io::stdout().lock())?;
     Ok(if adds_up {
         ExitCode::SUCCESS
     } else {

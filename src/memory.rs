@@ -1,7 +1,7 @@
 //! What memory the limits allow, of what it is the sum and which flags make it smaller, and whether this machine has as much.
 //! Reads files, so it is only for the start of a server.
 
-use crate::hub::limits::{Limits, OPERATORS_MAX};
+use crate::hub::limits::Limits;
 use std::fs;
 use std::path::Path;
 
@@ -28,8 +28,9 @@ pub fn log(limits: &Limits, kernel_bytes: u64) {
         rooms / MIB,
         rooms / *rooms_max as u64 / KIB
     );
+    let more = limits.connections_max() - clients_max;
     let connections = format!(
-        "{} MiB: --max-clients {clients_max} and {OPERATORS_MAX} operators x {client_kib} KiB, less with a smaller --max-line",
+        "{} MiB: --max-clients {clients_max} and {more} more x {client_kib} KiB, less with a smaller --max-line",
         clients / MIB
     );
     let kernel = format!(
@@ -94,7 +95,7 @@ fn advice(limits: &Limits, machine: u64) -> Option<String> {
     }
     if clients > for_clients {
         let number = for_clients / limits.client_bytes_max() as u64;
-        let number = number.saturating_sub(OPERATORS_MAX as u64);
+        let number = number.saturating_sub((limits.connections_max() - limits.clients_max) as u64);
         flags.push(format!("--max-clients {}", number.max(1)));
     }
     Some(flags.join(" "))

@@ -161,8 +161,28 @@ texts! {
         Renamed { old: &'a str, new: &'a str } = "renamed: {old} -> {new}",
         /// The answer to `/who`. The list is names and perhaps `and N more` ([`list`]).
         Members { room: &'a str, list: &'a str, here: usize } = "here in {room}: {list} ({here})",
-        /// The answer to `/rooms`. The list is `NAME (MEMBERS)` and perhaps `and N more` ([`list`]).
+        /// The answer to `/rooms`. The list is `NAME (MEMBERS)` or `NAME (MEMBERS, locked)`, and perhaps `and N more` ([`list`]).
         Rooms { list: &'a str } = "rooms: {list}",
+        /// To a newcomer, before anything else, where a password is asked.
+        PasswordAsked { seconds: u64 } =
+            "this server asks for a password: send /pass SECRET within {seconds} s",
+        /// The answer to `/pass` where none is asked, or not any more.
+        NoPasswordAsked {} = "no password is asked of you: you are in already",
+        /// To a client whose secret has been taken, though others could read it.
+        SecretInClear {} =
+            "your connection is not encrypted: others on its way can read the secret that you have sent",
+        /// To the room: it has a secret from now on.
+        Locked { name: &'a str } =
+            "locked by {name}: from now on only the secret or an invitation lets others enter",
+        /// To the room: it has no secret, and is closed.
+        LockedForInvited { name: &'a str } =
+            "locked by {name}: from now on only an invitation lets others enter",
+        /// To the room: anybody may enter it again.
+        Unlocked { name: &'a str } = "unlocked by {name}: from now on anybody may enter",
+        /// The answer to `/invite`.
+        Invited { name: &'a str } = "you have invited {name}",
+        /// To a client that has been invited: the command that enters the room.
+        Invitation { from: &'a str, command: &'a str } = "invitation by {from}: {command} enters the room",
         /// To a member that did not read fast enough.
         Skipped { lines: u64 } = "{lines} lines skipped: you are reading too slowly",
         /// The answer to telnet's AYT.
@@ -190,6 +210,9 @@ texts! {
         /// … of an operator that has not entered a room.
         WhoisInNoRoom { name: &'a str, connected: &'a str, idle: &'a str } =
             "whois: {name}, an operator, is in no room, connected for {connected}, idle for {idle}",
+        /// … of somebody in a locked room, to others.
+        WhoisApart { name: &'a str, connected: &'a str, idle: &'a str } =
+            "whois: {name} is connected for {connected}, idle for {idle}",
         /// To an operator that has just connected.
         GreetingInNoRoom { name: &'a str } =
             "you are {name} in no room; /join ROOM enters one, /help lists commands",
@@ -204,8 +227,8 @@ texts! {
         Client {
             number: Plain, name: &'a str, room: &'a str, address: &'a str, age: Plain, idle: Plain,
             lines_in: Plain, bytes_in: Plain, bytes_out: Plain, behind_lines: Plain, behind_bytes: Plain,
-            blocked: &'a str, muted: &'a str, listener: &'a str
-        } = "client {number}: name {name}, room {room}, address {address}, seconds {age}, idle {idle}, lines_in {lines_in}, bytes_in {bytes_in}, bytes_out {bytes_out}, behind_lines {behind_lines}, behind_bytes {behind_bytes}, blocked {blocked}, muted {muted}, listener {listener}",
+            blocked: &'a str, muted: &'a str, proxy: &'a str, listener: &'a str
+        } = "client {number}: name {name}, room {room}, address {address}, seconds {age}, idle {idle}, lines_in {lines_in}, bytes_in {bytes_in}, bytes_out {bytes_out}, behind_lines {behind_lines}, behind_bytes {behind_bytes}, blocked {blocked}, muted {muted}, proxy {proxy}, listener {listener}",
         /// … after the last entry: how many are listed, and how many are connected.
         Clients { listed: usize, connected: usize } = "clients: {listed} listed of {connected} connected",
         /// To an operator, for each entry of `/bans`; the answer ends with [`Notice::Bans`]. `ends` as [`span::ends`]

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct Needs {
     /// The configuration file, which is read again; with it, what resolves the names in it.
     pub config: Option<PathBuf>,
+    /// Other files that are read again.
+    pub files: Vec<PathBuf>,
     /// The directory of the keeper, which is this program, started again and again.
     pub state: Option<PathBuf>,
     /// The paths of Unix-domain listeners, which are removed at the end, and created anew when they are listened on again.
@@ -123,6 +125,9 @@ mod linux {
                 .iter()
                 .for_each(|path| allow(Path::new(path), read));
         }
+        for folder in needs.files.iter().flat_map(|file| folders(file)) {
+            allow(&folder, read);
+        }
         if let Some(state) = &needs.state {
             allow(state, read | writing());
             allow(
@@ -212,7 +217,7 @@ mod tests {
         fn new(name: &str) -> Scratch {
             let pid = std::process::id();
             let root = std::env::temp_dir().join(format!("madang-sandbox-{name}-{pid}"));
-            for folder in ["config", "state", "sockets", "history", "other"] {
+            for folder in ["config", "files", "state", "sockets", "history", "other"] {
                 fs::create_dir_all(root.join(folder)).unwrap();
                 fs::write(root.join(folder).join("file"), folder).unwrap();
             }
@@ -227,6 +232,7 @@ mod tests {
         fn needs(&self) -> Needs {
             Needs {
                 config: Some(self.path("config/file")),
+                files: vec![self.path("files/file")],
                 state: Some(self.path("state")),
                 sockets: vec![self.path("sockets/chat")],
                 console: Some(ConsoleNeeds {
@@ -280,6 +286,8 @@ mod tests {
             assert_eq!(fs::read_to_string(path("config/file")).unwrap(), "config");
             assert_denied(fs::write(path("config/file"), "x"));
             assert_denied(File::create(path("config/new")));
+            assert_eq!(fs::read_to_string(path("files/file")).unwrap(), "files");
+            assert_denied(fs::write(path("files/file"), "x"));
             // The keeper's files are written, renamed and removed.
             fs::write(path("state/new"), "x").unwrap();
             fs::rename(path("state/new"), path("state/file")).unwrap();
@@ -317,7 +325,7 @@ mod tests {
         let scratch = Scratch::new("none");
         inside(Needs::default(), || {
             assert_denied(again());
-            for folder in ["config", "state", "sockets", "history"] {
+            for folder in ["config", "files", "state", "sockets", "history"] {
                 assert_denied(fs::read(scratch.path(folder).join("file")));
             }
             assert_denied(File::open("/dev/null"));

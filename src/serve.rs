@@ -4,17 +4,20 @@
 use crate::address::Address;
 use crate::cli::{Cli, Control, Serve, Setting, control, in_force};
 use crate::hub::Wire;
-use crate::hub::limits::{Limits, OPERATORS_MAX};
+use crate::hub::limits::{Limits, OPERATORS_MAX, STRANGERS_LEAVING_MAX};
+use crate::hub::secret::Secret;
 use crate::join::{self, Show};
 use crate::logging;
 use crate::memory;
 use crate::net::activation::{self, Handed, Purpose};
 use crate::net::bind::{Place, bind_beside, bind_handed};
+use crate::net::handshakes::HANDSHAKES_BESIDE_MAX;
 use crate::net::keeper::Keeper;
 use crate::net::listener::{Listener, Options};
 use crate::net::metrics::METRICS_DESCRIPTORS;
 use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
+use crate::password_file;
 use crate::sandbox::{self, ConsoleNeeds, Needs};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
@@ -53,11 +56,15 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     let given = Given::with(&handed, &metrics);
     let settings = settings(flags, given)?;
     let console_log = start_logging(flags)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
     let (places, options) = (settings.places.clone(), settings.options);
     let mut listeners = bind_handed(&places, handed, options)?;
     if flags.listening.control.is_none() && !given.has_control {
         listeners.extend(default_control(options));
     }
+    warn_of_open(&listeners, flags);
     let mut metrics = adopt_metrics(metrics, options)?;
     metrics.extend(bind_beside(&flags.metrics_places(), &places, options)?);
     let mut addresses: Vec<String> = listeners.iter().map(ToString::to_string).collect();
@@ -100,6 +107,7 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     )?;
     let limits = flags.limits(clients_max);
     limits.check().map_err(|conflict| conflict.to_string())?;
+    let (password, warning) = password(flags, given)?.unzip();
     let flag = |setting: &Setting| Flag {
         name: setting.name.clone(),
         value: setting.told(),
@@ -107,11 +115,42 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     };
     Ok(Settings {
         limits,
+        proxies: flags.listening.proxy_from.iter().copied().collect(),
         places: given.places(flags),
         options: flags.listening.options(),
         log_level: flags.log.log_level,
+        password,
+        warnings: warning.flatten().into_iter().collect(),
         flags: flags.settings.iter().map(flag).collect(),
     })
+}
+
+/// The password for which clients are asked, and what is to be said of its file.
+fn password(flags: &Serve, given: Given) -> Result<Option<(Secret, Option<String>)>, String> {
+    let Some(path) = &flags.access.password_file else {
+        return Ok(None);
+    };
+    let (password, warning) = password_file::of_server(path)?;
+    let places = given.places(flags);
+    let raw = places.iter().find(|place| place.wire == Wire::Raw);
+    let raw = raw.map(ToString::to_string);
+    if let Some(raw) = raw.or_else(|| {
+        given
+            .has_raw
+            .then(|| "a raw socket that was handed over".into())
+    }) {
+        return Err(format!(
+            "{raw}: raw clients cannot be asked for the password of --password-file; leave one of them out, \
+             or serve raw clients by another server"
+        ));
+    }
+    if password.line().len() > flags.limits.max_line as usize {
+        let (needed, max_line) = (password.line().len(), flags.limits.max_line);
+        return Err(format!(
+            "--max-line {max_line} is too short for /pass and the password: {needed} bytes are needed"
+        ));
+    }
+    Ok(Some((Secret::of(password.text()), warning)))
 }
 
 /// The same by what the configuration file says now.
@@ -199,6 +238,8 @@ struct Given {
     sockets: usize,
     /// Some of them are for clients: then the default address does not apply.
     has_lines: bool,
+    /// One of them is for raw clients.
+    has_raw: bool,
     /// One of them is for operators.
     has_control: bool,
 }
@@ -209,6 +250,7 @@ impl Given {
             descriptors: raise_descriptor_limit(),
             sockets: handed.len() + metrics.len(),
             has_lines: handed.iter().any(|one| one.purpose.is_for_clients()),
+            has_raw: handed.iter().any(|one| one.purpose == Purpose::Raw),
             has_control: handed.iter().any(|one| one.purpose == Purpose::Control),
         }
     }
@@ -227,13 +269,21 @@ impl Given {
         let listeners = self.places(flags).len() + self.sockets;
         let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
         let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
+        let shakes_hands = !flags.listening.proxy_from.is_empty();
+        let handshakes = u64::from(shakes_hands) * HANDSHAKES_BESIDE_MAX as u64;
         let control = match flags.listening.control {
             _ if self.has_control => OPERATORS_MAX as u64,
             None if control::default_path().is_some() => OPERATORS_MAX as u64 + 1,
             Some(Control::Path(_)) => OPERATORS_MAX as u64,
             Some(Control::None) | None => 0,
         };
-        RESERVED_DESCRIPTORS + listeners as u64 + metrics + console + keeper + control
+        let strangers = match flags.access.password_file {
+            Some(_) => STRANGERS_LEAVING_MAX as u64,
+            None => 0,
+        };
+        let listeners = listeners as u64;
+        let newcomers = strangers + handshakes;
+        RESERVED_DESCRIPTORS + listeners + metrics + console + keeper + control + newcomers
     }
 }
 
@@ -254,6 +304,7 @@ fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
     });
     Needs {
         config: flags.config.clone(),
+        files: flags.access.password_file.iter().cloned().collect(),
         state,
         sockets: sockets.chain(control::default_path()).collect(),
         console: flags.console.then(|| ConsoleNeeds {
@@ -303,6 +354,23 @@ fn announce(addresses: &[String], limits: &Limits) {
         memory_mib_max = limits.memory_bytes_max() >> 20,
         "limits"
     );
+}
+
+/// Names the listeners that everybody can use who can reach them, and what to do about it, in one line.
+fn warn_of_open(listeners: &[Listener], flags: &Serve) {
+    let is_open = |listener: &&Listener| listener.is_reachable();
+    if !flags.listening.allow.is_empty() || flags.access.password_file.is_some() {
+        return;
+    }
+    let open = listeners.iter().filter(is_open).map(ToString::to_string);
+    let open: Vec<String> = open.collect();
+    if !open.is_empty() {
+        tracing::warn!(
+            listeners = open.join(", "),
+            "open to everybody who can reach them, and not encrypted: --listen 127.0.0.1:PORT keeps to this machine, \
+             --password-file FILE asks newcomers for a password, --allow CIDR admits only some addresses"
+        );
+    }
 }
 
 /// Runs the server on this thread and its console on another. The two share nothing but the sockets between them.

@@ -10,6 +10,8 @@ use madang::bench::plan::{Pace, Plan, Protocol};
 use madang::bench::progress::Progress;
 use madang::bench::recorder::Recorder;
 use madang::bench::setup;
+use madang::bench::socket::Dialler;
+use madang::tls_client::Options;
 
 use crate::harness::server::Server;
 use crate::harness::{Harness, Outcome, TIMEOUT};
@@ -59,8 +61,10 @@ impl Room {
     ) -> Outcome<Self> {
         let server = Server::madang(harness, flags)?;
         let mut plan = Plan {
-            target: Address::from(server.address),
+            target: Address::from(server.address).into(),
+            tls: Options::default(),
             protocol: Protocol::Madang,
+            password: None,
             receivers: (slow + readers) as u32,
             senders: 1,
             rooms: 1,
@@ -74,7 +78,8 @@ impl Room {
             pid: None,
             json: false,
         };
-        let mut engine = Engine::new(&plan.target, plan.connections(), 0)?;
+        let dialler = Dialler::new(&plan.target, &plan.tls, plan.connections(), 0)?;
+        let mut engine = Engine::new(dialler)?;
         let mut progress = Progress::new(false);
         setup::connect(&mut engine, &plan, &mut progress)?;
         setup::join(&mut engine, &plan, 0, &mut progress)?;

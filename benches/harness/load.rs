@@ -6,8 +6,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use madang::address::Address;
+use madang::address::{Address, Target};
 use madang::bench::engine::{Engine, Event};
+use madang::bench::socket::Dialler;
+use madang::tls_client::Options;
 use socket2::Socket;
 
 use super::decoder::Decoder;
@@ -139,9 +141,10 @@ impl<D: Decoder> Load<D> {
         connections: usize,
         run: u64,
     ) -> Outcome<Self> {
-        let target = Address::from(server);
+        let target = Target::from(Address::from(server));
+        let dialler = Dialler::new(&target, &Options::default(), connections, run)?;
         Ok(Self {
-            engine: Engine::new(&target, connections, run)?,
+            engine: Engine::new(dialler)?,
             arrival,
             is_slow: false,
             may_close: false,

@@ -2,11 +2,11 @@
 //! the bytes is never decided here: each connection carries a state for the code that handles its events.
 
 use super::socket::Dialler;
-use crate::address::Address;
+use crate::tls_client::{Arrived, Stream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use socket2::Socket;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -33,8 +33,10 @@ pub enum Event<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The handshake is not complete.
+    /// The socket is not connected.
     Connecting,
+    /// The handshake of TLS is not complete.
+    ShakingHands,
     /// It is read and written.
     Open,
     /// It is not read: what arrives stays with the kernel.
@@ -45,7 +47,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Connection<S> {
-    socket: Socket,
+    stream: Stream,
     phase: Phase,
     /// Whether the socket takes bytes, as far as is known.
     writable: bool,
@@ -70,17 +72,18 @@ pub struct Engine<S> {
     reads_max: usize,
     buffer: Box<[u8]>,
     start: Instant,
+    /// Why the first connection of those has ended whose TLS has failed.
+    failure: Option<String>,
 }
 
 impl<S> Engine<S> {
-    /// An engine without connections. `connections` is how many will be opened within a minute, the time for which the
-    /// kernel keeps a closed connection's port; `run` distinguishes runs that follow one another as fast.
+    /// An engine without connections.
     ///
     /// # Errors
-    /// The server's address cannot be found, or the system gives no poll.
-    pub fn new(target: &Address, connections: usize, run: u64) -> Result<Engine<S>, String> {
+    /// The system gives no poll.
+    pub fn new(dialler: Dialler) -> Result<Engine<S>, String> {
         Ok(Engine {
-            dialler: Dialler::new(target, connections, run)?,
+            dialler,
             poll: Poll::new().map_err(|error| format!("cannot wait for sockets: {error}"))?,
             events: Events::with_capacity(EVENTS_MAX),
             connections: Vec::new(),
@@ -88,6 +91,7 @@ impl<S> Engine<S> {
             reads_max: usize::MAX,
             buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
             start: Instant::now(),
+            failure: None,
         })
     }
 
@@ -99,6 +103,11 @@ impl<S> Engine<S> {
     /// How many connections have been opened, the closed ones included.
     pub fn opened(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Why a connection was closed, if its TLS has failed: the first such reason.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// The state of a connection.
@@ -120,7 +129,15 @@ impl<S> Engine<S> {
     /// The sockets of all connections, in order. They do not block.
     pub fn into_sockets(self) -> impl Iterator<Item = Socket> {
         let connections = self.connections.into_iter();
-        connections.map(|connection| connection.socket)
+        connections.map(|connection| connection.stream.into_socket())
+    }
+
+    /// Drops all connections; a server over TLS learns that this is their end.
+    pub fn close(self) {
+        for mut connection in self.connections {
+            // Its end does not depend on whether the socket takes that.
+            let _ = connection.stream.say_goodbye();
+        }
     }
 
     /// Sets how many connections one poll reads at most. The others are read by the next polls, which do not wait.
@@ -152,7 +169,9 @@ impl<S> Engine<S> {
         };
         // Its number may still be in the queue, from where it is not read before it is open.
         connection.queued = self.connections[number].queued;
-        self.connections[number] = connection;
+        let mut old = std::mem::replace(&mut self.connections[number], connection);
+        // As in `close`.
+        let _ = old.stream.say_goodbye();
         Ok(true)
     }
 
@@ -162,17 +181,17 @@ impl<S> Engine<S> {
         slow: bool,
         state: S,
     ) -> Result<Option<Connection<S>>, String> {
-        let Some(socket) = self.dialler.connect(number, slow)? else {
+        let Some(stream) = self.dialler.connect(number, slow)? else {
             return Ok(None);
         };
-        let (fd, both) = (socket.as_raw_fd(), Interest::READABLE | Interest::WRITABLE);
+        let (fd, both) = (stream.as_raw_fd(), Interest::READABLE | Interest::WRITABLE);
         let registered = self
             .poll
             .registry()
             .register(&mut SourceFd(&fd), Token(number), both);
         registered.map_err(|error| format!("cannot wait for connection {number}: {error}"))?;
         Ok(Some(Connection {
-            socket,
+            stream,
             phase: Phase::Connecting,
             writable: false,
             ending: false,
@@ -203,19 +222,28 @@ impl<S> Engine<S> {
             let Token(number) = event.token();
             let connection = &mut self.connections[number];
             if connection.phase == Phase::Connecting && (event.is_writable() || event.is_error()) {
-                let failure = connection.socket.take_error().unwrap_or_else(Some);
+                let failure = connection.stream.take_error().unwrap_or_else(Some);
                 match failure {
                     // The server has accepted it, and reset it before this poll.
                     Some(error) if error.kind() == ErrorKind::ConnectionReset => {}
                     Some(error) => return Err(self.dialler.explain(&error)),
                     None => {}
                 }
-                connection.phase = Phase::Open;
-                handle(number, &mut connection.state, Event::Connected);
+                connection.phase = Phase::ShakingHands;
             }
-            connection.writable |= event.is_writable();
+            if connection.phase == Phase::ShakingHands {
+                let done = connection.stream.shake_hands(&mut self.buffer);
+                if done.map_err(|error| self.dialler.explain(&error))? {
+                    connection.phase = Phase::Open;
+                    handle(number, &mut connection.state, Event::Connected);
+                }
+            }
+            if event.is_writable() {
+                connection.writable = connection.stream.flush().is_ok();
+            }
             connection.ending |= event.is_read_closed() || event.is_error();
-            let readable = event.is_readable() || connection.ending;
+            let has_text = connection.stream.has_early_text();
+            let readable = event.is_readable() || connection.ending || has_text;
             if readable && connection.phase == Phase::Open && !connection.queued {
                 connection.queued = true;
                 self.read_queue.push(number);
@@ -254,20 +282,25 @@ impl<S> Engine<S> {
         handle: &mut impl FnMut(usize, &mut S, Event<'_>),
     ) {
         let connection = &mut self.connections[number];
-        let again = match (&connection.socket).read(&mut self.buffer[..bytes_max]) {
-            Ok(bytes @ 1..) => {
-                let at_ns = self.start.elapsed().as_nanos() as u64;
-                let received = Event::Received {
-                    at_ns,
-                    bytes: &self.buffer[..bytes],
-                };
-                handle(number, &mut connection.state, received);
-                // A read that did not fill the buffer has emptied the socket (epoll(7), question 9).
-                bytes == bytes_max || connection.ending
-            }
+        let (start, state) = (self.start, &mut connection.state);
+        let pass_on = |bytes: &[u8]| {
+            let at_ns = start.elapsed().as_nanos() as u64;
+            handle(number, state, Event::Received { at_ns, bytes });
+        };
+        let again = match connection
+            .stream
+            .read(&mut self.buffer[..bytes_max], pass_on)
+        {
+            // A read that did not fill the buffer has emptied the socket (epoll(7), question 9).
+            Ok(Arrived::Bytes(bytes)) => bytes == bytes_max || connection.ending,
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
-            Ok(_) | Err(_) => {
+            ended @ (Ok(Arrived::End) | Err(_)) => {
+                if let Err(error) = ended
+                    && error.kind() == ErrorKind::InvalidData
+                {
+                    self.failure.get_or_insert(error.to_string());
+                }
                 connection.phase = Phase::Closed;
                 handle(number, &mut connection.state, Event::Closed);
                 false
@@ -286,14 +319,17 @@ impl<S> Engine<S> {
         if !connection.writable || connection.phase == Phase::Closed {
             return 0;
         }
-        match (&connection.socket).write(bytes) {
+        let taken = match connection.stream.write(bytes) {
             Ok(taken) => taken,
-            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return 0,
             Err(_) => {
                 connection.writable = false;
-                0
+                return 0;
             }
-        }
+        };
+        // The poll will report that the socket takes the rest of a record.
+        connection.writable = !connection.stream.wants_write();
+        taken
     }
 
     /// Whether a socket may take bytes.
@@ -364,8 +400,17 @@ impl LineBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
+    use crate::address::{Address, Target};
+    use crate::tls_client::Options;
+    use std::io::{self, Read};
     use std::net::TcpListener;
+
+    /// An engine for so many connections to a listener.
+    fn engine_at(listener: &TcpListener, connections: usize) -> io::Result<Engine<Vec<u8>>> {
+        let target = Target::from(Address::from(listener.local_addr()?));
+        let dialler = Dialler::new(&target, &Options::default(), connections, 0);
+        Ok(Engine::new(dialler.unwrap()).unwrap())
+    }
 
     #[test]
     fn lines_do_not_depend_on_where_reads_cut_them() {
@@ -401,8 +446,7 @@ mod tests {
     fn a_paused_connection_is_read_only_on_request_and_its_end_is_seen_when_it_resumes()
     -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let target = Address::from(listener.local_addr()?);
-        let mut engine = Engine::new(&target, 2, 0).unwrap();
+        let mut engine = engine_at(&listener, 2)?;
         assert_eq!(engine.open(false, Vec::new()), Ok(true));
         assert_eq!(engine.open(true, Vec::new()), Ok(true));
         let (mut first, mut second) = (listener.accept()?.0, listener.accept()?.0);
@@ -431,8 +475,7 @@ mod tests {
     #[test]
     fn a_reopened_connection_starts_anew_under_its_number() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let target = Address::from(listener.local_addr()?);
-        let mut engine = Engine::new(&target, 2, 0).unwrap();
+        let mut engine = engine_at(&listener, 2)?;
         assert_eq!(engine.open(false, Vec::new()), Ok(true));
         let mut first = listener.accept()?.0;
         poll_until(&mut engine, b"+");
@@ -452,8 +495,7 @@ mod tests {
     #[test]
     fn a_reset_before_the_first_poll_is_a_close() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let target = Address::from(listener.local_addr()?);
-        let mut engine = Engine::new(&target, 1, 0).unwrap();
+        let mut engine = engine_at(&listener, 1)?;
         assert_eq!(engine.open(false, Vec::new()), Ok(true));
         let accepted = Socket::from(listener.accept()?.0);
         accepted.set_linger(Some(Duration::ZERO))?;
@@ -465,8 +507,7 @@ mod tests {
     #[test]
     fn a_poll_reads_no_more_connections_than_it_may_and_forgets_none() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let target = Address::from(listener.local_addr()?);
-        let mut engine = Engine::new(&target, 3, 0).unwrap();
+        let mut engine = engine_at(&listener, 3)?;
         let mut accepted = Vec::new();
         for _ in 0..3 {
             assert_eq!(engine.open(false, Vec::new()), Ok(true));

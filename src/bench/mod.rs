@@ -4,7 +4,8 @@
 //! One thread, one poll. `plan` is what to measure; `engine` has all connections, made by `socket`; `setup` makes them and
 //! sends them to their rooms; `run` sends; `recorder` receives, counts in `accounting` and takes times; `line` is how lines
 //! are written and read; `process` is what the server costs, `figure` what is computed, `report` and `progress` what is
-//! shown. Nothing here uses the server's code but `protocol`. The benches use the same parts, which are therefore public.
+//! shown. Nothing here uses the server's code but `protocol`; TLS is the same
+//! as in `join`. The benches use the same parts, which are therefore public.
 
 #[doc(hidden)]
 pub mod accounting;
@@ -24,7 +25,8 @@ mod report;
 mod run;
 #[doc(hidden)]
 pub mod setup;
-mod socket;
+#[doc(hidden)]
+pub mod socket;
 
 use engine::Engine;
 use figure::difference;
@@ -35,6 +37,7 @@ use progress::Progress;
 use recorder::Recorder;
 use report::Findings;
 use run::Run;
+use socket::Dialler;
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -53,7 +56,8 @@ pub fn run(plan: &Plan, descriptors: u64, out: &mut impl Write) -> Result<bool, 
     let mut progress = Progress::new(true);
     let format = Format::new(plan.protocol, plan.line_bytes, number);
     let mut recorder = Recorder::new(plan, format);
-    let mut engine = Engine::new(&plan.target, plan.connections(), number)?;
+    let dialler = Dialler::new(&plan.target, &plan.tls, plan.connections(), number)?;
+    let mut engine = Engine::new(dialler)?;
 
     let memory = || process.as_ref().map(Process::memory_bytes).transpose();
     let memory_before = memory()?;
@@ -66,6 +70,7 @@ pub fn run(plan: &Plan, descriptors: u64, out: &mut impl Write) -> Result<bool, 
     let run = Run::new(plan, &mut engine, &mut recorder);
     let timing = run.go(process.as_ref(), &mut progress)?;
     progress.end();
+    engine.close();
 
     let totals = recorder.accounting.totals();
     let findings = Findings {

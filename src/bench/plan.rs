@@ -1,6 +1,8 @@
 //! What to measure: how many connections there are, what they send and how fast. Nothing is opened here.
 
-use crate::address::Address;
+use crate::address::Target;
+use crate::password_file::Password;
+use crate::tls_client;
 use std::time::Duration;
 
 /// Descriptors beside the connections: standard streams, the poll, files of `/proc`.
@@ -29,10 +31,14 @@ pub enum Pace {
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The server's address.
-    pub target: Address,
+    /// The server.
+    pub target: Target,
+    /// Whom to trust, if it is reached over TLS.
+    pub tls: tls_client::Options,
     /// What the server speaks.
     pub protocol: Protocol,
+    /// The password, for a server that asks for one.
+    pub password: Option<Password>,
     /// Connections that only receive.
     pub receivers: u32,
     /// Connections that send, and receive one another's lines.
@@ -138,11 +144,10 @@ impl Plan {
 #[cfg(test)]
 pub(super) fn example() -> Plan {
     Plan {
-        target: Address::Tcp {
-            host: "127.0.0.1".into(),
-            port: 8080,
-        },
+        target: Target::parse("127.0.0.1:8080").expect("an address"),
+        tls: tls_client::Options::default(),
         protocol: Protocol::Madang,
+        password: None,
         receivers: 4,
         senders: 3,
         rooms: 2,

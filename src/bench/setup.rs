@@ -69,8 +69,11 @@ impl Barrier {
             return Err(format!("{so_far}, then the server refused: {text}"));
         }
         if let Some(number) = closed {
-            let failure = format!("{so_far}, then the server closed connection {number}");
-            return Err(failure);
+            let why = engine.failure().map(|why| format!(": {why}"));
+            let why = why.unwrap_or_default();
+            return Err(format!(
+                "{so_far}, then the server closed connection {number}{why}"
+            ));
         }
         let now = engine.now_ns();
         if count > before {
@@ -107,10 +110,22 @@ pub fn connect(
         while engine.opened() < end
             && engine.open(plan.is_slow(engine.opened()), LineBuffer::default())?
         {}
-        barrier.poll(engine, |_, line| match plan.protocol {
-            Protocol::Raw => line.is_none(),
-            Protocol::Madang => matches!(line, Some(Kind::Notice(Notice::Greeting { .. }))),
+        let mut asked = Vec::new();
+        barrier.poll(engine, |number, line| {
+            if let Some(Kind::Notice(Notice::PasswordAsked { .. })) = line {
+                asked.push(number);
+            }
+            match plan.protocol {
+                Protocol::Raw => line.is_none(),
+                Protocol::Madang => matches!(line, Some(Kind::Notice(Notice::Greeting { .. }))),
+            }
         })?;
+        if let (Some(_), None) = (asked.first(), &plan.password) {
+            return Err("the server asks for a password: give --password-file FILE".into());
+        }
+        for (number, password) in asked.into_iter().zip(plan.password.iter().cycle()) {
+            engine.write_all(number, format!("{}\n", password.line()).as_bytes())?;
+        }
         progress.show(barrier.count as u64);
     }
     Ok(engine.now_ns() - start)

@@ -1,10 +1,12 @@
 //! Sockets of the load: where they connect to and from. What goes over them is never decided here.
 
-use crate::address::{Address, resolve};
+use crate::address::{Address, Target, resolve};
+use crate::tls_client::{Config, Options, Stream};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one address of a host with several is tried.
@@ -24,6 +26,8 @@ pub struct Dialler {
     /// 0: the system chooses.
     sources: usize,
     net: u8,
+    /// `None`: without TLS.
+    tls: Option<Arc<Config>>,
 }
 
 impl Dialler {
@@ -31,12 +35,19 @@ impl Dialler {
     /// free at once.
     ///
     /// # Errors
-    /// The server's address cannot be found.
-    pub fn new(target: &Address, connections: usize, run: u64) -> Result<Dialler, String> {
+    /// The server's address cannot be found, or a file for TLS cannot be used.
+    pub fn new(
+        target: &Target,
+        tls: &Options,
+        connections: usize,
+        run: u64,
+    ) -> Result<Dialler, String> {
         let name = target.to_string();
-        let found = match target {
+        let tls = target.tls_host().map(|host| Config::new(tls, host));
+        let tls = tls.transpose()?.map(Arc::new);
+        let found = match target.address() {
             Address::Unix(path) => SockAddr::unix(path),
-            Address::Tcp { host, port } => resolve(host, *port)
+            Address::Tcp { host, port } => resolve(&host, port)
                 .and_then(|all| first_that_accepts(&all))
                 .map(SockAddr::from),
         };
@@ -52,15 +63,18 @@ impl Dialler {
             name,
             sources,
             net: (run % 255) as u8,
+            tls,
         })
     }
 
-    /// Starts a connection; it is established when it becomes writable. `None`: the server's backlog is full.
+    /// Starts a connection; its socket is connected when it becomes writable, and then comes the handshake of TLS. `None`: the
+    /// server's backlog is full.
     ///
     /// # Errors
     /// The connection cannot be made; the error says what to do.
-    pub fn connect(&self, number: usize, slow: bool) -> Result<Option<Socket>, String> {
-        match self.try_connect(number, slow) {
+    pub fn connect(&self, number: usize, slow: bool) -> Result<Option<Stream>, String> {
+        let socket = self.try_connect(number, slow);
+        match socket.and_then(|socket| Stream::new(socket, self.tls.as_ref())) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             other => other.map(Some).map_err(|error| self.explain(&error)),
         }

@@ -1,19 +1,22 @@
 //! The flags of `madang bench`, and the plan that they make. Nothing is measured here.
 
+use super::tls_client::TlsFlags;
 use super::value::number;
-use crate::address::Address;
+use crate::address::Target;
 use crate::bench::line::{LINE_BYTES_MIN, SENDERS_MAX};
 use crate::bench::plan::{Pace, Plan, Protocol};
+use crate::password_file;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `madang bench`
 #[derive(Debug, Args)]
 #[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Bench {
-    /// The server: HOST, HOST:PORT, [IPV6]:PORT or unix:PATH
-    #[arg(value_name = "ADDR", value_parser = Address::to_connect_to)]
-    pub address: Address,
+    /// The server: HOST, HOST:PORT, [IPV6]:PORT, tls:HOST:PORT or unix:PATH
+    #[arg(value_name = "ADDR", value_parser = Target::parse)]
+    pub address: Target,
 
     /// What the server speaks
     #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = Speaks::Madang)]
@@ -61,6 +64,12 @@ pub struct Bench {
     #[arg(long, visible_alias = "timeout", value_name = "SECONDS", default_value_t = 10, value_parser = number::<u64>(1..=86_400))]
     pub patience: u64,
 
+    /// File with the password of a server that asks for one
+    ///
+    /// Without it, the variable MADANG_PASSWORD has the password.
+    #[arg(long, value_name = "FILE", env = "MADANG_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
+
     /// The server's process on this machine, to measure its CPU time and memory (Linux)
     ///
     /// Memory a connection is right for a fresh server only: after earlier connections it reuses memory.
@@ -70,6 +79,10 @@ pub struct Bench {
     /// Write the result as one JSON object
     #[arg(long)]
     pub json: bool,
+
+    /// Whom to trust.
+    #[command(flatten)]
+    pub tls: TlsFlags,
 }
 
 /// `--protocol`
@@ -86,14 +99,19 @@ const DURATION: Duration = Duration::from_secs(10);
 
 impl Bench {
     /// The plan that the flags make.
-    pub fn plan(&self) -> Plan {
+    ///
+    /// # Errors
+    /// The password cannot be read.
+    pub fn plan(&self) -> Result<Plan, String> {
         let duration = self.duration.map(Duration::from_secs);
-        Plan {
+        Ok(Plan {
             target: self.address.clone(),
+            tls: self.tls.options(),
             protocol: match self.protocol {
                 Speaks::Madang => Protocol::Madang,
                 Speaks::Raw => Protocol::Raw,
             },
+            password: password_file::of_client(self.password_file.as_deref())?,
             receivers: self.clients,
             senders: self.senders,
             rooms: self.rooms,
@@ -105,6 +123,6 @@ impl Bench {
             timeout: Duration::from_secs(self.patience),
             pid: self.pid,
             json: self.json,
-        }
+        })
     }
 }

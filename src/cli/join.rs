@@ -1,21 +1,24 @@
 //! The flags of `madang join`, and those for showing lines, which `madang serve --console` has too.
 
-use crate::address::Address;
+use super::tls_client::TlsFlags;
+use crate::address::Target;
 use crate::join::{Plan, Show};
+use crate::password_file;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// `madang join`
 #[derive(Debug, Args)]
 #[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Join {
-    /// The server: HOST, HOST:PORT, [IPV6]:PORT or unix:PATH
+    /// The server: HOST, HOST:PORT, [IPV6]:PORT, tls:HOST:PORT or unix:PATH
     #[arg(
         value_name = "ADDR",
         env = "MADANG_ADDRESS",
         default_value = "127.0.0.1:8080"
     )]
-    #[arg(value_parser = Address::to_connect_to)]
-    pub address: Address,
+    #[arg(value_parser = Target::parse)]
+    pub address: Target,
 
     /// A port as a word of its own, as nc and telnet take it: always an error that says how to write it.
     #[arg(hide = true, value_name = "PORT", value_parser = port_apart)]
@@ -29,6 +32,12 @@ pub struct Join {
     #[arg(long, value_name = "ROOM", env = "MADANG_ROOM", value_parser = word)]
     pub room: Option<String>,
 
+    /// File with the password of a server that asks for one
+    ///
+    /// Without it, the variable MADANG_PASSWORD has the password; without both, a client on a terminal asks for it.
+    #[arg(long, value_name = "FILE", env = "MADANG_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
+
     /// Exit when the connection is lost, instead of reconnecting
     #[arg(long, env = "MADANG_NO_RECONNECT")]
     pub no_reconnect: bool,
@@ -36,6 +45,10 @@ pub struct Join {
     /// How lines are shown.
     #[command(flatten)]
     pub look: Look,
+
+    /// Whom to trust.
+    #[command(flatten)]
+    pub tls: TlsFlags,
 }
 
 /// How lines are shown on a terminal.
@@ -65,14 +78,19 @@ pub enum Color {
 
 impl Join {
     /// What to join, and how.
-    pub fn plan(&self) -> Plan {
-        Plan {
-            address: self.address.clone(),
+    ///
+    /// # Errors
+    /// The password cannot be read.
+    pub fn plan(&self) -> Result<Plan, String> {
+        Ok(Plan {
+            server: self.address.clone(),
+            tls: self.tls.options(),
             nick: self.nick.clone(),
             room: self.room.clone(),
+            password: password_file::of_client(self.password_file.as_deref())?,
             reconnect: !self.no_reconnect,
             show: self.look.show(),
-        }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: every flag with its help, unit, default and environment variable. Flags are only read here; what
 //! they do is elsewhere.
 
+mod access;
 #[cfg(feature = "bench")]
 mod bench;
 mod config_file;
@@ -12,6 +13,7 @@ mod join;
 mod keeper;
 mod serve;
 mod settings;
+mod tls_client;
 mod value;
 
 use crate::config;
@@ -28,6 +30,7 @@ pub use serve::{BehaviourFlags, Control, LimitFlags, ListenFlags, LogFlags, Serv
 pub use settings::{Setting, Source, in_force};
 use std::ffi::OsString;
 use std::path::PathBuf;
+pub use tls_client::TlsFlags;
 
 /// A server for lines of text: what one connection sends, the others in its room receive.
 #[derive(Debug, Parser)]
@@ -140,6 +143,7 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Wrong> {
         file = Some(read);
     }
     let mut cli = Cli::from_arg_matches(&matches).map_err(Wrong::Usage)?;
+    check_tls(&cli, &matches)?;
     if let Command::Serve(serve) | Command::Check(serve) = &mut cli.command
         && let Some((name, of)) = matches.subcommand()
         && let Some(command) = command.find_subcommand(name)
@@ -147,6 +151,28 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Wrong> {
         serve.settings = settings::settings(command, of, file.as_ref());
     }
     Ok(cli)
+}
+
+/// Flags of clients for TLS need a server over TLS.
+fn check_tls(cli: &Cli, matches: &ArgMatches) -> Result<(), Wrong> {
+    let server = match &cli.command {
+        Command::Join(join) => &join.address,
+        #[cfg(feature = "bench")]
+        Command::Bench(bench) => &bench.address,
+        _ => return Ok(()),
+    };
+    let Some((name, of)) = matches.subcommand() else {
+        return Ok(());
+    };
+    tls_client::check(of, server).map_err(|why| {
+        let mut command = Cli::command();
+        command.build();
+        let kind = ErrorKind::ArgumentConflict;
+        Wrong::Usage(match command.find_subcommand_mut(name) {
+            Some(command) => command.error(kind, why),
+            None => command.error(kind, why),
+        })
+    })
 }
 
 /// The subcommand `serve` as it is parsed. For tests.

@@ -1,11 +1,12 @@
 //! The flags of `madang serve`, and their conversion into the hub's limits and the sockets' options.
 
+use super::access::AccessFlags;
 use super::join::Look;
 use super::settings::Setting;
 use super::value::number;
 use crate::address::{Address, DEFAULT_PORT};
-use crate::hub::Wire;
 use crate::hub::limits::{HalfClose, Limits, ROOM_LOG_BYTES_MIN, SlowPolicy};
+use crate::hub::{Range, Wire};
 use crate::logging::Format;
 use crate::net::bind::Place;
 use crate::net::listener::Options;
@@ -59,6 +60,10 @@ pub struct Serve {
     /// Limits.
     #[command(flatten)]
     pub limits: LimitFlags,
+
+    /// Who may come.
+    #[command(flatten)]
+    pub access: AccessFlags,
 
     /// Policies and timeouts.
     #[command(flatten)]
@@ -114,6 +119,28 @@ pub struct ListenFlags {
     /// and root can connect. Without this flag, and where neither variable is set, nobody can.
     #[arg(long, value_name = "ADDR", value_parser = control, env = "MADANG_CONTROL")]
     pub control: Option<Control>,
+
+    /// Addresses from which connections are admitted (192.0.2.7, 10.1.0.0/16, 2001:db8::/32); without it, all addresses are
+    ///
+    /// May be given more than once. Unix sockets and connections that there are already are not concerned.
+    #[arg(long, value_name = "CIDR", value_parser = exact_range)]
+    #[arg(env = "MADANG_ALLOW", value_delimiter = ',')]
+    pub allow: Vec<Range>,
+
+    /// Addresses from which no connection is admitted, also if --allow has them
+    ///
+    /// May be given more than once. As for a ban, an IPv6 address alone means its /64.
+    #[arg(long, value_name = "CIDR", value_parser = range)]
+    #[arg(env = "MADANG_DENY", value_delimiter = ',')]
+    pub deny: Vec<Range>,
+
+    /// Addresses of proxies: connections from there must begin with a PROXY header
+    ///
+    /// May be given more than once. haproxy sends the header with send-proxy or send-proxy-v2, nginx with proxy_protocol on. The
+    /// address in it is the client's from then on: for limits, bans, the log. From elsewhere the header is refused.
+    #[arg(long, value_name = "CIDR", value_parser = exact_range)]
+    #[arg(env = "MADANG_PROXY_FROM", value_delimiter = ',')]
+    pub proxy_from: Vec<Range>,
 
     /// Connections per listener that may wait to be accepted
     #[arg(long, value_name = "CONNECTIONS", env = "MADANG_BACKLOG", default_value_t = 4096, value_parser = number::<i32>(1..=1_000_000))]
@@ -280,6 +307,20 @@ enum Half {
     Keep,
 }
 
+/// A range of addresses; an address alone means itself.
+fn exact_range(text: &str) -> Result<Range, String> {
+    Range::parse_exact(text.trim()).ok_or_else(no_range)
+}
+
+/// A range of addresses; an address alone means its host.
+fn range(text: &str) -> Result<Range, String> {
+    Range::parse(text.trim()).ok_or_else(no_range)
+}
+
+fn no_range() -> String {
+    "expected an address or a range of addresses, for example 192.0.2.7, 10.1.0.0/16 or 2001:db8::/32".into()
+}
+
 fn address_without_flag(address: &str) -> Result<String, String> {
     Err(format!("write --listen {address} if this is an address"))
 }
@@ -365,6 +406,8 @@ impl Serve {
             partial_after_us: behaviour.partial_after * MILLISECOND_US,
             idle_timeout_us: behaviour.idle_timeout * SECOND_US,
             drain_us: behaviour.drain * SECOND_US,
+            allow: self.listening.allow.iter().copied().collect(),
+            deny: self.listening.deny.iter().copied().collect(),
             welcome: behaviour.welcome.clone(),
         }
     }

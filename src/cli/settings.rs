@@ -9,10 +9,12 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 23] = [
+const LIVE: [&str; 27] = [
+    "allow",
     "announce-limit",
     "backlog",
     "burst",
+    "deny",
     "drain",
     "half-close",
     "history",
@@ -26,6 +28,8 @@ const LIVE: [&str; 23] = [
     "max-per-ip",
     "max-rooms",
     "partial-after",
+    "password-file",
+    "proxy-from",
     "rate",
     "recv-buffer",
     "room-log",

@@ -120,6 +120,7 @@ fn entry(notice: &Notice<'_>) -> Value {
             behind_bytes: Plain(behind_bytes),
             blocked,
             muted,
+            proxy,
             listener,
         } => json!({
             "number": number,
@@ -136,6 +137,7 @@ fn entry(notice: &Notice<'_>) -> Value {
             "blocked": (blocked != "no").then_some(blocked),
             "muted": muted != "no",
             "muted_ends": span::parse_ends(muted).flatten(),
+            "proxy": text(proxy),
             "listener": text(listener),
         }),
         Notice::Ban {
@@ -180,6 +182,7 @@ mod tests {
         behind_bytes: Plain(88),
         blocked: "no",
         muted: "no",
+        proxy: "10.0.0.7:40112",
         listener: "0.0.0.0:8080",
     };
 
@@ -193,7 +196,7 @@ mod tests {
     #[test]
     fn clients_are_objects_with_numbers_and_null_for_what_there_is_not() {
         let nobody = "client 9: name -, room -, address -, seconds 0, idle 0, lines_in 0, bytes_in 0, bytes_out 0, \
-            behind_lines 0, behind_bytes 0, blocked rate, muted in 1m30s, listener unix:/x";
+            behind_lines 0, behind_bytes 0, blocked rate, muted in 1m30s, proxy -, listener unix:/x";
         let mut text = JsonAnswer::new("/Clients --slow");
         for line in [
             &*CLIENT.to_string(),
@@ -214,10 +217,10 @@ mod tests {
             json!([
                 {"number": 7, "name": "kim", "room": "pond", "address": "192.0.2.1:50412", "seconds": 61, "idle": 3,
                     "lines_in": 12000, "bytes_in": 5120, "bytes_out": 10240, "behind_lines": 4, "behind_bytes": 88,
-                    "blocked": null, "muted": false, "muted_ends": null, "listener": "0.0.0.0:8080"},
+                    "blocked": null, "muted": false, "muted_ends": null, "proxy": "10.0.0.7:40112", "listener": "0.0.0.0:8080"},
                 {"number": 9, "name": null, "room": null, "address": null, "seconds": 0, "idle": 0,
                     "lines_in": 0, "bytes_in": 0, "bytes_out": 0, "behind_lines": 0, "behind_bytes": 0,
-                    "blocked": "rate", "muted": true, "muted_ends": 90, "listener": "unix:/x"},
+                    "blocked": "rate", "muted": true, "muted_ends": 90, "proxy": null, "listener": "unix:/x"},
             ])
         );
         assert_eq!(

@@ -184,7 +184,7 @@ mod tests {
     fn the_list_of_clients_ends_the_answer() {
         let mut snapshot = Snapshot::default();
         let client = "* client 5: name kim, room pond, address 10.0.0.1:7, seconds 1, idle 0, lines_in 2, bytes_in 30, \
-            bytes_out 40, behind_lines 6, behind_bytes 70, blocked room, muted no, listener 0.0.0.0:1";
+            bytes_out 40, behind_lines 6, behind_bytes 70, blocked room, muted no, proxy -, listener 0.0.0.0:1";
         assert!(!snapshot.take(client));
         assert!(!snapshot.take("! not done: too many commands"));
         assert!(!snapshot.take("* server is shutting down"));

@@ -30,7 +30,7 @@ struct Entry {
 }
 
 /// What an address counts as.
-fn key(address: IpAddr) -> IpAddr {
+pub fn key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let prefix = u128::from(address) & !u128::from(u64::MAX);

@@ -9,12 +9,38 @@ use super::operators::state::seconds_left;
 use super::operators::steps;
 use super::reading::Reading;
 use super::rooms::Rooms;
-use super::types::{ConnId, Now, Peer, Wire};
-use super::{Hub, admission, handlers, membership};
+use super::tries::Origin;
+use super::types::{ConnId, Now, Peer, Refused, Wire};
+use super::{Hub, admission, handlers, membership, password};
 use crate::protocol::{Refusal, span};
 use std::net::IpAddr;
 
 impl Hub {
+    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted; or is asked for the password first.
+    ///
+    /// # Errors
+    /// The newcomer is refused, and is to be told so.
+    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'_>> {
+        if let Some(refusal) = self.admission_refusal(now, peer) {
+            self.totals.refused[Refused::of(&refusal) as usize] += 1;
+            return Err(refusal);
+        }
+        if let Some(address) = peer.address
+            && self.is_banned(now, address)
+        {
+            self.totals.refused[Refused::Banned as usize] += 1;
+            return Err(Refusal::parse(&self.refusal_text));
+        }
+        let address = peer.address.filter(|_| self.counts_addresses());
+        let slot = self.clients.vacant_key() as u32;
+        if let Some(address) = address {
+            self.addresses.add(now, address, slot, &self.limits);
+        }
+        let role = self.role_of(peer);
+        let name = role.has_name().then(|| self.directory.add_guest(slot));
+        Ok(self.insert(now, role, name, peer))
+    }
+
     /// The person at the server itself connects, under a name that nobody else can have. It is a
     /// member like others, but no limit holds for it that protects the server from strangers.
     ///
@@ -24,7 +50,8 @@ impl Hub {
         assert!(self.console.is_none(), "there is one console");
         let slot = self.clients.vacant_key() as u32;
         let name = self.directory.add_host(slot);
-        let id = self.insert(now, Role::Console, Some(name));
+        let peer = Peer::new(None, Wire::Chat);
+        let id = self.insert(now, Role::Console, Some(name), peer);
         self.console = Some(id);
         id
     }
@@ -62,6 +89,8 @@ impl Hub {
                 ignoring: &mut self.ignoring,
                 ages: &self.ages,
                 operators: &mut self.operators,
+                strangers: &mut self.strangers,
+                lock_tries: &mut self.lock_tries,
             },
             directory: &mut self.directory,
             addresses: &mut self.addresses,
@@ -69,8 +98,16 @@ impl Hub {
         }
     }
 
-    /// Why a newcomer is not admitted, if it is not.
-    pub(super) fn admission_refusal(&self, peer: Peer) -> Option<Refusal<'static>> {
+    /// What a newcomer will be, unless it is refused.
+    pub(super) fn role_of(&self, peer: Peer) -> Role {
+        match Role::of(peer.wire) {
+            Role::Person if self.strangers.password.is_some() => Role::Stranger,
+            role => role,
+        }
+    }
+
+    /// Why a newcomer is not admitted, if it is not. A stranger may make place for another.
+    pub(super) fn admission_refusal(&mut self, now: Now, peer: Peer) -> Option<Refusal<'static>> {
         if self.shutdown.has_begun() {
             return Some(Refusal::ShuttingDown {});
         }
@@ -83,10 +120,24 @@ impl Hub {
         if self.is_draining() {
             return Some(Refusal::Draining {});
         }
-        let clients = self.clients.len() - operators;
+        if let Some(address) = peer.address
+            && !admission::may_come(&self.limits, address)
+        {
+            return Some(Refusal::AddressDenied {});
+        }
+        if self.role_of(peer) == Role::Stranger {
+            let is_full = self.places_taken() >= self.limits.clients_max;
+            self.make_place(now, Origin::of(peer.address, None), is_full);
+        }
+        let clients = self.places_taken();
         let counted = peer.address.filter(|_| self.limits.clients_per_ip_max > 0);
         let from_address = counted.map(|address| self.addresses.count(address));
         admission::refusal(&self.limits, clients, from_address)
+    }
+
+    /// How many of the places of `--max-clients` are taken.
+    fn places_taken(&self) -> usize {
+        self.clients.len() - self.operators.connected - self.strangers.leaving()
     }
 
     /// Writes into `refusal_text` why a newcomer from a banned address is not admitted; false: its address is not banned.
@@ -100,13 +151,19 @@ impl Hub {
     }
 
     /// A newcomer takes the vacant slot.
-    pub(super) fn insert(&mut self, now: Now, role: Role, name: Option<Name>) -> ConnId {
+    pub(super) fn insert(
+        &mut self,
+        now: Now,
+        role: Role,
+        name: Option<Name>,
+        peer: Peer,
+    ) -> ConnId {
         self.totals.connections += 1;
         self.operators.connected += usize::from(role.is_operator());
         // 0 is nobody's.
         self.serial = self.serial.checked_add(1).unwrap_or(1);
         self.ages.note(self.serial, now);
-        let client = Client::new(now, self.serial, role, name);
+        let client = Client::new(now, self.serial, role, name, peer.is_secure);
         let slot = self.clients.insert(client) as u32;
         if slot as usize >= self.inputs.len() {
             self.inputs.resize_with(slot as usize + 1, Input::default);
@@ -114,8 +171,13 @@ impl Hub {
         self.inputs[slot as usize] = Input::new(role != Role::Console);
         let mut reading = self.reading(now);
         membership::enter(&mut reading.cx, slot, Rooms::first(role));
-        let welcome = &reading.cx.limits.welcome;
-        handlers::greet(&mut reading.cx.room_of(slot), slot, welcome);
+        if role == Role::Stranger {
+            let origin = Origin::of(peer.address, None);
+            password::ask(&mut reading.cx, slot, origin);
+        } else {
+            let welcome = &reading.cx.limits.welcome;
+            handlers::greet(&mut reading.cx.room_of(slot), slot, welcome);
+        }
         reading.arm(slot);
         ConnId::new(slot, self.serial)
     }

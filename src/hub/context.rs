@@ -9,7 +9,9 @@ use super::operators::state::Operators;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
 use super::schedule::Schedule;
-use super::types::{Now, Totals};
+use super::strangers::Strangers;
+use super::tries::Tries;
+use super::types::{ConnId, Now, Totals};
 use crate::protocol::{Notice, Refusal};
 
 /// A part of the hub, for as long as one call lasts.
@@ -28,6 +30,9 @@ pub struct Context<'a> {
     pub ignoring: &'a mut Ignoring,
     pub ages: &'a Ages,
     pub operators: &'a mut Operators,
+    pub strangers: &'a mut Strangers,
+    /// Wrong secrets of rooms, by connection.
+    pub lock_tries: &'a mut Tries<ConnId>,
 }
 
 impl<'a> Context<'a> {
@@ -76,5 +81,12 @@ impl<'a> Context<'a> {
     pub fn refuse_line(&mut self, slot: u32, refusal: Refusal<'_>) {
         self.totals.refused_lines += 1;
         self.refuse(slot, refusal);
+    }
+
+    /// A secret of a client's has been taken: tells it if others could read the secret on its way.
+    pub fn warn_if_overheard(&mut self, slot: u32) {
+        if !self.clients[slot as usize].is_secure() {
+            self.notify(slot, Notice::SecretInClear {});
+        }
     }
 }

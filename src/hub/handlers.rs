@@ -2,23 +2,25 @@
 //! is in [`protocol`].
 
 use super::announcements;
-use super::client::Role;
-use super::client::private_lines::PrivateFull;
+use super::client::{Destination, Role};
 use super::context::Context;
 use super::directory::Directory;
 use super::input::Item;
 use super::input::command::{self, Invalid, Request};
 use super::input::text::{NotUtf8, Text};
-use super::limits::{HalfClose, PRIVATE_BYTES_MARK, RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX};
+use super::limits::{HalfClose, RENDER_BYTES_EXTRA, RENDER_GROWTH_MAX};
 use super::lists;
+use super::locks;
 use super::membership;
-use super::name::{self, RoomName};
+use super::name;
 use super::operators;
 use super::operators::state::seconds_left;
 use super::people;
+use super::private;
 use super::room::append::append;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
+use super::secret::Secret;
 use super::types::{Ending, Report};
 use crate::protocol::{self, Notice, Refusal, span};
 use std::ops::Range;
@@ -96,8 +98,8 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
         }
         Ok(Request::Say(said)) => say(&mut cx.room_of(slot), slot, Text::of(said)),
         Ok(Request::Nick(name)) => nick(cx, directory, slot, name),
-        Ok(Request::Join(room)) => join(cx, slot, room),
-        Ok(Request::Msg(to, text)) => msg(cx, directory, slot, to, Text::of(text)),
+        Ok(Request::Join(room, secret)) => join(cx, slot, room, secret),
+        Ok(Request::Msg(to, text)) => private::msg(cx, directory, slot, to, Text::of(text)),
         Ok(Request::Me(action)) => me(&mut cx.room_of(slot), slot, Text::of(action)),
         Ok(Request::Who(room)) => lists::who(cx, slot, room),
         Ok(Request::Rooms) => lists::rooms(cx, slot),
@@ -106,6 +108,10 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
         Ok(Request::Ignore(None)) => people::list_ignored(cx, slot),
         Ok(Request::Unignore(name)) => people::unignore(cx, directory, slot, name),
         Ok(Request::Whois(name)) => people::whois(cx, directory, slot, name),
+        Ok(Request::Pass(_)) => cx.notify(slot, Notice::NoPasswordAsked {}),
+        Ok(Request::Lock(secret)) => locks::lock(cx, slot, secret),
+        Ok(Request::Unlock) => locks::unlock(cx, slot),
+        Ok(Request::Invite(name)) => locks::invite(cx, directory, slot, name),
         Ok(Request::Operator(word, arguments)) => {
             operators::commands::handle(cx, directory, slot, word, arguments);
         }
@@ -142,11 +148,14 @@ fn permitted<'r>(cx: &mut Context<'_>, slot: u32, request: Request<'r>) -> Optio
         (Request::Say(_) | Request::Me(_) | Request::Quit(Some(_)), _) if is_in_no_room => {
             Refusal::InNoRoom {}
         }
+        (Request::Lock(_) | Request::Unlock | Request::Invite(_), _) if is_in_no_room => {
+            Refusal::InNoRoom {}
+        }
         (Request::Who(None), _) if is_in_no_room => Refusal::WhoInNoRoom {},
         (Request::Say(_) | Request::Me(_) | Request::Quit(Some(_)), Some(ends)) => {
             Refusal::Muted { ends }
         }
-        (Request::Msg(..), Some(ends)) => Refusal::Muted { ends },
+        (Request::Msg(..) | Request::Invite(_), Some(ends)) => Refusal::Muted { ends },
         (Request::Nick(_), Some(ends)) => Refusal::NameMuted { ends },
         _ => return Some(request),
     };
@@ -245,80 +254,53 @@ fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
     }
 }
 
-/// `/join ROOM`: at once if the old room's log has been written to the client, otherwise as soon as it has.
-fn join(cx: &mut Context<'_>, slot: u32, raw: &str) {
-    cx.totals.work += name::work(raw);
-    let name = match name::room_name(raw) {
+/// `/join ROOM [SECRET]`: at once if the old room's log has been written to the client, otherwise as soon as it has.
+fn join(cx: &mut Context<'_>, slot: u32, raw: &str, secret: Option<&str>) {
+    cx.totals.work += name::work(raw) + secret.map_or(0, locks::work);
+    let room = match name::room_name(raw) {
         Ok(name) => name,
         Err(error) => {
             let why = &*error.to_string();
             return cx.refuse_line(slot, Refusal::RoomInvalid { why });
         }
     };
+    let destination = Destination {
+        room,
+        secret: secret.map(Secret::of),
+    };
     let client = &mut cx.clients[slot as usize];
     let end = cx.rooms.get(client.room).log.end();
     if client.outbox.has_delivered(end) {
-        enter_room(cx, slot, name);
+        enter_room(cx, slot, destination);
     } else {
-        client.begin_move(end, name);
+        client.begin_move(end, destination);
     }
 }
 
-/// Moves a client to the room of this name, which is opened if it does not exist.
-pub fn enter_room(cx: &mut Context<'_>, slot: u32, name: RoomName) {
-    let Some(number) = cx.rooms.open(name, cx.limits) else {
+/// Moves a client to a room, which is opened if it does not exist. A lock is asked now, and not when the client asked to be
+/// moved: the room may have been locked since.
+pub fn enter_room(cx: &mut Context<'_>, slot: u32, to: Destination) {
+    let existing = cx.rooms.find(&to.room);
+    if existing == Some(cx.clients[slot as usize].room) {
+        let room = &*cx.rooms.get(cx.clients[slot as usize].room).name.clone();
+        return cx.refuse_line(slot, Refusal::RoomIsYours { room });
+    }
+    if let Some(number) = existing
+        && !locks::may_enter(cx, slot, number, to.secret.as_ref())
+    {
+        return;
+    }
+    let Some(number) = cx.rooms.open(to.room, cx.limits) else {
         let rooms_max = cx.limits.rooms_max;
         return cx.refuse_line(slot, Refusal::RoomsFull { rooms_max });
     };
-    if number == cx.clients[slot as usize].room {
-        let room = &*cx.rooms.get(number).name.clone();
-        return cx.refuse_line(slot, Refusal::RoomIsYours { room });
-    }
     membership::leave(cx, slot);
     membership::enter(cx, slot, number);
     let mut view = cx.room(number);
     let (room, here) = (&*view.room.name.clone(), view.room.members.len());
     view.notify(slot, Notice::YouAreIn { room, here });
     membership::entered(&mut view, slot);
-}
-
-/// `/msg NAME TEXT`
-fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, text: Text<'_>) {
-    cx.totals.work += name::work(to);
-    let Some(target) = directory.find(to) else {
-        let name = &*Text::of(to).to_string();
-        return cx.refuse(slot, Refusal::NobodyCalled { name });
-    };
-    let names = [slot, target].map(|slot| cx.clients[slot as usize].name.clone());
-    let [Some(from), Some(to)] = names else {
-        return;
-    };
-    let name = &*to.to_string();
-    if target == slot {
-        return cx.refuse(slot, Refusal::ToYourself { name });
-    }
-    if cx.ignoring.is_ignored_by(slot, target) {
-        return cx.refuse(slot, Refusal::IgnoringYou { name });
-    }
-    let receiver = &mut cx.clients[target as usize];
-    // It must not overtake what its sender has said in that room.
-    let position = cx.rooms.get(receiver.room).log.end();
-    if receiver.outbox.reply_bytes() > PRIVATE_BYTES_MARK {
-        return cx.refuse(slot, Refusal::NotReading { name });
-    }
-    match receiver.outbox.private_lines().admit(slot) {
-        Err(PrivateFull::Share) => return cx.refuse(slot, Refusal::LinesUnread { name }),
-        Err(PrivateFull::All) => return cx.refuse(slot, Refusal::TooManyLines { name }),
-        Ok(()) => {}
-    }
-    receiver
-        .outbox
-        .push_line_of(slot, position, |out| protocol::received(out, &from, &text));
-    cx.schedule.want_write(receiver.id(target));
-    cx.totals.work += 2 * text.as_sent().len() as u64;
-    cx.clients[slot as usize].write_private(slot, 0, cx.schedule, |out| {
-        protocol::confirmed(out, &to, &text);
-    });
+    locks::entered(cx, slot, to.secret);
 }
 
 /// `/quit [TEXT]`

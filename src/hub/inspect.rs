@@ -161,6 +161,8 @@ impl Hub {
         self.schedule.check();
         self.ignoring.check();
         self.operators.check();
+        self.strangers.check();
+        self.lock_tries.check();
         let operators = self
             .clients
             .iter()

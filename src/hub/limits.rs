@@ -3,8 +3,9 @@
 
 mod fixed;
 
+use super::operators::range::Ranges;
 pub use fixed::*;
-use fixed::{BAN_BYTES, CLIENT_RECORDS_BYTES};
+use fixed::{BAN_BYTES, CLIENT_RECORDS_BYTES, LOCK_BYTES};
 use std::fmt;
 
 /// What happens to a member that reads too slowly, when the room's log is at its cap.
@@ -61,6 +62,10 @@ pub struct Limits {
     pub idle_timeout_us: u64,
     /// Time within which the last bytes must be written to a closing connection.
     pub drain_us: u64,
+    /// Addresses from which newcomers are admitted; none: all but those of `deny`.
+    pub allow: Ranges,
+    /// Addresses from which no newcomer is admitted, whatever `allow` has.
+    pub deny: Ranges,
     /// Lines that greet a newcomer, before its name; may be empty.
     pub welcome: String,
 }
@@ -83,6 +88,8 @@ impl Default for Limits {
             partial_after_us: 0,
             idle_timeout_us: 0,
             drain_us: 5_000_000,
+            allow: Ranges::default(),
+            deny: Ranges::default(),
             welcome: String::new(),
         }
     }
@@ -228,10 +235,10 @@ impl Limits {
         self.client_input_bytes_max() + self.client_output_bytes_max()
     }
 
-    /// Bytes that all rooms' logs can be made to take, with their marks.
+    /// Bytes that all rooms' logs can be made to take, with their marks, and their locks.
     pub fn room_logs_bytes_max(&self) -> usize {
         // Marks are in a buffer that grows by doubling.
-        let room_bytes = self.room_log_bytes_max + 2 * self.log_marks_max() * 16;
+        let room_bytes = self.room_log_bytes_max + 2 * self.log_marks_max() * 16 + LOCK_BYTES;
         self.rooms_max.saturating_mul(room_bytes)
     }
 
@@ -247,9 +254,10 @@ impl Limits {
             .saturating_mul(self.client_output_bytes_max())
     }
 
-    /// Connections at a time, those of operators too.
+    /// Connections at a time, those of operators too, and those that are closed to make place.
     pub fn connections_max(&self) -> usize {
-        self.clients_max.saturating_add(OPERATORS_MAX)
+        self.clients_max
+            .saturating_add(OPERATORS_MAX + STRANGERS_LEAVING_MAX)
     }
 
     /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap + bans.
@@ -313,7 +321,7 @@ mod tests {
         let bans = 4_096 * (256 + 96 + 32 + 256);
         assert_eq!(
             limits.memory_bytes_max(),
-            3 * (65_536 + 2 * 4096 * 16) + (10 + 16) * client + bans
+            3 * (65_536 + 2 * 4096 * 16 + LOCK_BYTES) + (10 + 16 + 8) * client + bans
         );
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);
     }

@@ -23,6 +23,10 @@ pub fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
         },
     };
     let room = cx.rooms.get(number);
+    if room.lock.is_some() && !sees_into(cx, slot, number) {
+        let room = &*room.name.clone();
+        return cx.refuse(slot, Refusal::MembersHidden { room });
+    }
     let members = room.members.iter().take(LIST_ENTRIES_MAX);
     let mut names: Vec<String> = members
         .filter_map(|&member| cx.clients[member as usize].name.as_ref())
@@ -34,12 +38,22 @@ pub fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
     cx.notify(slot, Notice::Members { room, list, here });
 }
 
+/// Whether a client is shown who is in a room that is locked.
+pub fn sees_into(cx: &Context<'_>, slot: u32, number: u32) -> bool {
+    let client = &cx.clients[slot as usize];
+    client.room == number || client.is_operator()
+}
+
 /// `/rooms`
 pub fn rooms(cx: &mut Context<'_>, slot: u32) {
     cx.totals.work += LIST_WORK;
     let shown = cx.rooms.list().take(LIST_ENTRIES_MAX);
     let shown: Vec<String> = shown
-        .map(|room| format!("{} ({})", room.name, protocol::grouped(room.members.len())))
+        .map(|room| {
+            let mark = if room.lock.is_some() { ", locked" } else { "" };
+            let here = protocol::grouped(room.members.len());
+            format!("{} ({here}{mark})", room.name)
+        })
         .collect();
     let list = &*protocol::list(&shown, cx.rooms.list().len());
     cx.notify(slot, Notice::Rooms { list });
@@ -48,9 +62,9 @@ pub fn rooms(cx: &mut Context<'_>, slot: u32) {
 /// `/help`
 pub fn help(view: &mut RoomView<'_>, slot: u32) {
     for (usage, effect) in COMMANDS {
-        view.notify(slot, Notice::Other(&format!("{usage:<15}  {effect}")));
+        view.notify(slot, Notice::Other(&format!("{usage:<19}  {effect}")));
     }
-    view.notify(slot, Notice::Other("//text           say /text"));
+    view.notify(slot, Notice::Other("//text               say /text"));
     if view.client(slot).is_operator() {
         for (usage, effect) in OPERATOR_COMMANDS {
             view.notify(slot, Notice::Other(&format!("{usage:<38}  {effect}")));

@@ -15,6 +15,8 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
     cx.totals.work += MOVE_WORK;
     if cx.rooms.get(number).members.is_empty() {
         cx.rooms.occupied(number);
+        let opener = cx.clients[slot as usize].id(slot);
+        cx.rooms.get_mut(number).opener = Some(opener);
     }
     let view = cx.room(number);
     let (now, room) = (view.now, &mut *view.room);
@@ -26,7 +28,7 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
     room.carousel.reseat(room.members.len(), room.log.end());
     let at = match client.role {
         Role::Raw => room.log.end(),
-        Role::Person | Role::Console | Role::Operator => room.log.history_start(),
+        Role::Person | Role::Console | Role::Operator | Role::Stranger => room.log.history_start(),
     };
     client.outbox.enter(&mut room.log, at);
     let before = room.members.len() - 1;
@@ -72,6 +74,9 @@ pub fn leave(cx: &mut Context<'_>, slot: u32) {
     }
     if client.role == Role::Console {
         room.console = None;
+    }
+    if room.opener == Some(client.id(slot)) {
+        room.opener = None;
     }
     let seat = client.seat;
     room.members.swap_remove(seat as usize);

@@ -27,7 +27,7 @@
 //! use std::io::IoSlice;
 //!
 //! let (mut hub, now) = (Hub::new(Limits::default()), Now::default());
-//! let peer = Peer { address: None, wire: Wire::Chat };
+//! let peer = Peer::new(None, Wire::Chat);
 //! let [kim, lee] = [(); 2].map(|()| hub.connect(now, peer).unwrap());
 //! let (mut received, mut written) = (Some(b"hello\n"), [const { Vec::new() }; 2]);
 //!
@@ -77,23 +77,29 @@ pub(crate) mod likeness;
 mod limit_change;
 pub mod limits;
 mod lists;
+mod locks;
 mod membership;
 pub(crate) mod name;
 pub(crate) mod operators;
+mod password;
 mod people;
+mod private;
 mod reading;
 mod reports;
 pub mod requests;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
+pub mod secret;
 mod shutdown;
+mod strangers;
+mod tries;
 pub mod types;
 
-use crate::protocol::Refusal;
+pub use crate::protocol::Refusal;
 use addresses::Addresses;
 use ages::Ages;
-use client::{Block, Clients, Gate, Role, State};
+use client::{Block, Clients, Gate, State};
 use directory::Directory;
 use ignoring::Ignoring;
 use input::Input;
@@ -105,12 +111,15 @@ use limit_change::LimitChange;
 use limits::{LIGHT_VISIT_WORK_MAX, Limits, READ_BYTES_MAX};
 pub use name::{LOBBY, is_persons_name};
 use operators::acts;
+pub use operators::range::{Range, Ranges};
 use operators::state::Operators;
 use room::backpressure;
 use rooms::Rooms;
 use schedule::{Place, Schedule, Timer};
 use shutdown::Shutdown;
 use std::io::IoSlice;
+use strangers::Strangers;
+use tries::Tries;
 pub use types::{
     Census, ConnId, Deed, Details, Ending, Now, Peer, Peers, Refused, Report, Resume, Survey,
     Totals, Wire,
@@ -139,6 +148,8 @@ pub struct Hub {
     console: Option<ConnId>,
     shutdown: Shutdown,
     operators: Operators,
+    strangers: Strangers,
+    lock_tries: Tries<ConnId>,
     /// Why the last newcomer from a banned address was refused.
     refusal_text: String,
     /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
@@ -166,33 +177,11 @@ impl Hub {
             console: None,
             shutdown: Shutdown::None,
             operators: Operators::default(),
+            strangers: Strangers::default(),
+            lock_tries: Tries::default(),
             refusal_text: String::new(),
             telnet_write: Vec::new(),
         }
-    }
-
-    /// A newcomer connects, gets a guest's name, enters the lobby, and is greeted.
-    ///
-    /// # Errors
-    /// The newcomer is refused, and is to be told so.
-    pub fn connect(&mut self, now: Now, peer: Peer) -> Result<ConnId, Refusal<'_>> {
-        if let Some(refusal) = self.admission_refusal(peer) {
-            self.totals.refused[Refused::of(&refusal) as usize] += 1;
-            return Err(refusal);
-        }
-        if let Some(address) = peer.address
-            && self.is_banned(now, address)
-        {
-            self.totals.refused[Refused::Banned as usize] += 1;
-            return Err(Refusal::parse(&self.refusal_text));
-        }
-        let address = peer.address.filter(|_| self.counts_addresses());
-        let slot = self.clients.vacant_key() as u32;
-        if let Some(address) = address {
-            self.addresses.add(now, address, slot, &self.limits);
-        }
-        let name = (peer.wire != Wire::Raw).then(|| self.directory.add_guest(slot));
-        Ok(self.insert(now, Role::of(peer.wire), name))
     }
 
     /// A connection has become readable: it has bytes, or its peer's end.
@@ -296,6 +285,7 @@ impl Hub {
             self.operators.jobs.forget(id);
         }
         self.operators.mutes.remove(slot);
+        self.strangers.remove(slot);
         acts::end_if_drained(&mut self.operators, self.clients.len());
         self.addresses.remove(now, slot);
         self.inputs[slot as usize] = Input::default();

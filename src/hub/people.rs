@@ -6,6 +6,7 @@ use super::directory::Directory;
 use super::ignoring::NotIgnored;
 use super::input::text::Text;
 use super::limits::{IGNORED_MAX, LIST_WORK, MARK_WORK};
+use super::lists::sees_into;
 use super::name;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
@@ -87,7 +88,14 @@ pub fn whois(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str) 
     let [connected, idle] = [connected_us, other.silent_us(cx.now)].map(protocol::time);
     let (connected, idle) = (&*connected, &*idle);
     let room = &*cx.rooms.get(other.room).name.clone();
-    let notice = if Rooms::is_none(other.room) {
+    let is_hidden = cx.rooms.get(other.room).lock.is_some() && !sees_into(cx, slot, other.room);
+    let notice = if is_hidden {
+        Notice::WhoisApart {
+            name,
+            connected,
+            idle,
+        }
+    } else if Rooms::is_none(other.room) {
         Notice::WhoisInNoRoom {
             name,
             connected,

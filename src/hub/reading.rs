@@ -6,7 +6,8 @@ use super::context::Context;
 use super::directory::Directory;
 use super::handlers;
 use super::input::{Input, Item, Options};
-use super::limits::{ITEM_WORK, VISIT_WORK_ALONE_MAX, VISIT_WORK_MAX};
+use super::limits::{ITEM_WORK, STRANGER_BYTES_MAX, VISIT_WORK_ALONE_MAX, VISIT_WORK_MAX};
+use super::password;
 use super::room::backpressure;
 use super::schedule::{Place, Timer};
 use super::types::{Ending, Now, Report, Resume};
@@ -43,8 +44,8 @@ impl Reading<'_> {
             // It is among those that the room wakes.
             return Resume::Wait;
         }
-        if let Some(room) = client.end_move(self.cx.now) {
-            handlers::enter_room(&mut self.cx, slot, room);
+        if let Some(to) = client.end_move(self.cx.now) {
+            handlers::enter_room(&mut self.cx, slot, to);
         }
         if !matches!(self.cx.clients[slot as usize].state(), State::Open(_)) {
             return Resume::Blocked;
@@ -80,6 +81,9 @@ impl Reading<'_> {
     /// Handles `bytes` of a client, item by item, as far as the client may go on now; the rest is deferred. With `flush`,
     /// its unfinished line counts as a line. Returns whether the client may be read at once.
     pub fn process(&mut self, slot: u32, bytes: &[u8], flush: bool) -> Resume {
+        if self.cx.clients[slot as usize].is_stranger() {
+            return self.process_stranger(slot, bytes, flush);
+        }
         let Reading {
             cx,
             directory,
@@ -123,6 +127,50 @@ impl Reading<'_> {
         drop(items);
         let work = cx.totals.work - begin;
         inputs[slot as usize].debt = work.saturating_sub(work_max) as u32;
+        self.stopped(slot, stop)
+    }
+
+    /// The same of a client that has not said the password. What follows the password is handled as anybody's.
+    fn process_stranger(&mut self, slot: u32, bytes: &[u8], flush: bool) -> Resume {
+        let Reading {
+            cx,
+            directory,
+            addresses,
+            inputs,
+        } = self;
+        let options = Options {
+            raw: false,
+            line_bytes_max: cx.limits.line_bytes_max.min(STRANGER_BYTES_MAX),
+            flush,
+        };
+        let mut items = inputs[slot as usize].items(bytes, options);
+        let (mut stop, mut left) = (None, items.left());
+        while stop.is_none()
+            && cx.clients[slot as usize].is_stranger()
+            && let Some(item) = items.next()
+        {
+            let sent = password::Sent::of(item);
+            // First: what is beyond the bytes that it may send is not handled, however it is cut.
+            if sent.is_counted() {
+                password::count(cx, slot, left - items.left());
+            }
+            left = items.left();
+            password::handle(cx, directory, slot, &sent);
+            cx.totals.work += ITEM_WORK;
+            stop = charge(cx, addresses, slot);
+        }
+        // What is left belongs to a line that has no end yet.
+        password::count(cx, slot, left - items.left());
+        cx.totals.discarded_bytes += u64::from(items.take_discarded());
+        let client = &cx.clients[slot as usize];
+        if !client.is_receiving() {
+            items.discard();
+        }
+        drop(items);
+        if stop.is_none() && !client.is_stranger() {
+            let rest = self.inputs[slot as usize].take_deferred();
+            return self.process(slot, &rest, flush);
+        }
         self.stopped(slot, stop)
     }
 
@@ -185,13 +233,20 @@ impl Reading<'_> {
         let has_partial = !input.partial().is_empty() && !input.has_deferred();
         let client = &self.cx.clients[slot as usize];
         let free_at = free_at(&self.cx, self.addresses, slot);
-        if let Some(due) = client.deadline(self.cx.limits, has_partial, free_at) {
+        let mut due = client.deadline(self.cx.limits, has_partial, free_at);
+        if client.is_stranger() && !client.is_closing() {
+            due = due.into_iter().chain(password::due(&self.cx, slot)).min();
+        }
+        if let Some(due) = due {
             self.cx.schedule.arm(Timer::Client(slot), due);
         }
     }
 
     /// A client's timer has rung.
     pub fn tick(&mut self, slot: u32) {
+        if self.cx.clients[slot as usize].is_stranger() {
+            password::tick(&mut self.cx, self.directory, slot);
+        }
         let (now, limits) = (self.cx.now, self.cx.limits);
         let is_due = |due: Option<Now>| due.is_some_and(|due| due <= now);
         let free_at = free_at(&self.cx, self.addresses, slot);

@@ -67,7 +67,7 @@ impl Rooms {
         match role {
             Role::Person | Role::Console => LOBBY_ROOM,
             Role::Raw => RAW_ROOM,
-            Role::Operator => NO_ROOM,
+            Role::Operator | Role::Stranger => NO_ROOM,
         }
     }
 
@@ -79,6 +79,11 @@ impl Rooms {
     /// Whether the room of this number has a name, so that people can be in it.
     pub fn is_named(number: u32) -> bool {
         number != RAW_ROOM && number != NO_ROOM
+    }
+
+    /// Whether the room of this number may be locked: newcomers must find an open one.
+    pub fn can_be_locked(number: u32) -> bool {
+        number >= ROOMS_PERMANENT
     }
 
     /// The first room from this number on that people are in.
@@ -152,7 +157,8 @@ impl Rooms {
         }
     }
 
-    /// A room has lost its last member: it is kept as long as it has a history and nothing needs its place.
+    /// A room has lost its last member: it is kept as long as it has a history and nothing needs its place. A room that only
+    /// invitations open is not kept, since nobody could enter it any more; of others the lock stays.
     pub fn vacated(&mut self, number: u32, limits: &Limits) {
         let room = &mut self.rooms[number as usize];
         self.log_bytes -= room.log.memory_bytes();
@@ -164,7 +170,12 @@ impl Rooms {
         if number < ROOMS_PERMANENT {
             return;
         }
-        if limits.history_lines > 0 {
+        let can_be_entered = self
+            .get(number)
+            .lock
+            .as_ref()
+            .is_none_or(|lock| lock.has_secret());
+        if limits.history_lines > 0 && can_be_entered {
             self.empty.push_back(number);
         } else {
             self.close(number);
@@ -236,10 +247,13 @@ impl Rooms {
         self.log_bytes
     }
 
-    /// Bytes of memory that all logs take. Looks at every room.
+    /// Bytes of memory that all logs and locks take. Looks at every room.
     pub fn memory_bytes(&self) -> usize {
-        let marks = self.iter().map(|(_, room)| room.log.marks().memory_bytes());
-        self.log_bytes + marks.sum::<usize>()
+        let others = self.iter().map(|(_, room)| {
+            let lock = room.lock.as_ref().map_or(0, |lock| lock.memory_bytes());
+            room.log.marks().memory_bytes() + lock
+        });
+        self.log_bytes + others.sum::<usize>()
     }
 
     /// Panics if an invariant is broken. For tests: looks at everything.
@@ -264,6 +278,7 @@ impl Rooms {
         for (number, room) in self.iter() {
             room.check(limits_of(number));
             let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();
+            assert!(room.lock.is_none() || Rooms::can_be_locked(number));
             let is_empty = number >= ROOMS_PERMANENT && room.members.is_empty();
             assert_eq!(is_kept, usize::from(is_empty), "room {number}");
         }

@@ -82,6 +82,27 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// What the listener speaks to which the peer has connected.
     pub wire: Wire,
+    /// Nobody between the peer and the server can read what they send each other: TLS, a Unix-domain socket, or an address of
+    /// this machine.
+    pub is_secure: bool,
+    /// The SHA-256 of the certificate with which the peer has shown who it is, if it has.
+    pub fingerprint: Option<[u8; 32]>,
+}
+
+impl Peer {
+    /// A peer without encryption.
+    pub const fn new(address: Option<IpAddr>, wire: Wire) -> Peer {
+        let is_secure = match address {
+            Some(address) => address.to_canonical().is_loopback(),
+            None => true,
+        };
+        Peer {
+            address,
+            wire,
+            is_secure,
+            fingerprint: None,
+        }
+    }
 }
 
 /// Why a client's connection is closed by the server.
@@ -97,6 +118,8 @@ pub enum Ending {
     Slow,
     /// It speaks another protocol.
     WrongProtocol(Protocol),
+    /// It has not said the server's password.
+    NoPassword,
     /// An operator has removed it.
     Kicked,
     /// An operator has banned its address.
@@ -114,6 +137,7 @@ impl fmt::Display for Ending {
             Ending::Idle => f.write_str("idle"),
             Ending::Slow => f.write_str("slow"),
             Ending::WrongProtocol(protocol) => write!(f, "speaks {protocol}"),
+            Ending::NoPassword => f.write_str("no password"),
             Ending::Kicked => f.write_str("kicked"),
             Ending::Banned => f.write_str("banned"),
             Ending::Shutdown => f.write_str("shutdown"),
@@ -123,12 +147,13 @@ impl fmt::Display for Ending {
 
 impl Ending {
     /// Every [label](Ending::label).
-    pub const LABELS: [&str; 8] = [
+    pub const LABELS: [&str; 9] = [
         "quit",
         "end_of_input",
         "idle",
         "slow",
         "wrong_protocol",
+        "no_password",
         "kicked",
         "banned",
         "shutdown",
@@ -142,6 +167,7 @@ impl Ending {
             Ending::Idle => "idle",
             Ending::Slow => "slow",
             Ending::WrongProtocol(_) => "wrong_protocol",
+            Ending::NoPassword => "no_password",
             Ending::Kicked => "kicked",
             Ending::Banned => "banned",
             Ending::Shutdown => "shutdown",
@@ -160,17 +186,20 @@ pub enum Refused {
     ShuttingDown,
     /// An operator has banned its address.
     Banned,
+    /// `--allow` and `--deny` do not let its address come.
+    Denied,
     /// Anything else.
     Other,
 }
 
 impl Refused {
     /// Every reason, in the order of [`Totals::refused`].
-    pub const ALL: [Refused; 5] = [
+    pub const ALL: [Refused; 6] = [
         Refused::ServerFull,
         Refused::AddressFull,
         Refused::ShuttingDown,
         Refused::Banned,
+        Refused::Denied,
         Refused::Other,
     ];
 
@@ -181,6 +210,7 @@ impl Refused {
             Refusal::AddressFull { .. } => Refused::AddressFull,
             Refusal::ShuttingDown {} | Refusal::Draining {} => Refused::ShuttingDown,
             Refusal::Banned { .. } | Refusal::BannedWhy { .. } => Refused::Banned,
+            Refusal::AddressDenied {} => Refused::Denied,
             _ => Refused::Other,
         }
     }
@@ -192,6 +222,7 @@ impl Refused {
             Refused::AddressFull => "address_full",
             Refused::ShuttingDown => "shutdown",
             Refused::Banned => "banned",
+            Refused::Denied => "denied",
             Refused::Other => "other",
         }
     }
@@ -214,6 +245,8 @@ pub struct Details {
     pub seconds: u64,
     /// Bytes that were received from it; no more than 4 GiB are counted.
     pub bytes_in: u64,
+    /// The address and port of the proxy that relays it, if one does.
+    pub proxy: Option<SocketAddr>,
 }
 
 /// Something that an operator has done, for the log.
@@ -280,6 +313,8 @@ pub struct Totals {
     pub sent_bytes: u64,
     /// Lines refused: not UTF-8, too long, not understood.
     pub refused_lines: u64,
+    /// Passwords, and secrets of rooms, that were wrong.
+    pub wrong_secrets: u64,
     /// Bytes of over-long lines that were discarded.
     pub discarded_bytes: u64,
     /// Lines skipped, summed over the members that did not receive them.

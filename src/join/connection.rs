@@ -1,113 +1,28 @@
 //! The connection to the server: connects, reads lines, writes lines, closes its sending side, and can do all that again on
-//! another socket. Blocks in [`Endpoints::connect`] only. Does not look into lines.
+//! another socket. Never blocks. Does not look into lines.
 
+use super::endpoints::{
+    CONNECT_TIMEOUT, Endpoints, HANDSHAKE_TIMEOUT, READ_BYTES, handshake_flags, no_handshake,
+};
 use super::send_queue::SendQueue;
-use crate::address::{Address, resolve};
 use crate::hub::{Frame, Line};
 use crate::protocol::grouped;
 use crate::terminal::poll::Interest;
+use crate::tls_client::{Arrived, Stream};
 use rustix::event::PollFlags;
-use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
-use std::io::{self, Read};
-use std::net::Shutdown;
+use socket2::Socket;
+use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// Longest line from the server that is shown. In place of a longer one, [`too_long`] is.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
-/// How long one attempt to connect may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take to greet a newcomer: nothing is sent to it before.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How an alert of TLS begins (RFC 8446, section 5.1), made safe to show.
+const ALERT: &str = "␕␃";
 /// Characters of a line that are quoted in an error.
 const QUOTED_CHARS_MAX: usize = 60;
-/// Silence after which the kernel sends the first keepalive probe.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-/// Unanswered probes, over as long again, after which the connection is lost.
-#[cfg(not(target_os = "openbsd"))]
-const KEEPALIVE_PROBES: u32 = 6;
-/// Bytes read at a time.
-const READ_BYTES: usize = 16 * 1024;
-
-/// The server's socket addresses. They are resolved once, since resolving blocks.
-#[derive(Debug)]
-pub struct Endpoints {
-    all: Vec<SockAddr>,
-    /// Index of the endpoint to try next.
-    next: usize,
-}
-
-impl Endpoints {
-    /// Resolves an address.
-    ///
-    /// # Errors
-    /// There is no such host, or the path is too long.
-    pub fn resolve(address: &Address) -> io::Result<Endpoints> {
-        let all = match address {
-            Address::Unix(path) => vec![SockAddr::unix(path)?],
-            Address::Tcp { host, port } => {
-                let all = resolve(host, *port)?.into_iter();
-                all.map(SockAddr::from).collect()
-            }
-        };
-        Ok(Endpoints { all, next: 0 })
-    }
-
-    /// Connects to the first endpoint that accepts. Blocks.
-    ///
-    /// # Errors
-    /// No endpoint accepts: the error of the last.
-    pub fn connect(&self) -> io::Result<Socket> {
-        let mut failed = None;
-        for endpoint in &self.all {
-            let connected = new_socket(endpoint).and_then(|socket| {
-                match endpoint.domain() {
-                    Domain::UNIX => socket.connect(endpoint)?,
-                    _ => socket.connect_timeout(endpoint, CONNECT_TIMEOUT)?,
-                }
-                Ok(socket)
-            });
-            match connected {
-                Ok(socket) => return Ok(socket),
-                Err(error) => failed = Some(error),
-            }
-        }
-        Err(failed.expect("there is at least one endpoint"))
-    }
-
-    /// Begins to connect to the next endpoint, without blocking.
-    fn begin(&mut self) -> io::Result<Socket> {
-        let endpoint = &self.all[self.next];
-        self.next = (self.next + 1) % self.all.len();
-        let socket = new_socket(endpoint)?;
-        socket.set_nonblocking(true)?;
-        match socket.connect(endpoint) {
-            Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
-                Err(error)
-            }
-            _ => Ok(socket),
-        }
-    }
-}
-
-fn new_socket(endpoint: &SockAddr) -> io::Result<Socket> {
-    let socket = Socket::new(endpoint.domain(), Type::STREAM, None)?;
-    if endpoint.domain() != Domain::UNIX {
-        socket.set_tcp_nodelay(true)?;
-        // Keepalive detects a server that vanished without closing the connection.
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
-        #[cfg(not(target_os = "openbsd"))]
-        let keepalive = keepalive
-            .with_interval(KEEPALIVE / KEEPALIVE_PROBES)
-            .with_retries(KEEPALIVE_PROBES);
-        socket.set_tcp_keepalive(&keepalive)?;
-        // The kernel sends no keepalive probes while sent bytes are unacknowledged. For these there is another timeout.
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        socket.set_tcp_user_timeout(Some(10 * KEEPALIVE))?;
-    }
-    Ok(socket)
-}
 
 /// A change of the connection.
 #[derive(Debug)]
@@ -120,9 +35,11 @@ pub enum Event {
 
 #[derive(Debug)]
 enum State {
-    Connected(Socket),
+    Connected(Stream),
     /// An attempt to connect, and when it times out.
     Connecting(Socket, Instant),
+    /// The socket is connected, and TLS is not complete; when that times out.
+    ShakingHands(Stream, Instant),
     /// When the next attempt begins; `None`: never.
     Disconnected(Option<Instant>),
 }
@@ -131,7 +48,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sending {
     Open,
-    /// When the queue is empty, the sending side is closed (a FIN).
+    /// When the queue is empty, the sending side is closed (close_notify with TLS, and a FIN).
     Finishing,
     /// The sending side is closed, or broken. What the server sent can still be read.
     Closed,
@@ -151,18 +68,14 @@ pub struct Connection {
 
 impl Connection {
     /// An established connection, and where to reconnect.
-    ///
-    /// # Errors
-    /// See fcntl(2).
-    pub fn new(socket: Socket, endpoints: Option<Endpoints>) -> io::Result<Connection> {
-        socket.set_nonblocking(true)?;
-        Ok(Connection {
+    pub fn new(stream: Stream, endpoints: Option<Endpoints>) -> Connection {
+        Connection {
             endpoints,
-            state: State::Connected(socket),
+            state: State::Connected(stream),
             frame: Frame::default(),
             queue: SendQueue::default(),
             sending: Sending::Open,
-        })
+        }
     }
 
     /// Whether the connection is established.
@@ -173,13 +86,14 @@ impl Connection {
     /// What to poll for. Input is polled for only if `may_read`; the connection's end is reported in any case.
     pub fn interest(&self, may_read: bool) -> Interest<'_> {
         match &self.state {
-            State::Connected(socket) => {
-                let may_write = self.queue.has_sendable() && self.sending != Sending::Closed;
+            State::Connected(stream) => {
+                let has_more = self.queue.has_sendable() || stream.wants_write();
                 let mut flags = PollFlags::empty();
                 flags.set(PollFlags::IN, may_read);
-                flags.set(PollFlags::OUT, may_write);
-                Some((socket.as_fd(), flags))
+                flags.set(PollFlags::OUT, has_more && self.sending != Sending::Closed);
+                Some((stream.as_fd(), flags))
             }
+            State::ShakingHands(stream, _) => Some((stream.as_fd(), handshake_flags(stream))),
             State::Connecting(socket, _) => Some((socket.as_fd(), PollFlags::OUT)),
             State::Disconnected(_) => None,
         }
@@ -187,10 +101,11 @@ impl Connection {
 
     /// When to call [`Connection::handle`] at the latest, even if no descriptor is ready.
     pub fn deadline(&self) -> Option<Instant> {
-        match self.state {
-            State::Connected(_) => None,
-            State::Connecting(_, deadline) => Some(deadline),
-            State::Disconnected(retry_at) => retry_at,
+        match &self.state {
+            // No descriptor reports it.
+            State::Connected(stream) => stream.has_early_text().then(Instant::now),
+            State::Connecting(_, deadline) | State::ShakingHands(_, deadline) => Some(*deadline),
+            State::Disconnected(retry_at) => *retry_at,
         }
     }
 
@@ -199,8 +114,34 @@ impl Connection {
         self.state = State::Disconnected(at);
     }
 
+    /// Why a server is taken for one of another kind: it has said nothing.
+    pub fn silent(&self) -> String {
+        let (seconds, hint) = (GREETING_TIMEOUT.as_secs(), self.hint());
+        format!("it has not greeted within {seconds} s{hint}")
+    }
+
+    /// The same: it has closed the connection before.
+    pub fn no_greeting(&self) -> String {
+        let hint = self.hint();
+        format!("it has closed the connection without a greeting{hint}")
+    }
+
+    /// A server that waits for TLS says nothing to a client without it.
+    fn hint(&self) -> &'static str {
+        match &self.endpoints {
+            Some(endpoints) if endpoints.may_want_tls() => {
+                "; if it speaks TLS, write tls: before its address"
+            }
+            _ => "",
+        }
+    }
+
     /// Closes the connection at once. What is not sent is kept for the next.
     pub fn close(&mut self) {
+        if let State::Connected(stream) = &mut self.state {
+            // Nothing follows from an error: the connection ends in any case.
+            let _ = stream.say_goodbye();
+        }
         self.state = State::Disconnected(None);
         self.sending = Sending::Open;
         self.queue.rewind();
@@ -224,7 +165,13 @@ impl Connection {
     ) -> Option<Event> {
         let done = match &self.state {
             State::Connected(_) => self.transfer(ready, &mut take).map(|()| None),
+            State::Connecting(_, deadline) | State::ShakingHands(_, deadline)
+                if ready.is_empty() && now < *deadline =>
+            {
+                Ok(None)
+            }
             State::Connecting(..) => self.finish_connecting(ready, now),
+            State::ShakingHands(..) => self.shake_hands(now),
             State::Disconnected(Some(at)) if *at <= now => {
                 self.begin_connecting(now).map(|()| None)
             }
@@ -248,50 +195,76 @@ impl Connection {
     }
 
     fn finish_connecting(&mut self, ready: PollFlags, now: Instant) -> io::Result<Option<Event>> {
-        if let State::Connecting(_, deadline) = self.state
-            && ready.is_empty()
-        {
-            let timed_out = Err(io::ErrorKind::TimedOut.into());
-            return if now < deadline { Ok(None) } else { timed_out };
-        }
         let state = std::mem::replace(&mut self.state, State::Disconnected(None));
         let State::Connecting(socket, _) = state else {
             return Ok(None);
         };
+        if ready.is_empty() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         socket.take_error()?.map_or(Ok(()), Err)?;
-        self.state = State::Connected(socket);
-        Ok(Some(Event::Connected))
+        let endpoints = self.endpoints.as_ref();
+        let stream = endpoints.expect("it began with them").stream(socket)?;
+        self.state = State::ShakingHands(stream, now + HANDSHAKE_TIMEOUT);
+        self.shake_hands(now)
+    }
+
+    /// Goes on with the handshake of TLS. Without TLS it is complete at once.
+    fn shake_hands(&mut self, now: Instant) -> io::Result<Option<Event>> {
+        let state = std::mem::replace(&mut self.state, State::Disconnected(None));
+        let State::ShakingHands(mut stream, deadline) = state else {
+            return Ok(None);
+        };
+        if stream.shake_hands(&mut [0; READ_BYTES])? {
+            self.state = State::Connected(stream);
+            return Ok(Some(Event::Connected));
+        }
+        if deadline <= now {
+            return Err(no_handshake());
+        }
+        self.state = State::ShakingHands(stream, deadline);
+        Ok(None)
     }
 
     /// Reads and writes.
     fn transfer(&mut self, ready: PollFlags, take: &mut impl FnMut(Line<'_>)) -> io::Result<()> {
-        let State::Connected(socket) = &self.state else {
+        let State::Connected(stream) = &mut self.state else {
             return Ok(());
         };
-        if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            let mut bytes = [0; READ_BYTES];
-            match (&*socket).read(&mut bytes) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => {
-                    let mut input = &bytes[..n];
-                    while let Some(line) = self.frame.next(&mut input, LINE_BYTES_MAX) {
-                        take(line);
-                    }
+        let is_ready = ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+        if is_ready || stream.has_early_text() {
+            let frame = &mut self.frame;
+            let read = stream.read(&mut [0; READ_BYTES], |mut input| {
+                while let Some(line) = frame.next(&mut input, LINE_BYTES_MAX) {
+                    take(line);
                 }
+            });
+            match read {
+                Ok(Arrived::Bytes(_)) => {}
+                Ok(Arrived::End) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        if self.sending != Sending::Closed && self.queue.write_to(socket).is_err() {
+        if self.sending != Sending::Closed && self.queue.write_to(&mut *stream).is_err() {
             // What the server sent before is read first. Then the read fails and tells why.
             self.sending = Sending::Closed;
         }
         if self.sending == Sending::Finishing && self.queue.is_empty() {
-            self.sending = Sending::Closed;
-            let _ = socket.shutdown(Shutdown::Write);
+            match stream.close_write() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => self.sending = Sending::Closed,
+            }
         }
         Ok(())
+    }
+}
+
+/// A client that ends says so to a server over TLS.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -307,19 +280,11 @@ pub fn explain(error: &io::Error) -> String {
     }
 }
 
-/// Why a server is taken for one of another kind: it has said nothing.
-pub fn silent() -> String {
-    let seconds = GREETING_TIMEOUT.as_secs();
-    format!("it has not greeted within {seconds} s")
-}
-
-/// The same: it has closed the connection before.
-pub fn no_greeting() -> String {
-    "it has closed the connection without a greeting".into()
-}
-
-/// The same: what it has said instead of a greeting, made safe to show.
+/// Why a server is taken for one of another kind: what it has said instead of a greeting, made safe to show.
 pub fn foreign(line: &str) -> String {
+    if line.starts_with(ALERT) {
+        return "it speaks TLS; write tls: before its address".into();
+    }
     let quoted: String = line.chars().take(QUOTED_CHARS_MAX).collect();
     let dots = if quoted.len() < line.len() { "…" } else { "" };
     format!("it says \"{quoted}{dots}\" instead of a greeting")

@@ -11,6 +11,7 @@ use super::history_file::HistoryFile;
 use super::role::Role;
 use super::ui::keys::{Key, KeyDecoder};
 use super::ui::{Action, Ui, is_quit};
+use crate::hub::input::command::without_secret;
 use crate::terminal::poll::poll;
 use crate::terminal::signals::Signals;
 use crate::terminal::tty::{ANSWER_TIMEOUT, Tty};
@@ -287,7 +288,12 @@ impl EventLoop {
             }
             Action::Send(line) => {
                 self.save(&line);
+                self.ui.session.sent(&line);
                 self.connection.queue.push(&line);
+            }
+            Action::Password(password) => {
+                self.connection.queue.push_password(&password.line());
+                self.ui.session.set_password(password);
             }
             Action::Leave if self.leave_by.is_some() || !self.connection.is_connected() => {
                 return Ok(Some(Ended::Left));
@@ -341,8 +347,11 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Saves a typed line for the next run.
+    /// Saves a typed line for the next run, unless it has a secret.
     fn save(&mut self, line: &str) {
+        if without_secret(line).is_some() {
+            return;
+        }
         if let Some(file) = &mut self.history_file
             && let Err(error) = file.append(line)
         {

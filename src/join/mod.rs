@@ -7,13 +7,14 @@
 //! what the screen shows already when history comes. [`ui`] is the user interface: keys and lines go in, bytes for the
 //! terminal and actions come out.
 //!
-//! Then the outside. `connection` is the server's socket with its `send_queue`, `history_file` the file of typed lines,
+//! Then the outside. `endpoints` is where the server is, `connection` its socket with its `send_queue`, `history_file` the file of typed lines,
 //! `server_log` the server's log on its console; the terminal and the signals are [`terminal`](crate::terminal).
 //! `event_loop` connects all these with the user interface. `pipe` is the other loop, for a client without line editing.
 
 mod clock;
 mod connection;
 mod ended;
+mod endpoints;
 mod event_loop;
 mod history_file;
 mod pipe;
@@ -27,11 +28,14 @@ pub mod ui;
 
 pub use ended::Ended;
 
-use crate::address::Address;
+use crate::address::Target;
+use crate::password_file::Password;
 pub use crate::terminal::is_interactive as has_editor;
 use crate::terminal::may_color;
 use crate::terminal::tty::{self, Tty};
-use connection::{Connection, Endpoints, explain};
+use crate::tls_client::{self, Config, Stream};
+use connection::{Connection, explain};
+use endpoints::Endpoints;
 use event_loop::EventLoop;
 use history_file::HistoryFile;
 use pipe::Pipe;
@@ -50,11 +54,15 @@ use ui::screen::Screen;
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The server.
-    pub address: Address,
+    pub server: Target,
+    /// Whom to trust, if it is joined over TLS, and who the client is.
+    pub tls: tls_client::Options,
     /// The name to request; `None`: the one that the server gives.
     pub nick: Option<String>,
     /// The room to join; `None`: the one where the server puts newcomers.
     pub room: Option<String>,
+    /// The password, for a server that asks for one.
+    pub password: Option<Password>,
     /// Whether a client on a terminal reconnects when the connection is lost.
     pub reconnect: bool,
     /// How to show lines.
@@ -77,11 +85,15 @@ pub struct Show {
 /// # Errors
 /// The server cannot be reached, or the terminal cannot be used.
 pub fn run(plan: &Plan) -> Result<Ended, String> {
-    let unreachable = |error| format!("cannot join {}: {}", plan.address, explain(&error));
-    let endpoints = Endpoints::resolve(&plan.address).map_err(unreachable)?;
-    let socket = endpoints.connect().map_err(unreachable)?;
-    let connection = Connection::new(socket, Some(endpoints)).map_err(unreachable)?;
-    let session = Session::new(plan.nick.clone(), plan.room.clone());
+    let server = &plan.server;
+    let cannot = |why: String| format!("cannot join {server}: {why}");
+    let unreachable = |error| cannot(explain(&error));
+    let tls = server.tls_host().map(|host| Config::new(&plan.tls, host));
+    let tls = tls.transpose().map_err(cannot)?;
+    let endpoints = Endpoints::resolve(server, tls).map_err(unreachable)?;
+    let stream = endpoints.connect().map_err(unreachable)?;
+    let connection = Connection::new(stream, Some(endpoints));
+    let session = Session::new(plan.nick.clone(), plan.room.clone(), plan.password.clone());
     let reconnect = plan.reconnect;
     talk(connection, session, plan.show, Role::Client { reconnect })
 }
@@ -93,8 +105,9 @@ pub fn run(plan: &Plan) -> Result<Ended, String> {
 /// The terminal cannot be used.
 pub fn console(socket: UnixStream, log: Option<UnixStream>, show: Show) -> Result<Ended, String> {
     let log = log.map(ServerLog::new).transpose();
-    let prepared = log.and_then(|log| Ok((Connection::new(socket.into(), None)?, log)));
-    let (connection, log) = prepared.map_err(|error| format!("cannot use the console: {error}"))?;
+    let prepared = log.and_then(|log| Ok((Stream::new(socket.into(), None)?, log)));
+    let (stream, log) = prepared.map_err(|error| format!("cannot use the console: {error}"))?;
+    let connection = Connection::new(stream, None);
     talk(connection, Session::default(), show, Role::Console { log })
 }
 

@@ -2,14 +2,13 @@
 //! and for terminals that do not understand control sequences.
 
 use super::clock::{NO_TIME, time_of_day};
-use super::connection::{
-    Connection, Event, GREETING_TIMEOUT, explain, foreign, no_greeting, silent, too_long,
-};
+use super::connection::{Connection, Event, GREETING_TIMEOUT, explain, foreign, too_long};
 use super::ended::Ended;
 use super::request::Answer;
 use super::session::{Farewell, Heard, Reaction, Session};
 use super::ui::paint::{self, Style};
 use crate::hub::Line;
+use crate::password_file;
 use crate::protocol::{self, Notice, grouped};
 use crate::terminal::poll::poll;
 use rustix::event::PollFlags;
@@ -131,9 +130,14 @@ impl Pipe {
                 return Ok(Some(ended));
             }
         }
-        self.connection
-            .queue
-            .hold(!self.printer.session.is_greeted());
+        let session = &self.printer.session;
+        let is_asked = session.is_asked();
+        let says_password = is_asked && self.connection.queue.is_password_next();
+        let may_send = session.is_greeted() || says_password;
+        self.connection.queue.hold(!may_send);
+        if is_asked && !says_password && self.lacks_password() {
+            return Ok(Some(Ended::Refused));
+        }
         if let Input::Abandoned(_) = self.input {
             self.printer.unprinted.clear();
         }
@@ -154,12 +158,13 @@ impl Pipe {
         // Without anything to print, the poll still reports that nobody reads any more.
         let is_read = !matches!(self.input, Input::Abandoned(_));
         let stdout = is_read.then_some((stdout.as_fd(), output));
-        let greeted_by = (!self.printer.session.is_greeted()).then_some(self.greeted_by);
+        let greeted_by = self.is_waiting().then_some(self.greeted_by);
         let leave_by = match self.input {
             Input::Abandoned(by) => Some(by),
             _ => None,
         };
-        let deadline = greeted_by.into_iter().chain(leave_by).min();
+        let timers = [greeted_by, leave_by, self.connection.deadline()];
+        let deadline = timers.into_iter().flatten().min();
         poll([stdin, self.connection.interest(!prints), stdout], deadline)
     }
 
@@ -188,6 +193,11 @@ impl Pipe {
         if heard.reaction == Some(Reaction::Foreign) {
             self.printer.unprinted.clear();
             return Some(Ended::Foreign(foreign(line)));
+        }
+        if heard.reaction == Some(Reaction::Password)
+            && let Some(line) = self.printer.session.password_line()
+        {
+            self.connection.queue.push_password(&line);
         }
         let answered = heard
             .answer
@@ -220,6 +230,24 @@ impl Pipe {
         is_denied.then_some(Ended::Refused)
     }
 
+    /// Whether a password is asked for, and there is none: neither known, nor the first of the lines to be sent. Then says so.
+    fn lacks_password(&mut self) -> bool {
+        let has_ended = !matches!(self.input, Input::Fresh | Input::Open);
+        if self.printer.is_interactive && !has_ended {
+            return false;
+        }
+        let lacks = has_ended || self.connection.queue.lines() > 0;
+        if lacks && !std::mem::replace(&mut self.printer.has_failed, true) {
+            let what = "the server asks for a password: give --password-file FILE, or set";
+            let _ = writeln!(
+                io::stderr(),
+                "madang: {what} {}; nothing was sent",
+                password_file::VARIABLE
+            );
+        }
+        lacks
+    }
+
     /// Sends what was read, then the end of the stream.
     fn finish(&mut self) {
         self.connection.queue.end_line();
@@ -233,6 +261,11 @@ impl Pipe {
         self.finish();
     }
 
+    /// Whether the server has said nothing by which it is known.
+    fn is_waiting(&self) -> bool {
+        !self.printer.session.is_greeted() && !self.printer.session.is_asked()
+    }
+
     fn timed_out(&self, now: Instant) -> Option<Ended> {
         let is_greeted = self.printer.session.is_greeted();
         match self.input {
@@ -241,7 +274,9 @@ impl Pipe {
             Input::Abandoned(_) if self.connection.queue.is_empty() && !is_greeted => {
                 Some(self.ended())
             }
-            _ if !is_greeted && self.greeted_by <= now => Some(Ended::Foreign(silent())),
+            _ if self.is_waiting() && self.greeted_by <= now => {
+                Some(Ended::Foreign(self.connection.silent()))
+            }
             _ => None,
         }
     }
@@ -259,7 +294,7 @@ impl Pipe {
         match session.farewell() {
             Some(Farewell::Passing | Farewell::Final) if self.printer.has_failed => Ended::Refused,
             Some(Farewell::Passing) => Ended::Lost("the server is shutting down".into()),
-            _ if !session.is_greeted() && is_end => Ended::Foreign(no_greeting()),
+            _ if !session.is_greeted() && is_end => Ended::Foreign(self.connection.no_greeting()),
             _ => Ended::Lost(explain(error)),
         }
     }

@@ -1,6 +1,5 @@
-//! Requests for a name or a room, as they stand among the lines for the server, and the server's answers to them.
+//! Requests for a name or a room, and the password, as they stand among the lines for the server, and the server's answers to them.
 
-use crate::hub::COMMANDS;
 use crate::protocol::{Notice, Refusal};
 
 /// What a line asks for, if nothing may be said before it is answered.
@@ -10,6 +9,8 @@ pub enum Request {
     Name,
     /// `/join`
     Room,
+    /// `/pass`
+    Password,
 }
 
 /// A server's answer.
@@ -28,8 +29,11 @@ pub enum Answer {
 impl Request {
     /// The command's word.
     fn word(self) -> &'static str {
-        let (usage, _) = COMMANDS[self as usize];
-        usage.split(' ').next().unwrap_or(usage)
+        match self {
+            Request::Name => "/nick",
+            Request::Room => "/join",
+            Request::Password => "/pass",
+        }
     }
 
     /// What a line asks for, given with its end or without.
@@ -37,7 +41,8 @@ impl Request {
         let end = line.iter().position(|byte| b" \r\n".contains(byte));
         let word = &line[..end.unwrap_or(line.len())];
         let is_word = |request: &Request| word.eq_ignore_ascii_case(request.word().as_bytes());
-        [Request::Name, Request::Room].into_iter().find(is_word)
+        let all = [Request::Name, Request::Room, Request::Password];
+        all.into_iter().find(is_word)
     }
 
     /// Whether a line that begins so can become a request.
@@ -52,6 +57,9 @@ impl Answer {
         match notice {
             Notice::YouAreNow { .. } => Some(Answer::Granted(Request::Name)),
             Notice::YouAreIn { .. } => Some(Answer::Granted(Request::Room)),
+            Notice::Greeting { .. } | Notice::NoPasswordAsked {} => {
+                Some(Answer::Granted(Request::Password))
+            }
             _ => None,
         }
     }
@@ -65,8 +73,19 @@ impl Answer {
             | Refusal::NameLooksUsed { .. }
             | Refusal::NameOfConsole { .. }
             | Refusal::NameInvalid { .. } => Answer::Refused(Request::Name),
-            Refusal::RoomsFull { .. } | Refusal::RoomInvalid { .. } => {
-                Answer::Refused(Request::Room)
+            Refusal::RoomsFull { .. }
+            | Refusal::RoomInvalid { .. }
+            | Refusal::RoomLocked { .. }
+            | Refusal::RoomNotLocked { .. }
+            | Refusal::TooManySecrets {} => Answer::Refused(Request::Room),
+            Refusal::WrongPassword {} | Refusal::TooManyPasswords {} => {
+                Answer::Refused(Request::Password)
+            }
+            // A server that knows no password.
+            Refusal::UnknownCommand { word, .. } | Refusal::NearCommand { word, .. }
+                if Request::of(word.as_bytes()).is_some() =>
+            {
+                Answer::Refused(Request::Password)
             }
             Refusal::Usage { usage } => Answer::Refused(Request::of(usage.as_bytes())?),
             Refusal::NotUtf8 { .. } => Answer::NotUtf8,
@@ -101,6 +120,7 @@ mod tests {
             ("/NICK kim\r\n", Some(Request::Name)),
             ("/nick\n", Some(Request::Name)),
             ("/Join #ops\n", Some(Request::Room)),
+            ("/pass sesame\n", Some(Request::Password)),
             ("/join\r\n", Some(Request::Room)),
             ("//join pond\n", None),
             ("/joint pond\n", None),
@@ -112,12 +132,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_answer_is_recognised() {
-        let answer = |line: &str| match line.split_at(2) {
+    /// What a line of the server's answers.
+    fn answer(line: &str) -> Option<Answer> {
+        match line.split_at(2) {
             ("* ", text) => Answer::of_notice(&Notice::parse(text)),
             (_, text) => Answer::of_refusal(&Refusal::parse(text)),
-        };
+        }
+    }
+
+    #[test]
+    fn answers_to_the_password_are_recognised() {
+        let granted = Answer::Granted(Request::Password);
+        let refused = Answer::Refused(Request::Password);
+        for (line, want) in [
+            ("! wrong password", refused),
+            (
+                "! closed: too many wrong passwords from your address; try again in a minute",
+                refused,
+            ),
+            (
+                "! unknown command /pass: /help lists commands, //pass says it as text",
+                refused,
+            ),
+            ("* no password is asked of you: you are in already", granted),
+            (
+                "* you are guest1 in lobby (1 here); /help lists commands",
+                granted,
+            ),
+        ] {
+            assert_eq!(answer(line), Some(want), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_answer_is_recognised() {
         use Answer::{Granted, Refused};
         for (line, want) in [
             ("* you are now kim", Granted(Request::Name)),
@@ -152,7 +200,11 @@ mod tests {
                 Refused(Request::Room),
             ),
             ("! usage: /nick NAME", Refused(Request::Name)),
-            ("! usage: /join ROOM", Refused(Request::Room)),
+            ("! usage: /join ROOM [SECRET]", Refused(Request::Room)),
+            (
+                "! room not changed: too many wrong secrets; try again in a minute",
+                Refused(Request::Room),
+            ),
             ("! line not sent: not UTF-8 at byte 7", Answer::NotUtf8),
             (
                 "! line not sent: longer than 512 bytes",
@@ -165,7 +217,6 @@ mod tests {
             "! usage: /msg NAME TEXT",
             "! line not sent: nobody is called kim",
             "* renamed: kim -> lee",
-            "* you are guest1 in lobby (1 here); /help lists commands",
         ] {
             assert_eq!(answer(line), None, "{line}");
         }

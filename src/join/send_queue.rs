@@ -15,8 +15,11 @@ const PARTIAL_REQUEST_BYTES_MAX: usize = 4096;
 pub struct SendQueue {
     /// The setup lines (see [`SendQueue::push_setup`]), then all others, each with its LF.
     bytes: Vec<u8>,
-    /// Bytes of the first line that are written on this connection: less than the line, unless it is a request.
+    /// Bytes that the writer has taken on this connection. If all of them are with the kernel, they are of the first line
+    /// and less than it, unless it is a request.
     written: usize,
+    /// The writer keeps some of them, as TLS does with a record that the socket has not taken.
+    is_unflushed: bool,
     /// Bytes of the setup lines.
     setup: usize,
     /// Nothing may be written for now.
@@ -65,9 +68,25 @@ impl SendQueue {
         self.search();
     }
 
+    /// Puts the line that says the password before all others. To be called before anything else is written on this connection;
+    /// the line is one of those that set it up.
+    pub fn push_password(&mut self, line: &str) {
+        debug_assert_eq!(self.written, 0);
+        let line = format!("{line}\n");
+        self.bytes.splice(..0, line.bytes());
+        self.setup += line.len();
+        (self.searched, self.request) = (0, None);
+        self.search();
+    }
+
+    /// Whether the password is what may be written next, or has been.
+    pub fn is_password_next(&self) -> bool {
+        self.request == Some((0, Request::Password))
+    }
+
     /// Puts a question of the client's own before the lines that wait for an answer, so that it is not discarded with them.
     pub fn ask(&mut self, line: &str) {
-        if self.written > 0 && self.setup == 0 {
+        if self.written > self.setup {
             return self.push(line);
         }
         let line = format!("{line}\n");
@@ -85,7 +104,7 @@ impl SendQueue {
     /// The request that has been sent, and that the server has not answered.
     pub fn unanswered(&self) -> Option<Request> {
         let (_, request) = self.request?;
-        (self.written == self.searched).then_some(request)
+        (self.written == self.searched && !self.is_unflushed).then_some(request)
     }
 
     /// Takes an answer of the server's: if it is to the request, the lines after that may be sent. Returns the
@@ -151,26 +170,44 @@ impl SendQueue {
         !self.sendable().is_empty()
     }
 
-    /// Writes as much as the writer takes without blocking.
+    /// Writes as much as the writer takes without blocking, and has it flush that.
     ///
     /// # Errors
     /// See write(2). `WouldBlock` is no error.
     pub fn write_to(&mut self, mut to: impl Write) -> io::Result<()> {
-        while self.has_sendable() {
-            match to.write(self.sendable()) {
-                Ok(n) => self.written += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-            let done = match self.request {
-                Some((start, _)) if self.written > start => start,
-                _ if self.written == self.bytes.len() => self.written,
-                _ => memrchr(b'\n', &self.bytes[..self.written]).map_or(0, |end| end + 1),
+        loop {
+            let done = match to.flush() {
+                Ok(()) => {
+                    self.flushed();
+                    if !self.has_sendable() {
+                        return Ok(());
+                    }
+                    to.write(self.sendable()).map(|n| {
+                        self.written += n;
+                        self.is_unflushed = true;
+                    })
+                }
+                Err(error) => Err(error),
             };
-            self.forget(done);
+            match done {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => done?,
+            }
         }
-        Ok(())
+    }
+
+    /// All that was written is with the kernel: drops the lines in it.
+    fn flushed(&mut self) {
+        if !std::mem::take(&mut self.is_unflushed) {
+            return;
+        }
+        let done = match self.request {
+            Some((start, _)) if self.written > start => start,
+            _ if self.written == self.bytes.len() => self.written,
+            _ => memrchr(b'\n', &self.bytes[..self.written]).map_or(0, |end| end + 1),
+        };
+        self.forget(done);
     }
 
     /// The connection is lost: a line that was written in part, or a request that was not answered, will be written again
@@ -179,13 +216,14 @@ impl SendQueue {
         self.written = self.setup;
         self.forget(self.setup);
         self.written = 0;
+        self.is_unflushed = false;
     }
 
     /// Drops all lines but the setup lines and a line that is written in part. Returns how many were dropped.
     pub fn discard(&mut self) -> usize {
         let partial = match self.written {
             0 => 0,
-            written if self.unanswered().is_some() => written,
+            written if self.bytes[written - 1] == b'\n' => written,
             written => memchr(b'\n', &self.bytes[written..])
                 .map_or(self.bytes.len(), |end| written + end + 1),
         };
@@ -291,6 +329,28 @@ mod tests {
     }
 
     #[test]
+    fn the_password_is_written_alone_and_before_all_others() {
+        let mut queue = SendQueue::default();
+        queue.push("one");
+        queue.push_setup(&["/nick kim".into()]);
+        queue.hold(true);
+        assert!(!queue.is_password_next());
+        queue.push_password("/pass no");
+        queue.push_password("/pass sesame");
+        assert!(queue.is_password_next());
+        queue.hold(false);
+        assert_eq!(written(&mut queue), "/pass sesame\n");
+        assert_eq!(written(&mut queue), "");
+        let right = Answer::Granted(Request::Password);
+        assert_eq!(queue.answered(right), Some((Request::Password, true)));
+        assert_eq!(written(&mut queue), "/pass no\n");
+        // With the connection it is lost; it is said again where it is asked for.
+        queue.rewind();
+        queue.hold(false);
+        assert_eq!(written(&mut queue), "one\n");
+    }
+
+    #[test]
     fn lines_after_a_request_wait_for_its_answer() {
         for chunk in 1..=40 {
             let mut queue = SendQueue::default();
@@ -387,5 +447,82 @@ mod tests {
             let whole: &[u8] = if written == 0 { b"" } else { b"one\n" };
             assert_eq!(taker.1, whole);
         }
+    }
+
+    /// A writer that keeps what it takes, a few bytes at a time, until it may flush.
+    #[derive(Default)]
+    struct Keeper {
+        may_flush: bool,
+        kept: Vec<u8>,
+        flushed: Vec<u8>,
+    }
+
+    impl Write for Keeper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.flush()?;
+            self.kept.extend_from_slice(&bytes[..bytes.len().min(10)]);
+            Ok(self.kept.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            if !self.may_flush && !self.kept.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.flushed.append(&mut self.kept);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_the_writer_keeps_are_sent_again_on_the_next_connection() {
+        let mut queue = SendQueue::default();
+        for line in ["one", "two", "three"] {
+            queue.push(line);
+        }
+        let mut keeper = Keeper::default();
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.kept, b"one\ntwo\nth");
+        assert_eq!(queue.lines(), 3, "none is with the kernel");
+        queue.rewind();
+        assert_eq!(written(&mut queue), "one\ntwo\nthree\n");
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_the_writer_keeps_stays_in_its_place() {
+        let mut queue = SendQueue::default();
+        queue.ask("/who");
+        queue.push("one");
+        queue.push("two");
+        let mut keeper = Keeper::default();
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.kept, b"/who\none\nt");
+        queue.ask("/rooms");
+        assert_eq!(queue.discard(), 1, "what is kept is not discarded");
+        queue.push("three");
+        keeper.may_flush = true;
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.flushed, b"/who\none\ntwo\nthree\n");
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_the_writer_keeps_is_not_sent_yet() {
+        let mut queue = SendQueue::default();
+        queue.push("/nick kim");
+        queue.push("hello");
+        let mut keeper = Keeper::default();
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.kept, b"/nick kim\n");
+        assert_eq!((queue.unanswered(), queue.lines()), (None, 2));
+        assert_eq!(queue.answered(NAME), None);
+        keeper.may_flush = true;
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(
+            (queue.unanswered(), queue.lines()),
+            (Some(Request::Name), 1)
+        );
+        assert_eq!(queue.answered(NAME), Some((Request::Name, false)));
+        queue.write_to(&mut keeper).unwrap();
+        assert_eq!(keeper.flushed, b"/nick kim\nhello\n");
     }
 }

@@ -5,12 +5,16 @@
 
 use super::request::Answer;
 use crate::hub::LOBBY;
+use crate::hub::input::command::{Request as Command, parse};
+use crate::password_file::Password;
 use crate::protocol::{Line, Notice, Refusal, entries, is_name};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Names remembered for completion.
 pub const NAMES_MAX: usize = 4096;
+/// Secrets of rooms that are remembered.
+const SECRETS_MAX: usize = 64;
 /// The first pause before reconnecting. Each is twice the one before, up to the longest.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
@@ -40,6 +44,8 @@ pub enum Reaction {
     RetryName(Duration),
     /// The server is of another kind: nothing may be sent to it.
     Foreign,
+    /// The server asks for a password: send [`Session::password_line`], or ask the user for one.
+    Password,
 }
 
 /// Why the server closes the connection, as far as it has said.
@@ -65,6 +71,14 @@ pub struct Session {
     name: Option<String>,
     /// The server has greeted the client on this connection.
     is_greeted: bool,
+    /// The server asks for a password on this connection, and has not taken one.
+    is_asked: bool,
+    /// The password, if it is known and was not refused.
+    password: Option<Password>,
+    /// Secrets of rooms by their names in lower case, for the next connection; at most [`SECRETS_MAX`].
+    secrets: BTreeMap<String, String>,
+    /// The secret with which the user wants to lock the room.
+    lock_secret: Option<String>,
     /// The name and the room that the user chose, requested again on the next connection.
     wanted_name: Option<String>,
     wanted_room: Option<String>,
@@ -80,8 +94,9 @@ pub struct Session {
 
 impl Session {
     /// Before the first connection.
-    pub fn new(name: Option<String>, room: Option<String>) -> Session {
+    pub fn new(name: Option<String>, room: Option<String>, password: Option<Password>) -> Session {
         Session {
+            password,
             wanted_name: name,
             wanted_room: room,
             ..Session::default()
@@ -105,6 +120,41 @@ impl Session {
         self.is_greeted
     }
 
+    /// Whether the server asks for a password, and has not taken one yet.
+    pub fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// The line that says the password, if it is known.
+    pub fn password_line(&self) -> Option<String> {
+        self.password.as_ref().map(Password::line)
+    }
+
+    /// The user has typed the password.
+    pub fn set_password(&mut self, password: Password) {
+        self.password = Some(password);
+    }
+
+    /// The user sends a line: a secret of a room in it is wanted on the next connection, too.
+    pub fn sent(&mut self, line: &str) {
+        match parse(line) {
+            Ok(Command::Join(room, secret)) => self.remember_secret(room, secret),
+            Ok(Command::Lock(secret)) => self.lock_secret = secret.map(str::to_owned),
+            _ => {}
+        }
+    }
+
+    fn remember_secret(&mut self, room: &str, secret: Option<&str>) {
+        let room = room.to_lowercase();
+        match secret {
+            None => _ = self.secrets.remove(&room),
+            Some(secret) if self.secrets.len() < SECRETS_MAX => {
+                self.secrets.insert(room, secret.to_owned());
+            }
+            Some(_) => {}
+        }
+    }
+
     /// Why the server closes this connection, if it has said so.
     pub fn farewell(&self) -> Option<Farewell> {
         self.farewell
@@ -126,7 +176,10 @@ impl Session {
     pub fn connected(&mut self) -> Vec<String> {
         self.farewell = None;
         let name = self.name_request();
-        let room = self.room_to_join().map(|room| format!("/join {room}"));
+        let room = self.room_to_join().map(|room| {
+            let secret = self.secrets.get(&room.to_lowercase());
+            Command::Join(room, secret.map(String::as_str)).to_string()
+        });
         name.into_iter().chain(room).collect()
     }
 
@@ -153,6 +206,7 @@ impl Session {
         let doubled = BACKOFF_FIRST * 2_u32.pow(self.failures.min(16));
         self.failures += 1;
         self.is_greeted = false;
+        self.is_asked = false;
         self.room = None;
         self.names.clear();
         self.name_retries = NAME_RETRIES_MAX;
@@ -190,17 +244,22 @@ impl Session {
                 self.wanted_room = Some((*room).to_owned());
                 self.room = self.wanted_room.clone();
             }
-            Refusal::Idle { .. } | Refusal::WrongProtocol { .. } => {
-                self.farewell = Some(Farewell::Final);
-            }
+            Refusal::Idle { .. }
+            | Refusal::WrongProtocol { .. }
+            | Refusal::NoPassword { .. }
+            | Refusal::TooMuchFirst { .. }
+            | Refusal::TooManyPasswords {} => self.farewell = Some(Farewell::Final),
+            Refusal::WrongPassword {} => self.password = None,
             Refusal::TooSlow {}
             | Refusal::ServerFull { .. }
             | Refusal::AddressFull { .. }
+            | Refusal::TooManyStrangers {}
             | Refusal::ShuttingDown {} => self.farewell = Some(Farewell::Passing),
             _ => {}
         }
         let reaction = match refusal {
             Refusal::NameInUse { name } | Refusal::NameLooksUsed { name } => self.retry_name(name),
+            Refusal::WrongPassword {} if self.is_asked => Some(Reaction::Password),
             _ => None,
         };
         Heard { answer, reaction }
@@ -221,7 +280,7 @@ impl Session {
             Notice::Greeting { name, room, .. } if is_name(name) && is_name(room) => {
                 self.name = Some(name.to_owned());
                 self.room = Some(room.to_owned());
-                self.is_greeted = true;
+                (self.is_greeted, self.is_asked) = (true, false);
                 // On the way to another room, the client asks when it is there.
                 reaction = self.room_to_join().is_none().then_some(ASK_MEMBERS);
             }
@@ -238,6 +297,20 @@ impl Session {
                 self.wanted_room = Some(room.to_owned());
                 self.names.clear();
                 reaction = Some(ASK_MEMBERS);
+            }
+            Notice::PasswordAsked { .. } if !self.is_greeted => {
+                self.is_asked = true;
+                reaction = Some(Reaction::Password);
+            }
+            Notice::Locked { name } if self.name.as_deref() == Some(name) => {
+                if let (Some(room), Some(secret)) = (self.room.clone(), self.lock_secret.take()) {
+                    self.remember_secret(&room, Some(&secret));
+                }
+            }
+            Notice::Unlocked { .. } | Notice::LockedForInvited { .. } => {
+                if let Some(room) = self.room.clone() {
+                    self.remember_secret(&room, None);
+                }
             }
             Notice::Joined { names, .. } => self.add_names(names),
             Notice::Left { names, .. } => self.remove_names(names),
@@ -283,7 +356,7 @@ mod tests {
     }
 
     fn greeted() -> Session {
-        let mut session = Session::new(None, None);
+        let mut session = Session::new(None, None, None);
         assert_eq!(session.connected(), [""; 0]);
         let line = "* you are guest1 in lobby (1 here); /help lists commands";
         assert_eq!(reaction(&mut session, line), Some(Reaction::Send("/who")));
@@ -321,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_name_in_use_after_a_reconnection_is_retried_a_limited_number_of_times() {
-        let mut session = Session::new(Some("kim".into()), None);
+        let mut session = Session::new(Some("kim".into()), None, None);
         session.receive("* you are guest1 in lobby (2 here); /help lists commands");
         let refusal = "! name not changed: kim is in use";
         let first = reaction(&mut session, refusal);
@@ -406,7 +479,7 @@ mod tests {
     #[test]
     fn a_refused_room_is_not_requested_again_and_one_spelled_otherwise_is_joined_once() {
         let greeting = "* you are guest2 in lobby (2 here); /help lists commands";
-        let mut session = Session::new(None, Some("garden".into()));
+        let mut session = Session::new(None, Some("garden".into()), None);
         assert_eq!(session.connected(), ["/join garden"]);
         session.receive(greeting);
         session.receive("! room not changed: there are 3 rooms already: join one of them");
@@ -415,13 +488,66 @@ mod tests {
         session.disconnected(STABLE_AFTER, 0.0);
         assert_eq!(session.connected(), [""; 0]);
 
-        let mut session = Session::new(None, Some("LOBBY".into()));
+        let mut session = Session::new(None, Some("LOBBY".into()), None);
         assert_eq!(session.connected(), ["/join LOBBY"]);
         session.receive(greeting);
         session.receive("! room not changed: you are in lobby already");
         assert_eq!(session.room(), Some("lobby"));
         session.disconnected(STABLE_AFTER, 0.0);
         assert_eq!(session.connected(), [""; 0]);
+    }
+
+    #[test]
+    fn a_password_is_said_when_it_is_asked_for_and_forgotten_when_it_is_wrong() {
+        let ask = "* this server asks for a password: send /pass SECRET within 30 s";
+        let greeting = "* you are guest1 in lobby (1 here); /help lists commands";
+        let mut session = Session::new(None, None, Some(Password::typed("sesame")));
+        for _ in 0..2 {
+            session.connected();
+            assert_eq!(reaction(&mut session, ask), Some(Reaction::Password));
+            let line = session.password_line();
+            assert_eq!(line.as_deref(), Some("/pass sesame"));
+            assert!(session.is_asked() && !session.is_greeted());
+            session.receive(greeting);
+            assert!(!session.is_asked() && session.is_greeted());
+            assert_eq!(reaction(&mut session, ask), None, "nobody can ask later");
+            session.disconnected(STABLE_AFTER, 0.0);
+        }
+        session.connected();
+        session.receive(ask);
+        let wrong = reaction(&mut session, "! wrong password");
+        assert_eq!(wrong, Some(Reaction::Password));
+        assert_eq!(session.password_line(), None);
+    }
+
+    #[test]
+    fn a_locked_room_is_entered_again_with_its_secret() {
+        let mut session = greeted();
+        let again = |session: &mut Session| {
+            session.disconnected(STABLE_AFTER, 0.0);
+            let setup = session.connected();
+            session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+            session.receive("* you are in Pond (2 here)");
+            setup
+        };
+        session.sent("/join pond open it");
+        session.receive("* you are in Pond (2 here)");
+        assert_eq!(again(&mut session), ["/join Pond open it"]);
+        session.sent("/lock new");
+        session.receive(
+            "* locked by lee: from now on only the secret or an invitation lets others enter",
+        );
+        assert_eq!(
+            again(&mut session),
+            ["/join Pond open it"],
+            "another's lock"
+        );
+        session.receive(
+            "* locked by guest1: from now on only the secret or an invitation lets others enter",
+        );
+        assert_eq!(again(&mut session), ["/join Pond new"]);
+        session.receive("* unlocked by lee: from now on anybody may enter");
+        assert_eq!(again(&mut session), ["/join Pond"]);
     }
 
     #[test]
@@ -451,6 +577,16 @@ mod tests {
             ("* you left; goodbye", Goodbye),
             ("! closed: nothing received for 60 s", Final),
             ("! this port speaks lines of text, not HTTP", Final),
+            ("! closed: no password within 30 s", Final),
+            ("! closed: no password within 1,024 bytes", Final),
+            (
+                "! closed: too many wrong passwords from your address; try again in a minute",
+                Final,
+            ),
+            (
+                "! closed: too many connections have not said the password; try again",
+                Passing,
+            ),
             ("! closed: you are reading too slowly", Passing),
             ("! server is full: 3 connections; try again later", Passing),
             (

@@ -13,6 +13,8 @@ const BACKOFF_US: u64 = 100_000;
 pub struct Acceptor {
     /// Whether each listener may have newcomers.
     newcomers: Vec<bool>,
+    /// Whether the last newcomer of each listener has to shake hands before it is admitted.
+    handshaking: Vec<bool>,
     /// Nothing is accepted until then: the system has run out of descriptors or memory.
     paused_until: Option<Now>,
     /// The operator has been told of that.
@@ -24,6 +26,7 @@ impl Acceptor {
     pub fn new(listeners: usize) -> Acceptor {
         Acceptor {
             newcomers: vec![true; listeners],
+            handshaking: vec![false; listeners],
             paused_until: None,
             is_reported: false,
         }
@@ -33,6 +36,7 @@ impl Acceptor {
     pub fn note(&mut self, listener: usize) {
         if listener >= self.newcomers.len() {
             self.newcomers.resize(listener + 1, false);
+            self.handshaking.resize(listener + 1, false);
         }
         self.newcomers[listener] = true;
     }
@@ -42,9 +46,23 @@ impl Acceptor {
         self.newcomers.len()
     }
 
-    /// Whether something is to be accepted at once.
-    pub fn is_ready(&self) -> bool {
-        self.paused_until.is_none() && self.newcomers.contains(&true)
+    /// Whether something is to be accepted at once. While handshakes are full, listeners wait whose newcomers shake hands.
+    pub fn is_ready(&self, handshakes_are_full: bool) -> bool {
+        let mut listeners = self.newcomers.iter().zip(&self.handshaking);
+        let is_open = |(&newcomers, &handshaking): (&bool, &bool)| {
+            newcomers && !(handshaking && handshakes_are_full)
+        };
+        self.paused_until.is_none() && listeners.any(is_open)
+    }
+
+    /// Whether the last newcomer of a listener has to shake hands: the next one will have to as well.
+    pub fn shakes_hands(&self, listener: usize) -> bool {
+        self.handshaking[listener]
+    }
+
+    /// Notes whether a newcomer of this listener has to shake hands.
+    pub fn note_handshake(&mut self, listener: usize, has_to: bool) {
+        self.handshaking[listener] = has_to;
     }
 
     /// When accepting is to be tried again.

@@ -3,6 +3,8 @@
 /// Microseconds of accepting at each listener in a turn. What is left, of this and of the other phases, is done in the next
 /// turn.
 pub const ACCEPT_US: u64 = 500;
+/// … of handshakes before connections are admitted: PROXY headers, TLS.
+pub const HANDSHAKES_US: u64 = 2_000;
 /// … of reading.
 pub const READ_US: u64 = 1_500;
 /// … of the commands of operators that look at many clients.

@@ -2,6 +2,7 @@
 //! line a second. Also what clients do, if the log is detailed. Decides nothing about connections.
 
 use super::connections::{Connection, End};
+use super::handshakes::Relayed;
 use super::transport::Net;
 use crate::hub::{ConnId, Ending, Hub, Now, Report};
 use std::fmt::Display;
@@ -59,14 +60,20 @@ impl ConnectionLog {
         now: Now,
         id: ConnId,
         peer: Option<SocketAddr>,
+        relayed: Option<Relayed>,
         listener: Place<'_, N>,
     ) {
+        let connection = id.serial();
+        if is_check(relayed) {
+            let (peer, listener) = (shown(peer), listener.name());
+            return tracing::debug!(connection, peer, listener, "connected");
+        }
         if !self.may_log(now) {
             self.sums.opened += 1;
             return;
         }
-        let (peer, listener) = (shown(peer), listener.name());
-        tracing::info!(connection = id.serial(), peer, listener, "connected");
+        let (peer, proxy, listener) = (shown(peer), proxy(relayed), listener.name());
+        tracing::info!(connection, peer, proxy, listener, "connected");
     }
 
     /// A connection was accepted, and refused by the hub.
@@ -74,6 +81,7 @@ impl ConnectionLog {
         &mut self,
         now: Now,
         peer: Option<SocketAddr>,
+        relayed: Option<Relayed>,
         listener: Place<'_, N>,
         why: impl Display,
     ) {
@@ -81,8 +89,9 @@ impl ConnectionLog {
             self.sums.refused += 1;
             return;
         }
-        let (peer, listener, reason) = (shown(peer), listener.name(), why.to_string());
-        tracing::info!(peer, listener, reason, "connection refused");
+        let (peer, proxy) = (shown(peer), proxy(relayed));
+        let (listener, reason) = (listener.name(), why.to_string());
+        tracing::info!(peer, proxy, listener, reason, "connection refused");
     }
 
     /// A connection has ended, and the hub knows it still.
@@ -91,11 +100,15 @@ impl ConnectionLog {
         now: Now,
         id: ConnId,
         connection: Option<&Connection<N::Socket>>,
+        relayed: Option<Relayed>,
         net: &N,
         hub: &Hub,
     ) {
         let Some(connection) = connection else { return };
         self.count_closed(hub.ending(id), connection.end);
+        if is_check(relayed) && connection.received == 0 {
+            return tracing::debug!(connection = id.serial(), "disconnected");
+        }
         if !self.may_log(now) {
             self.sums.closed += 1;
             return;
@@ -103,10 +116,13 @@ impl ConnectionLog {
         let Some(departure) = hub.departure(id) else {
             return;
         };
-        let peer = connection.ipv4().or_else(|| net.peer(&connection.socket));
+        let known = relayed.map(Relayed::address);
+        let known = known.or_else(|| connection.ipv4());
+        let peer = known.or_else(|| net.peer(&connection.socket));
         tracing::info!(
             connection = id.serial(),
             peer = shown(peer),
+            proxy = proxy(relayed),
             name = departure.name,
             seconds = connection.seconds(now),
             lines_in = departure.lines,
@@ -172,6 +188,16 @@ impl ConnectionLog {
         self.lines += 1;
         self.lines <= LINES_MAX
     }
+}
+
+/// Whether a proxy may only have looked whether the server answers: that is often, and no news.
+fn is_check(relayed: Option<Relayed>) -> bool {
+    relayed.is_some_and(Relayed::may_be_check)
+}
+
+/// The proxy through which a connection has come.
+fn proxy(relayed: Option<Relayed>) -> Option<String> {
+    shown(relayed.map(|relayed| relayed.proxy))
 }
 
 fn shown(peer: Option<SocketAddr>) -> Option<String> {

@@ -1,6 +1,9 @@
 //! Connections by slot, and what the scheduler knows of each. Decides nothing.
 
+use super::handshakes::Relayed;
+use super::proxy::Header;
 use crate::hub::{ConnId, Now};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -31,7 +34,7 @@ pub struct Connection<S> {
 pub const CONSOLE: u16 = u16::MAX;
 
 impl<S> Connection<S> {
-    /// The peer's address, if it has an IPv4 one.
+    /// The address of the socket's other end, if it is an IPv4 one.
     pub fn ipv4(&self) -> Option<SocketAddr> {
         let address = SocketAddrV4::new(self.ipv4.into(), u16::from_be_bytes(self.port));
         (!address.ip().is_unspecified()).then_some(address.into())
@@ -89,6 +92,8 @@ pub struct Connections<S> {
     open: Vec<u32>,
     /// Connections there are, whatever made them.
     all: usize,
+    /// What a proxy has said, of those that have come through one, by slot.
+    relayed: BTreeMap<u32, Relayed>,
 }
 
 impl<S> Default for Connections<S> {
@@ -97,6 +102,7 @@ impl<S> Default for Connections<S> {
             slots: Vec::new(),
             open: Vec::new(),
             all: 0,
+            relayed: BTreeMap::new(),
         }
     }
 }
@@ -139,9 +145,38 @@ impl<S> Connections<S> {
         });
     }
 
+    /// A connection has come through a proxy.
+    pub fn relay(&mut self, id: ConnId, relayed: Relayed) {
+        self.relayed.insert(id.slot(), relayed);
+    }
+
+    /// What a proxy has said of a connection that is there, if it has come through one.
+    pub fn relayed(&self, id: ConnId) -> Option<Relayed> {
+        self.relayed.get(&id.slot()).copied()
+    }
+
+    /// Whether a proxy has made a connection itself.
+    pub fn is_proxy_itself(&self, id: ConnId) -> bool {
+        let relayed = self.relayed(id);
+        relayed.is_some_and(|relayed| relayed.header == Header::Local)
+    }
+
+    /// The address and port of a connection's peer, as far as it is known here: of its client, if it has come through a proxy;
+    /// otherwise of an IPv4 one.
+    pub fn address(&self, id: ConnId, connection: &Connection<S>) -> Option<SocketAddr> {
+        let relayed = self.relayed(id).map(Relayed::address);
+        relayed.or_else(|| connection.ipv4())
+    }
+
     /// The connection, if it is still there and not another one in its slot.
     pub fn find(&mut self, id: ConnId) -> Option<&mut Connection<S>> {
         let connection = self.slots.get_mut(id.slot() as usize)?.as_mut();
+        connection.filter(|connection| connection.serial == id.serial())
+    }
+
+    /// The same, to be looked at.
+    pub fn get(&self, id: ConnId) -> Option<&Connection<S>> {
+        let connection = self.slots.get(id.slot() as usize)?.as_ref();
         connection.filter(|connection| connection.serial == id.serial())
     }
 
@@ -164,6 +199,7 @@ impl<S> Connections<S> {
         if let Some(open) = self.open.get_mut(listener) {
             *open -= 1;
         }
+        self.relayed.remove(&id.slot());
         self.slots[id.slot() as usize].take()
     }
 

@@ -33,16 +33,18 @@ impl Figures {
         families
     }
 
-    fn connections(&self) -> [Family; 6] {
+    fn connections(&self) -> [Family; 10] {
         let Totals {
             connections,
             refused,
+            wrong_secrets,
             ..
         } = self.totals;
         let open = self.connections.iter();
         let open = open.map(|(listener, open)| (listener.as_str(), *open));
         let refused = Refused::ALL.map(Refused::label).into_iter().zip(refused);
         let closed = self.closed.iter().copied();
+        let handshakes = self.handshakes_over.iter().copied();
         let Survey {
             blocked_by_rate,
             blocked_by_backlog,
@@ -57,9 +59,13 @@ impl Figures {
         families! {
             Gauge "madang_connections" "Connections open now, by listener." = by("listener", open);
             Gauge "madang_connections_limit" "Connections that there may be at a time: --max-clients." = one(self.limits.clients_max);
+            Gauge "madang_strangers" "Connections that have not said the password yet." = one(self.strangers);
+            Counter "madang_wrong_secrets_total" "Passwords, and secrets of rooms, that were wrong." = one(wrong_secrets);
             Counter "madang_connections_accepted_total" "Connections accepted." = one(connections);
             Counter "madang_connections_refused_total" "Connections refused, by reason." = by("reason", refused);
             Counter "madang_connections_closed_total" "Connections that have ended, by reason." = by("reason", closed);
+            Gauge "madang_handshakes" "Connections that have not sent their PROXY header yet, or not finished their TLS handshake." = one(self.handshakes);
+            Counter "madang_handshakes_total" "Connections that had to send a PROXY header or to finish a TLS handshake, by result." = by("result", handshakes);
             Gauge "madang_blocked_clients" "Clients whose input waits, by reason." = by("reason", blocked);
         }
     }

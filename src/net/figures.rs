@@ -66,8 +66,14 @@ pub struct Figures {
     pub limits: Limits,
     /// Every listener, and its connections.
     pub connections: Vec<(String, u64)>,
+    /// Connections that have not said the password.
+    pub strangers: usize,
     /// Every reason for which connections end, and how many have.
     pub closed: Vec<(&'static str, u64)>,
+    /// Newcomers that still have to send a PROXY header or to shake hands.
+    pub handshakes: usize,
+    /// Everything that can become of them, and how often it has.
+    pub handshakes_over: Vec<(&'static str, u64)>,
     /// Rooms, the lobby and the room of raw connections included.
     pub rooms: usize,
     /// Rooms with a name and members.
@@ -103,7 +109,10 @@ impl Figures {
             survey,
             limits: hub.limits().clone(),
             connections: scheduler.connections_by_listener(),
+            strangers: hub.strangers(),
             closed: scheduler.closed_by_reason(),
+            handshakes: scheduler.handshakes_unfinished(),
+            handshakes_over: scheduler.handshakes_by_result(),
             rooms: hub.rooms_open(),
             occupied_rooms: hub.occupied_rooms(),
             largest_rooms: largest

@@ -156,6 +156,17 @@ impl Listener {
         &self.origin
     }
 
+    /// Whether programs on other machines may be able to connect.
+    pub fn is_reachable(&self) -> bool {
+        match &self.socket {
+            Listening::Tcp(listener) => {
+                let address = listener.local_addr();
+                !address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+            }
+            Listening::Unix(..) => false,
+        }
+    }
+
     /// Changes its options, for connections that it accepts from now on. listen(2) may be called again, for the backlog.
     ///
     /// # Errors
@@ -206,10 +217,7 @@ impl Listener {
                 (Stream::Unix(stream), None)
             }
         };
-        let peer = Peer {
-            address: address.map(|address| address.ip()),
-            wire: self.wire,
-        };
+        let peer = Peer::new(address.map(|address| address.ip()), self.wire);
         Ok((stream, peer, address))
     }
 }

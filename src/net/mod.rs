@@ -1,6 +1,7 @@
 //! The only sockets and the only clock of the server: the hub's surroundings.
 //!
-//! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio.
+//! `scheduler` is the order of a turn, generic over `transport` and told the time; `reactor` is that on mio. `handshakes` are
+//! newcomers that the hub does not know yet, `proxy` is the header that a proxy sends.
 //! `listener`, `stream`, `linger` and `signal` are one kind of socket each, `connections` what is known of every one,
 //! `connection_log` what the log tells of them, `requests` what operators learn of them and want of the server. `bind`
 //! opens the listeners, `listeners` has them by number, `socket_file` is the file of one that has a path; `activation`
@@ -19,6 +20,7 @@ mod connections;
 mod exposition;
 pub mod families;
 pub mod figures;
+pub mod handshakes;
 mod http;
 mod http_connection;
 pub mod keeper;
@@ -28,6 +30,7 @@ pub mod listener;
 mod listeners;
 pub mod metrics;
 mod process;
+pub mod proxy;
 pub mod reactor;
 pub mod reload;
 mod requests;

@@ -11,7 +11,7 @@ use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
 use super::stream::Stream;
 use super::systemd::{ServiceManager, Status};
-use super::transport::{Event, Net, Newcomer};
+use super::transport::{Event, HandshakeId, Net, Newcomer};
 use crate::hub::{ConnId, Hub, Now};
 use crate::keeper::Entry;
 use mio::{Events, Poll, Registry, Token};
@@ -22,11 +22,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
-/// Signals have the largest token. Those of listeners are above every connection's, then come the metrics page and the keeper.
+/// Signals have the largest token. Those of listeners are above every connection's, then come the metrics page, the keeper, and
+/// newcomers that shake hands, with their numbers in the high half.
 const SIGNALS: Token = Token(usize::MAX);
 const METRICS: usize = LISTENERS + 0x4000;
 const METRICS_END: usize = METRICS + 0x4000;
 const KEEPER: Token = Token(METRICS_END);
+const HANDSHAKES: usize = METRICS_END + 0x1000;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,19 @@ impl Net for Sockets {
 
     fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
         socket.register(&self.registry, Token(id.to_token()))
+    }
+
+    fn register_newcomer(&mut self, socket: &mut Stream, id: HandshakeId) -> io::Result<()> {
+        let token = Token((id.0 as usize) << 32 | HANDSHAKES);
+        socket.register(&self.registry, token)
+    }
+
+    fn reregister(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
+        socket.reregister(&self.registry, Token(id.to_token()))
+    }
+
+    fn peek(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
+        socket.peek(into)
     }
 
     fn read(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
@@ -123,9 +138,11 @@ impl Reactor {
             start: Instant::now(),
         };
         let mut hub = Hub::new(settings.limits.clone());
+        hub.set_password(settings.password.clone());
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         hub.set_epoch(since_1970.map_or(0, |time| time.as_micros() as u64));
         let mut scheduler = Scheduler::new(net, hub, number);
+        scheduler.set_proxies(settings.proxies.clone());
         let has_console = console.is_some();
         if let Some(console) = console {
             console.set_nonblocking(true)?;
@@ -250,6 +267,8 @@ impl Reactor {
         })?;
         self.scheduler.log_level_changed();
         self.scheduler.set_limits(change.limits);
+        self.scheduler.set_password(change.password);
+        self.scheduler.set_proxies(change.proxies);
         for number in change.added {
             self.scheduler.event(Event::Newcomers(number));
         }
@@ -302,6 +321,10 @@ impl Reactor {
                     writable: event.is_writable() || event.is_write_closed(),
                 }),
                 (Token(token), None) => match token as u32 as usize {
+                    HANDSHAKES => {
+                        let id = HandshakeId((token >> 32) as u32);
+                        self.scheduler.event(Event::Handshake(id));
+                    }
                     METRICS..METRICS_END => {
                         if let Some(metrics) = &mut self.metrics {
                             metrics.event(event);

@@ -5,7 +5,9 @@ use super::bind::{Place, bind_beside};
 use super::listener::Options;
 use super::listeners::Listeners;
 use crate::address::Address;
+use crate::hub::Ranges;
 use crate::hub::limits::Limits;
+use crate::hub::secret::Secret;
 use crate::logging;
 use std::io;
 use std::net::IpAddr;
@@ -16,12 +18,18 @@ use tracing::Level;
 pub struct Settings {
     /// The hub's limits, which do not contradict each other.
     pub limits: Limits,
+    /// From where connections must begin with a PROXY header.
+    pub proxies: Ranges,
     /// Where to listen.
     pub places: Vec<Place>,
     /// The options of the sockets.
     pub options: Options,
     /// The least severe messages to log.
     pub log_level: Level,
+    /// The password for which clients are asked, if they are.
+    pub password: Option<Secret>,
+    /// What is to be said of all this, though it can be used.
+    pub warnings: Vec<String>,
     /// Every flag.
     pub flags: Vec<Flag>,
 }
@@ -51,6 +59,10 @@ pub struct Reloader {
 pub struct Change {
     /// The hub's limits from now on.
     pub limits: Limits,
+    /// The password from now on.
+    pub password: Option<Secret>,
+    /// From where connections must begin with a PROXY header from now on.
+    pub proxies: Ranges,
     /// The numbers of new listeners.
     pub added: Vec<usize>,
     /// What the operator is told.
@@ -89,6 +101,10 @@ impl Reloader {
             return Err(vec![format!("the options of the sockets: {error}")]);
         }
         let mut lines = changes(&had.flags, &wanted.flags);
+        lines.extend(password_change(
+            had.password.as_ref(),
+            wanted.password.as_ref(),
+        ));
         for &number in &added {
             lines.push(format!("listening on {}", listeners.name(number)));
         }
@@ -102,12 +118,18 @@ impl Reloader {
         if lines.is_empty() {
             lines.push("nothing has changed".into());
         }
-        let limits = wanted.limits.clone();
+        for warning in &wanted.warnings {
+            tracing::warn!("{warning}");
+        }
+        let (limits, password) = (wanted.limits.clone(), wanted.password.clone());
+        let proxies = wanted.proxies.clone();
         let before = std::mem::replace(&mut self.settings, wanted);
         self.settings.keep_until_restart(&before.flags);
         log(&lines, before.log_level, self.settings.log_level);
         Ok(Change {
             limits,
+            password,
+            proxies,
             added,
             lines,
         })
@@ -181,6 +203,18 @@ fn changes(before: &[Flag], now: &[Flag]) -> Vec<String> {
             format!("{}: {} -> {}{restart}", now.name, before.value, now.value)
         })
         .collect()
+}
+
+/// What has become of the password, for people, without the password.
+fn password_change(before: Option<&Secret>, now: Option<&Secret>) -> Option<String> {
+    let changed = match (before, now) {
+        (None, None) => return None,
+        (Some(before), Some(now)) if before.is(now) => return None,
+        (Some(_), Some(_)) => "the password has changed: newcomers must say the new one",
+        (None, Some(_)) => "newcomers are asked for the password",
+        (Some(_), None) => "newcomers are not asked for a password any more",
+    };
+    Some(changed.into())
 }
 
 /// Logs what has changed, by whichever level lets it be seen.

@@ -18,19 +18,18 @@ use std::net::SocketAddr;
 struct Known<'a, N: Net> {
     now: Now,
     net: &'a N,
-    connections: &'a mut Connections<N::Socket>,
+    connections: &'a Connections<N::Socket>,
 }
 
 impl<N: Net> Peers for Known<'_, N> {
     fn address(&mut self, id: ConnId) -> Option<SocketAddr> {
-        let connection = self.connections.find(id)?;
-        connection
-            .ipv4()
-            .or_else(|| self.net.peer(&connection.socket))
+        let connection = self.connections.get(id)?;
+        let known = self.connections.address(id, connection);
+        known.or_else(|| self.net.peer(&connection.socket))
     }
 
     fn details(&mut self, id: ConnId) -> Details {
-        let Some(connection) = self.connections.find(id) else {
+        let Some(connection) = self.connections.get(id) else {
             return Details::default();
         };
         let listener = connection.listener();
@@ -38,6 +37,7 @@ impl<N: Net> Peers for Known<'_, N> {
             listener: listener.map_or_else(String::new, |listener| self.net.listener(listener)),
             seconds: connection.seconds(self.now) as u64,
             bytes_in: connection.received.into(),
+            proxy: self.connections.relayed(id).map(|relayed| relayed.proxy),
         }
     }
 }
@@ -61,7 +61,7 @@ impl<N: Net> Scheduler<N> {
             let mut known = Known {
                 now,
                 net: &self.net,
-                connections: &mut self.connections,
+                connections: &self.connections,
             };
             is_under_way = self.hub.carry_on(now, &mut known);
             now = self.now();

@@ -1,19 +1,22 @@
-//! The order of a turn: accept, read, write, timers, close, each within a budget. Generic over its sockets and told the
+//! The order of a turn: accept, shake hands, read, write, timers, close, each within a budget. Generic over its sockets and told the
 //! time, so that the code that is simulated is the code that serves. Never waits, never polls.
 
+mod admitting;
 mod changes;
 mod facts;
+mod handshaking;
 
 use super::acceptor::Acceptor;
-use super::budgets::{ACCEPT_US, CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
-use super::connection_log::{ConnectionLog, Place};
+use super::budgets::{CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
+use super::connection_log::ConnectionLog;
 use super::connections::{Connections, End};
+use super::handshakes::Handshakes;
 use super::linger::{LINGER_US, Lingering};
 use super::service_time::ServiceTime;
-use super::transport::{Event, Net, Newcomer};
+use super::transport::{Event, Net};
 use super::turn_lengths::TurnLengths;
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
-use crate::hub::{ConnId, Hub, Now, Resume, Wire};
+use crate::hub::{ConnId, Hub, Now, Resume};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
@@ -37,6 +40,8 @@ pub struct Scheduler<N: Net> {
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
     acceptor: Acceptor,
+    /// Newcomers of which the hub does not know yet.
+    handshakes: Handshakes<N::Socket>,
     /// Connections in slots from this one on are to be counted by their addresses.
     uncounted: Option<usize>,
     pub(super) log: ConnectionLog,
@@ -59,6 +64,7 @@ impl<N: Net> Scheduler<N> {
             broken: VecDeque::new(),
             lingering: Lingering::default(),
             acceptor: Acceptor::new(listeners),
+            handshakes: Handshakes::default(),
             uncounted: None,
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         }
@@ -78,6 +84,7 @@ impl<N: Net> Scheduler<N> {
     pub fn event(&mut self, event: Event) {
         match event {
             Event::Newcomers(listener) => self.acceptor.note(listener),
+            Event::Handshake(id) => self.handshakes.note_ready(id),
             Event::Ready {
                 id,
                 readable,
@@ -109,16 +116,22 @@ impl<N: Net> Scheduler<N> {
 
     /// The same, at the real time `now`.
     fn work_timeout(&self, now: Now) -> Option<u64> {
-        let accepts = self.acceptor.is_ready() && !self.hub.is_shutting_down();
+        let is_open = self.acceptor.is_ready(self.handshakes_are_full());
+        let accepts = is_open && !self.hub.is_shutting_down();
         let has_visits = !self.unblocked.is_empty() || self.hub.has_writable();
         let has_closed = !self.broken.is_empty() || self.hub.has_closed();
         let counts = self.uncounted.is_some();
         let has_jobs = self.hub.has_jobs() || self.hub.readables() > 0;
-        if accepts || has_visits || has_closed || counts || has_jobs {
+        let shakes_hands = self.handshakes.have_ready();
+        if accepts || shakes_hands || has_visits || has_closed || counts || has_jobs {
             return Some(0);
         }
         let hub = [self.hub.next_deadline(), self.log.deadline()];
-        let net = [self.lingering.next_deadline(), self.acceptor.deadline()];
+        let net = [
+            self.lingering.next_deadline(),
+            self.acceptor.deadline(),
+            self.handshakes.deadline(),
+        ];
         let next = hub.into_iter().chain(net).flatten().min()?;
         let now = self.time.of(now);
         Some(next.as_micros().saturating_sub(now.as_micros()))
@@ -128,6 +141,7 @@ impl<N: Net> Scheduler<N> {
     pub fn run(&mut self) {
         let began = self.now();
         self.accept();
+        self.shake_hands();
         self.read();
         self.carry_on();
         self.write();
@@ -148,53 +162,6 @@ impl<N: Net> Scheduler<N> {
 
     pub(super) fn now(&mut self) -> Now {
         self.time.at(self.net.now(self.hub.totals().work))
-    }
-
-    fn accept(&mut self) {
-        if self.hub.is_shutting_down() {
-            return;
-        }
-        for listener in 0..self.acceptor.listeners() {
-            let mut now = self.now();
-            let deadline = now.after(ACCEPT_US);
-            while let Some(newcomer) = self.acceptor.next(&mut self.net, now, listener) {
-                self.admit(now, newcomer, listener);
-                now = self.now();
-                if now >= deadline {
-                    break;
-                }
-            }
-        }
-    }
-
-    fn admit(&mut self, now: Now, newcomer: Newcomer<N::Socket>, listener: usize) {
-        let (mut socket, peer, address) = newcomer;
-        let id = match self.hub.connect(now, peer) {
-            Ok(id) => id,
-            Err(refusal) => {
-                let place = Place(&self.net, listener);
-                self.log.refused(now, address, place, refusal);
-                if peer.wire != Wire::Raw {
-                    let mut line = Vec::new();
-                    refusal.write(&mut line);
-                    // A new socket takes so few bytes, or its peer is gone already.
-                    let _ = self.net.write(&mut socket, &[IoSlice::new(&line)]);
-                }
-                let until = now.after(LINGER_US);
-                let scratch = &mut self.scratch;
-                return self.lingering.add(&mut self.net, until, socket, scratch);
-            }
-        };
-        if let Err(error) = self.net.register(&mut socket, id) {
-            tracing::warn!(%error, "a connection cannot be polled");
-            self.hub.disconnect(now, id);
-            self.log.unpolled();
-            return;
-        }
-        let place = Place(&self.net, listener);
-        self.log.opened(now, id, address, place);
-        let connections = &mut self.connections;
-        connections.insert(now, id, socket, address, listener as u16);
     }
 
     /// Visits each readable connection once, within the budget, looking at the clock after each. Those that may have more
@@ -375,9 +342,10 @@ impl<N: Net> Scheduler<N> {
 
     fn close_one(&mut self, now: Now, id: ConnId) {
         let is_closed = self.hub.is_closed(id);
+        let relayed = self.connections.relayed(id);
         let connection = self.connections.remove(id);
-        let of = connection.as_ref();
-        self.log.closed(now, id, of, &self.net, &self.hub);
+        let (of, net) = (connection.as_ref(), &self.net);
+        self.log.closed(now, id, of, relayed, net, &self.hub);
         self.hub.disconnect(now, id);
         let Some(connection) = connection else { return };
         if is_closed && connection.end == End::None {

@@ -2,6 +2,7 @@
 
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
+use rustix::net::RecvFlags;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
@@ -24,6 +25,18 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => registry.register(stream, token, both),
             Stream::Unix(stream) => registry.register(stream, token, both),
+        }
+    }
+
+    /// From now on readiness is reported under another token. What the socket is ready for is reported once more.
+    ///
+    /// # Errors
+    /// The system is out of memory.
+    pub fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Stream::Tcp(stream) => registry.reregister(stream, token, both),
+            Stream::Unix(stream) => registry.reregister(stream, token, both),
         }
     }
 
@@ -56,6 +69,18 @@ impl Stream {
             Stream::Tcp(stream) => stream.read(into),
             Stream::Unix(stream) => stream.read(into),
         }
+    }
+
+    /// Copies what has arrived, and leaves it there to be read; 0: the peer has finished sending.
+    ///
+    /// # Errors
+    /// As [`read`](Stream::read).
+    pub fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        let (_, n) = match self {
+            Stream::Tcp(stream) => rustix::net::recv(stream, into, RecvFlags::PEEK)?,
+            Stream::Unix(stream) => rustix::net::recv(stream, into, RecvFlags::PEEK)?,
+        };
+        Ok(n)
     }
 
     /// Writes as much as the socket takes. One slice is sent with send(2), which costs the kernel less than writev(2).

@@ -36,6 +36,33 @@ pub trait Net {
     /// # Errors
     /// The system is out of memory.
     fn register(&mut self, socket: &mut Self::Socket, id: ConnId) -> io::Result<()>;
+    /// The same of a newcomer of which the hub does not know yet.
+    ///
+    /// # Errors
+    /// The system is out of memory.
+    fn register_newcomer(&mut self, socket: &mut Self::Socket, id: HandshakeId) -> io::Result<()>;
+    /// The poll reports a newcomer under this name from now on, and at once what it is ready for.
+    ///
+    /// # Errors
+    /// The system is out of memory.
+    fn reregister(&mut self, socket: &mut Self::Socket, id: ConnId) -> io::Result<()>;
+    /// Whether a newcomer is to [shake hands](Net::handshake) before the hub hears of it.
+    fn needs_handshake(&self, _socket: &Self::Socket) -> bool {
+        false
+    }
+    /// Goes on with the handshake of a newcomer, as far as that is possible without waiting. `peer` is what is known of it,
+    /// what a proxy has said included.
+    ///
+    /// # Errors
+    /// The handshake has failed; the connection ends. `ConnectionAborted`: its peer has left before it had sent anything.
+    fn handshake(&mut self, _socket: &mut Self::Socket, peer: Peer) -> io::Result<Handshake> {
+        Ok(Handshake::Done(peer))
+    }
+    /// Copies what has arrived, and leaves it there to be read; 0: the peer has finished sending.
+    ///
+    /// # Errors
+    /// As [`read`](Net::read).
+    fn peek(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
     /// Reads what has arrived; 0: the peer has finished sending.
     ///
     /// # Errors
@@ -50,11 +77,28 @@ pub trait Net {
     fn close_write(&mut self, socket: &mut Self::Socket);
 }
 
+/// A newcomer that the hub does not know yet. A number is used again only after 4 billion others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HandshakeId(pub u32);
+
+/// How far a handshake has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// Its socket must become ready again.
+    Wait,
+    /// It can go on at once: others come first.
+    Again,
+    /// It is over, and this is the peer.
+    Done(Peer),
+}
+
 /// What the poll reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A listener has newcomers.
     Newcomers(usize),
+    /// The socket of a newcomer that shakes hands is ready.
+    Handshake(HandshakeId),
     /// A connection's socket is ready.
     Ready {
         /// The connection; it may have ended since.

@@ -46,6 +46,37 @@ texts! {
         RoomIsYours { room: &'a str } = "room not changed: you are in {room} already",
         /// `/join` with a name that no room may have.
         RoomInvalid { why: &'a str } = "room not changed: {why}",
+        /// `/join` of a locked room without its secret, with another one, or without an invitation.
+        RoomLocked { room: &'a str } =
+            "room not changed: {room} is locked; its secret opens it (/join ROOM SECRET), or an invitation",
+        /// … when too many wrong secrets have come.
+        TooManySecrets {} = "room not changed: too many wrong secrets; try again in a minute",
+        /// `/join` with a secret of a room where others are that is not locked.
+        RoomNotLocked { room: &'a str } =
+            "room not changed: {room} is not locked, anybody may enter it; join it without a secret",
+        /// `/lock` in the lobby.
+        LobbyNotLocked { room: &'a str } = "room not locked: {room} stays open for newcomers; /join another room",
+        /// `/lock` or `/unlock` by a member that may not.
+        NotYourRoom { room: &'a str } =
+            "not allowed: only the person who opened {room}, or has been there for longest since, may lock it",
+        /// `/unlock` of a room that is not locked.
+        NotLocked { room: &'a str } = "room not unlocked: {room} is not locked",
+        /// `/who` of a locked room by others.
+        MembersHidden { room: &'a str } = "{room} is locked: only those who are in it see who is",
+        /// `/invite` of somebody who is in the room.
+        IsHereAlready { name: &'a str } = "nobody invited: {name} is in this room already",
+        /// A line of a client that has not said the password.
+        PasswordFirst {} = "line not read: this server asks for a password first; send /pass SECRET",
+        /// `/pass` with a wrong secret, or none.
+        WrongPassword {} = "wrong password",
+        /// Closed: … too often.
+        TooManyPasswords {} = "closed: too many wrong passwords from your address; try again in a minute",
+        /// Closed: the password has not come in time.
+        NoPassword { seconds: u64 } = "closed: no password within {seconds} s",
+        /// Closed: it has not come within so many bytes.
+        TooMuchFirst { bytes_max: usize } = "closed: no password within {bytes_max} bytes",
+        /// Closed to make place for another newcomer.
+        TooManyStrangers {} = "closed: too many connections have not said the password; try again",
         /// A command without an argument that it needs.
         Usage { usage: &'a str } = "usage: {usage}",
         /// A word that is no command, one that may be meant, and how the word would be said as text.
@@ -65,6 +96,16 @@ texts! {
         /// A newcomer when there are `--max-per-ip` from its address.
         AddressFull { clients_max: usize } =
             "too many connections from your address: at most {clients_max}; close one first",
+        /// Bytes that are no PROXY header, from an address of `--proxy-from`.
+        ProxyHeaderMissing {} =
+            "connections from this address are a proxy's (--proxy-from), and must begin with a PROXY header",
+        /// … a header that is none in the end.
+        ProxyHeaderInvalid {} = "the PROXY header of this connection is not valid",
+        /// … nothing, or only a part of a header, for so many seconds.
+        ProxyHeaderLate { seconds: u64 } =
+            "connections from this address are a proxy's (--proxy-from), and no PROXY header came within {seconds} s",
+        /// A newcomer whose address `--deny` has, or `--allow` has not.
+        AddressDenied {} = "this server takes no connections from your address",
         /// A newcomer while the server ends.
         ShuttingDown {} = "server is shutting down",
         /// A private line to somebody who ignores its sender.

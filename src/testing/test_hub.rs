@@ -29,6 +29,7 @@ impl Peers for Addresses {
             listener: "a, listener 2".into(),
             seconds: 60,
             bytes_in: 7,
+            proxy: Some(([10, 0, 0, 7], 40_112).into()),
         }
     }
 }
@@ -63,7 +64,7 @@ impl TestHub {
         address: Option<IpAddr>,
         wire: Wire,
     ) -> Result<ConnId, Refusal<'static>> {
-        let result = self.hub.connect(self.now, Peer { address, wire });
+        let result = self.hub.connect(self.now, Peer::new(address, wire));
         let refused = result.map_err(|refusal| refusal.to_string());
         self.check();
         if let (Ok(id), Some(address)) = (&refused, address) {

@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod client;
+pub(crate) mod front;
 mod lines;
 mod measure;
 mod process;

@@ -13,15 +13,17 @@ const PARTS: &str = "
     sandbox:
     hub: protocol
     keeper:
+    password_file: hub
     memory: hub
     net: hub keeper address logging
     terminal:
-    join: hub protocol address terminal
+    tls_client:
+    join: hub protocol address terminal tls_client password_file
     ctl: protocol address terminal
-    bench: hub protocol address
-    cli: hub net join ctl bench address logging config
+    bench: hub protocol address tls_client password_file
+    cli: hub net join ctl bench address logging config tls_client password_file
     generate: cli
-    serve: hub net join cli address logging memory sandbox
+    serve: hub net join cli address logging memory sandbox password_file
 ";
 
 /// The program's modules by their paths in the crate (`hub::room`), with their sources up to their tests.

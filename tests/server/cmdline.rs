@@ -17,7 +17,11 @@ const SERVE_FLAGS: &str = "--listen --listen-raw --backlog --max-clients --max-p
     --welcome --state --log-level --log-format --config --no-sandbox";
 
 const BENCH_FLAGS: &str = "--protocol --clients --senders --rooms --slow-readers --lines \
-    --duration --size --window --rate --patience --pid --json";
+    --duration --size --window --rate --patience --pid --json \
+    --tls-ca --tls-fingerprint --tls-cert --tls-key";
+
+const JOIN_FLAGS: &str = "--nick --room --no-reconnect --color --timestamps --bell \
+    --tls-ca --tls-fingerprint --tls-cert --tls-key";
 
 #[test]
 fn version_is_the_package_version() {
@@ -36,6 +40,8 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
         &["serve", "-h"],
         &["bench", "--help"],
         &["bench", "-h"],
+        &["join", "--help"],
+        &["join", "-h"],
         &["ctl", "--help"],
         &["ctl", "-h"],
     ] {
@@ -50,6 +56,7 @@ fn help_fits_into_eighty_columns_and_names_every_flag() {
         let expected = match arguments[0] {
             "serve" => SERVE_FLAGS,
             "bench" => BENCH_FLAGS,
+            "join" => JOIN_FLAGS,
             "ctl" => "--control --json",
             _ => "",
         };
@@ -170,7 +177,17 @@ fn empty_variables_are_as_good_as_none() {
     }
     let join = Command::new(env!("CARGO_BIN_EXE_madang"))
         .args(["join", "127.0.0.1:1"])
-        .envs(["NICK", "ROOM", "ADDRESS", "BELL", "COLOR"].map(|n| (format!("MADANG_{n}"), "")))
+        .envs(
+            [
+                "NICK",
+                "ROOM",
+                "ADDRESS",
+                "BELL",
+                "TLS_CA",
+                "TLS_FINGERPRINT",
+            ]
+            .map(|n| (format!("MADANG_{n}"), "")),
+        )
         .output()
         .expect("run madang");
     assert_eq!(join.status.code(), Some(1), "{join:?}");
@@ -273,7 +290,7 @@ fn manual_pages_and_completions_have_every_flag() {
     for (page, flags) in [
         ("serve", SERVE_FLAGS),
         ("bench", BENCH_FLAGS),
-        ("join", "--nick"),
+        ("join", JOIN_FLAGS),
     ] {
         let text = read(format!("{man}/madang-{page}.1")).replace("\\-", "-");
         for flag in flags.split_whitespace() {

@@ -110,7 +110,7 @@ fn unknown_commands_and_missing_arguments_are_refused_with_a_hint() {
         ("/foo bar baz", unknown),
         ("/nick", "! usage: /nick NAME"),
         ("/nick   ", "! usage: /nick NAME"),
-        ("/join", "! usage: /join ROOM"),
+        ("/join", "! usage: /join ROOM [SECRET]"),
         ("/msg", "! usage: /msg NAME TEXT"),
         ("/msg bob", "! usage: /msg NAME TEXT"),
         ("/msg bob ", "! usage: /msg NAME TEXT"),

@@ -2,8 +2,8 @@
 //! `terminal/` tests the console on a terminal.
 
 use crate::common::{Client, DEADLINE, until};
-use madang::hub::Wire;
 use madang::hub::limits::{HalfClose, Limits};
+use madang::hub::{Ranges, Wire};
 use madang::net::listener::{Listener, Options};
 use madang::net::reactor::{Ended, Reactor};
 use madang::net::reload::Settings;
@@ -30,9 +30,12 @@ const OPTIONS: Options = Options {
 fn reactor(listeners: Vec<Listener>, limits: Limits, console: UnixStream) -> Reactor {
     let settings = Settings {
         limits,
+        proxies: Ranges::default(),
         places: Vec::new(),
         options: OPTIONS,
         log_level: tracing::Level::INFO,
+        password: None,
+        warnings: Vec::new(),
         flags: Vec::new(),
     };
     let source = Box::new(|| Err(vec!["there is no other".to_owned()]));

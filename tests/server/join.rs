@@ -384,9 +384,16 @@ fn a_server_of_another_kind_is_reported_and_is_sent_nothing() {
         (b"\x1b[2J\n", "it says \"␛[2J\" instead of a greeting"),
         (
             b"* OK IMAP4rev1\n",
-            "it has closed the connection without a greeting",
+            "it has closed the connection without a greeting; if it speaks TLS, write tls: before its address",
         ),
-        (b"", "it has closed the connection without a greeting"),
+        (
+            b"",
+            "it has closed the connection without a greeting; if it speaks TLS, write tls: before its address",
+        ),
+        (
+            b"\x15\x03\x03\x00\x02\x02\x50",
+            "it speaks TLS; write tls: before its address",
+        ),
     ] {
         let foreign = ForeignServer::new();
         let mut join = Program::join(foreign.address(), &["--nick", "kim"]);
@@ -411,7 +418,8 @@ fn a_server_that_says_nothing_is_reported() {
     let foreign = ForeignServer::new();
     let (status, _, complaints) = run(foreign.address(), &[], b"the code is 4711\n");
     assert_eq!(status, Some(1));
-    let why = "is not a madang server: it has not greeted within 10 s";
+    let why = "is not a madang server: it has not greeted within 10 s; \
+               if it speaks TLS, write tls: before its address";
     assert_eq!(complaints, [format!("madang: {} {why}", foreign.address())]);
 }
 

@@ -90,6 +90,9 @@ impl Sim {
         let number = self.clients.len();
         let listener = self.rng.usize(..self.world.listeners);
         let pipe = self.connected(listener, wire, capacity, self.world.address(number));
+        if capacity != usize::MAX {
+            self.relays.relay(&pipe);
+        }
         let client = Client::new(number, pipe, behavior).connected(self.scheduler.net());
         self.clients.push(client);
     }

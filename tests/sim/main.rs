@@ -6,11 +6,12 @@
 //! | --- | --- |
 //! | `main.rs` | one run: clients connect, act, read everything and disconnect; the tests over many seeds |
 //! | `quiet.rs` | how a run comes to rest: the server has nothing to do, and in the end no client |
-//! | `network.rs`, `pipe.rs` | the simulated sockets, poll and clock |
+//! | `network.rs`, `pipe.rs`, `step.rs` | the simulated sockets, poll and clock |
 //! | `faults.rs` | how often each of their faults happens |
 //! | `limits.rs` | the server's limits, drawn from the seed |
 //! | `world.rs` | what the clients of a run have in common: listeners, floods, storms, pauses |
 //! | `events.rs` | pauses, storms and newcomers of a run, and what must hold at each turn |
+//! | `relays.rs` | a proxy: clients that come through it, and newcomers that never get through |
 //! | `budget.rs` | how long a turn may be |
 //! | `behavior.rs` | how a simulated client behaves, drawn from the seed |
 //! | `client.rs` | a simulated client: when it sends and reads, how it ends |
@@ -22,6 +23,7 @@
 //! | `stay_check.rs` | compares what one client has received in a room with the lines of that room |
 //! | `announcements.rs` | a naive model of what a room hears of comings and goings |
 //! | `fair.rs` | a simulation of its own: one quiet client during a flood |
+//! | `strangers.rs` | another: a server that asks for a password, and a locked room |
 //!
 //! ```sh
 //! MADANG_SIM_SEED=7 cargo test --test sim -- --nocapture                     # one seed, with its trace
@@ -43,8 +45,11 @@ mod network;
 mod operator;
 mod pipe;
 mod quiet;
+mod relays;
 mod room_lines;
 mod stay_check;
+mod step;
+mod strangers;
 mod transcript;
 mod world;
 
@@ -60,6 +65,7 @@ use madang::net::scheduler::Scheduler;
 use network::Network;
 use operator::Operator;
 use pipe::{Pipe, Socket};
+use relays::Relays;
 use std::time::Instant;
 use world::{Theme, World};
 
@@ -78,6 +84,7 @@ struct Sim {
     observers: Vec<Client>,
     clients: Vec<Client>,
     operator: Option<Operator>,
+    relays: Relays,
     /// Clients of storms are `clients` too.
     storm_clients: usize,
     /// Newcomers without faults: their index in `clients`, and how many turns they wait at most from now on to be greeted.
@@ -123,7 +130,8 @@ impl Sim {
         }
         let mut network = Network::new(rng.u64(..), world.listeners, Faults::default());
         network.verbose = verbose;
-        let scheduler = Scheduler::new(network, Hub::new(limits.clone()), world.listeners);
+        let mut scheduler = Scheduler::new(network, Hub::new(limits.clone()), world.listeners);
+        scheduler.set_proxies(Relays::addresses());
         Sim {
             scheduler,
             rng,
@@ -136,6 +144,7 @@ impl Sim {
             observers: Vec::new(),
             clients: Vec::new(),
             operator: None,
+            relays: Relays::drawn(seed),
             storm_clients: 0,
             newcomers: Vec::new(),
             faults,
@@ -267,6 +276,8 @@ impl Sim {
             if self.rng.usize(..self.world.steps_a_pause) == 0 {
                 self.pause(rooms, peers);
             }
+            self.relays
+                .stall(self.scheduler.net(), self.world.listeners);
             for client in &mut self.clients {
                 client.act(self.scheduler.net(), &mut self.rng, rooms, peers + rooms);
             }
@@ -278,6 +289,8 @@ impl Sim {
         }
         self.scheduler.net().faults = Faults::default();
         self.run_until_quiet();
+        self.relays.judge();
+        assert_eq!(self.scheduler.handshakes_unfinished(), 0);
     }
 
     fn connect_client(&mut self) {

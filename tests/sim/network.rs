@@ -2,10 +2,11 @@
 //! hub's state and of what clients say.
 
 use super::faults::Faults;
-use super::pipe::{Pipe, Shared, Socket};
+use super::pipe::{Pipe, Polled, Shared, Socket};
+use super::step::{Step, WORK_NS};
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
-use madang::net::transport::{Event, Net};
+use madang::net::transport::{Event, Handshake, HandshakeId, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,7 +26,7 @@ pub struct Network {
     /// Events to report, each with the number of polls until then.
     events: Vec<(u32, Event)>,
     /// All ids that were ever registered: a spurious event may name any of them.
-    ids: Vec<ConnId>,
+    ids: Vec<Polled>,
     /// A hash of everything that has happened.
     pub trace: u64,
     pub deliveries: u64,
@@ -110,7 +111,7 @@ impl Network {
             && (it.wants_read || it.reset)
         {
             it.wants_read = false;
-            let event = ready(id, true, false);
+            let event = id.ready(true, false);
             if it.is_without_faults() {
                 self.events.push((1, event));
             } else {
@@ -129,7 +130,7 @@ impl Network {
         {
             it.wants_write = false;
             drop(it);
-            self.report(ready(id, false, true));
+            self.report(id.ready(false, true));
         }
     }
 
@@ -149,7 +150,7 @@ impl Network {
         }
         if !self.ids.is_empty() && rng.u8(0..100) < self.faults.event_spurious {
             let id = self.ids[rng.usize(..self.ids.len())];
-            due.push(ready(id, rng.bool(), rng.bool()));
+            due.push(id.ready(rng.bool(), rng.bool()));
         }
         for event in &due {
             self.record(&format!("event {event:?}"), None, &[]);
@@ -163,7 +164,7 @@ impl Network {
     }
 
     /// Adds to the trace what has happened, and the bytes that went over a connection.
-    fn record(&mut self, what: &str, id: Option<ConnId>, bytes: &[u8]) {
+    fn record(&mut self, what: &str, id: Option<Polled>, bytes: &[u8]) {
         // Its keys are the same in each run.
         let mut hasher = DefaultHasher::new();
         (self.trace, what, id, bytes).hash(&mut hasher);
@@ -192,9 +193,9 @@ impl Network {
     }
 
     /// A fault: `WouldBlock` although the pipe is ready, so the poll must report the edge again.
-    fn would_block(&mut self, id: Option<ConnId>, readable: bool) -> io::Error {
+    fn would_block(&mut self, id: Option<Polled>, readable: bool) -> io::Error {
         if let Some(id) = id {
-            self.report(ready(id, readable, !readable));
+            self.report(id.ready(readable, !readable));
         }
         io::ErrorKind::WouldBlock.into()
     }
@@ -208,30 +209,50 @@ impl Network {
     }
 }
 
-fn ready(id: ConnId, readable: bool, writable: bool) -> Event {
-    Event::Ready {
-        id,
-        readable,
-        writable,
+impl Network {
+    /// From now on the poll reports a socket under this name.
+    fn poll_socket(&mut self, socket: &mut Socket, id: Polled) -> io::Result<()> {
+        self.call();
+        if self.chance(self.faults.register_error) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.ids.push(id);
+        let mut pipe = socket.0.borrow_mut();
+        pipe.id = Some(id);
+        // epoll also reports what is ready at registration.
+        let readable = !pipe.inbound.is_empty() || pipe.fin || pipe.reset;
+        pipe.wants_read = !readable;
+        drop(pipe);
+        self.report(id.ready(readable, true));
+        Ok(())
+    }
+
+    /// How many bytes a read or a peek of at most `most` finds; 0: the client has finished sending.
+    fn arrived_bytes(&mut self, socket: &Socket, most: usize) -> io::Result<usize> {
+        self.call();
+        let mut pipe = socket.0.borrow_mut();
+        let faults = self.faults_of(&pipe);
+        if self.chance(faults.interrupted) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let n = pipe.inbound.len().min(most);
+        if n == 0 && pipe.reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if n == 0 && pipe.fin {
+            return Ok(0);
+        }
+        if n == 0 {
+            pipe.wants_read = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.chance(faults.would_block) {
+            pipe.was_unreadable = true;
+            return Err(self.would_block(pipe.id, true));
+        }
+        Ok(self.cut_short(n, faults.short_read))
     }
 }
-
-/// What the server has done since it last looked at the clock.
-#[derive(Debug, Default)]
-struct Step {
-    /// Nanoseconds that have not been added to the clock.
-    ns: Cell<u64>,
-    /// The hub's work at the last look, and the most between two looks.
-    work: Cell<u64>,
-    greatest_work: Cell<u64>,
-    /// The process stops after so many looks, for so many microseconds.
-    pause: Cell<Option<(u32, u64)>>,
-    /// Microseconds of all such pauses.
-    lost_us: Cell<u64>,
-}
-
-/// Nanoseconds of a unit of work.
-pub const WORK_NS: u64 = 2;
 
 impl Net for Network {
     type Socket = Socket;
@@ -270,10 +291,7 @@ impl Net for Network {
         let pipe = self.newcomers[listener].pop_front().expect("not empty");
         let (address, wire) = (pipe.borrow().address, pipe.borrow().wire);
         let address = (wire != Wire::Control).then(|| SocketAddr::from((address, 9999)));
-        let peer = Peer {
-            address: address.map(|address| address.ip()),
-            wire,
-        };
+        let peer = Peer::new(address.map(|address| address.ip()), wire);
         Ok((Socket(pipe), peer, address))
     }
 
@@ -282,48 +300,56 @@ impl Net for Network {
     }
 
     fn register(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {
-        self.call();
-        if self.chance(self.faults.register_error) {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        self.ids.push(id);
+        self.poll_socket(socket, Polled::Connection(id))
+    }
+
+    fn register_newcomer(&mut self, socket: &mut Socket, id: HandshakeId) -> io::Result<()> {
+        self.poll_socket(socket, Polled::Newcomer(id))
+    }
+
+    fn reregister(&mut self, socket: &mut Socket, id: ConnId) -> io::Result<()> {
+        assert!(socket.0.borrow().id.is_some(), "not registered before");
+        self.poll_socket(socket, Polled::Connection(id))
+    }
+
+    fn needs_handshake(&self, socket: &Socket) -> bool {
+        socket.0.borrow().handshake.is_some()
+    }
+
+    fn handshake(&mut self, socket: &mut Socket, peer: Peer) -> io::Result<Handshake> {
+        let left = socket.0.borrow().handshake.unwrap_or_default();
+        let n = match self.arrived_bytes(socket, left) {
+            Ok(0) if left > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Handshake::Wait),
+            other => other?,
+        };
         let mut pipe = socket.0.borrow_mut();
-        pipe.id = Some(id);
-        // epoll also reports what is ready at registration.
-        let readable = !pipe.inbound.is_empty() || pipe.fin || pipe.reset;
-        pipe.wants_read = !readable;
-        drop(pipe);
-        self.report(ready(id, readable, true));
-        Ok(())
+        pipe.inbound.drain(..n);
+        pipe.handshake = Some(left - n);
+        match left - n {
+            0 => Ok(Handshake::Done(peer)),
+            _ => Ok(Handshake::Again),
+        }
+    }
+
+    fn peek(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.arrived_bytes(socket, into.len())?;
+        let pipe = socket.0.borrow();
+        into.iter_mut()
+            .zip(pipe.inbound.range(..n))
+            .for_each(|(to, from)| *to = *from);
+        Ok(n)
     }
 
     fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
-        self.call();
+        let n = self.arrived_bytes(socket, into.len())?;
         let mut pipe = socket.0.borrow_mut();
-        let faults = self.faults_of(&pipe);
-        if self.chance(faults.interrupted) {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        let n = pipe.inbound.len().min(into.len());
-        if n == 0 && pipe.reset {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        if n == 0 && pipe.fin {
-            return Ok(0);
-        }
-        if n == 0 {
-            pipe.wants_read = true;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        if self.chance(faults.would_block) {
-            pipe.was_unreadable = true;
-            return Err(self.would_block(pipe.id, true));
-        }
-        let n = self.cut_short(n, faults.short_read);
         pipe.inbound.read_exact(&mut into[..n])?;
         let id = pipe.id;
         drop(pipe);
-        self.record("read", id, &into[..n]);
+        if n > 0 {
+            self.record("read", id, &into[..n]);
+        }
         Ok(n)
     }
 

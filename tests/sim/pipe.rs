@@ -1,6 +1,7 @@
 //! The bytes between one simulated client and the server. Decides no fault.
 
 use madang::hub::{ConnId, Wire};
+use madang::net::transport::{Event, HandshakeId};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -21,10 +22,12 @@ pub struct Pipe {
     pub capacity: usize,
     pub wire: Wire,
     pub address: Ipv4Addr,
+    /// Bytes of a handshake that the client has to send before its first line.
+    pub handshake: Option<usize>,
     /// The server has finished sending, or has closed.
     pub server_fin: bool,
     pub server_closed: bool,
-    pub id: Option<ConnId>,
+    pub id: Option<Polled>,
     /// A read has returned `WouldBlock` although something had arrived: a fault.
     pub was_unreadable: bool,
     /// A read, or a write, has returned `WouldBlock` since the last event for it.
@@ -42,6 +45,7 @@ impl Pipe {
             capacity,
             wire,
             address: Ipv4Addr::LOCALHOST,
+            handshake: None,
             server_fin: false,
             server_closed: false,
             id: None,
@@ -53,6 +57,26 @@ impl Pipe {
 
     pub fn is_without_faults(&self) -> bool {
         self.capacity == usize::MAX
+    }
+}
+
+/// Under which name the poll reports a socket.
+#[derive(Clone, Copy, Debug, Hash)]
+pub enum Polled {
+    Newcomer(HandshakeId),
+    Connection(ConnId),
+}
+
+impl Polled {
+    pub fn ready(self, readable: bool, writable: bool) -> Event {
+        match self {
+            Polled::Newcomer(id) => Event::Handshake(id),
+            Polled::Connection(id) => Event::Ready {
+                id,
+                readable,
+                writable,
+            },
+        }
     }
 }
 

@@ -56,12 +56,14 @@ mod console;
 mod editing;
 mod hostile;
 mod leaving;
+mod password;
 mod paste;
 mod plain;
 mod portrait;
 mod reconnect;
 mod resizing;
 mod screen;
+mod tls;
 mod top;
 mod typing;
 

@@ -9,29 +9,17 @@ mod output;
 mod pending;
 pub mod private_lines;
 pub mod rate;
+mod role;
 mod segments;
 
 use super::limits::{Limits, OWN_RANGES_MAX, PRIVATE_BYTES_MARK};
 use super::name::{Name, RoomName};
 use super::schedule::Schedule;
-use super::types::{ConnId, Ending, Now, Wire};
+use super::secret::Secret;
+use super::types::{ConnId, Ending, Now};
 use outbox::Outbox;
+pub use role::Role;
 use slab::Slab;
-
-/// What a client is to the server: decides which rules hold for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Speaks the protocol; every limit holds.
-    Person,
-    /// The person at the server's own console. No limit holds that protects the server from strangers: it is never
-    /// refused, rate-limited, idle or closed for reading slowly, and nobody waits for it.
-    Console,
-    /// A person who has come by the control listener, and may give the commands of operators. Its lines have no rate and
-    /// its silence no limit; it takes nobody's place. If it does not read it is treated as others are.
-    Operator,
-    /// A connection to a raw listener: lines alone, no name, no commands, no notices.
-    Raw,
-}
 
 /// Where a client is in its life.
 ///
@@ -88,8 +76,16 @@ pub enum Block {
 pub struct Move {
     /// Position in the old room's log.
     until: u64,
-    /// The new room's name.
-    room: RoomName,
+    to: Destination,
+}
+
+/// Where a client goes that changes rooms.
+#[derive(Debug)]
+pub struct Destination {
+    /// The room's name.
+    pub room: RoomName,
+    /// The secret that it has given.
+    pub secret: Option<Secret>,
 }
 
 /// The last output of a client.
@@ -140,25 +136,11 @@ pub fn find(clients: &mut Clients, id: ConnId) -> Option<&mut Client> {
         .filter(|client| client.serial == id.serial())
 }
 
-impl Role {
-    /// The role of a connection to a listener.
-    pub fn of(wire: Wire) -> Role {
-        match wire {
-            Wire::Chat => Role::Person,
-            Wire::Raw => Role::Raw,
-            Wire::Control => Role::Operator,
-        }
-    }
-
-    /// See [`Client::is_operator`].
-    pub fn is_operator(self) -> bool {
-        matches!(self, Role::Operator | Role::Console)
-    }
-}
-
 impl Client {
     /// A client that has just connected; it is in no room yet.
-    pub fn new(now: Now, serial: u32, role: Role, name: Option<Name>) -> Client {
+    pub fn new(now: Now, serial: u32, role: Role, name: Option<Name>, is_secure: bool) -> Client {
+        let mut outbox = Outbox::default();
+        outbox.is_overheard = !is_secure;
         Client {
             serial,
             room: 0,
@@ -169,7 +151,7 @@ impl Client {
             said: 0,
             name,
             state: State::Open(Gate::Ready),
-            outbox: Outbox::default(),
+            outbox,
             silent_since: now,
             progress_at: now,
         }
@@ -178,6 +160,16 @@ impl Client {
     /// Whether it may give the commands of operators. Everything that only operators may do asks this.
     pub fn is_operator(&self) -> bool {
         self.role.is_operator()
+    }
+
+    /// Whether it has not said the server's password.
+    pub fn is_stranger(&self) -> bool {
+        self.role == Role::Stranger
+    }
+
+    /// Whether nobody on the way can read what it sends: see [`Peer::is_secure`](super::types::Peer).
+    pub fn is_secure(&self) -> bool {
+        !self.outbox.is_overheard
     }
 
     /// Its id, given its slot.
@@ -189,7 +181,8 @@ impl Client {
     pub fn memory_bytes(&self) -> usize {
         let change = match &self.state {
             State::Moving(change) => {
-                size_of::<Move>() + change.room.name.len() + change.room.likeness.bytes()
+                let room = &change.to.room;
+                size_of::<Move>() + room.name.len() + room.likeness.bytes()
             }
             State::Draining(_) => size_of::<Drain>(),
             _ => 0,
@@ -330,9 +323,9 @@ impl Client {
     }
 
     /// Asks for a change of rooms, once the log has been written to it up to `until`.
-    pub fn begin_move(&mut self, until: u64, room: RoomName) {
+    pub fn begin_move(&mut self, until: u64, to: Destination) {
         debug_assert!(matches!(self.state, State::Open(_)));
-        self.state = State::Moving(Box::new(Move { until, room }));
+        self.state = State::Moving(Box::new(Move { until, to }));
     }
 
     /// Whether it waits to change rooms, and may now.
@@ -340,14 +333,14 @@ impl Client {
         matches!(&self.state, State::Moving(change) if self.outbox.has_delivered(change.until))
     }
 
-    /// Ends the wait for a change of rooms if it [may](Client::can_move): the name of the new room.
-    pub fn end_move(&mut self, now: Now) -> Option<RoomName> {
+    /// Ends the wait for a change of rooms if it [may](Client::can_move): where it goes.
+    pub fn end_move(&mut self, now: Now) -> Option<Destination> {
         if !self.can_move() {
             return None;
         }
         self.silent_since = now;
         match std::mem::replace(&mut self.state, State::Open(Gate::Ready)) {
-            State::Moving(change) => Some(change.room),
+            State::Moving(change) => Some(change.to),
             _ => None,
         }
     }
@@ -390,7 +383,7 @@ mod tests {
 
     fn client() -> Client {
         let name = Some(Name::Guest(1));
-        Client::new(Now::from_micros(5), 1, Role::Person, name)
+        Client::new(Now::from_micros(5), 1, Role::Person, name, true)
     }
 
     #[test]
@@ -456,10 +449,15 @@ mod tests {
     fn a_move_ends_once_the_old_log_is_written() {
         let mut client = client();
         let pond = crate::hub::name::room_name("pond").unwrap();
-        client.begin_move(0, pond.clone());
-        assert_eq!(client.end_move(Now::from_micros(9)), Some(pond.clone()));
+        let to = || Destination {
+            room: pond.clone(),
+            secret: None,
+        };
+        client.begin_move(0, to());
+        let there = client.end_move(Now::from_micros(9));
+        assert_eq!(there.map(|to| to.room), Some(pond.clone()));
         assert!(matches!(client.state(), State::Open(Gate::Ready)));
-        client.begin_move(7, pond);
+        client.begin_move(7, to());
         assert!(!client.can_move() && client.end_move(Now::default()).is_none());
     }
 }

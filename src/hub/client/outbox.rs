@@ -32,6 +32,8 @@ pub struct Outbox {
     awaited: bool,
     /// Somebody ignores the client: what it says is marked in the log. Here, where it takes no memory.
     pub is_ignored: bool,
+    /// Others can read what the client is sent and sends. Here for the same reason.
+    pub is_overheard: bool,
     /// Bytes that have been written to the client, in any room; no more than 4 GiB are counted.
     pub written: u32,
 }

@@ -10,8 +10,8 @@ pub enum Request<'a> {
     Say(&'a str),
     /// `/nick NAME`
     Nick(&'a str),
-    /// `/join ROOM`
-    Join(&'a str),
+    /// `/join ROOM [SECRET]`
+    Join(&'a str, Option<&'a str>),
     /// `/msg NAME TEXT`
     Msg(&'a str, &'a str),
     /// `/me ACTION`
@@ -30,6 +30,14 @@ pub enum Request<'a> {
     Unignore(&'a str),
     /// `/whois NAME`
     Whois(&'a str),
+    /// `/pass SECRET`; without a secret it is a wrong one.
+    Pass(&'a str),
+    /// `/lock [SECRET]`
+    Lock(Option<&'a str>),
+    /// `/unlock`
+    Unlock,
+    /// `/invite NAME`
+    Invite(&'a str),
     /// A [command of operators](operation), which only they may give: its word and its arguments.
     Operator(&'static str, &'a str),
 }
@@ -44,9 +52,9 @@ pub enum Invalid<'a> {
 }
 
 /// Every command: how it is used, and what it does.
-pub const COMMANDS: [(&str, &str); 11] = [
+pub const COMMANDS: [(&str, &str); 15] = [
     ("/nick NAME", "take another name"),
-    ("/join ROOM", "go to another room"),
+    ("/join ROOM [SECRET]", "go to another room"),
     ("/msg NAME TEXT", "say something to one person only"),
     ("/me ACTION", "say what you do: ** kim waves"),
     ("/who [ROOM]", "list who is here, or in another room"),
@@ -56,6 +64,16 @@ pub const COMMANDS: [(&str, &str); 11] = [
     ("/ignore [NAME]", "hear no more of somebody; list whom"),
     ("/unignore NAME", "hear somebody again"),
     ("/whois NAME", "show where somebody is, and since when"),
+    (
+        "/pass SECRET",
+        "say the server's password, where it asks for one",
+    ),
+    (
+        "/lock [SECRET]",
+        "let nobody enter your room without secret or invitation",
+    ),
+    ("/unlock", "let anybody enter it again"),
+    ("/invite NAME", "let somebody enter your room, once"),
 ];
 
 /// The line that asks for this: [`parse`] is the inverse.
@@ -65,7 +83,8 @@ impl fmt::Display for Request<'_> {
             Request::Say(text) if text.starts_with('/') => write!(f, "/{text}"),
             Request::Say(text) => f.write_str(text),
             Request::Nick(name) => write!(f, "/nick {name}"),
-            Request::Join(room) => write!(f, "/join {room}"),
+            Request::Join(room, None) => write!(f, "/join {room}"),
+            Request::Join(room, Some(secret)) => write!(f, "/join {room} {secret}"),
             Request::Msg(name, text) => write!(f, "/msg {name} {text}"),
             Request::Me(action) => write!(f, "/me {action}"),
             Request::Who(None) => f.write_str("/who"),
@@ -78,6 +97,12 @@ impl fmt::Display for Request<'_> {
             Request::Ignore(Some(name)) => write!(f, "/ignore {name}"),
             Request::Unignore(name) => write!(f, "/unignore {name}"),
             Request::Whois(name) => write!(f, "/whois {name}"),
+            Request::Pass("") => f.write_str("/pass"),
+            Request::Pass(secret) => write!(f, "/pass {secret}"),
+            Request::Lock(None) => f.write_str("/lock"),
+            Request::Lock(Some(secret)) => write!(f, "/lock {secret}"),
+            Request::Unlock => f.write_str("/unlock"),
+            Request::Invite(name) => write!(f, "/invite {name}"),
             Request::Operator(word, "") => write!(f, "/{word}"),
             Request::Operator(word, arguments) => write!(f, "/{word} {arguments}"),
         }
@@ -96,35 +121,55 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
         return Ok(Request::Say(command));
     }
     let (word, argument) = split_word(command);
-    let index = COMMANDS
-        .iter()
-        .position(|(usage, _)| split_word(&usage[1..]).0.eq_ignore_ascii_case(word));
-    let usage = index.map_or("", |index| COMMANDS[index].0);
+    let usages = COMMANDS.iter().map(|(usage, _)| *usage);
+    let is_word = |usage: &&str| split_word(&usage[1..]).0.eq_ignore_ascii_case(word);
+    let usage = { usages }.find(is_word).unwrap_or("/");
     let required = (!argument.is_empty())
         .then_some(argument)
         .ok_or(Invalid::Usage(usage));
     let optional = (!argument.is_empty()).then_some(argument);
-    Ok(match index {
-        Some(0) => Request::Nick(required?),
-        Some(1) => Request::Join(required?),
-        Some(2) => match split_word(required?) {
+    Ok(match split_word(&usage[1..]).0 {
+        "nick" => Request::Nick(required?),
+        "join" => match split_word(required?) {
+            (room, "") => Request::Join(room, None),
+            (room, secret) => Request::Join(room, Some(secret)),
+        },
+        "msg" => match split_word(required?) {
             (_, "") => return Err(Invalid::Usage(usage)),
             (name, text) => Request::Msg(name, text),
         },
-        Some(3) => Request::Me(required?),
-        Some(4) => Request::Who(optional),
-        Some(5) => Request::Rooms,
-        Some(6) => Request::Help,
-        Some(7) => Request::Quit(optional),
-        Some(8) => Request::Ignore(optional),
-        Some(9) => Request::Unignore(required?),
-        Some(10) => Request::Whois(required?),
+        "me" => Request::Me(required?),
+        "who" => Request::Who(optional),
+        "rooms" => Request::Rooms,
+        "help" => Request::Help,
+        "quit" => Request::Quit(optional),
+        "ignore" => Request::Ignore(optional),
+        "unignore" => Request::Unignore(required?),
+        "whois" => Request::Whois(required?),
+        "pass" => Request::Pass(argument),
+        "lock" => Request::Lock(optional),
+        "unlock" => Request::Unlock,
+        "invite" => Request::Invite(required?),
         _ => match operation::word(word) {
             Some(word) => Request::Operator(word, argument),
             None => return Err(Invalid::Unknown(&line[..1 + word.len()])),
         },
     })
 }
+
+/// The line without its secret, to be shown or kept, if it is a command that has one.
+pub fn without_secret(line: &str) -> Option<String> {
+    let shown = match parse(line) {
+        Ok(Request::Pass(secret)) if !secret.is_empty() => Request::Pass(HIDDEN),
+        Ok(Request::Lock(Some(_))) => Request::Lock(Some(HIDDEN)),
+        Ok(Request::Join(room, Some(_))) => Request::Join(room, Some(HIDDEN)),
+        _ => return None,
+    };
+    Some(shown.to_string())
+}
+
+/// What is shown in the place of a secret.
+const HIDDEN: &str = "***";
 
 /// What other programs call a command, or what people try, and the command here. No entry is near a command that its user
 /// did not mean: `/kick` is no misspelt `/nick`.
@@ -234,7 +279,17 @@ mod tests {
             ("///", Request::Say("//")),
             (" /who", Request::Say(" /who")),
             ("/nick kim", Request::Nick("kim")),
-            ("/join garden", Request::Join("garden")),
+            ("/join garden", Request::Join("garden", None)),
+            (
+                "/join garden open  it",
+                Request::Join("garden", Some("open  it")),
+            ),
+            ("/pass", Request::Pass("")),
+            ("/pass two words", Request::Pass("two words")),
+            ("/lock", Request::Lock(None)),
+            ("/lock two words", Request::Lock(Some("two words"))),
+            ("/unlock", Request::Unlock),
+            ("/invite kim", Request::Invite("kim")),
             ("/msg kim hi  there", Request::Msg("kim", "hi  there")),
             ("/me waves", Request::Me("waves")),
             ("/who", Request::Who(None)),
@@ -258,6 +313,23 @@ mod tests {
         }
         assert_eq!(parse("/NICK  kim "), Ok(Request::Nick("kim")));
         assert_eq!(parse("/who "), Ok(Request::Who(None)));
+    }
+
+    #[test]
+    fn a_line_is_shown_without_its_secret() {
+        for (line, shown) in [
+            ("/pass x y", Some("/pass ***")),
+            ("/PASS x", Some("/pass ***")),
+            ("/lock x", Some("/lock ***")),
+            ("/join pond x", Some("/join pond ***")),
+            ("/join pond", None),
+            ("/lock", None),
+            ("/pass", None),
+            ("//pass x", None),
+            ("pass x", None),
+        ] {
+            assert_eq!(without_secret(line).as_deref(), shown, "{line}");
+        }
     }
 
     #[test]

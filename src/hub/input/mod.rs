@@ -24,7 +24,7 @@ pub use sniff::Protocol;
 use telnet::{Event, Telnet};
 
 /// One thing that a client has sent.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// A line without its terminator.
     Line(&'a [u8]),
@@ -229,6 +229,11 @@ impl<'a> Items<'a> {
         !self.options.raw && (self.pending.telnet.has_negotiated() || is_cut && ends_with_cr)
     }
 
+    /// How many bytes have not been looked at.
+    pub fn left(&self) -> usize {
+        self.rest.len() + self.text.len()
+    }
+
     /// Bytes of over-long lines that were discarded since this was last called.
     pub fn take_discarded(&mut self) -> u32 {
         self.pending.frame.take_discarded()
@@ -292,8 +297,8 @@ impl<'a> Items<'a> {
 impl Drop for Items<'_> {
     /// Defers what is left, and gives memory back when nothing is pending.
     fn drop(&mut self) {
+        let left = self.left();
         let pending = &mut self.pending;
-        let left = self.rest.len() + self.text.len();
         pending.deferred = self.bytes[self.bytes.len() - left..].to_vec();
         pending.frame.forget_collected();
         self.input.line_ends = pending.frame.line_ends();

@@ -210,6 +210,65 @@ pub(super) const BAN_BYTES: usize = STORED_BYTES_MAX + 256;
 /// Clients that are muted at a time.
 pub const MUTES_MAX: usize = 1024;
 
+/// Wrong secrets from one origin in [`TRIES_WINDOW_US`].
+pub const TRIES_MAX: u8 = 5;
+
+/// Microseconds after which a wrong secret is forgotten.
+pub const TRIES_WINDOW_US: u64 = 60_000_000;
+
+/// Wrong secrets of all origins that are remembered. If there are more, the oldest is forgotten early.
+pub const TRIES_REMEMBERED_MAX: usize = 16 * 1024;
+
+/// Connections that have not said the password, at a time.
+pub const STRANGERS_MAX: usize = 1024;
+
+/// … and no more than one in so many of `--max-clients`.
+pub const STRANGERS_SHARE: usize = 4;
+
+/// … from one address.
+pub const STRANGERS_OF_ORIGIN_MAX: usize = 256;
+
+/// Of them, those that are being closed and take nobody's place: connections that there may be for a moment beyond
+/// `--max-clients`, so that a full server has place for a newcomer that knows the password.
+pub const STRANGERS_LEAVING_MAX: usize = 8;
+
+/// Bytes that a client may send before it has said the password, that line included.
+pub const STRANGER_BYTES_MAX: usize = 1024;
+
+/// Bytes for which a line counts that is refused before the password: so few answers are written.
+pub const STRANGER_LINE_BYTES: usize = 128;
+
+/// Microseconds in which it must have said it.
+pub const STRANGER_US: u64 = 30_000_000;
+
+/// Microseconds that it has beyond that while what it has sent is not read yet.
+pub const STRANGER_UNREAD_US: u64 = 100_000;
+
+/// Bytes of a password.
+pub const PASSWORD_BYTES_MAX: usize = 512;
+
+/// Units of work of the SHA-256 of a secret.
+pub const HASH_WORK: u64 = 512;
+
+/// … of each byte of it.
+pub const HASH_BYTE_WORK: u64 = 2;
+
+/// Persons that may enter a locked room because they are invited. If there are more, the oldest invitation ends.
+pub const INVITED_MAX: usize = 64;
+
+/// Wrong secrets at one room in [`TRIES_WINDOW_US`], after which the room looks only at those of clients that have been
+/// connected for as long: making new connections is then no way to try more.
+pub const LOCK_TRIES_MAX: u16 = 30;
+
+/// Bytes of a lock in memory at most.
+pub(super) const LOCK_BYTES: usize = 16 * INVITED_MAX + 128;
+
+/// Members of the largest room in which it is found out who has been there for longest.
+pub const LONGEST_MEMBERS_MAX: usize = 1024;
+
+/// Units of work for each of them.
+pub const LONGEST_MEMBER_WORK: u64 = 32;
+
 /// Slices that one visit offers to `writev`.
 pub const SLICES_MAX: usize = 16;
 
@@ -217,6 +276,8 @@ const _: () = {
     assert!((LIST_ENTRIES_MAX + 1) * (4 * NAME_CHARS_MAX + 16) <= REPLY_BYTES_MAX);
     // A list never makes its reader wait for itself.
     assert!(LIST_BYTES_MARK + 2048 <= PRIVATE_BYTES_MARK);
+    // A password and its command fit into what may be sent before it.
+    assert!(PASSWORD_BYTES_MAX + 16 <= STRANGER_BYTES_MAX);
     assert!(ROOM_LOG_BYTES_MIN >= 16 * LOG_BLOCK_BYTES);
     assert!(READ_BYTES_MAX <= ROOM_LOG_BYTES_MIN / 4);
     assert!(LOG_DEAD_BYTES <= ROOM_LOG_BYTES_MIN / 4);

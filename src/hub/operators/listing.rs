@@ -10,6 +10,7 @@ use crate::hub::context::Context;
 use crate::hub::limits::{PRIVATE_BYTES_MARK, SLOTS_A_STEP};
 use crate::hub::types::{ConnId, Peers};
 use crate::protocol::{NONE, Notice, Plain, Refusal, span};
+use std::net::SocketAddr;
 
 /// Lists the next client of `/clients`.
 pub fn clients(
@@ -78,10 +79,7 @@ fn is_listed(cx: &Context<'_>, peers: &mut dyn Peers, slot: u32, filter: Filter)
 fn list_client(cx: &mut Context<'_>, peers: &mut dyn Peers, by: ConnId, slot: u32) {
     let client = &cx.clients[slot as usize];
     let (id, room) = (client.id(slot), cx.rooms.get(client.room));
-    let address = peers.address(id).map(|address| {
-        let ip = address.ip().to_canonical();
-        std::net::SocketAddr::new(ip, address.port()).to_string()
-    });
+    let address = peers.address(id).map(shown);
     let details = peers.details(id);
     let unread = client.outbox.cursor()..client.log_until(room.log.end());
     let behind_bytes = unread.end.saturating_sub(unread.start);
@@ -113,10 +111,16 @@ fn list_client(cx: &mut Context<'_>, peers: &mut dyn Peers, by: ConnId, slot: u3
         behind_bytes: Plain(behind_bytes + client.outbox.private_bytes() as u64),
         blocked: blocked(client),
         muted: &muted,
+        proxy: &or_none(&details.proxy.map_or_else(String::new, shown)),
         listener: &or_none(&details.listener),
     };
     let line = notice.to_string();
     tell(cx, by, Notice::Other(&line));
+}
+
+/// An address and port; an IPv4-mapped address as IPv4.
+fn shown(address: SocketAddr) -> String {
+    SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }
 
 /// What keeps a client's input from being handled, in one word.

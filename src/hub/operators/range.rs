@@ -43,6 +43,16 @@ impl Range {
         }
     }
 
+    /// The same, but an address alone means that address: where others are trusted, its neighbours are not.
+    pub fn parse_exact(text: &str) -> Option<Range> {
+        match text.parse() {
+            Ok(address @ IpAddr::V6(_)) if address.to_canonical().is_ipv6() => {
+                Some(Range::new(address, 128))
+            }
+            _ => Range::parse(text),
+        }
+    }
+
     /// Reads `10.1.0.0/16`, `2001:db8::/32`, or an [address](Range::of) alone.
     pub fn parse(text: &str) -> Option<Range> {
         let Some((address, bits)) = text.split_once('/') else {
@@ -73,6 +83,12 @@ impl Range {
         family == self.family && address & mask(self.bits) == self.base
     }
 
+    /// Whether all of another range is in it.
+    fn includes(self, other: Range) -> bool {
+        let begins_alike = other.base & mask(self.bits) == self.base;
+        self.family == other.family && self.bits <= other.bits && begins_alike
+    }
+
     /// Whether it is all addresses of a family.
     pub fn is_all(self) -> bool {
         self.bits == 0
@@ -99,6 +115,38 @@ impl Range {
             base: address & mask(bits),
             bits,
         })
+    }
+}
+
+/// A set of ranges, in which an address is found in O(log n).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges {
+    /// In order, and apart from one another.
+    apart: Vec<Range>,
+}
+
+impl Ranges {
+    /// Whether there is no address in it.
+    pub fn is_empty(&self) -> bool {
+        self.apart.is_empty()
+    }
+
+    /// Whether an address is in one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let last = Range::last_around(address);
+        let after = self.apart.partition_point(|range| *range <= last);
+        let around = after.checked_sub(1).map(|nth| self.apart[nth]);
+        around.is_some_and(|range| range.contains(address))
+    }
+}
+
+impl FromIterator<Range> for Ranges {
+    fn from_iter<I: IntoIterator<Item = Range>>(ranges: I) -> Ranges {
+        let mut apart: Vec<Range> = ranges.into_iter().collect();
+        apart.sort_unstable();
+        // A range comes before those in it.
+        apart.dedup_by(|range, before| before.includes(*range));
+        Ranges { apart }
     }
 }
 
@@ -170,6 +218,50 @@ mod tests {
             "[::1]",
         ] {
             assert_eq!(Range::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_alone_means_its_host_or_itself() {
+        for (text, host, exact) in [
+            ("10.0.0.1", "10.0.0.1", "10.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.1"),
+            ("2001:db8::1", "2001:db8::/64", "2001:db8::1/128"),
+            ("2001:db8::/32", "2001:db8::/32", "2001:db8::/32"),
+        ] {
+            assert_eq!(range(text).to_string(), host);
+            assert_eq!(Range::parse_exact(text).unwrap().to_string(), exact);
+        }
+        assert_eq!(Range::parse_exact("10.0.0.1/33"), None);
+    }
+
+    #[test]
+    fn an_address_is_in_a_set_if_it_is_in_one_of_its_ranges() {
+        for seed in 0..300 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            // Few bits differ, so that ranges are nested and addresses are near them.
+            let address = |rng: &mut fastrand::Rng| -> IpAddr {
+                let (high, low) = (rng.u32(..) & 0xa000_8081, rng.u32(..) & 0x8000_0003);
+                match rng.bool() {
+                    true => Ipv4Addr::from(high).into(),
+                    false => Ipv6Addr::from(u128::from(high) << 96 | u128::from(low)).into(),
+                }
+            };
+            let ranges = (0..rng.usize(..30)).map(|_| {
+                let address = address(&mut rng);
+                Range::new(
+                    address,
+                    rng.u8(0..=if address.is_ipv4() { 32 } else { 128 }),
+                )
+            });
+            let ranges: Vec<Range> = ranges.collect();
+            let set: Ranges = ranges.iter().copied().collect();
+            assert_eq!(set.is_empty(), ranges.is_empty());
+            for _ in 0..100 {
+                let address = address(&mut rng);
+                let expected = ranges.iter().any(|range| range.contains(address));
+                assert_eq!(set.contains(address), expected, "seed {seed}: {address}");
+            }
         }
     }
 

@@ -114,7 +114,8 @@ fn action(role: Role, policy: SlowPolicy, is_closing: bool, lost_lines: u64) -> 
         (Role::Person | Role::Operator, SlowPolicy::Close | SlowPolicy::Wait) if !is_closing => {
             TooSlow::Close
         }
-        (Role::Person | Role::Operator | Role::Console, _) => TooSlow::Continue,
+        // A stranger is in a room where nothing is said.
+        (Role::Person | Role::Operator | Role::Console | Role::Stranger, _) => TooSlow::Continue,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod backpressure;
 pub mod carousel;
 pub mod eviction;
 pub mod gate;
+pub mod lock;
 pub mod log;
 pub mod marks;
 pub mod view;
@@ -14,11 +15,12 @@ pub mod view;
 use super::likeness::Likeness;
 use super::limits::{EVICTION_BYTES_A_MEMBER, Limits, ROOM_VISITS_MAX, SlowPolicy};
 use super::name::RoomName;
-use super::types::Now;
+use super::types::{ConnId, Now};
 use arrivals::Arrivals;
 use carousel::Carousel;
 use eviction::Eviction;
 use gate::Gate;
+use lock::Lock;
 use log::Log;
 use std::ops::Range;
 
@@ -29,6 +31,10 @@ pub struct Room {
     pub name: Box<str>,
     /// Rooms whose names are like this would be this room.
     pub likeness: Likeness,
+    /// The member that has entered it when nobody was in it, until that one leaves.
+    pub opener: Option<ConnId>,
+    /// What keeps others out, if it is locked.
+    pub lock: Option<Box<Lock>>,
     /// What was said in it and is still needed.
     pub log: Log,
     /// The slots of its members, in no order. Each member knows its seat, the index in here.
@@ -51,6 +57,8 @@ impl Room {
         Room {
             name: name.name,
             likeness: name.likeness,
+            opener: None,
+            lock: None,
             log: Log::new(
                 limits.history_lines,
                 limits.history_bytes_max(),
@@ -169,6 +177,9 @@ impl Room {
     pub fn check(&self, limits: &Limits) {
         self.log.check();
         self.gate.check();
+        if let Some(lock) = &self.lock {
+            lock.check();
+        }
         self.carousel.check(self.members.len(), self.log.end());
         assert!(self.log.live_bytes() <= limits.room_log_bytes_max);
         assert!(

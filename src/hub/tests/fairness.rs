@@ -233,7 +233,9 @@ fn reconnecting_does_not_renew_the_rate_of_an_address() {
     let connect = |address: &str, test: &mut TestHub| {
         let address = Some(address.parse::<IpAddr>().unwrap());
         let wire = Wire::Chat;
-        test.hub.connect(test.now, Peer { address, wire }).unwrap()
+        test.hub
+            .connect(test.now, Peer::new(address, wire))
+            .unwrap()
     };
     for _ in 0..20 {
         let id = connect("2001:db8::1", &mut test);

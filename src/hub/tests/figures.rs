@@ -146,15 +146,19 @@ fn refused_newcomers_are_counted_by_reason() {
     let refused = |test: &TestHub| test.hub.totals().refused;
     test.join();
     assert!(test.connect(Wire::Chat).is_err());
-    assert_eq!(refused(&test), [0, 1, 0, 0, 0]);
-    let peer = Peer {
-        address: None,
-        wire: Wire::Chat,
-    };
+    assert_eq!(refused(&test), [0, 1, 0, 0, 0, 0]);
+    let peer = Peer::new(None, Wire::Chat);
     assert!(test.hub.connect(test.now, peer).is_ok());
+    assert!(test.connect(Wire::Chat).is_err());
+    let everything = ["0.0.0.0/0", "::/0"].map(|text| Range::parse(text).unwrap());
+    let limits = test.hub.limits().clone();
+    test.hub.set_limits(Limits {
+        deny: everything.into_iter().collect(),
+        ..limits
+    });
     assert!(test.connect(Wire::Chat).is_err());
     test.hub.shutdown();
     assert!(test.connect(Wire::Chat).is_err());
-    assert_eq!(refused(&test), [1, 1, 1, 0, 0]);
-    assert_eq!(test.hub.totals().refused_connections(), 3);
+    assert_eq!(refused(&test), [1, 1, 1, 0, 1, 0]);
+    assert_eq!(test.hub.totals().refused_connections(), 4);
 }

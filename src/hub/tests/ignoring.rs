@@ -263,10 +263,7 @@ fn a_line_costs_the_same_however_many_ignore_its_author() {
         for _ in 0..200 {
             let id = test.hub.connect(
                 test.now,
-                crate::hub::Peer {
-                    address: None,
-                    wire: crate::hub::Wire::Chat,
-                },
+                crate::hub::Peer::new(None, crate::hub::Wire::Chat),
             );
             let id = id.unwrap();
             let _ = test.hub.resume(test.now, id);

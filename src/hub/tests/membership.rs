@@ -15,10 +15,7 @@ fn ten_thousand_arrivals_are_announced_once_a_second() {
     let mut test = TestHub::new(limits);
     let first = test.connect(Wire::Chat).unwrap();
     let mut received_bytes = test.read(first).len();
-    let peer = Peer {
-        address: None,
-        wire: Wire::Chat,
-    };
+    let peer = Peer::new(None, Wire::Chat);
     for i in 0..10_000 {
         test.hub.connect(test.now, peer).unwrap();
         test.now = test.now.after(1000);
@@ -345,10 +342,7 @@ fn ended_connections_leave_no_timers() {
         ..Limits::default()
     });
     for _ in 0..100_000 {
-        let peer = Peer {
-            address: None,
-            wire: Wire::Chat,
-        };
+        let peer = Peer::new(None, Wire::Chat);
         let id = test.hub.connect(test.now, peer).unwrap();
         test.hub.receive(test.now, id, b"one\ntwo\nthree\n");
         assert!(test.hub.census().timers <= 3, "one client, two rooms");

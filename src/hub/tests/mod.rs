@@ -7,10 +7,13 @@ mod figures;
 mod handlers;
 mod ignoring;
 mod limit_change;
+mod locks;
 mod membership;
 mod operators;
+mod password;
 
 use super::*;
+use crate::protocol::Refusal;
 use crate::testing::test_hub::TestHub;
 
 #[test]
@@ -374,7 +377,7 @@ fn a_refusal_names_the_limit_that_is_reached() {
         (mapped, Some(Refusal::AddressFull { clients_max: 2 })),
         (None, None),
     ] {
-        let connected = test.hub.connect(test.now, Peer { address, wire });
+        let connected = test.hub.connect(test.now, Peer::new(address, wire));
         assert_eq!(connected.err(), refusal);
     }
     assert_eq!(

@@ -3,9 +3,7 @@
 
 use super::{EventLoop, Role, UNSENT_BYTES_TO_ANSWER};
 use crate::hub::Line;
-use crate::join::connection::{
-    Event, GREETING_TIMEOUT, explain, foreign, no_greeting, silent, too_long,
-};
+use crate::join::connection::{Event, GREETING_TIMEOUT, explain, foreign, too_long};
 use crate::join::ended::Ended;
 use crate::join::request::{Answer, Request};
 use crate::join::session::{Farewell, Heard, Reaction};
@@ -40,7 +38,8 @@ impl EventLoop {
         let ended = match event {
             _ if why_foreign.is_some() || is_silent => {
                 self.connection.close();
-                self.foreign(now, why_foreign.unwrap_or_else(silent))
+                let why = why_foreign.unwrap_or_else(|| self.connection.silent());
+                self.foreign(now, why)
             }
             None => None,
             Some(Event::Connected) => {
@@ -53,14 +52,19 @@ impl EventLoop {
             }
             Some(Event::Disconnected(error)) => self.disconnected(now, &error),
         };
-        let is_greeted = self.ui.session.is_greeted();
-        self.connection.queue.hold(!is_greeted);
+        let session = &self.ui.session;
+        let says_password = session.is_asked() && self.connection.queue.is_password_next();
+        let may_send = session.is_greeted() || says_password;
+        self.connection.queue.hold(!may_send);
         ended
     }
 
     /// When the server must have greeted the client.
     pub(super) fn greeted_by(&self) -> Option<Instant> {
-        let is_waiting = self.connection.is_connected() && !self.ui.session.is_greeted();
+        let session = &self.ui.session;
+        // A user may take some time to type a password; the server says when it takes too long.
+        let is_waiting =
+            self.connection.is_connected() && !session.is_greeted() && !session.is_asked();
         is_waiting.then(|| self.connected_at + GREETING_TIMEOUT)
     }
 
@@ -72,6 +76,7 @@ impl EventLoop {
         if let Some((request, is_setup)) = answered
             && !std::mem::take(&mut self.is_retrying)
             && heard.answer.is_some_and(Answer::is_refusal)
+            && request != Request::Password
         {
             self.refused(request, is_setup);
         }
@@ -81,6 +86,10 @@ impl EventLoop {
             Some(Reaction::Send(_)) if self.connection.queue.bytes() >= UNSENT_BYTES_TO_ANSWER => {}
             Some(Reaction::Send(line)) => self.connection.queue.ask(line),
             Some(Reaction::RetryName(pause)) => self.name_retry_at = Some(now + pause),
+            Some(Reaction::Password) => match self.ui.session.password_line() {
+                Some(line) => self.connection.queue.push_password(&line),
+                None => self.ui.ask_password(),
+            },
             Some(Reaction::Foreign) | None => {}
         }
     }
@@ -95,6 +104,7 @@ impl EventLoop {
         if lines > 0 {
             let session = &self.ui.session;
             let place = match request {
+                Request::Password => None,
                 Request::Name => session.name().map(|name| format!("you are {name}")),
                 Request::Room => session.room().map(|room| format!("you are in {room}")),
             };
@@ -110,8 +120,16 @@ impl EventLoop {
         if self.leave_by.is_some() || farewell == Some(Farewell::Goodbye) {
             return Some(Ended::Left);
         }
-        if !self.was_greeted && farewell.is_none() && error.kind() == io::ErrorKind::UnexpectedEof {
-            return self.foreign(now, no_greeting());
+        if !self.was_greeted && farewell.is_none() {
+            use io::ErrorKind::{ConnectionAborted, InvalidData, UnexpectedEof};
+            match error.kind() {
+                UnexpectedEof | ConnectionAborted => {
+                    return self.foreign(now, self.connection.no_greeting());
+                }
+                // A server that refuses the client's certificate would do so again.
+                InvalidData => return Some(Ended::Lost(explain(error))),
+                _ => {}
+            }
         }
         self.ui.disconnected();
         if farewell == Some(Farewell::Final)

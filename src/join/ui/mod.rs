@@ -19,8 +19,9 @@ pub mod screen;
 use super::clock::NO_TIME;
 use super::session::{Heard, Session};
 use super::transcript::Transcript;
-use crate::hub::input::command::{Request, parse};
+use crate::hub::input::command::{Request, parse, without_secret};
 use crate::hub::{COMMANDS, Text};
+use crate::password_file::Password;
 use crate::protocol::{self, Line, Notice, grouped};
 use completion::{Completion, complete};
 use history::History;
@@ -30,12 +31,16 @@ use paint::Style;
 use screen::{Screen, View};
 
 const PROMPT: &str = "> ";
+/// … while what is typed is not shown.
+const PASSWORD_PROMPT: &str = "password: ";
 
 /// What a key makes the client do, beyond showing something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send this line.
     Send(String),
+    /// Say this password to the server that asks for one.
+    Password(Password),
     /// Leave the server and exit.
     Leave,
     /// Suspend the client, as Ctrl-Z does in a shell.
@@ -62,6 +67,8 @@ pub struct Ui {
     style: Style,
     /// Before each line that is shown: the time, or nothing.
     timestamp: String,
+    /// The user is asked for a password, which is typed instead of this line.
+    set_aside: Option<String>,
     /// The message that the line is full was shown: once a line is enough.
     is_full: bool,
 }
@@ -77,7 +84,22 @@ impl Ui {
             history,
             style,
             timestamp: String::new(),
+            set_aside: None,
             is_full: false,
+        }
+    }
+
+    /// The server wants a password that only the user knows: what is typed now is not shown.
+    pub fn ask_password(&mut self) {
+        if self.set_aside.is_none() {
+            self.set_aside = Some(self.line.take());
+        }
+    }
+
+    /// The password is typed, or not wanted any more: the user goes on with the line that was typed before.
+    fn end_password(&mut self) {
+        if let Some(line) = self.set_aside.take() {
+            self.line.set(&line);
         }
     }
 
@@ -95,12 +117,17 @@ impl Ui {
         if let Some(room) = self.session.room() {
             self.transcript.enter(room);
         }
+        if self.session.is_greeted() {
+            self.end_password();
+        }
         let is_history = self.transcript.is_history();
         match Line::parse(&line) {
             Line::Notice(text) => match Notice::parse(text) {
                 Notice::LastLine {} => self.begin_history(1),
                 Notice::LastLines { lines } => self.begin_history(lines),
                 Notice::Now {} if is_history => self.end_history(),
+                // The client answers by itself.
+                Notice::PasswordAsked { .. } if self.session.password_line().is_some() => {}
                 _ => self.show(&line),
             },
             Line::Said(..) | Line::Action(..) if is_history => {
@@ -119,6 +146,7 @@ impl Ui {
 
     /// The connection is lost.
     pub fn disconnected(&mut self) {
+        self.end_password();
         self.end_history();
     }
 
@@ -184,18 +212,28 @@ impl Ui {
 
     /// Draws the typed line below all others.
     pub fn draw(&mut self) {
-        self.screen.draw(View {
-            prompt: PROMPT,
-            text: self.line.text(),
-            cursor: self.line.cursor(),
+        let is_shown = self.set_aside.is_none();
+        self.screen.draw(match is_shown {
+            true => View {
+                prompt: PROMPT,
+                text: self.line.text(),
+                cursor: self.line.cursor(),
+            },
+            false => View {
+                prompt: PASSWORD_PROMPT,
+                text: "",
+                cursor: 0,
+            },
         });
     }
 
-    /// Removes the typed line from the screen and returns it unless it is blank.
+    /// Removes the typed line from the screen and returns it unless it is blank or has a secret.
     pub fn close(&mut self) -> Option<String> {
         self.screen.remove_area();
+        self.end_password();
         let typed = self.line.take();
-        (!typed.trim().is_empty()).then_some(typed)
+        let is_kept = !typed.trim().is_empty() && without_secret(&typed).is_none();
+        is_kept.then_some(typed)
     }
 
     /// Takes a key, or an answer of the terminal.
@@ -208,6 +246,10 @@ impl Ui {
             Key::CursorAt(_, column) => self.screen.cursor_at(column),
             Key::Terminal(model, version) => self.screen.identified(model, version),
             Key::Ctrl(b'l') => self.screen.clear(),
+            // Nothing of a password is completed, recalled, or kept to be pasted.
+            Key::Ctrl(b'u') if self.set_aside.is_some() => drop(self.line.take()),
+            Key::Tab | Key::Up | Key::Down | Key::Ctrl(_) | Key::Alt(_)
+                if self.set_aside.is_some() => {}
             Key::Tab => self.tab(),
             Key::Up | Key::Ctrl(b'p') => {
                 if let Some(line) = self.history.older(self.line.text()) {
@@ -266,11 +308,32 @@ impl Ui {
         if line.is_empty() {
             return None;
         }
+        if self.set_aside.is_some() {
+            return self.enter_password(&line);
+        }
+        if let Some(shown) = without_secret(&line) {
+            let shown = paint::own_line(self.style.colors, &shown, self.session.name());
+            self.print(&shown);
+            return Some(Action::Send(line));
+        }
         let shown = paint::own_line(self.style.colors, &line, self.session.name());
         self.print(&shown);
         self.remember_own(&line);
         self.history.push(&line);
         Some(Action::Send(line))
+    }
+
+    /// The password, or `/quit`; or the whole command, as the server writes it.
+    fn enter_password(&mut self, line: &str) -> Option<Action> {
+        self.end_password();
+        if is_quit(line) {
+            return Some(Action::Leave);
+        }
+        let password = match parse(line) {
+            Ok(Request::Pass(password)) if !password.is_empty() => password,
+            _ => line,
+        };
+        Some(Action::Password(Password::typed(password)))
     }
 
     /// The server will not send back what the user says, but it will be in the room's history.
@@ -351,6 +414,63 @@ mod tests {
         };
         let actions = text.chars().filter_map(|c| ui.key(key(c)));
         actions.map(sent).collect()
+    }
+
+    /// Presses a key after a text has been typed.
+    fn pressed(ui: &mut Ui, text: &str, key: Key) -> Option<Action> {
+        assert_eq!(keys(ui, text), [""; 0]);
+        ui.key(key)
+    }
+
+    #[test]
+    fn a_password_that_is_asked_for_is_neither_shown_nor_recalled() {
+        let mut ui = ui(PLAIN);
+        keys(&mut ui, "half a li");
+        ui.receive(b"* this server asks for a password: send /pass SECRET within 30 s");
+        ui.ask_password();
+        for (text, password) in [("sesame", "sesame"), ("/pass two words", "two words")] {
+            ui.ask_password();
+            ui.draw();
+            written(&mut ui);
+            for key in [Key::Up, Key::Tab, Key::Ctrl(b'k'), Key::Ctrl(b'y')] {
+                assert_eq!(pressed(&mut ui, "no", key), None);
+            }
+            assert_eq!(pressed(&mut ui, "", Key::Ctrl(b'u')), None);
+            let action = pressed(&mut ui, text, Key::Enter);
+            assert_eq!(action, Some(Action::Password(Password::typed(password))));
+            ui.draw();
+            let shown = written(&mut ui);
+            assert!(
+                !shown.contains(text) && shown.contains("> half a li"),
+                "{shown}"
+            );
+        }
+        ui.ask_password();
+        assert_eq!(pressed(&mut ui, "/quit", Key::Enter), Some(Action::Leave));
+        ui.ask_password();
+        keys(&mut ui, "sesame");
+        // The server has closed the connection, or the client ends.
+        ui.disconnected();
+        ui.ask_password();
+        keys(&mut ui, "sesame");
+        assert_eq!(ui.close().as_deref(), Some("half a li"));
+        assert_eq!(ui.history.text(), "");
+    }
+
+    #[test]
+    fn secrets_in_commands_are_not_shown_and_not_kept() {
+        let mut ui = ui(PLAIN);
+        let lines = ["/pass sesame", "/lock sesame", "/join pond sesame"];
+        assert_eq!(keys(&mut ui, &(lines.join("\n") + "\n")), lines);
+        let shown = written(&mut ui);
+        assert_eq!(shown, "/pass ***\r\n/lock ***\r\n/join pond ***\r\n");
+        keys(&mut ui, "/pass sesame");
+        assert_eq!(
+            ui.close(),
+            None,
+            "what is half typed at the end is not kept either"
+        );
+        assert_eq!(ui.history.text(), "");
     }
 
     #[test]
@@ -478,7 +598,7 @@ mod tests {
 
     #[test]
     fn history_of_a_room_on_the_way_to_another_is_not_shown() {
-        let session = Session::new(None, Some("pond".into()));
+        let session = Session::new(None, Some("pond".into()), None);
         let mut ui = Ui::new(session, Screen::new(80, 24), History::default(), PLAIN);
         ui.receive(GREETING);
         written(&mut ui);
@@ -495,7 +615,7 @@ mod tests {
         ui.receive(b"* here in lobby: kim, lee, leo (3)");
         assert_eq!(keys(&mut ui, "/m\ts\t leo psst\n"), ["/msg  leo psst"]);
         assert_eq!(keys(&mut ui, "/ig\tleo\t\n"), ["/ignore leo "]);
-        assert_eq!(keys(&mut ui, "/un\tleo\t\n"), ["/unignore leo "]);
+        assert_eq!(keys(&mut ui, "/uni\tleo\t\n"), ["/unignore leo "]);
         assert_eq!(keys(&mut ui, "/whoi\tleo\t\n"), ["/whois leo "]);
         written(&mut ui);
         assert_eq!(keys(&mut ui, "le\to\thi\n"), ["leo: hi"]);

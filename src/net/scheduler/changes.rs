@@ -2,6 +2,7 @@
 
 use super::Scheduler;
 use crate::hub::limits::Limits;
+use crate::hub::secret::Secret;
 use crate::keeper::Entry;
 use crate::net::connection_log::ConnectionLog;
 use crate::net::connections::{CONSOLE, End};
@@ -41,6 +42,11 @@ impl<N: Net> Scheduler<N> {
         self.uncounted = self.hub.counts_addresses().then_some(0);
     }
 
+    /// Newcomers must say this password from now on.
+    pub fn set_password(&mut self, password: Option<Secret>) {
+        self.hub.set_password(password);
+    }
+
     /// The log is more or less detailed now.
     pub fn log_level_changed(&mut self) {
         ConnectionLog::level_changed(&mut self.hub);
@@ -48,6 +54,7 @@ impl<N: Net> Scheduler<N> {
 
     /// Accepts nothing any more, and closes each connection as soon as its output has been written.
     pub fn stop(&mut self) {
+        self.handshakes.close_all();
         self.hub.shutdown();
     }
 
@@ -61,7 +68,10 @@ impl<N: Net> Scheduler<N> {
             let Some((id, connection)) = self.connections.at(slot) else {
                 continue;
             };
-            let address = match connection.ipv4() {
+            if self.connections.is_proxy_itself(id) {
+                continue;
+            }
+            let address = match self.connections.address(id, connection) {
                 None if connection.end == End::None => self.net.peer(&connection.socket),
                 known => known,
             };

@@ -27,9 +27,19 @@ impl<N: Net> Scheduler<N> {
         listeners.chain(console).collect()
     }
 
-    /// How many sockets are open: of connections, and of those that linger.
+    /// How many sockets are open: of connections, of newcomers, and of those that linger.
     pub fn sockets(&self) -> usize {
-        self.hub.clients() + self.lingering.len()
+        self.hub.clients() + self.handshakes.unfinished() + self.lingering.len()
+    }
+
+    /// How many newcomers still have to send a PROXY header or to shake hands.
+    pub fn handshakes_unfinished(&self) -> usize {
+        self.handshakes.unfinished()
+    }
+
+    /// What became of such newcomers, each with how often.
+    pub fn handshakes_by_result(&self) -> Vec<(&'static str, u64)> {
+        self.handshakes.outcomes().collect()
     }
 
     /// Every reason for which connections end, and how many have ended for it.

@@ -37,7 +37,7 @@ pub fn command(data: &[u8]) {
 
 fn round_trip(data: &[u8]) {
     let mut data = Bytes(data);
-    let kind = data.below(17);
+    let kind = data.below(22);
     let text = String::from_utf8_lossy(data.0);
     let argument = text.trim_matches(' ');
     let (name, rest) = argument.split_once(' ').unwrap_or((argument, ""));
@@ -49,14 +49,19 @@ fn round_trip(data: &[u8]) {
         3 => Request::Who(None),
         4 => Request::Quit(None),
         12 => Request::Ignore(None),
+        17 => Request::Unlock,
+        18 => Request::Lock(None),
+        19 => Request::Pass(argument),
         _ if argument.is_empty() => return,
         5 => Request::Nick(argument),
-        6 => Request::Join(argument),
+        6 => Request::Join(name, (!rest.is_empty()).then_some(rest)),
         7 => Request::Me(argument),
         8 => Request::Who(Some(argument)),
         9 => Request::Quit(Some(argument)),
         13 => Request::Ignore(Some(argument)),
         14 => Request::Unignore(argument),
+        20 => Request::Lock(Some(argument)),
+        21 => Request::Invite(argument),
         15 => Request::Whois(argument),
         16 => Request::Operator("kick", argument),
         _ if rest.is_empty() => return,

@@ -4,8 +4,8 @@
 use super::bytes::Bytes;
 use super::driver::{Driver, Fin};
 use super::model::Expectation::{self, Exact, Harmless};
-use crate::hub::Wire;
 use crate::hub::limits::{HalfClose, Limits, READ_BYTES_MAX, ROOM_LOG_BYTES_MIN, SlowPolicy};
+use crate::hub::{Ranges, Wire};
 
 /// Lines that a flood sends at a time.
 const FLOOD_LINES_MAX: usize = 256;
@@ -145,6 +145,8 @@ fn limits(data: &mut Bytes<'_>, expectation: Expectation) -> Limits {
         partial_after_us: 0,
         idle_timeout_us: 0,
         drain_us: data.pick(&[1_000_000, 30_000_000, 0]),
+        allow: Ranges::default(),
+        deny: Ranges::default(),
         welcome: String::new(),
     };
     if expectation == Exact {

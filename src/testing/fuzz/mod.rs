@@ -8,8 +8,10 @@ mod driver;
 mod frame;
 mod hub;
 mod keeper;
+mod login;
 mod model;
 mod name;
+mod proxy;
 mod shown;
 mod talk;
 mod telnet;
@@ -20,7 +22,9 @@ pub use config::config;
 pub use frame::frame;
 pub use hub::hub;
 pub use keeper::keeper;
+pub use login::login;
 pub use name::name;
+pub use proxy::proxy;
 pub use talk::talk;
 pub use telnet::telnet;
 pub use text::text;
@@ -29,7 +33,7 @@ pub use text::text;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its directory in `fuzz/seeds`.
-pub const TARGETS: [(&str, Body); 9] = [
+pub const TARGETS: [(&str, Body); 11] = [
     ("config", config),
     ("frame", frame),
     ("telnet", telnet),
@@ -39,4 +43,6 @@ pub const TARGETS: [(&str, Body); 9] = [
     ("hub", hub),
     ("talk", talk),
     ("keeper", keeper),
+    ("login", login),
+    ("proxy", proxy),
 ];
