@@ -99,7 +99,7 @@ pub trait Net {
 }
 
 /// A newcomer that the hub does not know yet. A number is used again only after 4 billion others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandshakeId(pub u32);
 
 /// How far a handshake has come.

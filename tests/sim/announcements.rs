@@ -1,8 +1,8 @@
 //! A naive model of what a room hears of comings and goings: one that follows a room's lines knows who is in it. Times are
 //! the business of the hub's own tests.
 
-use super::transcript::speaker;
-use std::collections::BTreeSet;
+use super::transcript::{renamed, speaker};
+use std::collections::{BTreeSet, HashMap};
 
 /// What one line announces.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,6 +44,39 @@ impl Announced {
         Some((Announced::Numbers(joined, left), here))
     }
 
+    /// The clients that it names: how many have come and how many have left, each without itself.
+    pub fn without_each(&self, owners: &HashMap<String, usize>) -> Vec<(usize, (usize, usize))> {
+        let Announced::Names(joined, left) = self else {
+            return Vec::new();
+        };
+        let clients = |names: &[String]| -> BTreeSet<usize> {
+            names
+                .iter()
+                .filter_map(|it| owners.get(it))
+                .copied()
+                .collect()
+        };
+        let (come, gone) = (clients(joined), clients(left));
+        let without = |count: usize, named: &BTreeSet<usize>, client: &usize| {
+            count - usize::from(named.contains(client))
+        };
+        let each = come.union(&gone).map(|client| {
+            let joined = without(joined.len(), &come, client);
+            (*client, (joined, without(left.len(), &gone, client)))
+        });
+        each.collect()
+    }
+
+    /// Of an announcement of numbers: how many have come and how many have left, without one who has come, or without one who
+    /// has left.
+    pub fn without_one(&self) -> [(usize, usize); 2] {
+        let (joined, left) = self.counts();
+        [
+            (joined.saturating_sub(1), left),
+            (joined, left.saturating_sub(1)),
+        ]
+    }
+
     /// How many have come, and how many have left.
     pub fn counts(&self) -> (usize, usize) {
         match self {
@@ -78,8 +111,7 @@ pub fn check(room: &str, lines: &[String], here: &BTreeSet<String>) {
                 return;
             }
             None => {
-                if let Some(renamed) = line.strip_prefix("* renamed: ") {
-                    let (old, new) = renamed.split_once(" -> ").expect("two names");
+                if let Some((old, new)) = renamed(line) {
                     assert!(known.remove(old), "{room}: {old} was not here: {line}");
                     known.insert(new.into());
                 } else if let Some(name) = speaker(line) {

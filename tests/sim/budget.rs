@@ -1,7 +1,8 @@
 //! How long a turn may be, in the time of the simulated clock, which moves with each system call and each unit of work: the
 //! budgets of its phases, and the greatest step of each, since a phase ends only after the step that uses up its budget.
 
-use super::network::{Faults, WORK_NS};
+use super::faults::Faults;
+use super::step::WORK_NS;
 use madang::hub::limits::{
     ITEM_WORK, LIST_WORK, Limits, MOVE_WORK, NAME_WORK, NOTICE_WORK, REPLY_BYTES_MAX, SKIP_WORK,
     VISIT_WORK_ALONE_MAX,

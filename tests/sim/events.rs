@@ -3,9 +3,10 @@
 //! must hold at each turn. Sends no lines.
 
 use super::Sim;
+use super::behavior::Behavior;
 use super::budget;
-use super::client::{Behavior, Client, End};
-use super::network::{Pipe, Shared};
+use super::client::{Client, End};
+use super::pipe::{Pipe, Shared};
 use super::world::{STORM_ADDRESS, STORM_CLIENTS_MAX};
 use madang::hub::Wire;
 use madang::net::budgets::VISITS_A_LOOK;
@@ -135,12 +136,14 @@ impl Sim {
         }
     }
 
-    /// Nobody who sent in time was closed for silence. Where the poll itself is late, it is not known what had arrived.
+    /// Nobody who sent in time was closed for silence. Where the poll itself is late, or nothing could be read although something
+    /// had arrived, the server cannot know of it.
     pub fn judge_silence(&mut self) {
         if self.faults.event_late > 0 {
             return;
         }
-        for client in &self.clients {
+        let readable = |client: &&Client| !client.pipe.borrow().was_unreadable;
+        for client in self.clients.iter().filter(readable) {
             let silence_us = client.longest_silence_us(self.scheduler.net());
             let received = String::from_utf8_lossy(&client.received);
             let is_closed = received.contains("! closed: nothing received");

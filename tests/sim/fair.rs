@@ -1,8 +1,10 @@
 //! Fairness: during a flood, a line of a quiet client is delivered within a bounded number of turns, even if the time
 //! budget of each turn is too short for all clients.
 
-use super::client::{Behavior, Client};
-use super::network::{Faults, Network};
+use super::behavior::Behavior;
+use super::client::Client;
+use super::faults::Faults;
+use super::network::Network;
 use fastrand::Rng;
 use madang::hub::limits::{Limits, SlowPolicy};
 use madang::hub::{Hub, Wire};

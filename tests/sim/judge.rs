@@ -1,9 +1,13 @@
 //! The guarantees that all transcripts together must keep: every line whole, once, in the order of its room, and each
 //! lost line counted. Parses no bytes.
 
-use super::announcements::{self, Announced};
+use super::announcements;
 use super::client::{Client, End};
-use super::transcript::{Item, RAW_ROOM, Stay, Transcript, author_of, speaker, tag, transcript};
+use super::room_lines::RoomLines;
+use super::stay_check::{StayCheck, Until, change_ignored};
+use super::transcript::{
+    Item, RAW_ROOM, Stay, Transcript, author_of, renamed, speaker, transcript,
+};
 use madang::hub::limits::Limits;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,8 +20,12 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
     let line_bytes_max = limits.line_bytes_max;
     let requires_own_lines = limits.partial_after_us == 0 && line_bytes_max > 64;
     let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
-    let owners = name_owners(clients, &transcripts);
-    let rooms = rooms(observers, &owners);
+    let rooms = lines_of_rooms(observers);
+    let owners = name_owners(clients, &transcripts, rooms.values().flatten());
+    let rooms: BTreeMap<String, RoomLines> = rooms
+        .into_iter()
+        .map(|(name, lines)| (name, RoomLines::new(lines, &owners)))
+        .collect();
     if limits.announce_members_max >= clients.len() + observers.len() {
         judge_announcements(&rooms, clients, &transcripts);
     }
@@ -50,7 +58,6 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
             // A raw connection cannot be told that it is muted.
             let is_muted = transcript.is_muted || has_operator && client.is_raw();
             let client = client.number;
-            let names = &transcript.names;
             let own_at = |text: &&str| room.said_at(text, client).first().copied();
             let check = StayCheck {
                 room,
@@ -58,7 +65,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
                 client,
                 owners: &owners,
                 ignored: before,
-                names,
+                named: room.named_of(client),
                 first_own: own.iter().find_map(own_at),
                 last_own: own.iter().rev().find_map(own_at),
             };
@@ -103,22 +110,40 @@ fn judge_announcements(
     }
 }
 
-/// The client to which each name belonged. No name may have belonged to two clients.
-fn name_owners(clients: &[Client], transcripts: &[Transcript]) -> HashMap<String, usize> {
+/// The client to which each name belonged, whether the client has read so or not. No name may have belonged to two clients.
+fn name_owners<'a>(
+    clients: &[Client],
+    transcripts: &[Transcript],
+    lines: impl Iterator<Item = &'a String> + Clone,
+) -> HashMap<String, usize> {
     let mut owners = HashMap::new();
     for (client, transcript) in clients.iter().zip(transcripts) {
-        for name in &transcript.names {
+        let names = transcript.names.iter().chain(&client.asked_names).cloned();
+        for name in names.chain(client.given_name()) {
             let other = owners.insert(name.clone(), client.number);
             // A client may have a name twice: a flushed part of `/nick` may be an earlier name of the client.
             let is_own = other.is_none_or(|other| other == client.number);
             assert!(is_own, "two clients had the name {name}");
         }
     }
+    // To some clients nothing could be written, not even their names: these are known by what the others have received.
+    for line in lines.clone() {
+        if let (Some(name), Some(author)) = (speaker(line), line.split(' ').find_map(author_of)) {
+            owners.entry(name.into()).or_insert(author);
+        }
+    }
+    for line in lines {
+        if let Some((old, new)) = renamed(line)
+            && let Some(&owner) = owners.get(new)
+        {
+            owners.entry(old.into()).or_insert(owner);
+        }
+    }
     owners
 }
 
-/// Each room's lines, by the room's name.
-fn rooms(observers: &[Client], owners: &HashMap<String, usize>) -> BTreeMap<String, RoomLines> {
+/// The lines that each room's observer has received, by the room's name.
+fn lines_of_rooms(observers: &[Client]) -> BTreeMap<String, Vec<String>> {
     let mut rooms = BTreeMap::new();
     for observer in observers {
         let mut transcript = transcript(observer);
@@ -127,426 +152,42 @@ fn rooms(observers: &[Client], owners: &HashMap<String, usize>) -> BTreeMap<Stri
             Item::Line(line) => line,
             other => panic!("the observer of {room} received {other:?}"),
         });
-        let author = |line: &str| match observer.is_raw() {
-            true => author_of(line),
-            // A client that has left without reading its last name is known by what it said.
-            false => speaker(line).and_then(|name| {
-                let owner = owners.get(name).copied();
-                owner.or_else(|| line.split(' ').find_map(author_of))
-            }),
-        };
-        let lines = RoomLines::new(lines.collect(), author);
+        let lines = lines.collect();
         assert!(rooms.insert(room, lines).is_none(), "one observer a room");
     }
     rooms
 }
 
-/// The lines of a room, in order.
-struct RoomLines {
-    lines: Vec<String>,
-    /// The client to which each line belongs; that client does not receive it.
-    authors: Vec<Option<usize>>,
-    /// The positions of each tag.
-    tags: HashMap<String, Vec<usize>>,
-    /// What was announced, by position.
-    announcements: BTreeMap<usize, Announced>,
-    /// The positions of the announcements of numbers.
-    counted: Vec<usize>,
-    /// The positions of each line.
-    places: HashMap<String, Vec<usize>>,
-}
-
-impl RoomLines {
-    fn new(lines: Vec<String>, author: impl Fn(&str) -> Option<usize>) -> RoomLines {
-        let authors = lines.iter().map(|line| author(line)).collect();
-        let (mut tags, mut announcements) = (HashMap::new(), BTreeMap::new());
-        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
-        for (at, line) in lines.iter().enumerate() {
-            places.entry(line.clone()).or_default().push(at);
-            announcements.extend(Announced::read(line).map(|(it, _)| (at, it)));
-            if let Some(tag) = line.split(' ').find_map(tag) {
-                let places: &mut Vec<usize> = tags.entry(tag.to_string()).or_default();
-                places.push(at);
-            }
-        }
-        let is_counted =
-            |(at, it): (&usize, &Announced)| matches!(it, Announced::Numbers(..)).then_some(*at);
-        RoomLines {
-            counted: announcements.iter().filter_map(is_counted).collect(),
-            lines,
-            authors,
-            tags,
-            announcements,
-            places,
-        }
-    }
-}
-
-impl RoomLines {
-    /// The positions of one of a client's own texts.
-    fn said_at(&self, text: &str, client: usize) -> &[usize] {
-        let places = tag(text).and_then(|tag| self.tags.get(tag));
-        let whole =
-            |&at: &usize| self.authors[at] == Some(client) && self.lines[at].ends_with(text);
-        places
-            .filter(|places| places.iter().all(whole))
-            .map_or(&[], |places| places)
-    }
-
-    /// The room contains each of a client's own texts once, in the order in which the client sent them.
-    fn assert_said(&self, client: usize, own: &[&str]) {
-        let mut last = None;
-        for text in own {
-            let places = self.said_at(text, client);
-            assert_eq!(
-                places.len(),
-                1,
-                "client {client}: {text:.60} was not said once"
-            );
-            assert!(
-                last < places.first(),
-                "client {client}: {text:.60} out of order"
-            );
-            last = places.first();
-        }
-    }
-}
-
-/// The line up to which a stay must be complete.
-enum Until {
-    /// The last line of the room: the client is still in the room.
-    End,
-    /// The client's own last line: the client went on to another room.
-    LastOwn,
-    /// None: the client's connection ended.
-    Anywhere,
-}
-
-/// What an item of a transcript says of whom its client ignores. Observers, who never speak, have no owners.
-fn change_ignored(ignored: &mut BTreeSet<usize>, item: &Item, owners: &HashMap<String, usize>) {
-    match item {
-        Item::Ignores(name) => {
-            let is_new = owners.get(name).is_none_or(|&owner| ignored.insert(owner));
-            assert!(is_new, "{name} is ignored already");
-        }
-        Item::Hears(name) => {
-            let was_ignored = owners.get(name).is_none_or(|owner| ignored.remove(owner));
-            assert!(was_ignored, "{name} is not ignored");
-        }
-        Item::Line(_) | Item::Skipped(_) => {}
-    }
-}
-
-/// Where a stay does not fit: after so many items, and which line of the room was wanted then.
-struct Mismatch {
-    items: usize,
-    want: Option<usize>,
-}
-
-/// Compares one stay of a client with the lines of its room.
-struct StayCheck<'a> {
-    room: &'a RoomLines,
-    stay: &'a Stay,
-    client: usize,
-    /// The client to which each name belonged.
-    owners: &'a HashMap<String, usize>,
-    /// The clients that the client ignores at the start of the stay.
-    ignored: BTreeSet<usize>,
-    /// Every name that the client has had.
-    names: &'a [String],
-    /// The positions of the first and the last line that the client said during the stay.
-    first_own: Option<usize>,
-    last_own: Option<usize>,
-}
-
-impl StayCheck<'_> {
-    /// The client has received the last lines that people had said before it came, and from there on every line of others
-    /// once, in order, or has received a notice that counts it. Where in the room's lines it came is not known: there
-    /// must be such a place.
-    fn assert_received(&self, until: Until) {
-        let end = match until {
-            Until::End => self.room.lines.len(),
-            Until::LastOwn => self.last_own.unwrap_or(0),
-            Until::Anywhere => 0,
-        };
-        if self.is_blurred() {
-            return self.assert_in_order();
-        }
-        let mut furthest = Mismatch {
-            items: 0,
-            want: None,
-        };
-        for entry in self.entries() {
-            for counted in self.counted_in(entry) {
-                match self.received(entry, counted, end) {
-                    Ok(()) => return,
-                    Err(failure) if failure.items >= furthest.items => furthest = failure,
-                    Err(_) => {}
-                }
-            }
-        }
-        let item = self.stay.items.get(furthest.items);
-        let want = furthest.want.map(|at| &self.room.lines[at]);
-        let (client, room, items) = (self.client, &self.stay.room, furthest.items);
-        panic!("client {client} in {room}: after {items} items {item:.60?}, not {want:.60?}");
-    }
-
-    /// What the client has received live was said in the room, in that order.
-    fn assert_in_order(&self) {
-        let mut lines = self.room.lines.iter();
-        for item in self.stay.items.iter().skip(self.stay.history) {
-            if let Item::Line(line) = item
-                && Announced::read(line).is_none()
-            {
-                let client = self.client;
-                assert!(
-                    lines.any(|said| said == line),
-                    "client {client}: {line:.60}"
-                );
-            }
-        }
-    }
-
-    /// Where the client may have come: shortly before the first line that it received live and that is no announcement.
-    fn entries(&self) -> Vec<usize> {
-        let last = self.first_own.unwrap_or(self.room.lines.len());
-        let items = &self.stay.items;
-        let is_anchor =
-            |item: &Item| matches!(item, Item::Line(line) if Announced::read(line).is_none());
-        let live = items.get(self.stay.history..).unwrap_or_default();
-        let anchor = live.iter().position(is_anchor);
-        let is_skipped = |item: &Item| matches!(item, Item::Skipped(_));
-        let before = self.stay.history + anchor.unwrap_or(0);
-        let anchor = match anchor.map(|at| &live[at]) {
-            Some(Item::Line(line)) if !items[..before].iter().any(is_skipped) => line,
-            _ => return (0..=last).rev().collect(),
-        };
-        let mut entries = Vec::new();
-        for &place in self.room.places.get(anchor).into_iter().flatten() {
-            let mut entry = place.min(last);
-            entries.push(entry);
-            while entry > 0 && !self.is_others(entry - 1) {
-                entry -= 1;
-                entries.push(entry);
-            }
-        }
-        entries
-    }
-
-    /// Whether a line is another's, and no announcement that may be the client's own.
-    fn is_others(&self, at: usize) -> bool {
-        let is_ignored = |item: &Item| match item {
-            Item::Ignores(name) => self
-                .owners
-                .get(name)
-                .is_some_and(|&it| self.is_said_by(at, it)),
-            _ => false,
-        };
-        self.room.authors[at] != Some(self.client)
-            && !self.room.announcements.contains_key(&at)
-            && !self.ignored.iter().any(|&it| self.is_said_by(at, it))
-            && !self.stay.items.iter().any(is_ignored)
-    }
-
-    /// Whether a line is what this client has said, and no notice about it.
-    fn is_said_by(&self, at: usize, client: usize) -> bool {
-        self.room.authors[at] == Some(client) && !self.room.lines[at].starts_with("* ")
-    }
-
-    /// Whether lines were skipped in a stay in which it has changed who is ignored. Which of the skipped lines were said
-    /// before that cannot be told.
-    fn is_blurred(&self) -> bool {
-        let is_change = |item: &Item| matches!(item, Item::Ignores(_) | Item::Hears(_));
-        let items = &self.stay.items;
-        items.iter().any(is_change) && items.iter().any(|it| matches!(it, Item::Skipped(_)))
-    }
-
-    /// Takes the next line that the client is to receive: none that was said live by somebody whom it ignores.
-    fn next_wanted(
-        &self,
-        wanted: &mut std::iter::Peekable<impl Iterator<Item = usize>>,
-        entry: usize,
-        ignored: &BTreeSet<usize>,
-    ) -> Option<usize> {
-        let is_ignored =
-            |at: &usize| *at >= entry && ignored.iter().any(|&author| self.is_said_by(*at, author));
-        while wanted.next_if(is_ignored).is_some() {}
-        wanted.peek().copied()
-    }
-
-    /// The announcements of numbers after `entry` in which the client may be counted: in none, or in one as a newcomer; and
-    /// in the first of them as one that has left, if it has come back before that was announced.
-    fn counted_in(&self, entry: usize) -> Vec<[Option<usize>; 2]> {
-        let counted = self.room.counted.iter().filter(|&&at| at >= entry);
-        let counted: Vec<Option<usize>> = counted.copied().map(Some).chain([None]).collect();
-        let first = counted[0];
-        let once = counted.iter().map(|&at| [at, None]);
-        let twice = counted[1..].iter().map(|&at| [first, at]);
-        once.chain(twice).collect()
-    }
-
-    /// What the client receives in place of an announcement, as numbers of those who have come and left; `None` if it is not
-    /// in that announcement.
-    fn instead(&self, at: usize, counted: [Option<usize>; 2]) -> Option<[(usize, usize); 2]> {
-        let (joined, left) = match self.room.announcements.get(&at)? {
-            Announced::Names(joined, left) => {
-                let is_own = |names: &[String]| names.iter().any(|it| self.names.contains(it));
-                let without = |names: &[String]| names.len() - usize::from(is_own(names));
-                let without = (without(joined), without(left));
-                return (is_own(joined) || is_own(left)).then_some([without; 2]);
-            }
-            Announced::Numbers(joined, left) => (*joined, *left),
-        };
-        counted.contains(&Some(at)).then(|| {
-            [
-                (joined.saturating_sub(1), left),
-                (joined, left.saturating_sub(1)),
-            ]
-        })
-    }
-
-    /// The line that the client is to receive next, when it has received `line`. Of those whom it hears again some lines may
-    /// have been said before that.
-    fn want(
-        &self,
-        line: &str,
-        wanted: &mut std::iter::Peekable<impl Iterator<Item = usize>>,
-        entry: usize,
-        [ignored, heard_again]: [&BTreeSet<usize>; 2],
-    ) -> Option<usize> {
-        loop {
-            let want = self.next_wanted(wanted, entry, ignored);
-            let may_be_missing = |&at: &usize| {
-                let mut authors = heard_again.iter();
-                self.room.lines[at] != line && authors.any(|&it| self.is_said_by(at, it))
-            };
-            if want.filter(may_be_missing).is_none() {
-                return want;
-            }
-            wanted.next();
-        }
-    }
-
-    /// Checks the stay if the client came at `entry` and was counted in the announcements at `counted`.
-    fn received(
-        &self,
-        entry: usize,
-        counted: [Option<usize>; 2],
-        end: usize,
-    ) -> Result<(), Mismatch> {
-        let is_said = |at: &usize| !self.room.lines[*at].starts_with("* ");
-        let mut history: Vec<usize> = Vec::new();
-        if self.stay.history > 0 {
-            history.extend((0..entry).rev().filter(is_said).take(self.stay.history));
-        }
-        let is_others = |at: &usize| {
-            self.room.authors[*at] != Some(self.client) && self.instead(*at, counted).is_none()
-        };
-        let live = (entry..self.room.lines.len()).filter(is_others);
-        let wanted = history.iter().rev().copied().chain(live).peekable();
-        let own = self.room.announcements.range(entry..);
-        let instead = own.filter_map(|(at, _)| self.instead(*at, counted));
-        // Those that would say nothing are not sent.
-        let instead = instead.filter(|it| !it.contains(&(0, 0))).peekable();
-        let mut ignored = self.ignored.clone();
-        // What may be received next, and of whom nothing has been received since the client hears them again. A line may be
-        // both the room's next and one in place of an announcement: from there on there are two possibilities. Of those that
-        // have the same next line, the rest is the same too.
-        let mut ahead = vec![(wanted, instead, BTreeSet::new())];
-        for (nth, item) in self.stay.items.iter().enumerate() {
-            let mut want = None;
-            match item {
-                Item::Line(line) => {
-                    let counts = Announced::read(line).map(|(it, _)| it.counts());
-                    for (mut wanted, mut instead, heard_again) in std::mem::take(&mut ahead) {
-                        want = self.want(line, &mut wanted, entry, [&ignored, &heard_again]);
-                        if want.is_some_and(|at| self.room.lines[at] == *line) {
-                            let mut wanted = wanted.clone();
-                            wanted.next();
-                            ahead.push((wanted, instead.clone(), BTreeSet::new()));
-                        }
-                        let is_instead = |it: &[_; 2]| counts.is_some_and(|its| it.contains(&its));
-                        if instead.next_if(is_instead).is_some() {
-                            ahead.push((wanted, instead, heard_again));
-                        }
-                    }
-                    ahead.dedup_by_key(|(wanted, ..)| wanted.peek().copied());
-                }
-                Item::Ignores(_) => change_ignored(&mut ignored, item, self.owners),
-                Item::Hears(name) => {
-                    // Of that person's next lines some may have been said before this.
-                    for (.., heard_again) in &mut ahead {
-                        heard_again.extend(self.owners.get(name));
-                    }
-                    change_ignored(&mut ignored, item, self.owners);
-                }
-                Item::Skipped(lines) => ahead.retain_mut(|(wanted, ..)| {
-                    (0..*lines).all(|_| {
-                        self.next_wanted(wanted, entry, &ignored);
-                        wanted.next().is_some()
-                    })
-                }),
-            }
-            if ahead.is_empty() {
-                return Err(Mismatch { items: nth, want });
-            }
-        }
-        let mut want = None;
-        for (mut wanted, _, heard_again) in ahead {
-            let authors = ignored.union(&heard_again);
-            let is_ignored = |at: usize| authors.clone().any(|&it| self.is_said_by(at, it));
-            want = wanted.find(|&at| (entry..end).contains(&at) && !is_ignored(at));
-            if want.is_none() {
-                return Ok(());
-            }
-        }
-        Err(Mismatch {
-            items: self.stay.items.len(),
-            want,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::behavior::Behavior;
+    use crate::pipe::Pipe;
+    use madang::hub::Wire;
 
-    /// A client that reads slowly was sent, in place of an announcement of itself, what another announcement says too that it
-    /// lost.
     #[test]
-    fn a_line_may_stand_for_either_of_two_announcements() {
-        let lines = [
-            "guest8: L5.8.",
-            "* left: guest8 (6 here)",
-            "* joined: guest8 (6 here)",
-            "* joined: guest7; left: guest8 (6 here)",
-            "guest5: L2.4.",
-            "guest5: L2.5.",
-        ];
-        let author = |line: &str| line.split(' ').find_map(author_of);
-        let room = RoomLines::new(lines.map(Into::into).into(), author);
-        let is_received = |skipped| {
-            let line = |at: usize| Item::Line(lines[at].into());
-            let skipped = Item::Skipped(skipped);
-            let stay = Stay {
-                room: "lobby".into(),
-                history: 0,
-                items: vec![line(0), line(1), skipped, line(4), line(5)],
-            };
-            let check = StayCheck {
-                room: &room,
-                stay: &stay,
-                client: 4,
-                names: &["guest7".into()],
-                first_own: None,
-                last_own: None,
-                ignored: BTreeSet::new(),
-                owners: &HashMap::new(),
-            };
-            check.received(0, [None, None], lines.len()).is_ok()
+    fn names_are_known_that_their_clients_have_not_read() {
+        let client = |number| {
+            let pipe = Pipe::shared(Wire::Chat, 1000);
+            Client::new(number, pipe, Behavior::observer())
         };
-        assert!(is_received(1), "the one of the room was received");
-        assert!(is_received(2), "the one of the room was skipped");
-        assert!(!is_received(3), "more were skipped than were lost");
+        let mut clients = [client(0), client(1), client(2)];
+        let greeting = b"* you are guest3 in lobby (2 here); /help lists commands\n";
+        clients[0].pipe.borrow_mut().outbound.extend(greeting);
+        clients[0].asked_names.insert("axb".into());
+        clients[1].asked_names.insert("bxb".into());
+        let lines = [
+            "guest5: L2.1.",
+            "guest5: L2.2.",
+            "* renamed: guest4 -> bxb",
+            "* renamed: guest9 -> guest8",
+            "guest6: a line without a tag",
+        ];
+        let lines = lines.map(String::from);
+        let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
+        let owners = name_owners(&clients, &transcripts, lines.iter());
+        let known: BTreeMap<&str, usize> = owners.iter().map(|(it, to)| (&**it, *to)).collect();
+        let names = ["guest3", "axb", "bxb", "guest4", "guest5"];
+        assert_eq!(known, names.into_iter().zip([0, 0, 1, 1, 2]).collect());
     }
 }

@@ -5,16 +5,22 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `main.rs` | one run: clients connect, act, read everything and disconnect; the tests over many seeds |
-//! | `network.rs` | the simulated sockets, poll and clock, and their faults |
+//! | `quiet.rs` | how a run comes to rest: the server has nothing to do, and in the end no client |
+//! | `network.rs`, `pipe.rs`, `step.rs` | the simulated sockets, poll and clock |
+//! | `faults.rs` | how often each of their faults happens |
 //! | `limits.rs` | the server's limits, drawn from the seed |
 //! | `world.rs` | what the clients of a run have in common: listeners, floods, storms, pauses |
 //! | `events.rs` | pauses, storms and newcomers of a run, and what must hold at each turn |
 //! | `relays.rs` | a proxy: clients that come through it, and newcomers that never get through |
 //! | `budget.rs` | how long a turn may be |
-//! | `client.rs` | a simulated client: what it sends, when it reads, how it ends |
+//! | `behavior.rs` | how a simulated client behaves, drawn from the seed |
+//! | `client.rs` | a simulated client: when it sends and reads, how it ends |
+//! | `composition.rs` | what it says |
 //! | `operator.rs` | an operator: what it commands, and what it must be told |
 //! | `transcript.rs` | the bytes that a client has received, parsed into rooms and lines |
 //! | `judge.rs` | checks the transcripts: order, completeness, counted losses |
+//! | `room_lines.rs` | the lines of a room, and where each stands |
+//! | `stay_check.rs` | compares what one client has received in a room with the lines of that room |
 //! | `announcements.rs` | a naive model of what a room hears of comings and goings |
 //! | `fair.rs` | a simulation of its own: one quiet client during a flood |
 //! | `strangers.rs` | another: a server that asks for a password, and a locked room |
@@ -26,36 +32,42 @@
 //! ```
 
 mod announcements;
+mod behavior;
 mod budget;
 mod client;
+mod composition;
 mod events;
 mod fair;
+mod faults;
 mod judge;
 mod limits;
 mod network;
 mod operator;
+mod pipe;
+mod quiet;
 mod relays;
+mod room_lines;
+mod stay_check;
+mod step;
 mod strangers;
 mod transcript;
 mod world;
 
-use client::{Behavior, Client, End, room_name};
+use behavior::Behavior;
+use client::Client;
+use composition::room_name;
 use fastrand::Rng;
+use faults::Faults;
 use limits::{changed_limits, drawn_limits, largest, strictest};
-use madang::hub::limits::{HalfClose, LOG_BLOCK_BYTES, Limits};
+use madang::hub::limits::Limits;
 use madang::hub::{Hub, Totals, Wire};
 use madang::net::scheduler::Scheduler;
-use network::{Faults, Network, Pipe, Socket};
+use network::Network;
 use operator::Operator;
+use pipe::{Pipe, Socket};
 use relays::Relays;
 use std::time::Instant;
 use world::{Theme, World};
-
-/// Turns within which a network without faults must become quiet.
-const QUIET_TURNS_MAX: usize = 200_000;
-
-/// Longer than any timer except the idle timeout: twice the longest `slow_timeout_us`.
-const TIMER_US_MAX: u64 = 80_000_000;
 
 struct Sim {
     scheduler: Scheduler<Network>,
@@ -234,56 +246,6 @@ impl Sim {
         }
     }
 
-    /// Runs turns without faults until the server has nothing to do and waits for no timer except idle timeouts.
-    fn run_until_quiet(&mut self) {
-        self.keeps_clients_alive = true;
-        let (mut quiet, mut changed_at) = (0, self.scheduler.net().micros());
-        let mut last_seen = (Totals::default(), 0);
-        for _ in 0..QUIET_TURNS_MAX {
-            let operator = self.operator.iter_mut().map(|it| &mut it.client);
-            for client in self.clients.iter_mut().chain(operator) {
-                client.send_and_read_all(self.scheduler.net());
-            }
-            self.turn_once();
-            let timeout = self.scheduler.timeout();
-            let events = self.scheduler.net().has_events();
-            let pending = self.clients.iter().any(Client::has_pending)
-                || self.operator.as_ref().is_some_and(Operator::is_busy);
-            let now = self.scheduler.net().micros();
-            let deliveries = self.scheduler.net().deliveries;
-            // Bytes that keep clients alive are work, and change nothing else.
-            let totals = self.scheduler.hub().totals();
-            let unchanged = Totals {
-                work: 0,
-                received_bytes: 0,
-                ..totals
-            };
-            let seen = (unchanged, deliveries);
-            if seen != last_seen {
-                (last_seen, changed_at) = (seen, now);
-            }
-            // Idle timers fire for ever; every other timer has fired by then.
-            // So does the look at what is beyond limits that were lowered.
-            let may_go_on = self.least.idle_timeout_us > 0 || self.changes_limits();
-            let only_idle = may_go_on && now > changed_at + TIMER_US_MAX;
-            let done = timeout.is_none() || only_idle && timeout != Some(0);
-            let at_rest = done && !events && !pending;
-            let wait = timeout.filter(|_| !events && !at_rest).unwrap_or(0);
-            self.scheduler.net().advance(wait.max(1));
-            quiet = if at_rest { quiet + 1 } else { 0 };
-            if quiet > 3 {
-                self.keeps_clients_alive = self.world.keeps_alive;
-                return;
-            }
-        }
-        let inbound = |client: &Client| client.pipe.borrow().inbound.len();
-        let unread = |client: &Client| (client.end, inbound(client), client.has_pending());
-        let unread: Vec<_> = self.clients.iter().map(unread).collect();
-        let (timeout, census) = (self.scheduler.timeout(), self.scheduler.hub().census());
-        let limits = &self.limits;
-        panic!("never quiet: {timeout:?} {census:?} {unread:?} {limits:?}");
-    }
-
     fn run_steps(&mut self) {
         // One room if unfinished lines are flushed, since a cut `/join` would name another room.
         let rooms = if self.limits.partial_after_us > 0 {
@@ -344,54 +306,6 @@ impl Sim {
         self.push_client(wire, capacity, behavior);
     }
 
-    /// Disconnects all clients, some of them by a reset; then the hub must hold nothing.
-    fn disconnect_all(&mut self) {
-        let has_left = |sim: &Sim| sim.scheduler.hub().console_has_left();
-        assert!(!has_left(self), "the server has closed the console");
-        let mut stopped = self.rng.bool() || self.limits.half_close == HalfClose::Keep;
-        let operator = self.operator.iter_mut().map(|it| &mut it.client);
-        if let Some(operator) = operator.into_iter().next() {
-            let ends = if stopped { "/shutdown" } else { "/drain" };
-            operator.enqueue(ends);
-            operator.send_and_read_all(self.scheduler.net());
-            stopped = true;
-        } else if stopped {
-            self.scheduler.stop();
-        }
-        for client in self.clients.iter_mut().chain(&mut self.observers) {
-            if client.end == End::Fin || self.rng.bool() {
-                client.reset(self.scheduler.net());
-            } else {
-                client.finish(self.scheduler.net());
-            }
-        }
-        for _ in 0..1000 {
-            self.turn_once();
-            if !stopped && has_left(self) {
-                stopped = true;
-                self.scheduler.stop();
-            }
-            self.scheduler.net().advance(20_000);
-            let operator = self.operator.iter_mut().map(|it| &mut it.client);
-            for client in self.clients.iter_mut().chain(operator) {
-                client.send_and_read_all(self.scheduler.net());
-            }
-        }
-        assert_eq!(has_left(self), self.has_console);
-        let census = self.scheduler.hub().census();
-        // A log without readers and history keeps less than a block.
-        assert!(self.limits.history_lines > 0 || census.bytes <= 2 * LOG_BLOCK_BYTES);
-        assert_eq!((census.clients, census.names, census.addresses), (0, 0, 0));
-        // That of registered names, which last.
-        let names = self.scheduler.hub().registered_names();
-        assert_eq!(census.timers, names.min(1));
-        // Others are kept for their history.
-        assert!(census.rooms == 3 || self.limits.history_lines > 0);
-        for client in self.clients.iter().chain(&self.observers) {
-            assert!(client.pipe.borrow().server_closed, "a socket is open");
-        }
-    }
-
     fn run(seed: u64, verbose: bool) -> Outcome {
         let mut sim = Sim::new(seed, verbose);
         sim.run_steps();
@@ -428,9 +342,13 @@ fn every_seed_keeps_the_guarantees() {
     let seeds = number_from("MADANG_SIM_SEEDS").unwrap_or(200);
     let start = Instant::now();
     let (mut deliveries, mut skipped, mut slow_closed) = (0, 0, 0);
+    let mut failed = Vec::new();
     for seed in first..first + seeds {
-        let outcome = std::panic::catch_unwind(|| Sim::run(seed, false))
-            .unwrap_or_else(|_| panic!("seed {seed} fails: repeat it with MADANG_SIM_SEED={seed}"));
+        let Ok(outcome) = std::panic::catch_unwind(|| Sim::run(seed, false)) else {
+            println!("seed {seed} fails");
+            failed.push(seed);
+            continue;
+        };
         deliveries += outcome.deliveries;
         skipped += outcome.totals.skipped_lines;
         slow_closed += outcome.totals.slow_closed;
@@ -439,6 +357,10 @@ fn every_seed_keeps_the_guarantees() {
     let a_minute = |count: u64| count as f64 / start.elapsed().as_secs_f64() * 60.0;
     let (seeds_a_minute, lines_a_minute) = (a_minute(seeds), a_minute(deliveries));
     println!("{seeds} seeds; a minute: {seeds_a_minute:.0} seeds, {lines_a_minute:.0} deliveries");
+    assert!(
+        failed.is_empty(),
+        "seeds {failed:?} fail: repeat one with MADANG_SIM_SEED=N"
+    );
     let has_slow_members = skipped > 0 && slow_closed > 0;
     assert!(seeds < 100 || has_slow_members, "no seed has slow members");
 }

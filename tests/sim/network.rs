@@ -1,142 +1,17 @@
 //! Simulated sockets, poll and clock, with the faults that real ones have, drawn from one seed. Knows nothing of the
 //! hub's state and of what clients say.
 
+use super::faults::Faults;
+use super::pipe::{Pipe, Polled, RECORD_BYTES, Shared, Socket};
+use super::step::{Step, WORK_NS};
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
 use madang::net::transport::{Event, Handshake, HandshakeId, Net};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::rc::Rc;
-
-/// How often each fault happens, in percent. The default is no fault.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
-    pub short_read: u8,
-    pub short_write: u8,
-    pub would_block: u8,
-    pub interrupted: u8,
-    pub event_late: u8,
-    pub event_doubled: u8,
-    pub event_spurious: u8,
-    pub accept_error: u8,
-    pub register_error: u8,
-    /// The most by which the clock advances each time it is read, in microseconds.
-    pub clock_step_us: u64,
-    /// Nanoseconds of a system call.
-    pub syscall_ns: u64,
-}
-
-impl Faults {
-    pub fn drawn(rng: &mut Rng) -> Faults {
-        let mut percent = |max: u8| if rng.bool() { rng.u8(0..=max) } else { 0 };
-        Faults {
-            short_read: percent(90),
-            short_write: percent(90),
-            would_block: percent(40),
-            interrupted: percent(20),
-            event_late: percent(60),
-            event_doubled: percent(30),
-            event_spurious: percent(30),
-            accept_error: percent(30),
-            register_error: percent(5),
-            clock_step_us: if rng.bool() { rng.u64(0..1500) } else { 0 },
-            syscall_ns: [500, 5_000, 50_000, 300_000][rng.usize(..4)],
-        }
-    }
-}
-
-/// The two directions between one simulated client and the server.
-#[derive(Debug)]
-pub struct Pipe {
-    /// Bytes that the client has sent and the server has not read.
-    pub inbound: VecDeque<u8>,
-    /// The client has finished sending.
-    pub fin: bool,
-    /// The client has reset the connection.
-    pub reset: bool,
-    /// Bytes that the server has written and the client has not read: at most `capacity`.
-    pub outbound: VecDeque<u8>,
-    /// `usize::MAX` marks the pipe of an observer, which has no faults.
-    pub capacity: usize,
-    /// As TLS does, the server's end takes more than there is room for, up to [`RECORD_BYTES`], and keeps the rest here.
-    kept: VecDeque<u8>,
-    is_veiled: bool,
-    pub wire: Wire,
-    pub address: Ipv4Addr,
-    /// Bytes of a handshake that the client has to send before its first line.
-    pub handshake: Option<usize>,
-    /// The server has finished sending, or has closed.
-    pub server_fin: bool,
-    pub server_closed: bool,
-    id: Option<Polled>,
-    /// A read, or a write, has returned `WouldBlock` since the last event for it.
-    wants_read: bool,
-    wants_write: bool,
-}
-
-impl Pipe {
-    pub fn shared(wire: Wire, capacity: usize) -> Shared {
-        Rc::new(RefCell::new(Pipe {
-            inbound: VecDeque::new(),
-            fin: false,
-            reset: false,
-            outbound: VecDeque::new(),
-            capacity,
-            kept: VecDeque::new(),
-            is_veiled: false,
-            wire,
-            address: Ipv4Addr::LOCALHOST,
-            handshake: None,
-            server_fin: false,
-            server_closed: false,
-            id: None,
-            wants_read: false,
-            wants_write: false,
-        }))
-    }
-
-    /// How many bytes the server's socket takes now.
-    fn room(&self) -> usize {
-        self.capacity.saturating_sub(self.outbound.len())
-    }
-
-    /// Sends what was kept, as far as there is room; true: all of it.
-    fn send_kept(&mut self) -> bool {
-        let n = self.kept.len().min(self.room());
-        self.outbound.extend(self.kept.drain(..n));
-        self.wants_write |= !self.kept.is_empty();
-        self.kept.is_empty()
-    }
-
-    fn is_without_faults(&self) -> bool {
-        self.capacity == usize::MAX
-    }
-}
-
-/// Under which name the poll reports a socket.
-#[derive(Clone, Copy, Debug)]
-enum Polled {
-    Newcomer(HandshakeId),
-    Connection(ConnId),
-}
-
-/// The most that a veiled pipe takes in a write: as much as a record of TLS has.
-const RECORD_BYTES: usize = 16_384;
-
-pub type Shared = Rc<RefCell<Pipe>>;
-
-/// The server's end of a pipe. Dropping it closes the connection.
-#[derive(Debug)]
-pub struct Socket(pub Shared);
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        let mut pipe = self.0.borrow_mut();
-        (pipe.server_fin, pipe.server_closed) = (true, true);
-    }
-}
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, IoSlice, Read};
+use std::net::SocketAddr;
 
 /// All that the scheduler sees of the system.
 #[derive(Debug)]
@@ -281,7 +156,7 @@ impl Network {
             due.push(id.ready(rng.bool(), rng.bool()));
         }
         for event in &due {
-            self.record(&format!("event {event:?}"));
+            self.record(&format!("event {event:?}"), None, &[]);
         }
         due
     }
@@ -291,12 +166,15 @@ impl Network {
         !self.events.is_empty()
     }
 
-    pub fn record(&mut self, what: &str) {
-        for byte in what.bytes() {
-            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+    /// Adds to the trace what has happened, and the bytes that went over a connection.
+    fn record(&mut self, what: &str, id: Option<Polled>, bytes: &[u8]) {
+        // Its keys are the same in each run.
+        let mut hasher = DefaultHasher::new();
+        (self.trace, what, id, bytes).hash(&mut hasher);
+        self.trace = hasher.finish();
         if self.verbose {
-            println!("{:>10} {what}", self.now_us.get());
+            let now_us = self.now_us.get();
+            println!("{now_us:>10} {what} {id:?} {}", bytes.escape_ascii());
         }
     }
 
@@ -330,19 +208,6 @@ impl Network {
             self.rng.borrow_mut().usize(1..n)
         } else {
             n
-        }
-    }
-}
-
-impl Polled {
-    fn ready(self, readable: bool, writable: bool) -> Event {
-        match self {
-            Polled::Newcomer(id) => Event::Handshake(id),
-            Polled::Connection(id) => Event::Ready {
-                id,
-                readable,
-                writable,
-            },
         }
     }
 }
@@ -385,28 +250,12 @@ impl Network {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.chance(faults.would_block) {
+            pipe.was_unreadable = true;
             return Err(self.would_block(pipe.id, true));
         }
         Ok(self.cut_short(n, faults.short_read))
     }
 }
-
-/// What the server has done since it last looked at the clock.
-#[derive(Debug, Default)]
-struct Step {
-    /// Nanoseconds that have not been added to the clock.
-    ns: Cell<u64>,
-    /// The hub's work at the last look, and the most between two looks.
-    work: Cell<u64>,
-    greatest_work: Cell<u64>,
-    /// The process stops after so many looks, for so many microseconds.
-    pause: Cell<Option<(u32, u64)>>,
-    /// Microseconds of all such pauses.
-    lost_us: Cell<u64>,
-}
-
-/// Nanoseconds of a unit of work.
-pub const WORK_NS: u64 = 2;
 
 impl Net for Network {
     type Socket = Socket;
@@ -439,7 +288,7 @@ impl Net for Network {
         if self.chance(self.faults.accept_error) {
             // ECONNABORTED, EPROTO, EPERM, EINTR; EMFILE, ENFILE, ENOBUFS, ENOMEM.
             let errno = [103, 71, 1, 4, 24, 23, 105, 12][self.rng.get_mut().usize(..8)];
-            self.record(&format!("accept error {errno}"));
+            self.record(&format!("accept error {errno}"), None, &[]);
             return Err(io::Error::from_raw_os_error(errno));
         }
         let pipe = self.newcomers[listener].pop_front().expect("not empty");
@@ -503,13 +352,11 @@ impl Net for Network {
     fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
         let n = self.arrived_bytes(socket, into.len())?;
         let mut pipe = socket.0.borrow_mut();
-        for (to, from) in into.iter_mut().zip(pipe.inbound.drain(..n)) {
-            *to = from;
-        }
+        pipe.inbound.read_exact(&mut into[..n])?;
         let id = pipe.id;
         drop(pipe);
         if n > 0 {
-            self.record(&format!("read {id:?} {n}"));
+            self.record("read", id, &into[..n]);
         }
         Ok(n)
     }
@@ -541,8 +388,11 @@ impl Net for Network {
             return Err(self.would_block(pipe.id, false));
         }
         let n = self.cut_short(n, faults.short_write);
-        let bytes = slices.iter().flat_map(|slice| slice.iter().copied());
-        let bytes: Vec<u8> = bytes.take(n).collect();
+        let mut bytes = Vec::with_capacity(total);
+        slices
+            .iter()
+            .for_each(|slice| bytes.extend_from_slice(slice));
+        bytes.truncate(n);
         match pipe.is_veiled {
             true => {
                 pipe.kept.extend(&bytes);
@@ -552,8 +402,8 @@ impl Net for Network {
         }
         let id = pipe.id;
         drop(pipe);
-        self.deliveries += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
-        self.record(&format!("write {id:?} {}", bytes.escape_ascii()));
+        self.deliveries += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        self.record("write", id, &bytes);
         Ok(n)
     }
 

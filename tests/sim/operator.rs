@@ -2,7 +2,8 @@
 //! told in the end. What its commands do to others is judged with them.
 
 use super::Sim;
-use super::client::{Behavior, Client};
+use super::behavior::Behavior;
+use super::client::Client;
 use super::world::{STORM_ADDRESS, Theme};
 use madang::hub::Wire;
 use madang::hub::requests::{Answer, Random, Request, Ticket};

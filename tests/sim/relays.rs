@@ -1,7 +1,8 @@
 //! A proxy in front of the server: clients that come through it, with a PROXY header, a handshake, or both before their first
 //! line; and newcomers that stall there, are cut off, or send what is no header. What becomes of clients is judged elsewhere.
 
-use super::network::{Network, Pipe, Shared};
+use super::network::Network;
+use super::pipe::{Pipe, Shared};
 use fastrand::Rng;
 use madang::hub::{Range, Ranges, Wire};
 use std::net::Ipv4Addr;

@@ -2,7 +2,9 @@
 //! junk, while two people talk in a locked room. Strangers are shown nothing, those who know the password come in, and nobody
 //! outside hears what is said in the room.
 
-use super::network::{Faults, Network, Pipe, Shared};
+use super::faults::Faults;
+use super::network::Network;
+use super::pipe::{Pipe, Shared};
 use fastrand::Rng;
 use madang::hub::limits::Limits;
 use madang::hub::secret::Secret;

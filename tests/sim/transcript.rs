@@ -56,21 +56,24 @@ pub fn transcript(client: &Client) -> Transcript {
         transcript.enter(RAW_ROOM);
     }
     let mut bytes = Vec::with_capacity(client.received.len());
-    let mut rest = client.received.iter();
-    while let Some(&byte) = rest.next() {
-        // Answers to telnet negotiations, of three bytes, are the only bytes that are not UTF-8.
-        match byte {
-            255 => _ = rest.nth(1),
-            _ => bytes.push(byte),
-        }
+    let mut rest = &client.received[..];
+    // Answers to telnet negotiations, of three bytes, are the only bytes that are not UTF-8.
+    while let Some(at) = memchr::memchr(255, rest) {
+        bytes.extend_from_slice(&rest[..at]);
+        rest = rest.get(at + 3..).unwrap_or_default();
     }
+    bytes.extend_from_slice(rest);
     let end = bytes.iter().rposition(|&byte| byte == b'\n');
     let whole = end.map_or(0, |at| at + 1);
     transcript.torn = whole < bytes.len();
     let text = str::from_utf8(&bytes[..whole])
         .unwrap_or_else(|error| panic!("client {}: {error}", client.number));
     // Lines to a client that has negotiated telnet end with CR LF.
-    let text = text.replace("\r\n", if client.is_raw() { "\r\n" } else { "\n" });
+    let has_crlf = !client.is_raw() && text.contains('\r');
+    let text = match has_crlf {
+        true => &text.replace("\r\n", "\n"),
+        false => text,
+    };
     assert!(!text.chars().any(
         |c| c.is_control() && c != '\n' && c != '\t' || ('\u{202a}'..='\u{202e}').contains(&c)
     ));
@@ -84,6 +87,9 @@ pub fn transcript(client: &Client) -> Transcript {
     }
     transcript
 }
+
+/// More words than those by which a line of the server is recognized.
+const WORDS_MAX: usize = 8;
 
 impl Transcript {
     fn enter(&mut self, room: &str) {
@@ -101,7 +107,7 @@ impl Transcript {
 
     fn read_line(&mut self, line: &str, number: usize) {
         let notice = line.strip_prefix("* ");
-        let words: Vec<&str> = notice.unwrap_or(line).split(' ').collect();
+        let words: Vec<&str> = notice.unwrap_or(line).splitn(WORDS_MAX, ' ').collect();
         match (notice, &words[..]) {
             (Some(_), ["you", "are", "now", name]) => self.names.push((*name).into()),
             (Some(_), ["you", "are", "in", room, ..]) => self.enter(room),
@@ -148,6 +154,11 @@ impl Transcript {
         self.in_history = true;
         self.stays.last_mut().expect("a room").history = lines;
     }
+}
+
+/// The old and the new name in a line that says that somebody was renamed.
+pub fn renamed(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("* renamed: ")?.split_once(" -> ")
 }
 
 /// The name of the client that said or did what the line says, or was renamed. The server does not send a line to its own

@@ -1,7 +1,7 @@
 //! What a world is like besides its limits and its faults, drawn from the seed: its listeners, what its clients have in
 //! common, how often the process is paused. Connects nobody.
 
-use super::client::{Behavior, Costly, Turns};
+use super::behavior::{Behavior, Costly, Turns};
 use fastrand::Rng;
 use madang::hub::limits::Limits;
 use std::net::Ipv4Addr;

@@ -314,8 +314,10 @@ impl Log {
         }
     }
 
-    /// Gives back memory that is not needed while there is no reader.
+    /// Gives back memory that is not needed while there is no reader. Marks are not: newcomers read history as it
+    /// is.
     pub fn shrink(&mut self) {
+        self.marks.forget(self.end());
         self.compact();
         self.buffer.shrink_to_fit();
     }
@@ -516,6 +518,23 @@ mod tests {
         log.leave(end, true);
         log.leave(end, true);
         assert_eq!(log.late(), 0);
+    }
+
+    #[test]
+    fn a_log_without_readers_has_history_and_no_marks() {
+        let mut log = Log::new(3, MEMORY, 16 * LOG_BLOCK_BYTES, 100);
+        log.enter(0);
+        for text in ["one", "two"] {
+            let range = say(&mut log, text);
+            log.mark(range, 7);
+            say(&mut log, "another's");
+        }
+        let marks = log.marks().memory_bytes();
+        assert!(marks > 0);
+        log.leave(0, true);
+        log.shrink();
+        log.check();
+        assert_eq!((log.history_lines(), log.marks().memory_bytes()), (3, 0));
     }
 
     #[test]
