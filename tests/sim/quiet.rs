@@ -45,7 +45,9 @@ impl Sim {
             // So does the look at what is beyond limits that were lowered.
             let may_go_on = self.least.idle_timeout_us > 0 || self.changes_limits();
             let only_idle = may_go_on && now > changed_at + TIMER_US_MAX;
-            let done = timeout.is_none() || only_idle && timeout != Some(0);
+            // The day of a registered name ends later than any other timer rings.
+            let is_far = timeout.is_none_or(|timeout| timeout > TIMER_US_MAX);
+            let done = is_far || only_idle && timeout != Some(0);
             let at_rest = done && !events && !pending;
             let wait = timeout.filter(|_| !events && !at_rest).unwrap_or(0);
             self.scheduler.net().advance(wait.max(1));
