@@ -51,6 +51,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod terminal;
 pub mod tls_client;
+pub mod users;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -12,9 +12,9 @@ const SHARE: (u64, u64) = (3, 4);
 /// Proposed room logs are multiples of so many bytes.
 const ROOM_LOG_STEP_BYTES: u64 = 64 * KIB;
 
-/// Logs what memory the limits allow, with so many bytes of kernel buffers for each connection; warns if that is more than
-/// there is.
-pub fn log(limits: &Limits, kernel_bytes: u64) {
+/// Logs what memory the limits allow, with so many bytes of kernel buffers for each connection, and so many more for one under
+/// TLS, if there may be any; warns if that is more than there is.
+pub fn log(limits: &Limits, kernel_bytes: u64, tls_bytes: Option<u64>) {
     let Parts { rooms, clients } = Parts::of(limits);
     let Limits {
         rooms_max,
@@ -38,7 +38,14 @@ pub fn log(limits: &Limits, kernel_bytes: u64) {
         kernel_bytes.saturating_mul(*clients_max as u64) / MIB,
         kernel_bytes / KIB
     );
-    tracing::info!(room_logs, connections, kernel, "memory at most");
+    let tls = tls_bytes.map(|bytes| {
+        format!(
+            "{} MiB more: --max-clients {clients_max} x {} KiB for connections under TLS",
+            bytes.saturating_mul(*clients_max as u64) / MIB,
+            bytes / KIB
+        )
+    });
+    tracing::info!(room_logs, connections, kernel, tls, "memory at most");
     if let Some(machine) = machine_bytes()
         && let Some(flags) = advice(limits, machine)
     {

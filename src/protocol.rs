@@ -157,6 +157,22 @@ texts! {
         /// To the room: many members have come and gone.
         ManyJoinedAndLeft { joined: usize, left: usize, here: usize } =
             "{joined} joined, {left} left ({here} here)",
+        /// To the client that has registered its name: the command by which it takes the name from elsewhere, with its token.
+        Registered { name: &'a str, command: &'a str } =
+            "registered: {name} is yours. Keep this line, it is not shown again: {command}",
+        /// The answer to `/unregister`.
+        Unregistered { name: &'a str } = "unregistered: {name} is nobody's own any more",
+        /// To a client whose name an operator has unregistered.
+        UnregisteredByOperator { name: &'a str } = "an operator has unregistered your name, {name}",
+        /// To a client whose name its owner has taken, on another connection.
+        NameTaken { name: &'a str, new: &'a str } = "you have lost {name} to its owner, and are {new} from here on",
+        /// To a newcomer that has its name on another connection: the command by which it takes the name from that one.
+        YouAreElsewhere { name: &'a str, command: &'a str } =
+            "you are {name} on another connection; {command} takes the name from there",
+        /// To a client that has the commands of operators from now on, because of its name.
+        OperatorNow {} = "you are an operator as long as you have this name; /help lists what you can do",
+        /// To a client that has them no more.
+        OperatorNoMore {} = "you are no operator any more",
         /// To the room: a member has another name.
         Renamed { old: &'a str, new: &'a str } = "renamed: {old} -> {new}",
         /// The answer to `/who`. The list is names and perhaps `and N more` ([`list`]).

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 pub struct Needs {
     /// The configuration file, which is read again; with it, what resolves the names in it.
     pub config: Option<PathBuf>,
-    /// Other files that are read again.
+    /// Other files that are read again: certificates, keys, the password.
     pub files: Vec<PathBuf>,
     /// The directory of the keeper, which is this program, started again and again.
     pub state: Option<PathBuf>,
+    /// Whether the users of this machine are read, and read again: passwd(5).
+    pub users: bool,
     /// The paths of Unix-domain listeners, which are removed at the end, and created anew when they are listened on again.
     pub sockets: Vec<PathBuf>,
     /// The console.
@@ -139,6 +141,10 @@ mod linux {
                 AccessFs::ReadFile | AccessFs::WriteFile,
             );
         }
+        if needs.users {
+            // Programs that change the file replace it: a right to the file would end with the old one.
+            allow(Path::new("/etc"), read);
+        }
         if needs.config.is_some() || needs.state.is_some() {
             // The linker is a library too, and is executed.
             for folder in libraries() {
@@ -234,6 +240,7 @@ mod tests {
                 config: Some(self.path("config/file")),
                 files: vec![self.path("files/file")],
                 state: Some(self.path("state")),
+                users: false,
                 sockets: vec![self.path("sockets/chat")],
                 console: Some(ConsoleNeeds {
                     history: Some(self.path("history/file")),
@@ -308,6 +315,20 @@ mod tests {
             assert_denied(Command::new("/bin/sh").arg("-c").arg("exit").output());
             open.metadata().unwrap();
             std::io::read_to_string(&open).unwrap();
+        });
+    }
+
+    #[test]
+    fn the_users_of_the_machine_are_read_where_that_is_needed() {
+        let scratch = Scratch::new("users");
+        let needs = Needs {
+            users: true,
+            ..scratch.needs()
+        };
+        inside(needs, || {
+            fs::read("/etc/passwd").unwrap();
+            assert_denied(fs::write("/etc/madang-test", "x"));
+            assert_denied(fs::read(scratch.path("other/file")));
         });
     }
 

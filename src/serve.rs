@@ -3,22 +3,25 @@
 
 use crate::address::Address;
 use crate::cli::{Cli, Control, Serve, Setting, control, in_force};
-use crate::hub::Wire;
 use crate::hub::limits::{Limits, OPERATORS_MAX, STRANGERS_LEAVING_MAX};
 use crate::hub::secret::Secret;
+use crate::hub::{Owners, Wire};
 use crate::join::{self, Show};
 use crate::logging;
 use crate::memory;
 use crate::net::activation::{self, Handed, Purpose};
 use crate::net::bind::{Place, bind_beside, bind_handed};
+use crate::net::certificates::Tls;
 use crate::net::handshakes::HANDSHAKES_BESIDE_MAX;
 use crate::net::keeper::Keeper;
 use crate::net::listener::{Listener, Options};
 use crate::net::metrics::METRICS_DESCRIPTORS;
 use crate::net::reactor::{Ended, Reactor};
 use crate::net::reload::{Flag, Settings};
+use crate::net::tls::SESSION_BYTES_MAX;
 use crate::password_file;
 use crate::sandbox::{self, ConsoleNeeds, Needs};
+use crate::users;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
 use std::fs::DirBuilder;
@@ -30,7 +33,7 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Descriptors that are not clients': standard streams, poll, signals, log, `/proc`, lingering connections.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -54,10 +57,14 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
         .into_iter()
         .partition(|one| one.purpose == Purpose::Metrics);
     let given = Given::with(&handed, &metrics);
-    let settings = settings(flags, given)?;
+    let settings = settings(flags, given).map_err(|lines| lines.join("\nmadang: "))?;
     let console_log = start_logging(flags)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
+    }
+    warn_of_certificates(&settings);
+    for certificate in settings.tls.iter().flat_map(|tls| &tls.certificates) {
+        tracing::info!("{certificate}");
     }
     let (places, options) = (settings.places.clone(), settings.options);
     let mut listeners = bind_handed(&places, handed, options)?;
@@ -71,6 +78,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     addresses.extend(metrics.iter().map(|it| format!("{it} (metrics)")));
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
     let limits = settings.limits.clone();
+    let tls_bytes = settings.tls.as_ref().map(|_| SESSION_BYTES_MAX as u64);
     let again = move || settings_again(given);
     let mut reactor = Reactor::new(listeners, settings, Box::new(again), hub_end)?;
     let state = flags.state_folder();
@@ -79,7 +87,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     }
     // The kernel takes twice what it is asked for: see socket(7). Before the sandbox, which hides what control groups allow.
     let buffers_bytes = options.send_buffer_bytes + options.recv_buffer_bytes;
-    memory::log(&limits, 2 * buffers_bytes as u64);
+    memory::log(&limits, 2 * buffers_bytes as u64, tls_bytes);
     if !flags.no_sandbox {
         sandbox::enter(&needs(flags, &places, state.clone()));
     }
@@ -99,15 +107,20 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
 }
 
 /// All that a server is set to by its flags.
-fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
+fn settings(flags: &Serve, given: Given) -> Result<Settings, Vec<String>> {
+    let one = |line: String| vec![line];
     let clients_max = clients_max(
         flags.limits.max_clients,
         given.descriptors,
         given.reserved_descriptors(flags),
-    )?;
+    )
+    .map_err(one)?;
     let limits = flags.limits(clients_max);
-    limits.check().map_err(|conflict| conflict.to_string())?;
-    let (password, warning) = password(flags, given)?.unzip();
+    limits
+        .check()
+        .map_err(|conflict| one(conflict.to_string()))?;
+    let owners = owners(flags).map_err(one)?;
+    let (password, warning) = password(flags, given).map_err(one)?.unzip();
     let flag = |setting: &Setting| Flag {
         name: setting.name.clone(),
         value: setting.told(),
@@ -115,14 +128,25 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, String> {
     };
     Ok(Settings {
         limits,
+        owners,
         proxies: flags.listening.proxy_from.iter().copied().collect(),
+        tls: tls(flags, given)?,
         places: given.places(flags),
-        options: flags.listening.options(),
+        options: flags.socket_options(),
         log_level: flags.log.log_level,
         password,
         warnings: warning.flatten().into_iter().collect(),
         flags: flags.settings.iter().map(flag).collect(),
     })
+}
+
+/// Whose names are known before anybody registers one.
+fn owners(flags: &Serve) -> Result<Owners, String> {
+    let users = flags.names.trust_peer_uid.then(users::read).transpose()?;
+    let operators = flags.names.operator.clone();
+    let owners = Owners { users, operators };
+    owners.check()?;
+    Ok(owners)
 }
 
 /// The password for which clients are asked, and what is to be said of its file.
@@ -156,7 +180,28 @@ fn password(flags: &Serve, given: Given) -> Result<Option<(Secret, Option<String
 /// The same by what the configuration file says now.
 fn settings_again(given: Given) -> Result<Settings, Vec<String>> {
     let flags = Cli::serve_again()?;
-    settings(&flags, given).map_err(|line| vec![line])
+    let settings = settings(&flags, given)?;
+    warn_of_certificates(&settings);
+    Ok(settings)
+}
+
+/// What TLS listeners present and accept, if there are such listeners.
+fn tls(flags: &Serve, given: Given) -> Result<Option<Tls>, Vec<String>> {
+    if given.has_tls || !flags.listening.listen_tls.is_empty() {
+        return flags.tls.files().load().map(Some);
+    }
+    match flags.tls.first() {
+        Some(flag) => Err(vec![format!("{flag} is given, but no --listen-tls")]),
+        None => Ok(None),
+    }
+}
+
+/// Warns of certificates that have expired, or soon will.
+fn warn_of_certificates(settings: &Settings) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_secs());
+    let warnings = settings.tls.iter().flat_map(|tls| tls.warnings(now));
+    warnings.for_each(|warning| tracing::warn!("{warning}"));
 }
 
 /// Prints what is in force, and where it comes from.
@@ -173,7 +218,7 @@ pub fn print_config(flags: &Serve) -> io::Result<()> {
 /// flags, unless an address is taken or is none of this machine.
 pub fn check(flags: &Serve) -> Vec<String> {
     let settings = settings(flags, Given::with(&[], &[]));
-    let mut wrong: Vec<String> = settings.err().into_iter().collect();
+    let mut wrong: Vec<String> = settings.err().unwrap_or_default();
     for setting in &flags.settings {
         for value in &setting.values {
             let needed = match (&*setting.value_name, value.trim().strip_prefix("unix:")) {
@@ -242,6 +287,8 @@ struct Given {
     has_raw: bool,
     /// One of them is for operators.
     has_control: bool,
+    /// Some of them are for clients under TLS.
+    has_tls: bool,
 }
 
 impl Given {
@@ -252,6 +299,7 @@ impl Given {
             has_lines: handed.iter().any(|one| one.purpose.is_for_clients()),
             has_raw: handed.iter().any(|one| one.purpose == Purpose::Raw),
             has_control: handed.iter().any(|one| one.purpose == Purpose::Control),
+            has_tls: handed.iter().any(|one| one.purpose == Purpose::Tls),
         }
     }
 
@@ -269,7 +317,8 @@ impl Given {
         let listeners = self.places(flags).len() + self.sockets;
         let console = u64::from(flags.console) * CONSOLE_DESCRIPTORS;
         let keeper = u64::from(flags.state_folder().is_some()) * KEEPER_DESCRIPTORS;
-        let shakes_hands = !flags.listening.proxy_from.is_empty();
+        let has_tls = self.has_tls || !flags.listening.listen_tls.is_empty();
+        let shakes_hands = has_tls || !flags.listening.proxy_from.is_empty();
         let handshakes = u64::from(shakes_hands) * HANDSHAKES_BESIDE_MAX as u64;
         let control = match flags.listening.control {
             _ if self.has_control => OPERATORS_MAX as u64,
@@ -304,8 +353,15 @@ fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
     });
     Needs {
         config: flags.config.clone(),
-        files: flags.access.password_file.iter().cloned().collect(),
+        files: flags
+            .tls
+            .files()
+            .all()
+            .chain(flags.access.password_file.iter())
+            .cloned()
+            .collect(),
         state,
+        users: flags.names.trust_peer_uid,
         sockets: sockets.chain(control::default_path()).collect(),
         console: flags.console.then(|| ConsoleNeeds {
             history: join::create_history_folder(),
@@ -358,7 +414,7 @@ fn announce(addresses: &[String], limits: &Limits) {
 
 /// Names the listeners that everybody can use who can reach them, and what to do about it, in one line.
 fn warn_of_open(listeners: &[Listener], flags: &Serve) {
-    let is_open = |listener: &&Listener| listener.is_reachable();
+    let is_open = |listener: &&Listener| listener.is_reachable() && !listener.is_tls();
     if !flags.listening.allow.is_empty() || flags.access.password_file.is_some() {
         return;
     }
@@ -368,7 +424,8 @@ fn warn_of_open(listeners: &[Listener], flags: &Serve) {
         tracing::warn!(
             listeners = open.join(", "),
             "open to everybody who can reach them, and not encrypted: --listen 127.0.0.1:PORT keeps to this machine, \
-             --password-file FILE asks newcomers for a password, --allow CIDR admits only some addresses"
+             --listen-tls encrypts, --password-file FILE asks newcomers for a password, --allow CIDR admits only some \
+             addresses"
         );
     }
 }

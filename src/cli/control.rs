@@ -1,5 +1,6 @@
-//! Where operators connect when nobody says where: the server listens there, and `madang ctl` looks there.
+//! Where operators connect: the value of `--control`, and where the server listens and `madang ctl` looks without it.
 
+use crate::address::Address;
 use std::env;
 use std::path::PathBuf;
 
@@ -17,4 +18,31 @@ pub fn default_path() -> Option<PathBuf> {
     session
         .is_dir()
         .then(|| session.join("madang/control.sock"))
+}
+
+/// `--control`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Nowhere.
+    None,
+    /// On this path.
+    Path(PathBuf),
+}
+
+/// Reads the value of `--control`.
+///
+/// # Errors
+/// It is neither a path nor `none`.
+pub fn control(text: &str) -> Result<Control, String> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Control::None);
+    }
+    match Address::to_listen_on(text) {
+        Ok(Address::Unix(path)) => Ok(Control::Path(path)),
+        // Every client there is an operator.
+        Ok(Address::Tcp { .. }) | Err(_) => {
+            Err("operators connect by a Unix socket only: write unix:PATH, or none".into())
+        }
+    }
 }

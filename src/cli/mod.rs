@@ -11,8 +11,10 @@ mod ctl;
 mod generate;
 mod join;
 mod keeper;
+mod names;
 mod serve;
 mod settings;
+mod tls;
 mod tls_client;
 mod value;
 
@@ -21,12 +23,14 @@ use crate::config;
 pub use bench::{Bench, Speaks};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+pub use control::Control;
 pub use ctl::Ctl;
 #[cfg(feature = "generate")]
 pub use generate::Generate;
 pub use join::{Color, Join, Look};
 pub use keeper::Keeper;
-pub use serve::{BehaviourFlags, Control, LimitFlags, ListenFlags, LogFlags, Serve};
+pub use names::NameFlags;
+pub use serve::{BehaviourFlags, LimitFlags, ListenFlags, LogFlags, Serve};
 pub use settings::{Setting, Source, in_force};
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,8 +1,11 @@
 //! The flags of `madang serve`, and their conversion into the hub's limits and the sockets' options.
 
 use super::access::AccessFlags;
+use super::control::{Control, control};
 use super::join::Look;
+use super::names::NameFlags;
 use super::settings::Setting;
+use super::tls::TlsFlags;
 use super::value::number;
 use crate::address::{Address, DEFAULT_PORT};
 use crate::hub::limits::{HalfClose, Limits, ROOM_LOG_BYTES_MIN, SlowPolicy};
@@ -57,6 +60,10 @@ pub struct Serve {
     #[command(flatten)]
     pub listening: ListenFlags,
 
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsFlags,
+
     /// Limits.
     #[command(flatten)]
     pub limits: LimitFlags,
@@ -68,6 +75,10 @@ pub struct Serve {
     /// Policies and timeouts.
     #[command(flatten)]
     pub behaviour: BehaviourFlags,
+
+    /// Names that are somebody's own.
+    #[command(flatten)]
+    pub names: NameFlags,
 
     /// Talk in the lobby from this terminal, as host; leaving stops the server
     ///
@@ -95,10 +106,17 @@ pub struct Serve {
 pub struct ListenFlags {
     /// Address for chat: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH [default: 0.0.0.0:8080]
     ///
-    /// May be given more than once. With --listen-raw there is no default.
+    /// May be given more than once. With --listen-tls or --listen-raw there is no default.
     #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
     #[arg(env = "MADANG_LISTEN", value_delimiter = ',')]
     pub listen: Vec<Address>,
+
+    /// Address for chat under TLS: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH
+    ///
+    /// May be given more than once. Needs --tls-cert. With --listen-tls there is no default for --listen.
+    #[arg(long, value_name = "ADDR", value_parser = Address::to_listen_on)]
+    #[arg(env = "MADANG_LISTEN_TLS", value_delimiter = ',')]
+    pub listen_tls: Vec<Address>,
 
     /// Address for pipes and devices: lines pass without names, commands or notices
     ///
@@ -264,29 +282,6 @@ pub struct LogFlags {
     pub log_format: Format,
 }
 
-/// `--control`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Nowhere.
-    None,
-    /// On this path.
-    Path(PathBuf),
-}
-
-fn control(text: &str) -> Result<Control, String> {
-    let text = text.trim();
-    if text.eq_ignore_ascii_case("none") {
-        return Ok(Control::None);
-    }
-    match Address::to_listen_on(text) {
-        Ok(Address::Unix(path)) => Ok(Control::Path(path)),
-        // Every client there is an operator.
-        Ok(Address::Tcp { .. }) | Err(_) => {
-            Err("operators connect by a Unix socket only: write unix:PATH, or none".into())
-        }
-    }
-}
-
 /// `--slow`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Slow {
@@ -338,6 +333,7 @@ impl Serve {
             flag,
             address: address.clone(),
             wire,
+            is_tls: false,
         };
         let chat = flags
             .listen
@@ -345,7 +341,11 @@ impl Serve {
             .map(|a| place("--listen", a, Wire::Chat));
         let raw = flags.listen_raw.iter();
         let raw = raw.map(|a| place("--listen-raw", a, Wire::Raw));
-        let mut places: Vec<Place> = chat.chain(raw).collect();
+        let tls = flags.listen_tls.iter().map(|a| Place {
+            is_tls: true,
+            ..place("--listen-tls", a, Wire::Chat)
+        });
+        let mut places: Vec<Place> = chat.chain(tls).chain(raw).collect();
         if flags.is_default() {
             let default = Address::Tcp {
                 host: "0.0.0.0".into(),
@@ -376,8 +376,21 @@ impl Serve {
             flag: "--metrics",
             address: address.clone(),
             wire: Wire::Chat,
+            is_tls: false,
         };
         self.listening.metrics.iter().map(place).collect()
+    }
+
+    /// The options of the sockets.
+    pub fn socket_options(&self) -> Options {
+        let flags = &self.listening;
+        Options {
+            backlog: flags.backlog,
+            send_buffer_bytes: flags.send_buffer as usize,
+            recv_buffer_bytes: flags.recv_buffer as usize,
+            keepalive: Duration::from_secs(flags.keepalive),
+            trusts_uid: self.names.trust_peer_uid,
+        }
     }
 
     /// The hub's limits, with at most `clients_max` connections.
@@ -409,6 +422,7 @@ impl Serve {
             allow: self.listening.allow.iter().copied().collect(),
             deny: self.listening.deny.iter().copied().collect(),
             welcome: behaviour.welcome.clone(),
+            names_keep_days: self.names.names_keep,
         }
     }
 }
@@ -416,17 +430,8 @@ impl Serve {
 impl ListenFlags {
     /// Whether no address is given.
     pub fn is_default(&self) -> bool {
-        self.listen.is_empty() && self.listen_raw.is_empty()
-    }
-
-    /// The options of the sockets.
-    pub fn options(&self) -> Options {
-        Options {
-            backlog: self.backlog,
-            send_buffer_bytes: self.send_buffer as usize,
-            recv_buffer_bytes: self.recv_buffer as usize,
-            keepalive: Duration::from_secs(self.keepalive),
-        }
+        let none = [&self.listen, &self.listen_tls, &self.listen_raw];
+        none.iter().all(|addresses| addresses.is_empty())
     }
 }
 
@@ -460,6 +465,8 @@ mod tests {
         assert_eq!(places(&[]), ["--listen 0.0.0.0:8080"]);
         let raw = ["--listen-raw", "unix:/x"];
         assert_eq!(places(&raw), ["--listen-raw unix:/x"]);
+        let tls = ["--listen-tls", "6697"];
+        assert_eq!(places(&tls), ["--listen-tls 0.0.0.0:6697"]);
     }
 
     #[test]

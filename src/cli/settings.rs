@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Flags whose change holds without a restart, after a reload.
-const LIVE: [&str; 27] = [
+const LIVE: [&str; 34] = [
     "allow",
     "announce-limit",
     "backlog",
@@ -22,11 +22,14 @@ const LIVE: [&str; 27] = [
     "keepalive",
     "listen",
     "listen-raw",
+    "listen-tls",
     "log-level",
     "max-clients",
     "max-line",
     "max-per-ip",
     "max-rooms",
+    "names-keep",
+    "operator",
     "partial-after",
     "password-file",
     "proxy-from",
@@ -36,12 +39,16 @@ const LIVE: [&str; 27] = [
     "send-buffer",
     "slow",
     "slow-timeout",
+    "tls-cert",
+    "tls-client-ca",
+    "tls-client-optional",
+    "tls-key",
     "welcome",
 ];
 
 /// Flags whose change needs a restart. So does that of a flag that is in neither list, which a test forbids.
 #[cfg(test)]
-const RESTART: [&str; 9] = [
+const RESTART: [&str; 10] = [
     "bell",
     "color",
     "console",
@@ -51,6 +58,7 @@ const RESTART: [&str; 9] = [
     "no-sandbox",
     "state",
     "timestamps",
+    "trust-peer-uid",
 ];
 
 /// A flag as it is in force.

@@ -37,6 +37,9 @@ impl Hub {
             self.addresses.add(now, address, slot, &self.limits);
         }
         let role = self.role_of(peer);
+        if peer.fingerprint.is_some() || peer.uid.is_some() {
+            return Ok(self.connect_known(now, role, peer, slot));
+        }
         let name = role.has_name().then(|| self.directory.add_guest(slot));
         Ok(self.insert(now, role, name, peer))
     }
@@ -89,6 +92,7 @@ impl Hub {
                 ignoring: &mut self.ignoring,
                 ages: &self.ages,
                 operators: &mut self.operators,
+                accounts: &mut self.accounts,
                 strangers: &mut self.strangers,
                 lock_tries: &mut self.lock_tries,
             },
@@ -159,7 +163,7 @@ impl Hub {
         peer: Peer,
     ) -> ConnId {
         self.totals.connections += 1;
-        self.operators.connected += usize::from(role.is_operator());
+        self.operators.connected += usize::from(role.is_extra());
         // 0 is nobody's.
         self.serial = self.serial.checked_add(1).unwrap_or(1);
         self.ages.note(self.serial, now);
@@ -195,6 +199,7 @@ impl Hub {
         self.ceiling = limits.with_caps_of(&self.ceiling);
         self.limits = limits;
         self.limit_change.begin();
+        self.arm_names();
     }
 
     /// Brings some rooms or clients within the limits. False: nothing is due.

@@ -1,6 +1,7 @@
 //! What a client's request may touch: clients, rooms, the schedule, the counters. Names and addresses are given beside it
 //! to those that need them; the clients' input is out of reach, since a request may be borrowed from it.
 
+use super::accounts::Accounts;
 use super::ages::Ages;
 use super::client::Clients;
 use super::ignoring::Ignoring;
@@ -30,6 +31,7 @@ pub struct Context<'a> {
     pub ignoring: &'a mut Ignoring,
     pub ages: &'a Ages,
     pub operators: &'a mut Operators,
+    pub accounts: &'a mut Accounts,
     pub strangers: &'a mut Strangers,
     /// Wrong secrets of rooms, by connection.
     pub lock_tries: &'a mut Tries<ConnId>,

@@ -41,6 +41,23 @@ impl Directory {
         Ok(Name::Chosen(Box::new(new.name)))
     }
 
+    /// Gives a newcomer a name that none of another client's can be mistaken for: see [`alike`](Directory::alike).
+    pub fn add(&mut self, slot: u32, name: Nickname) -> Name {
+        self.insert(name.likeness, slot);
+        Name::Chosen(Box::new(name.name))
+    }
+
+    /// Gives a client the name of a guest in place of its own.
+    pub fn make_guest(&mut self, slot: u32, old: &Name) -> Name {
+        self.release(slot, old);
+        self.add_guest(slot)
+    }
+
+    /// The slots of the clients whose names can be mistaken for such a one: at most one for each of its forms.
+    pub fn alike<'a>(&'a self, name: &'a Likeness) -> impl Iterator<Item = u32> + 'a {
+        self.by_likeness.alike(name)
+    }
+
     /// A client's name is free again.
     pub fn release(&mut self, slot: u32, name: &Name) {
         if let &Name::Guest(number) = name {

@@ -17,11 +17,13 @@ use super::operators;
 use super::operators::state::seconds_left;
 use super::people;
 use super::private;
+use super::registering;
+use super::renaming;
 use super::room::append::append;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
 use super::secret::Secret;
-use super::types::{Ending, Report};
+use super::types::Ending;
 use crate::protocol::{self, Notice, Refusal, span};
 use std::ops::Range;
 
@@ -67,6 +69,7 @@ pub fn handle(
             cx.refuse(slot, Refusal::WrongProtocol { protocol });
             cx.room_of(slot).drain(slot, why);
         }
+        Item::CutOff => cx.refuse_line(slot, Refusal::CutOff {}),
         Item::End => end(cx, slot),
     }
     Ok(())
@@ -97,7 +100,7 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
             say(&mut cx.room_of(slot), slot, text);
         }
         Ok(Request::Say(said)) => say(&mut cx.room_of(slot), slot, Text::of(said)),
-        Ok(Request::Nick(name)) => nick(cx, directory, slot, name),
+        Ok(Request::Nick(name)) => renaming::nick(cx, directory, slot, name),
         Ok(Request::Join(room, secret)) => join(cx, slot, room, secret),
         Ok(Request::Msg(to, text)) => private::msg(cx, directory, slot, to, Text::of(text)),
         Ok(Request::Me(action)) => me(&mut cx.room_of(slot), slot, Text::of(action)),
@@ -115,6 +118,9 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
         Ok(Request::Operator(word, arguments)) => {
             operators::commands::handle(cx, directory, slot, word, arguments);
         }
+        Ok(Request::Register) => registering::register(cx, slot),
+        Ok(Request::LogIn(name, token)) => registering::log_in(cx, slot, name, token),
+        Ok(Request::Unregister(name)) => registering::unregister(cx, slot, name),
         Ok(Request::Quit(last_words)) => quit(&mut cx.room_of(slot), slot, last_words),
         Err(Invalid::Usage(usage)) => cx.refuse_line(slot, Refusal::Usage { usage }),
         Err(Invalid::Unknown(word)) => {
@@ -156,7 +162,7 @@ fn permitted<'r>(cx: &mut Context<'_>, slot: u32, request: Request<'r>) -> Optio
             Refusal::Muted { ends }
         }
         (Request::Msg(..) | Request::Invite(_), Some(ends)) => Refusal::Muted { ends },
-        (Request::Nick(_), Some(ends)) => Refusal::NameMuted { ends },
+        (Request::Nick(_) | Request::LogIn(..), Some(ends)) => Refusal::NameMuted { ends },
         _ => return Some(request),
     };
     cx.refuse_line(slot, refusal);
@@ -198,60 +204,6 @@ fn count_line(view: &mut RoomView<'_>, slot: u32, range: Range<u64>) {
 /// The longest line that a text can become.
 fn rendered_bytes_max(text: Text<'_>) -> usize {
     RENDER_GROWTH_MAX * text.as_sent().len() + RENDER_BYTES_EXTRA
-}
-
-/// `/nick NAME`
-fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &str) {
-    let client = &cx.clients[slot as usize];
-    let Some(before) = client.name.clone() else {
-        return;
-    };
-    let old = &*before.to_string();
-    if client.role == Role::Console {
-        // It could not take its name back: nobody can choose that.
-        return cx.refuse_line(slot, Refusal::NameOfConsole { name: old });
-    }
-    cx.totals.work += name::work(raw);
-    let nickname = match name::nickname(raw) {
-        Ok(nickname) => nickname,
-        Err(error) => {
-            let why = &*error.to_string();
-            return cx.refuse_line(slot, Refusal::NameInvalid { why });
-        }
-    };
-    let name = &*nickname.name.clone();
-    if name == old {
-        return cx.refuse_line(slot, Refusal::NameIsYours { name });
-    }
-    match directory.rename(slot, &before, nickname) {
-        Err(other) => {
-            let other = &cx.clients[other as usize].name;
-            let is_same = other
-                .as_ref()
-                .is_some_and(|other| other.to_string() == name);
-            let refusal = if is_same {
-                Refusal::NameInUse { name }
-            } else {
-                Refusal::NameLooksUsed { name }
-            };
-            cx.refuse_line(slot, refusal);
-        }
-        Ok(new) => {
-            let client = &mut cx.clients[slot as usize];
-            client.name = Some(new);
-            client.outbox.is_ignored = cx.ignoring.renamed(slot, name);
-            cx.notify(slot, Notice::YouAreNow { name });
-            let id = cx.clients[slot as usize].id(slot);
-            let report = || Report::Renamed(old.into(), name.into());
-            cx.schedule.reports.add(id, report);
-            let mut view = cx.room_of(slot);
-            if announcements::announce_left(&mut view, slot) {
-                let renamed = Notice::Renamed { old, new: name };
-                let bytes_max = RENDER_BYTES_EXTRA + 16;
-                append(&mut view, bytes_max, Some(slot), |out| renamed.write(out));
-            }
-        }
-    }
 }
 
 /// `/join ROOM [SECRET]`: at once if the old room's log has been written to the client, otherwise as soon as it has.

@@ -161,12 +161,13 @@ impl Hub {
         self.schedule.check();
         self.ignoring.check();
         self.operators.check();
+        self.accounts.check();
         self.strangers.check();
         self.lock_tries.check();
         let operators = self
             .clients
             .iter()
-            .filter(|(_, client)| client.is_operator());
+            .filter(|(_, client)| client.role.is_extra());
         assert_eq!(operators.count(), self.operators.connected);
         for (slot, client) in &self.clients {
             let room = self.rooms.get(client.room);
@@ -177,7 +178,8 @@ impl Hub {
             let is_ignored = self.ignoring.is_ignored(slot as u32);
             assert_eq!(client.outbox.is_ignored, is_ignored);
             let id = client.id(slot as u32);
-            let is_answered = !self.operators.jobs.is_busy(id);
+            let is_busy = self.operators.jobs.is_busy(id) || self.accounts.claims.is_busy(id);
+            let is_answered = !is_busy;
             assert!(is_answered || !matches!(client.state(), State::Open(Gate::Ready)));
             assert!(!is_answered || !client.is_blocked_by(Block::Answer));
         }
@@ -188,7 +190,7 @@ impl Hub {
             assert_eq!(self.schedule.fans_out(number), is_turning, "room {number}");
         }
         let census = self.census();
-        assert!(census.timers <= census.clients + census.rooms + 1);
+        assert!(census.timers <= census.clients + census.rooms + 2);
         assert!(census.bytes <= self.memory_bytes_max());
     }
 }

@@ -5,7 +5,7 @@ mod fixed;
 
 use super::operators::range::Ranges;
 pub use fixed::*;
-use fixed::{BAN_BYTES, CLIENT_RECORDS_BYTES, LOCK_BYTES};
+use fixed::{ACCOUNT_BYTES, BAN_BYTES, CLIENT_RECORDS_BYTES, LOCK_BYTES, USER_BYTES};
 use std::fmt;
 
 /// What happens to a member that reads too slowly, when the room's log is at its cap.
@@ -68,6 +68,8 @@ pub struct Limits {
     pub deny: Ranges,
     /// Lines that greet a newcomer, before its name; may be empty.
     pub welcome: String,
+    /// Whole days without use after which a registered name is free again; 0: never.
+    pub names_keep_days: u32,
 }
 
 impl Default for Limits {
@@ -91,6 +93,7 @@ impl Default for Limits {
             allow: Ranges::default(),
             deny: Ranges::default(),
             welcome: String::new(),
+            names_keep_days: 365,
         }
     }
 }
@@ -260,7 +263,7 @@ impl Limits {
             .saturating_add(OPERATORS_MAX + STRANGERS_LEAVING_MAX)
     }
 
-    /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap + bans.
+    /// Bytes that the hub can be made to hold: rooms × (log cap + marks) + connections × connection cap + bans + names.
     pub fn memory_bytes_max(&self) -> usize {
         self.room_logs_bytes_max()
             .saturating_add(
@@ -268,6 +271,7 @@ impl Limits {
                     .saturating_mul(self.client_bytes_max()),
             )
             .saturating_add(BANS_MAX * BAN_BYTES)
+            .saturating_add(ACCOUNTS_MAX * ACCOUNT_BYTES + USERS_MAX * USER_BYTES)
     }
 }
 
@@ -319,9 +323,10 @@ mod tests {
             + 32 * 1_040;
         assert_eq!(limits.client_bytes_max(), client);
         let bans = 4_096 * (256 + 96 + 32 + 256);
+        let names = 8_192 * 1_024 + 4_096 * 512;
         assert_eq!(
             limits.memory_bytes_max(),
-            3 * (65_536 + 2 * 4096 * 16 + LOCK_BYTES) + (10 + 16 + 8) * client + bans
+            3 * (65_536 + 2 * 4096 * 16 + LOCK_BYTES) + (10 + 16 + 8) * client + bans + names
         );
         assert_eq!(Limits::default().room_round_bytes_max(), 32_768);
     }

@@ -28,7 +28,7 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
     room.carousel.reseat(room.members.len(), room.log.end());
     let at = match client.role {
         Role::Raw => room.log.end(),
-        Role::Person | Role::Console | Role::Operator | Role::Stranger => room.log.history_start(),
+        _ => room.log.history_start(),
     };
     client.outbox.enter(&mut room.log, at);
     let before = room.members.len() - 1;

@@ -60,6 +60,7 @@
 
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub(crate) mod accounts;
 mod addresses;
 mod admission;
 mod ages;
@@ -80,13 +81,17 @@ mod lists;
 mod locks;
 mod membership;
 pub(crate) mod name;
+mod name_days;
 pub(crate) mod operators;
 mod password;
 mod people;
 mod private;
 mod reading;
+mod registering;
+mod renaming;
 mod reports;
 pub mod requests;
+mod rights;
 pub(crate) mod room;
 pub(crate) mod rooms;
 mod schedule;
@@ -97,9 +102,11 @@ mod tries;
 pub mod types;
 
 pub use crate::protocol::Refusal;
+use accounts::Accounts;
+pub use accounts::{NameEvent, owners::Owners, users::Users};
 use addresses::Addresses;
 use ages::Ages;
-use client::{Block, Clients, Gate, State};
+use client::{Block, Clients};
 use directory::Directory;
 use ignoring::Ignoring;
 use input::Input;
@@ -121,8 +128,8 @@ use std::io::IoSlice;
 use strangers::Strangers;
 use tries::Tries;
 pub use types::{
-    Census, ConnId, Deed, Details, Ending, Now, Peer, Peers, Refused, Report, Resume, Survey,
-    Totals, Wire,
+    Census, ConnId, Deed, Details, Ending, LoggedIn, Now, Peer, Peers, Refused, Report, Resume,
+    Survey, Totals, Wire,
 };
 
 /// The whole state of the server. See the [module](self) for the order of calls.
@@ -148,6 +155,7 @@ pub struct Hub {
     console: Option<ConnId>,
     shutdown: Shutdown,
     operators: Operators,
+    accounts: Accounts,
     strangers: Strangers,
     lock_tries: Tries<ConnId>,
     /// Why the last newcomer from a banned address was refused.
@@ -177,6 +185,7 @@ impl Hub {
             console: None,
             shutdown: Shutdown::None,
             operators: Operators::default(),
+            accounts: Accounts::default(),
             strangers: Strangers::default(),
             lock_tries: Tries::default(),
             refusal_text: String::new(),
@@ -230,16 +239,15 @@ impl Hub {
 
     /// The peer has finished sending. An unterminated last line counts as a line.
     pub fn finish(&mut self, now: Now, id: ConnId) {
-        let Some(slot) = self.slot(id) else { return };
-        let client = &self.clients[slot as usize];
-        if !client.is_receiving() {
-            return;
+        if let Some(slot) = self.slot(id) {
+            self.reading(now).end_input(slot, Input::finish);
         }
-        let input = &mut self.inputs[slot as usize];
-        let is_next = !input.has_deferred_bytes();
-        input.finish();
-        if is_next && matches!(client.state(), State::Open(Gate::Ready)) {
-            self.reading(now).process(slot, b"", false);
+    }
+
+    /// The connection was cut: nothing follows. An unterminated last line is refused, since the rest of it may be missing.
+    pub fn cut(&mut self, now: Now, id: ConnId) {
+        if let Some(slot) = self.slot(id) {
+            self.reading(now).end_input(slot, Input::cut);
         }
     }
 
@@ -280,10 +288,11 @@ impl Hub {
                 other_client.outbox.is_ignored = self.ignoring.is_ignored(other);
             }
         }
-        if client.is_operator() {
-            self.operators.connected -= 1;
-            self.operators.jobs.forget(id);
-        }
+        self.operators.connected -= usize::from(client.role.is_extra());
+        self.operators.jobs.forget(id);
+        self.accounts.log_out(slot);
+        self.accounts.disconnected(id);
+        self.arm_names();
         self.operators.mutes.remove(slot);
         self.strangers.remove(slot);
         acts::end_if_drained(&mut self.operators, self.clients.len());
@@ -313,6 +322,7 @@ impl Hub {
             None => return timers_first && self.step_limit_change(now),
             Some(Timer::Client(slot)) => self.reading(now).tick(slot),
             Some(Timer::Operators) => acts::expire(&mut self.context(now)),
+            Some(Timer::Names) => name_days::expire(&mut self.context(now)),
             Some(Timer::Room(number)) => {
                 let mut cx = self.context(now);
                 let mut view = cx.room(number);

@@ -34,7 +34,7 @@ const RESERVED: [(&str, &str); 13] = [
 ];
 
 /// The closed forms of the ten digits.
-const DIGIT_FORMS: &str = "ol23456789";
+pub const DIGIT_FORMS: &str = "ol23456789";
 
 /// A guest's name is this and a number.
 const GUEST: &str = "guest";

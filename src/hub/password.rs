@@ -11,6 +11,7 @@ use super::input::command::{self, Request};
 use super::limits::{HASH_BYTE_WORK, HASH_WORK, STRANGER_BYTES_MAX, STRANGER_US};
 use super::limits::{MOVE_WORK, STRANGER_LINE_BYTES, STRANGER_UNREAD_US};
 use super::membership;
+use super::renaming;
 use super::rooms::Rooms;
 use super::secret::Secret;
 use super::tries::Origin;
@@ -62,6 +63,7 @@ impl Sent {
             Item::Negotiation(answer) => Item::Negotiation(answer),
             Item::AreYouThere => Item::AreYouThere,
             Item::WrongProtocol(protocol) => Item::WrongProtocol(protocol),
+            Item::CutOff => Item::CutOff,
             Item::End => Item::End,
         })
     }
@@ -141,13 +143,15 @@ fn try_password(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, give
 fn admit(cx: &mut Context<'_>, directory: &mut Directory, slot: u32) {
     cx.strangers.remove(slot);
     membership::leave(cx, slot);
+    let (name, known) = renaming::name_newcomer(cx, directory, slot);
     let client = &mut cx.clients[slot as usize];
     client.role = Role::Person;
-    client.name = Some(directory.add_guest(slot));
+    client.name = Some(name);
     membership::enter(cx, slot, Rooms::first(Role::Person));
     cx.totals.work += MOVE_WORK;
     let welcome = &cx.limits.welcome;
     handlers::greet(&mut cx.room_of(slot), slot, welcome);
+    renaming::greeted(cx, slot, known);
 }
 
 /// When [`tick`] is to look at a stranger again.

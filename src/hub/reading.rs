@@ -78,6 +78,21 @@ impl Reading<'_> {
         Resume::Read
     }
 
+    /// Nothing follows in a client's input, which is told so by `end`.
+    pub fn end_input(&mut self, slot: u32, end: fn(&mut Input)) {
+        let client = &self.cx.clients[slot as usize];
+        if !client.is_receiving() {
+            return;
+        }
+        let is_ready = matches!(client.state(), State::Open(Gate::Ready));
+        let input = &mut self.inputs[slot as usize];
+        let is_next = !input.has_deferred_bytes();
+        end(input);
+        if is_next && is_ready {
+            self.process(slot, b"", false);
+        }
+    }
+
     /// Handles `bytes` of a client, item by item, as far as the client may go on now; the rest is deferred. With `flush`,
     /// its unfinished line counts as a line. Returns whether the client may be read at once.
     pub fn process(&mut self, slot: u32, bytes: &[u8], flush: bool) -> Resume {
@@ -287,7 +302,7 @@ impl Reading<'_> {
 /// Counts an item against its sender's rate limit. Returns why the client may not go on, if it may not.
 fn charge(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> Option<Stop> {
     let client = &mut cx.clients[slot as usize];
-    if cx.limits.rate_lines > 0 && !client.is_operator() {
+    if cx.limits.rate_lines > 0 && !client.role.is_extra() {
         addresses.rate(slot).charge(cx.now, cx.limits);
     }
     match client.state() {

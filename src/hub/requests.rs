@@ -1,5 +1,7 @@
 //! What the hub asks of its driver because it cannot do it itself, and the driver's answers. No behaviour lives here.
 
+use std::fmt;
+
 /// Names a request. Each is answered once, by [`Hub::answer`](super::Hub::answer), at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
@@ -16,7 +18,7 @@ impl Ticket {
     }
 }
 
-/// Something that an operator wants.
+/// Something that an operator or another person wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// To keep something beyond the end of the process: [`Answer::Done`] once it is, [`Answer::NotKept`] where there is
@@ -28,6 +30,8 @@ pub enum Request {
     Statistics,
     /// To [end](super::Hub::shutdown) the server: [`Answer::Done`] once that has begun.
     Shutdown,
+    /// Bytes that nobody can foretell: [`Answer::Bytes`].
+    Random,
 }
 
 /// A change of what is kept. All texts are single lines.
@@ -62,6 +66,18 @@ pub enum Answer {
     Lines(Vec<String>),
     /// Names and values. A name is a word.
     Figures(Vec<(String, String)>),
+    /// Random bytes, fit for a secret.
+    Bytes(Random),
     /// It is not done, and nothing has changed: lines for the operator that say why.
     Refused(Vec<String>),
+}
+
+/// Random bytes of which a secret is made: they appear in no `Debug` output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Random(pub [u8; 16]);
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random(…)")
+    }
 }

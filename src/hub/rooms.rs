@@ -65,7 +65,7 @@ impl Rooms {
     /// Where a newcomer starts.
     pub fn first(role: Role) -> u32 {
         match role {
-            Role::Person | Role::Console => LOBBY_ROOM,
+            Role::Person | Role::NamedOperator | Role::Console => LOBBY_ROOM,
             Role::Raw => RAW_ROOM,
             Role::Operator | Role::Stranger => NO_ROOM,
         }

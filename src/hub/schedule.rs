@@ -15,6 +15,8 @@ pub enum Timer {
     Room(u32),
     /// A ban or a mute ends.
     Operators,
+    /// A registered name is used or expires.
+    Names,
 }
 
 /// A place in the read queue.
@@ -47,7 +49,7 @@ pub struct Schedule {
     closes: VecDeque<ConnId>,
     /// What the log is to tell.
     pub reports: Reports,
-    /// At most one a client, one a room, and one of operators.
+    /// At most one a client, one a room, one of operators, and one of names.
     timers: BTreeSet<(Now, Timer)>,
     /// By slot.
     clients: Vec<ClientEntry>,
@@ -55,6 +57,8 @@ pub struct Schedule {
     rooms: Vec<RoomEntry>,
     /// When the timer of operators rings: `timers` holds it.
     operators_due: Option<Due>,
+    /// When the timer of names rings: `timers` holds it.
+    names_due: Option<Due>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -265,7 +269,8 @@ impl Schedule {
         self.timers.len()
     }
 
-    fn disarm(&mut self, timer: Timer) {
+    /// A timer does not ring, if it was to.
+    pub fn disarm(&mut self, timer: Timer) {
         if let Some(due) = self.due(timer).take() {
             self.timers.remove(&(Now::from_micros(due.get()), timer));
         }
@@ -276,6 +281,7 @@ impl Schedule {
             Timer::Client(slot) => &mut entry(&mut self.clients, slot).due,
             Timer::Room(room) => &mut entry(&mut self.rooms, room).due,
             Timer::Operators => &mut self.operators_due,
+            Timer::Names => &mut self.names_due,
         }
     }
 
@@ -299,6 +305,7 @@ impl Schedule {
         let clients = self.clients.iter().filter_map(|entry| entry.due);
         let rooms = self.rooms.iter().filter_map(|entry| entry.due);
         let all = clients.chain(rooms).chain(self.operators_due);
+        let all = all.chain(self.names_due);
         assert_eq!(self.timers.len(), all.count());
     }
 }

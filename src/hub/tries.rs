@@ -3,8 +3,13 @@
 use super::addresses;
 use super::limits::{TRIES_MAX, TRIES_REMEMBERED_MAX, TRIES_WINDOW_US};
 use super::types::Now;
+use crate::protocol::NONE;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::net::IpAddr;
+
+/// What the number of a user is written after.
+const UID: &str = "uid";
 
 /// From where a secret has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +25,33 @@ impl Origin {
     pub fn of(address: Option<IpAddr>, uid: Option<u32>) -> Origin {
         let address = address.map(addresses::key);
         Origin { address, uid }
+    }
+
+    /// Reads what is [written](fmt::Display) of an origin.
+    pub fn parse(text: &str) -> Option<Origin> {
+        if text == NONE {
+            return Some(Origin::of(None, None));
+        }
+        match text.strip_prefix(UID) {
+            Some(uid) => Some(Origin::of(None, Some(uid.parse().ok()?))),
+            None => Some(Origin::of(Some(text.parse().ok()?), None)),
+        }
+    }
+
+    /// The user at the other end of a Unix-domain socket.
+    pub fn uid(self) -> Option<u32> {
+        self.uid
+    }
+}
+
+/// For what is stored: one word.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.address, self.uid) {
+            (Some(address), _) => write!(f, "{address}"),
+            (None, Some(uid)) => write!(f, "{UID}{uid}"),
+            (None, None) => f.write_str(NONE),
+        }
     }
 }
 

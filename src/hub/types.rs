@@ -87,6 +87,8 @@ pub struct Peer {
     pub is_secure: bool,
     /// The SHA-256 of the certificate with which the peer has shown who it is, if it has.
     pub fingerprint: Option<[u8; 32]>,
+    /// The user of this machine that the peer is, if it is to have that user's name.
+    pub uid: Option<u32>,
 }
 
 impl Peer {
@@ -101,6 +103,7 @@ impl Peer {
             wire,
             is_secure,
             fingerprint: None,
+            uid: None,
         }
     }
 }
@@ -232,6 +235,10 @@ impl Refused {
 pub trait Peers {
     /// The peer's address and port; `None` for a Unix-domain socket.
     fn address(&mut self, id: ConnId) -> Option<SocketAddr>;
+    /// The user at the other end of a Unix-domain socket, if the system says so.
+    fn uid(&mut self, _id: ConnId) -> Option<u32> {
+        None
+    }
     /// The rest.
     fn details(&mut self, id: ConnId) -> Details;
 }
@@ -321,6 +328,8 @@ pub struct Totals {
     pub skipped_lines: u64,
     /// Members closed because they read too slowly.
     pub slow_closed: u64,
+    /// Logins by [result](LoggedIn::ALL).
+    pub logins: [u64; LoggedIn::ALL.len()],
     /// Units of work done for clients: see [`VISIT_WORK_MAX`](super::limits::VISIT_WORK_MAX).
     pub work: u64,
 }
@@ -329,6 +338,31 @@ impl Totals {
     /// Connections refused by the hub.
     pub fn refused_connections(&self) -> u64 {
         self.refused.iter().sum()
+    }
+}
+
+/// What has come of a `/login`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoggedIn {
+    /// The client has the name.
+    Done,
+    /// The token is wrong, or there is no such name.
+    Wrong,
+    /// There were too many wrong tokens from the same origin, so that it was not looked at.
+    Limited,
+}
+
+impl LoggedIn {
+    /// Every result, in the order of [`Totals::logins`].
+    pub const ALL: [LoggedIn; 3] = [LoggedIn::Done, LoggedIn::Wrong, LoggedIn::Limited];
+
+    /// The result as the value of a metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            LoggedIn::Done => "done",
+            LoggedIn::Wrong => "wrong",
+            LoggedIn::Limited => "limited",
+        }
     }
 }
 
@@ -362,7 +396,7 @@ pub struct Census {
     pub names: usize,
     /// Addresses at which connections are counted: none unless there is a limit for them.
     pub addresses: usize,
-    /// Timers that are armed: at most one a connection, one a room, and one for bans and mutes.
+    /// Timers that are armed: at most one a connection, one a room, one for bans and mutes, and one for names.
     pub timers: usize,
     /// Bytes that are held for rooms and for connections, besides their fixed records.
     pub bytes: usize,

@@ -65,6 +65,8 @@ pub struct EventLoop {
     leave_by: Option<Instant>,
     /// The connection error that was shown last; `None` while connected.
     shown_error: Option<String>,
+    /// The name whose token was kept last.
+    token_name: Option<String>,
 }
 
 impl EventLoop {
@@ -100,6 +102,7 @@ impl EventLoop {
             name_retry_at: None,
             leave_by: None,
             shown_error: None,
+            token_name: None,
         })
     }
 

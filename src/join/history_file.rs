@@ -1,10 +1,10 @@
-//! The file in which typed lines are kept from run to run, readable by its owner only. The client uses no other file.
+//! The file in which typed lines are kept from run to run, readable by its owner only.
 
+use super::state_folder;
 use super::ui::history::{HISTORY_LINES_MAX, History};
-use std::env;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes read from the end of the file; older lines are dropped.
@@ -23,7 +23,7 @@ impl HistoryFile {
     /// # Errors
     /// The file cannot be opened or read; the error names it.
     pub fn open() -> Result<(HistoryFile, History), String> {
-        let path = path().ok_or("neither XDG_STATE_HOME nor HOME is set")?;
+        let path = path().ok_or(state_folder::NO_PATH)?;
         HistoryFile::at(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 
@@ -65,11 +65,7 @@ impl HistoryFile {
 }
 
 fn create_folder(path: &Path) -> io::Result<()> {
-    let Some(folder) = path.parent() else {
-        return Ok(());
-    };
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder)
+    path.parent().map_or(Ok(()), state_folder::create)
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -93,18 +89,13 @@ fn rewrite(path: &Path, history: &History) -> io::Result<()> {
 }
 
 fn path() -> Option<PathBuf> {
-    let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-    // The specification says that a relative path must be ignored.
-    let state = state.filter(|path| path.is_absolute()).or_else(|| {
-        let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
-        Some(PathBuf::from(home).join(".local/state"))
-    })?;
-    Some(state.join("madang/history"))
+    Some(state_folder::path()?.join("history"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::env;
 
     #[test]
     fn the_file_is_private_and_long_files_lose_their_oldest_lines() {

@@ -8,7 +8,7 @@
 //! terminal and actions come out.
 //!
 //! Then the outside. `endpoints` is where the server is, `connection` its socket with its `send_queue`, `history_file` the file of typed lines,
-//! `server_log` the server's log on its console; the terminal and the signals are [`terminal`](crate::terminal).
+//! `tokens` the files of tokens, `server_log` the server's log on its console; the terminal and the signals are [`terminal`](crate::terminal).
 //! `event_loop` connects all these with the user interface. `pipe` is the other loop, for a client without line editing.
 
 mod clock;
@@ -17,12 +17,15 @@ mod ended;
 mod endpoints;
 mod event_loop;
 mod history_file;
+mod own_names;
 mod pipe;
 mod request;
 mod role;
 mod send_queue;
 mod server_log;
 pub mod session;
+mod state_folder;
+mod tokens;
 mod transcript;
 pub mod ui;
 
@@ -45,6 +48,7 @@ use session::Session;
 use std::env;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use tokens::TokenFolder;
 use ui::Ui;
 use ui::history::History;
 use ui::paint::{Colors, Style};
@@ -94,8 +98,16 @@ pub fn run(plan: &Plan) -> Result<Ended, String> {
     let stream = endpoints.connect().map_err(unreachable)?;
     let connection = Connection::new(stream, Some(endpoints));
     let session = Session::new(plan.nick.clone(), plan.room.clone(), plan.password.clone());
+    let (tokens, known) = TokenFolder::of_server(&server.to_string());
+    // A script without a name must not take that of the person who runs it.
+    let session = session.with_tokens(known, has_editor());
     let reconnect = plan.reconnect;
-    talk(connection, session, plan.show, Role::Client { reconnect })
+    talk(
+        connection,
+        session,
+        plan.show,
+        Role::Client { reconnect, tokens },
+    )
 }
 
 /// Runs the server's console over this connection, until either side closes it. `log` is the receiving side of the server's
@@ -119,8 +131,7 @@ pub fn create_history_folder() -> Option<PathBuf> {
 
 fn talk(connection: Connection, session: Session, show: Show, role: Role) -> Result<Ended, String> {
     if !has_editor() {
-        let is_console = matches!(role, Role::Console { .. });
-        return Ok(Pipe::new(connection, session, show.style(), is_console).run());
+        return Ok(Pipe::new(connection, session, show.style(), role).run());
     }
     let unusable = |error| format!("cannot use the terminal: {error}");
     let tty = Tty::open(tty::LINES).map_err(unusable)?;

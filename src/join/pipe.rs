@@ -5,6 +5,7 @@ use super::clock::{NO_TIME, time_of_day};
 use super::connection::{Connection, Event, GREETING_TIMEOUT, explain, foreign, too_long};
 use super::ended::Ended;
 use super::request::Answer;
+use super::role::Role;
 use super::session::{Farewell, Heard, Reaction, Session};
 use super::ui::paint::{self, Style};
 use crate::hub::Line;
@@ -34,6 +35,7 @@ pub struct Pipe {
     printer: Printer,
     /// When the server must have greeted the client.
     greeted_by: Instant,
+    role: Role,
 }
 
 /// Standard input.
@@ -66,14 +68,9 @@ struct Printer {
 }
 
 impl Pipe {
-    /// Over an established connection. `is_console`: it is the server's console, which must not end the server because a
-    /// line is refused.
-    pub fn new(
-        mut connection: Connection,
-        mut session: Session,
-        style: Style,
-        is_console: bool,
-    ) -> Pipe {
+    /// Over an established connection. The server's console must not end the server because a line is refused.
+    pub fn new(mut connection: Connection, mut session: Session, style: Style, role: Role) -> Pipe {
+        let is_console = matches!(role, Role::Console { .. });
         let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
         connection.queue.push_setup(&session.connected());
         connection.queue.hold(true);
@@ -90,6 +87,7 @@ impl Pipe {
                 has_failed: false,
             },
             greeted_by: Instant::now() + GREETING_TIMEOUT,
+            role,
         }
     }
 
@@ -130,6 +128,7 @@ impl Pipe {
                 return Ok(Some(ended));
             }
         }
+        self.keep_token();
         let session = &self.printer.session;
         let is_asked = session.is_asked();
         let says_password = is_asked && self.connection.queue.is_password_next();
@@ -228,6 +227,21 @@ impl Pipe {
         // Not `eprintln`, which panics if standard error is closed.
         let _ = writeln!(io::stderr(), "madang: {why}{rest}");
         is_denied.then_some(Ended::Refused)
+    }
+
+    /// Keeps a token that has changed.
+    fn keep_token(&mut self) {
+        let Role::Client { tokens, .. } = &self.role else {
+            return;
+        };
+        if let Some((name, token)) = self.printer.session.take_changed_token()
+            && let Err(why) = tokens.keep(&name, token)
+        {
+            let _ = writeln!(
+                io::stderr(),
+                "madang: the token of {name} is not kept: {why}"
+            );
+        }
     }
 
     /// Whether a password is asked for, and there is none: neither known, nor the first of the lines to be sent. Then says so.

@@ -5,7 +5,7 @@ use crate::protocol::{Notice, Refusal};
 /// What a line asks for, if nothing may be said before it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// `/nick`
+    /// `/nick`, `/login`
     Name,
     /// `/join`
     Room,
@@ -27,12 +27,12 @@ pub enum Answer {
 }
 
 impl Request {
-    /// The command's word.
-    fn word(self) -> &'static str {
+    /// The words of its commands.
+    fn words(self) -> &'static [&'static str] {
         match self {
-            Request::Name => "/nick",
-            Request::Room => "/join",
-            Request::Password => "/pass",
+            Request::Name => &["/nick", "/login"],
+            Request::Room => &["/join"],
+            Request::Password => &["/pass"],
         }
     }
 
@@ -40,7 +40,8 @@ impl Request {
     pub fn of(line: &[u8]) -> Option<Request> {
         let end = line.iter().position(|byte| b" \r\n".contains(byte));
         let word = &line[..end.unwrap_or(line.len())];
-        let is_word = |request: &Request| word.eq_ignore_ascii_case(request.word().as_bytes());
+        let is_one = |known: &&str| word.eq_ignore_ascii_case(known.as_bytes());
+        let is_word = |request: &Request| request.words().iter().any(is_one);
         let all = [Request::Name, Request::Room, Request::Password];
         all.into_iter().find(is_word)
     }
@@ -72,6 +73,13 @@ impl Answer {
             Refusal::NameInUse { .. }
             | Refusal::NameLooksUsed { .. }
             | Refusal::NameOfConsole { .. }
+            | Refusal::NameRegistered { .. }
+            | Refusal::NameLooksRegistered { .. }
+            | Refusal::NameOfUser { .. }
+            | Refusal::NameOfOperator { .. }
+            | Refusal::NameMuted { .. }
+            | Refusal::WrongToken { .. }
+            | Refusal::TooManyTries {}
             | Refusal::NameInvalid { .. } => Answer::Refused(Request::Name),
             Refusal::RoomsFull { .. }
             | Refusal::RoomInvalid { .. }
@@ -119,6 +127,7 @@ mod tests {
             ("/nick kim", Some(Request::Name)),
             ("/NICK kim\r\n", Some(Request::Name)),
             ("/nick\n", Some(Request::Name)),
+            ("/login kim token\n", Some(Request::Name)),
             ("/Join #ops\n", Some(Request::Room)),
             ("/pass sesame\n", Some(Request::Password)),
             ("/join\r\n", Some(Request::Room)),
@@ -219,6 +228,21 @@ mod tests {
             "* renamed: kim -> lee",
         ] {
             assert_eq!(answer(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn answers_about_names_of_one_s_own_are_recognised() {
+        let refusals = [
+            "name not changed: kim is registered; /login kim TOKEN takes it if it is yours",
+            "name not changed: kim is not registered with that token or certificate",
+            "name not changed: too many wrong tokens have come from your address; try again in a minute",
+            "name not changed: an operator has muted you; it ends in 10m",
+            "usage: /login NAME TOKEN",
+        ];
+        for text in refusals {
+            let answer = Answer::of_refusal(&Refusal::parse(text));
+            assert_eq!(answer, Some(Answer::Refused(Request::Name)), "{text}");
         }
     }
 

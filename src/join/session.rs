@@ -3,6 +3,7 @@
 //! next. No socket, no clock.
 #![warn(clippy::disallowed_types, clippy::disallowed_methods)]
 
+use super::own_names::{OwnNames, Tokens};
 use super::request::Answer;
 use crate::hub::LOBBY;
 use crate::hub::input::command::{Request as Command, parse};
@@ -79,6 +80,8 @@ pub struct Session {
     secrets: BTreeMap<String, String>,
     /// The secret with which the user wants to lock the room.
     lock_secret: Option<String>,
+    /// What is known of names that are the user's own.
+    own: OwnNames,
     /// The name and the room that the user chose, requested again on the next connection.
     wanted_name: Option<String>,
     wanted_room: Option<String>,
@@ -101,6 +104,22 @@ impl Session {
             wanted_room: room,
             ..Session::default()
         }
+    }
+
+    /// The same, with tokens of names that are the user's own. `logs_in`: the client takes the one that was used last, if no
+    /// name is wanted.
+    pub fn with_tokens(mut self, tokens: Tokens, logs_in: bool) -> Session {
+        if self.wanted_name.is_none() && logs_in {
+            self.wanted_name = tokens.last().map(str::to_owned);
+        }
+        self.own = OwnNames::new(tokens);
+        self
+    }
+
+    /// A name of which another token is to be kept, or that was used just now; `None` for the token: it is not the user's
+    /// own any more.
+    pub fn take_changed_token(&mut self) -> Option<(String, Option<&str>)> {
+        self.own.take_changed()
     }
 
     /// The client's name, once the server has sent it.
@@ -137,6 +156,7 @@ impl Session {
 
     /// The user sends a line: a secret of a room in it is wanted on the next connection, too.
     pub fn sent(&mut self, line: &str) {
+        self.own.sent(line);
         match parse(line) {
             Ok(Command::Join(room, secret)) => self.remember_secret(room, secret),
             Ok(Command::Lock(secret)) => self.lock_secret = secret.map(str::to_owned),
@@ -217,7 +237,7 @@ impl Session {
     pub fn name_request(&self) -> Option<String> {
         let name = self.wanted_name.as_ref()?;
         let has_it = self.is_greeted && self.name.as_ref() == Some(name);
-        (!has_it).then(|| format!("/nick {name}"))
+        (!has_it).then(|| self.own.request(name))
     }
 
     /// Takes a line from the server. Before it has greeted, a madang server sends notices and refusals only.
@@ -250,6 +270,7 @@ impl Session {
             | Refusal::TooMuchFirst { .. }
             | Refusal::TooManyPasswords {} => self.farewell = Some(Farewell::Final),
             Refusal::WrongPassword {} => self.password = None,
+            Refusal::WrongToken { name } => self.own.refused(name),
             Refusal::TooSlow {}
             | Refusal::ServerFull { .. }
             | Refusal::AddressFull { .. }
@@ -260,6 +281,7 @@ impl Session {
         let reaction = match refusal {
             Refusal::NameInUse { name } | Refusal::NameLooksUsed { name } => self.retry_name(name),
             Refusal::WrongPassword {} if self.is_asked => Some(Reaction::Password),
+            Refusal::TooManyTries {} => self.retry_login(),
             _ => None,
         };
         Heard { answer, reaction }
@@ -270,6 +292,13 @@ impl Session {
         if self.wanted_name.as_deref() != Some(name) {
             return None;
         }
+        self.name_retries = self.name_retries.checked_sub(1)?;
+        Some(Reaction::RetryName(NAME_RETRY_PAUSE))
+    }
+
+    /// Too many wrong tokens have come from this address: the right one is looked at again after a minute.
+    fn retry_login(&mut self) -> Option<Reaction> {
+        self.own.token(self.wanted_name.as_deref()?)?;
         self.name_retries = self.name_retries.checked_sub(1)?;
         Some(Reaction::RetryName(NAME_RETRY_PAUSE))
     }
@@ -288,10 +317,10 @@ impl Session {
                 self.name = Some(name.to_owned());
                 self.is_greeted = true;
             }
-            Notice::YouAreNow { name } if is_name(name) => {
-                self.name = Some(name.to_owned());
-                self.wanted_name = Some(name.to_owned());
-            }
+            Notice::YouAreNow { .. }
+            | Notice::NameTaken { .. }
+            | Notice::Registered { .. }
+            | Notice::Unregistered { .. } => self.own_name(notice),
             Notice::YouAreIn { room, .. } if is_name(room) => {
                 self.room = Some(room.to_owned());
                 self.wanted_room = Some(room.to_owned());
@@ -329,6 +358,27 @@ impl Session {
         }
         let answer = Answer::of_notice(notice);
         Heard { answer, reaction }
+    }
+
+    /// Takes a notice about the client's own name.
+    fn own_name(&mut self, notice: &Notice<'_>) {
+        match *notice {
+            Notice::YouAreNow { name } if is_name(name) => {
+                self.name = Some(name.to_owned());
+                self.wanted_name = Some(name.to_owned());
+                self.own.named(name);
+            }
+            Notice::NameTaken { new, .. } if is_name(new) => {
+                self.name = Some(new.to_owned());
+                // Otherwise two clients of one user would take it from each other for ever.
+                self.wanted_name = None;
+            }
+            Notice::Registered { name, command } if self.name.as_deref() == Some(name) => {
+                self.own.registered(name, command);
+            }
+            Notice::Unregistered { name } => self.own.unregistered(name),
+            _ => {}
+        }
     }
 
     fn add_names(&mut self, list: &str) {
@@ -390,6 +440,84 @@ mod tests {
         session.receive("* you are in lobby (2 here)");
         session.disconnected(STABLE_AFTER, 0.0);
         assert_eq!(session.connected(), ["/nick kim"]);
+    }
+
+    fn with_token(logs_in: bool) -> Session {
+        let mut tokens = Tokens::default();
+        tokens.set("kim", Some("secret"));
+        Session::new(Some("kim".into()), None, None).with_tokens(tokens, logs_in)
+    }
+
+    #[test]
+    fn a_name_that_is_the_user_s_own_is_taken_with_its_token_again_and_again() {
+        let mut session = with_token(true);
+        for _ in 0..2 {
+            assert_eq!(session.connected(), ["/login kim secret"]);
+            session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+            session.receive("* you are now kim");
+            let used = session.take_changed_token();
+            assert_eq!(used, Some(("kim".into(), Some("secret"))));
+            assert_eq!(session.take_changed_token(), None);
+            session.disconnected(STABLE_AFTER, 0.0);
+        }
+        // Another client of the same user has taken the name.
+        session.connected();
+        session.receive("* you are guest2 in lobby (1 here); /help lists commands");
+        session.receive("* you are now kim");
+        session.receive("* you have lost kim to its owner, and are guest3 from here on");
+        assert_eq!(session.name(), Some("guest3"));
+        session.disconnected(STABLE_AFTER, 0.0);
+        assert_eq!(session.connected(), [""; 0]);
+    }
+
+    #[test]
+    fn tokens_are_learnt_when_a_name_is_registered_or_logged_in_and_forgotten_after() {
+        let mut session = greeted();
+        session.receive("* you are now kim");
+        let line =
+            "* registered: kim is yours. Keep this line, it is not shown again: /login kim abc";
+        session.receive(&line.replace("kim", "lee"));
+        assert_eq!(session.take_changed_token(), None, "of another name");
+        session.receive(line);
+        let kept = session.take_changed_token();
+        assert_eq!(kept, Some(("kim".into(), Some("abc"))));
+        session.sent("/login LEE def");
+        session.receive("* you are now lee");
+        let kept = session.take_changed_token();
+        assert_eq!(kept, Some(("lee".into(), Some("def"))));
+        session.receive("* unregistered: lee is nobody's own any more");
+        assert_eq!(session.take_changed_token(), Some(("lee".into(), None)));
+        // A refused token is not kept.
+        session.sent("/login bob ghi");
+        let refusal = "! name not changed: bob is not registered with that token or certificate";
+        session.receive(refusal);
+        session.sent("/nick bob");
+        session.receive("* you are now bob");
+        assert_eq!(session.take_changed_token(), None);
+    }
+
+    #[test]
+    fn a_token_that_is_refused_is_not_said_again() {
+        let mut session = with_token(true);
+        session.connected();
+        session.receive("* you are guest1 in lobby (1 here); /help lists commands");
+        let refusal = "! name not changed: kim is not registered with that token or certificate";
+        assert_eq!(reaction(&mut session, refusal), None);
+        assert_eq!(
+            session.take_changed_token(),
+            None,
+            "it stays where it is kept"
+        );
+        session.disconnected(STABLE_AFTER, 0.0);
+        assert_eq!(session.connected(), ["/nick kim"]);
+        // Without a look at the token it is worth another try.
+        let mut session = with_token(true);
+        session.disconnected(STABLE_AFTER, 0.0);
+        session.connected();
+        let refusal = "! name not changed: too many wrong tokens have come from your address; try again in a minute";
+        let retry = Reaction::RetryName(NAME_RETRY_PAUSE);
+        assert_eq!(reaction(&mut session, refusal), Some(retry));
+        assert_eq!(session.name_request().as_deref(), Some("/login kim secret"));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use std::os::unix::net::UnixListener;
 pub enum Purpose {
     /// As `--listen`.
     Chat,
+    /// As `--listen-tls`.
+    Tls,
     /// As `--listen-raw`.
     Raw,
     /// As `--metrics`.
@@ -45,6 +47,7 @@ impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Purpose::Chat => "chat",
+            Purpose::Tls => "tls",
             Purpose::Raw => "raw",
             Purpose::Metrics => "metrics",
             Purpose::Control => "control",
@@ -58,6 +61,7 @@ impl Purpose {
     fn of(name: &str) -> Option<Purpose> {
         match name {
             "chat" | "" | "unknown" => Some(Purpose::Chat),
+            "tls" => Some(Purpose::Tls),
             "raw" => Some(Purpose::Raw),
             "metrics" => Some(Purpose::Metrics),
             "control" => Some(Purpose::Control),
@@ -67,13 +71,13 @@ impl Purpose {
 
     /// Whether those who connect are clients, and no operators or programs that look at metrics.
     pub fn is_for_clients(self) -> bool {
-        matches!(self, Purpose::Chat | Purpose::Raw)
+        matches!(self, Purpose::Chat | Purpose::Tls | Purpose::Raw)
     }
 
     /// What is spoken there, if it is lines.
     pub fn wire(self) -> Option<Wire> {
         match self {
-            Purpose::Chat => Some(Wire::Chat),
+            Purpose::Chat | Purpose::Tls => Some(Wire::Chat),
             Purpose::Raw => Some(Wire::Raw),
             Purpose::Control => Some(Wire::Control),
             Purpose::Metrics => None,
@@ -97,7 +101,7 @@ pub fn take() -> Result<Vec<Handed>, String> {
         let what = format!("descriptor {number} from the service manager, named {name:?},");
         let Some(purpose) = Purpose::of(&name) else {
             return Err(format!(
-                "{what} has an unknown purpose; write FileDescriptorName=chat, raw, metrics or control in the socket unit"
+                "{what} has an unknown purpose; write FileDescriptorName=chat, tls, raw, metrics or control in the socket unit"
             ));
         };
         let socket = socket(&mut sockets, index).map_err(|error| {
@@ -142,6 +146,7 @@ mod tests {
     fn a_name_is_a_purpose_and_unnamed_sockets_are_for_chat() {
         for purpose in [
             Purpose::Chat,
+            Purpose::Tls,
             Purpose::Raw,
             Purpose::Metrics,
             Purpose::Control,

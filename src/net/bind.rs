@@ -1,7 +1,7 @@
 //! Opens the listeners of a server: names are resolved, duplicates go, `[::]` makes room for an IPv4 wildcard. Says why an
 //! address cannot be listened on. Sets no socket option and accepts nothing.
 
-use super::activation::{Handed, HandedSocket};
+use super::activation::{Handed, HandedSocket, Purpose};
 use super::listener::{Listener, Options};
 use crate::address::{Address, resolve};
 use crate::hub::Wire;
@@ -20,12 +20,14 @@ pub struct Place {
     pub address: Address,
     /// What is spoken there, if it is a place for clients of the hub.
     pub wire: Wire,
+    /// Under TLS.
+    pub is_tls: bool,
 }
 
 impl Place {
     /// Whether another place means the same.
     pub fn is_same(&self, other: &Place) -> bool {
-        (&self.address, self.wire) == (&other.address, other.wire)
+        (&self.address, self.wire, self.is_tls) == (&other.address, other.wire, other.is_tls)
     }
 
     /// Whether this cannot be listened on beside another place, as far as can be known without looking a name up. `[::]`
@@ -43,9 +45,12 @@ impl Place {
     }
 
     /// Whether a listener was asked for by this.
-    pub fn has_origin(&self, origin: &Option<(Address, Wire)>) -> bool {
-        let origin = origin.as_ref();
-        origin.is_some_and(|(address, wire)| (address, *wire) == (&self.address, self.wire))
+    pub fn is_origin_of(&self, listener: &Listener) -> bool {
+        let origin = listener.origin().as_ref();
+        let is_same = |(address, wire): &(Address, Wire)| {
+            (address, *wire, listener.is_tls()) == (&self.address, self.wire, self.is_tls)
+        };
+        origin.is_some_and(is_same)
     }
 }
 
@@ -127,16 +132,18 @@ fn adopt(
     options: Options,
 ) -> io::Result<Vec<Listener>> {
     let adopted = handed.into_iter().map(|Handed { purpose, socket }| {
+        let is_tls = purpose == Purpose::Tls;
         let wire = purpose.wire().ok_or_else(|| {
             let why = format!("the service manager has handed over a socket for {purpose}");
             io::Error::other(format!("{why}, and this server has no such listener"))
         })?;
         let bound = endpoint(&socket)?;
         let same = places.iter().zip(&mut *resolved);
-        for (_, endpoints) in same.filter(|(place, _)| place.wire == wire) {
+        let is_same = |place: &Place| (place.wire, place.is_tls) == (wire, is_tls);
+        for (_, endpoints) in same.filter(|(place, _)| is_same(place)) {
             endpoints.retain(|endpoint| Some(endpoint) != bound.as_ref());
         }
-        Listener::handed(socket, wire, options)
+        Ok(Listener::handed(socket, wire, options)?.with_tls(is_tls))
     });
     adopted.collect()
 }
@@ -189,6 +196,7 @@ fn bind_resolved(
             };
             match listener {
                 Ok(listener) => {
+                    let listener = listener.with_tls(place.is_tls);
                     listeners.push(listener.with_origin(place.address.clone()));
                     bound.push((place, endpoint));
                 }
@@ -303,6 +311,7 @@ mod tests {
     use std::time::Duration;
 
     const OPTIONS: Options = Options {
+        trusts_uid: false,
         backlog: 1,
         send_buffer_bytes: 65_536,
         recv_buffer_bytes: 65_536,
@@ -315,6 +324,7 @@ mod tests {
             flag,
             address,
             wire,
+            is_tls: false,
         }
     }
 

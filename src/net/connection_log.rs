@@ -61,6 +61,7 @@ impl ConnectionLog {
         id: ConnId,
         peer: Option<SocketAddr>,
         relayed: Option<Relayed>,
+        tls: Option<&str>,
         listener: Place<'_, N>,
     ) {
         let connection = id.serial();
@@ -73,7 +74,7 @@ impl ConnectionLog {
             return;
         }
         let (peer, proxy, listener) = (shown(peer), proxy(relayed), listener.name());
-        tracing::info!(connection, peer, proxy, listener, "connected");
+        tracing::info!(connection, peer, proxy, listener, tls, "connected");
     }
 
     /// A connection was accepted, and refused by the hub.
@@ -138,7 +139,11 @@ impl ConnectionLog {
     }
 
     fn count_closed(&mut self, ending: Option<Ending>, end: End) {
-        let label = ending.map_or_else(|| end_label(end), Ending::label);
+        let label = match (ending, end) {
+            (None | Some(Ending::EndOfInput), End::Cut) => "cut_off",
+            (None, end) => end_label(end),
+            (Some(ending), _) => ending.label(),
+        };
         let is_label = |reason: &&str| **reason == *label;
         let nth = CLOSED_REASONS.iter().position(is_label);
         self.closed[nth.unwrap_or(CLOSED_REASONS.len() - 1)] += 1;
@@ -208,18 +213,22 @@ fn shown(peer: Option<SocketAddr>) -> Option<String> {
 /// Why a connection has ended. What the hub wanted comes first: that the peer did not wait for the end is no news.
 fn reason(ending: Option<Ending>, end: End) -> String {
     match (ending, end) {
+        (Some(Ending::EndOfInput), End::Cut) => "cut off, without TLS's close_notify".into(),
         (Some(ending), _) => ending.to_string(),
         (None, End::Failed(io::ErrorKind::ConnectionReset)) => "reset".into(),
         (None, End::Failed(io::ErrorKind::TimedOut)) => "timed out".into(),
+        (None, End::Failed(io::ErrorKind::InvalidData)) => "broken TLS".into(),
+        (None, End::Failed(io::ErrorKind::ConnectionRefused)) => "a TLS alert of the peer".into(),
         (None, End::Failed(kind)) => kind.to_string(),
+        (None, End::Cut) => "cut off, without TLS's close_notify".into(),
         (None, End::None | End::Read | End::Write) => "closed by the peer".into(),
     }
 }
 
 /// Why connections end: what the hub wanted, else what became of the socket.
-const CLOSED_REASONS: [&str; Ending::LABELS.len() + 4] = {
-    let mut reasons = ["reset", "timed_out", "closed_by_peer", "error"].as_slice();
-    let mut all = [""; Ending::LABELS.len() + 4];
+const CLOSED_REASONS: [&str; Ending::LABELS.len() + 5] = {
+    let mut reasons = ["reset", "timed_out", "closed_by_peer", "cut_off", "error"].as_slice();
+    let mut all = [""; Ending::LABELS.len() + 5];
     let mut nth = 0;
     while nth < Ending::LABELS.len() {
         all[nth] = Ending::LABELS[nth];
@@ -239,6 +248,7 @@ fn end_label(end: End) -> &'static str {
         End::Failed(io::ErrorKind::ConnectionReset) => "reset",
         End::Failed(io::ErrorKind::TimedOut) => "timed_out",
         End::Failed(_) => "error",
+        End::Cut => "cut_off",
         End::None | End::Read | End::Write => "closed_by_peer",
     }
 }
@@ -262,6 +272,7 @@ mod tests {
             log.count_closed(Some(ending), End::Write);
         }
         log.count_closed(Some(Ending::Quit), End::None);
+        log.count_closed(Some(Ending::EndOfInput), End::Cut);
         let counted: Vec<_> = log.closed_by_reason().filter(|&(_, n)| n > 0).collect();
         let want = [
             ("quit", 2),
@@ -270,6 +281,7 @@ mod tests {
             ("reset", 1),
             ("timed_out", 1),
             ("closed_by_peer", 1),
+            ("cut_off", 1),
             ("error", 1),
         ];
         assert_eq!(counted, want);

@@ -62,6 +62,8 @@ pub enum End {
     None,
     /// The peer has finished sending.
     Read,
+    /// The same, without the last word that TLS asks for: what came last may be missing.
+    Cut,
     /// Nothing can be written any more: the peer has closed. What it had sent before is still read.
     Write,
     /// The same, but reading or writing has failed, so that the peer's last line may be cut off.

@@ -3,7 +3,8 @@
 use super::figures::{Figures, Served};
 use super::process::ProcessFigures;
 use super::turn_lengths::TurnLengths;
-use crate::hub::{Refused, Survey, Totals};
+use crate::hub::limits::{ACCOUNTS_AN_ORIGIN_MAX, ACCOUNTS_MAX};
+use crate::hub::{LoggedIn, Refused, Survey, Totals};
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -24,6 +25,7 @@ impl Figures {
         families.extend(self.connections());
         families.extend(self.lines());
         families.extend(self.rooms());
+        families.extend(self.names());
         families.extend(self.memory());
         families.extend(self.event_loop());
         families.push(turns(&self.turns));
@@ -112,6 +114,17 @@ impl Figures {
             Gauge "madang_rooms_limit" "Rooms that there may be at a time: --max-rooms." = one(self.limits.rooms_max);
             Gauge "madang_room_members" "Members of the largest rooms, by rank." = by("rank", members);
             Gauge "madang_laggards" "Members that fell behind, and that their rooms no longer wait for." = one(self.survey.laggards);
+        }
+    }
+
+    fn names(&self) -> [Family; 4] {
+        let logins = LoggedIn::ALL.map(LoggedIn::label).into_iter();
+        let logins = logins.zip(self.totals.logins);
+        families! {
+            Gauge "madang_registered_names" "Names that are somebody's own." = one(self.registered_names);
+            Gauge "madang_registered_names_limit" "Names that there may be." = one(ACCOUNTS_MAX);
+            Gauge "madang_registered_names_address_limit" "Names that there may be from one address." = one(ACCOUNTS_AN_ORIGIN_MAX);
+            Counter "madang_logins_total" "Logins, by result." = by("result", logins);
         }
     }
 

@@ -82,6 +82,8 @@ pub struct Figures {
     pub largest_rooms: Vec<(String, usize)>,
     /// Bytes of the logs of all rooms.
     pub room_log_bytes: usize,
+    /// Names that are somebody's own.
+    pub registered_names: usize,
     /// How long turns have taken.
     pub turns: TurnLengths,
     /// The server ends.
@@ -119,6 +121,7 @@ impl Figures {
                 .map(|(name, members)| (name.to_owned(), members))
                 .collect(),
             room_log_bytes: hub.room_log_bytes(),
+            registered_names: hub.registered_names(),
             turns: *scheduler.turn_lengths(),
             is_shutting_down: hub.is_shutting_down(),
             process: process.figures(scheduler.sockets() + served.connections),

@@ -3,7 +3,7 @@
 
 use super::activation::HandedSocket;
 use super::socket_file::SocketFile;
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use super::transport::Newcomer;
 use crate::address::Address;
 use crate::hub::{Peer, Wire};
@@ -39,6 +39,8 @@ pub struct Options {
     pub recv_buffer_bytes: usize,
     /// Time without traffic before the kernel probes the peer; zero: never.
     pub keepalive: Duration,
+    /// Whether a peer on a Unix-domain socket is to have the name of the user that it is.
+    pub trusts_uid: bool,
 }
 
 /// A socket that accepts connections.
@@ -46,6 +48,8 @@ pub struct Options {
 pub struct Listener {
     socket: Listening,
     wire: Wire,
+    /// Its connections are under TLS.
+    is_tls: bool,
     options: Options,
     /// The address that was asked for; `None`: nothing that a reload could remove.
     origin: Option<(Address, Wire)>,
@@ -70,6 +74,7 @@ impl fmt::Display for Listener {
             Listening::Unix(None, listener) => f.write_str(&unix_name(listener))?,
         }
         match self.wire {
+            Wire::Chat if self.is_tls => f.write_str(" (tls)"),
             Wire::Chat => Ok(()),
             Wire::Raw => f.write_str(" (raw)"),
             Wire::Control => f.write_str(" (control)"),
@@ -100,6 +105,7 @@ impl Listener {
         Ok(Listener {
             socket: Listening::Tcp(TcpListener::from_std(socket.into())),
             wire,
+            is_tls: false,
             options,
             origin: None,
         })
@@ -116,6 +122,7 @@ impl Listener {
         Ok(Listener {
             socket: Listening::Unix(Some(file), UnixListener::from_std(socket.into())),
             wire,
+            is_tls: false,
             options,
             origin: None,
         })
@@ -140,9 +147,21 @@ impl Listener {
         Ok(Listener {
             socket,
             wire,
+            is_tls: false,
             options,
             origin: None,
         })
+    }
+
+    /// The same, with connections under TLS.
+    pub fn with_tls(mut self, is_tls: bool) -> Listener {
+        self.is_tls = is_tls;
+        self
+    }
+
+    /// Whether its connections are under TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// The same, for an address that was asked for.
@@ -209,15 +228,19 @@ impl Listener {
                 if !cfg!(any(target_os = "linux", target_os = "android")) {
                     apply(SockRef::from(&stream), self.options)?;
                 }
-                (Stream::Tcp(stream), Some(address))
+                (stream::Socket::Tcp(stream), Some(address))
             }
             Listening::Unix(_, listener) => {
                 let (stream, _) = listener.accept()?;
                 SockRef::from(&stream).set_send_buffer_size(self.options.send_buffer_bytes)?;
-                (Stream::Unix(stream), None)
+                (stream::Socket::Unix(stream), None)
             }
         };
-        let peer = Peer::new(address.map(|address| address.ip()), self.wire);
+        let stream = Stream::Plain(stream);
+        let mut peer = Peer::new(address.map(|address| address.ip()), self.wire);
+        if self.options.trusts_uid {
+            peer.uid = stream.credentials().map(|(uid, _)| uid);
+        }
         Ok((stream, peer, address))
     }
 }

@@ -6,7 +6,9 @@ use super::stream::Stream;
 use super::transport::Newcomer;
 use crate::hub::ConnId;
 use mio::{Registry, Token};
+use rustls::ServerConfig;
 use std::io;
+use std::sync::Arc;
 
 /// Listeners have the tokens from this one on, above every connection's.
 pub const LISTENERS: usize = ConnId::SLOT_MAX as usize + 1;
@@ -22,6 +24,8 @@ pub struct Listeners {
     listeners: Vec<Option<Listener>>,
     /// How each is named, also once it is closed: connections that came from there stay.
     names: Vec<String>,
+    /// What those under TLS present and accept.
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Listeners {
@@ -31,7 +35,13 @@ impl Listeners {
             registry,
             listeners: Vec::new(),
             names: Vec::new(),
+            tls: None,
         }
+    }
+
+    /// What listeners under TLS present to new connections, and accept from them.
+    pub fn set_tls(&mut self, tls: Option<Arc<ServerConfig>>) {
+        self.tls = tls;
     }
 
     /// Adds all of these, or none of them. Returns their numbers.
@@ -95,10 +105,16 @@ impl Listeners {
     /// # Errors
     /// See accept(2).
     pub fn accept(&mut self, number: usize) -> io::Result<Newcomer<Stream>> {
-        match self.listeners.get_mut(number).and_then(Option::as_mut) {
-            Some(listener) => listener.accept(),
-            None => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        let Some(listener) = self.listeners.get_mut(number).and_then(Option::as_mut) else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let (stream, peer, address) = listener.accept()?;
+        let stream = match &self.tls {
+            _ if !listener.is_tls() => stream,
+            Some(config) => stream.under_tls(Arc::clone(config))?,
+            None => return Err(io::Error::other("a TLS listener without a certificate")),
+        };
+        Ok((stream, peer, address))
     }
 
     /// Changes the options of every listener, for connections that it accepts from now on.

@@ -297,7 +297,7 @@ impl Place {
         if !self.readable || bytes_max == 0 {
             return;
         }
-        match self.socket.read(&mut scratch[..bytes_max]) {
+        match self.socket.read(&mut scratch[..bytes_max], &mut []) {
             Ok(0) => {
                 self.readable = false;
                 self.http.finish(now);

@@ -9,26 +9,26 @@ use super::process::Process;
 use super::reload::{Reloader, Settings, Source};
 use super::scheduler::Scheduler;
 use super::signal::{Request, Signals};
-use super::stream::Stream;
+use super::sockets::{HANDSHAKES, Sockets};
+use super::stream::{Socket, Stream};
 use super::systemd::{ServiceManager, Status};
-use super::transport::{Event, HandshakeId, Net, Newcomer};
+use super::transport::{Event, HandshakeId};
 use crate::hub::{ConnId, Hub, Now};
 use crate::keeper::Entry;
-use mio::{Events, Poll, Registry, Token};
-use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use mio::{Events, Poll, Token};
+use std::io;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
 /// Signals have the largest token. Those of listeners are above every connection's, then come the metrics page, the keeper, and
-/// newcomers that shake hands, with their numbers in the high half.
+/// [newcomers that shake hands](HANDSHAKES).
 const SIGNALS: Token = Token(usize::MAX);
 const METRICS: usize = LISTENERS + 0x4000;
 const METRICS_END: usize = METRICS + 0x4000;
 const KEEPER: Token = Token(METRICS_END);
-const HANDSHAKES: usize = METRICS_END + 0x1000;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,66 +37,6 @@ pub enum Ended {
     Drained,
     /// By a second signal, of this number.
     Forced(i32),
-}
-
-/// The sockets and the clock.
-pub(super) struct Sockets {
-    registry: Registry,
-    listeners: Listeners,
-    start: Instant,
-}
-
-impl Net for Sockets {
-    type Socket = Stream;
-
-    fn now(&self, _: u64) -> Now {
-        Now::from_micros(self.start.elapsed().as_micros() as u64)
-    }
-
-    fn accept(&mut self, listener: usize) -> io::Result<Newcomer<Stream>> {
-        self.listeners.accept(listener)
-    }
-
-    fn listener(&self, listener: usize) -> String {
-        self.listeners.name(listener)
-    }
-
-    fn peer(&self, socket: &Stream) -> Option<SocketAddr> {
-        socket.peer()
-    }
-
-    fn credentials(&self, socket: &Stream) -> Option<(u32, i32)> {
-        socket.credentials()
-    }
-
-    fn register(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
-        socket.register(&self.registry, Token(id.to_token()))
-    }
-
-    fn register_newcomer(&mut self, socket: &mut Stream, id: HandshakeId) -> io::Result<()> {
-        let token = Token((id.0 as usize) << 32 | HANDSHAKES);
-        socket.register(&self.registry, token)
-    }
-
-    fn reregister(&mut self, socket: &mut Stream, id: ConnId) -> io::Result<()> {
-        socket.reregister(&self.registry, Token(id.to_token()))
-    }
-
-    fn peek(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
-        socket.peek(into)
-    }
-
-    fn read(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
-        socket.read(into)
-    }
-
-    fn write(&mut self, socket: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        socket.write(slices)
-    }
-
-    fn close_write(&mut self, socket: &mut Stream) {
-        socket.close_write();
-    }
 }
 
 /// A server that is ready to serve.
@@ -131,22 +71,22 @@ impl Reactor {
         let registry = poll.registry().try_clone()?;
         signals.register(&registry, SIGNALS)?;
         let mut numbered = Listeners::new(registry.try_clone()?);
+        numbered.set_tls(settings.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
         let number = numbered.add_all(listeners)?.len();
-        let net = Sockets {
-            registry,
-            listeners: numbered,
-            start: Instant::now(),
-        };
+        let net = Sockets::new(registry, numbered);
         let mut hub = Hub::new(settings.limits.clone());
         hub.set_password(settings.password.clone());
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         hub.set_epoch(since_1970.map_or(0, |time| time.as_micros() as u64));
+        hub.set_owners(Now::default(), &settings.owners);
         let mut scheduler = Scheduler::new(net, hub, number);
         scheduler.set_proxies(settings.proxies.clone());
         let has_console = console.is_some();
         if let Some(console) = console {
             console.set_nonblocking(true)?;
-            scheduler.connect_console(Stream::Unix(mio::net::UnixStream::from_std(console)))?;
+            scheduler.connect_console(Stream::Plain(Socket::Unix(
+                mio::net::UnixStream::from_std(console),
+            )))?;
         }
         Ok(Reactor {
             poll,
@@ -267,6 +207,7 @@ impl Reactor {
         })?;
         self.scheduler.log_level_changed();
         self.scheduler.set_limits(change.limits);
+        self.scheduler.set_owners(&change.owners);
         self.scheduler.set_password(change.password);
         self.scheduler.set_proxies(change.proxies);
         for number in change.added {

@@ -2,15 +2,17 @@
 //! keeps all of the old when anything is wrong. Touches listeners and no connection.
 
 use super::bind::{Place, bind_beside};
+use super::certificates::Tls;
 use super::listener::Options;
 use super::listeners::Listeners;
 use crate::address::Address;
-use crate::hub::Ranges;
 use crate::hub::limits::Limits;
 use crate::hub::secret::Secret;
+use crate::hub::{Owners, Ranges};
 use crate::logging;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use tracing::Level;
 
 /// All that a running server can be set to, and its flags as they are written.
@@ -18,8 +20,12 @@ use tracing::Level;
 pub struct Settings {
     /// The hub's limits, which do not contradict each other.
     pub limits: Limits,
+    /// Whose names are known before anybody registers one.
+    pub owners: Owners,
     /// From where connections must begin with a PROXY header.
     pub proxies: Ranges,
+    /// What TLS listeners present and accept, if there are any.
+    pub tls: Option<Tls>,
     /// Where to listen.
     pub places: Vec<Place>,
     /// The options of the sockets.
@@ -59,6 +65,8 @@ pub struct Reloader {
 pub struct Change {
     /// The hub's limits from now on.
     pub limits: Limits,
+    /// Whose names are known from now on.
+    pub owners: Owners,
     /// The password from now on.
     pub password: Option<Secret>,
     /// From where connections must begin with a PROXY header from now on.
@@ -105,11 +113,13 @@ impl Reloader {
             had.password.as_ref(),
             wanted.password.as_ref(),
         ));
+        lines.extend(certificate_changes(had.tls.as_ref(), wanted.tls.as_ref()));
+        listeners.set_tls(wanted.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
         for &number in &added {
             lines.push(format!("listening on {}", listeners.name(number)));
         }
-        let is_gone = |origin: &Option<_>| gone.iter().any(|place| place.has_origin(origin));
-        let closing = listeners.iter().filter(|(_, l)| is_gone(l.origin()));
+        let is_gone = |listener: &_| gone.iter().any(|place| place.is_origin_of(listener));
+        let closing = listeners.iter().filter(|(_, l)| is_gone(l));
         let closing: Vec<usize> = closing.map(|(number, _)| number).collect();
         for number in closing {
             lines.push(format!("no longer listening on {}", listeners.name(number)));
@@ -121,13 +131,15 @@ impl Reloader {
         for warning in &wanted.warnings {
             tracing::warn!("{warning}");
         }
-        let (limits, password) = (wanted.limits.clone(), wanted.password.clone());
+        let (limits, owners) = (wanted.limits.clone(), wanted.owners.clone());
+        let password = wanted.password.clone();
         let proxies = wanted.proxies.clone();
         let before = std::mem::replace(&mut self.settings, wanted);
         self.settings.keep_until_restart(&before.flags);
         log(&lines, before.log_level, self.settings.log_level);
         Ok(Change {
             limits,
+            owners,
             password,
             proxies,
             added,
@@ -170,7 +182,7 @@ fn check_names(new: &[Place]) -> Result<(), Vec<String>> {
 
 /// Of two places that mean the same address, one has no listener of its own.
 fn check_shared(kept: &[&Place], gone: &[&Place], all: &Listeners) -> Result<(), Vec<String>> {
-    let has_own = |place: &Place| all.iter().any(|(_, l)| place.has_origin(l.origin()));
+    let has_own = |place: &Place| all.iter().any(|(_, l)| place.is_origin_of(l));
     let shared = kept.iter().find(|place| !has_own(place));
     match (shared, gone.first()) {
         (Some(place), Some(gone)) => Err(vec![format!(
@@ -215,6 +227,14 @@ fn password_change(before: Option<&Secret>, now: Option<&Secret>) -> Option<Stri
         (Some(_), None) => "newcomers are not asked for a password any more",
     };
     Some(changed.into())
+}
+
+/// Which certificates are other ones now, for people.
+fn certificate_changes(before: Option<&Tls>, now: Option<&Tls>) -> Vec<String> {
+    let before = before.map_or(&[][..], |tls| &tls.certificates);
+    let now = now.map_or(&[][..], |tls| &tls.certificates);
+    let new = now.iter().filter(|it| !before.contains(it));
+    new.map(ToString::to_string).collect()
 }
 
 /// Logs what has changed, by whichever level lets it be seen.

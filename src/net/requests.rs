@@ -9,8 +9,8 @@ use super::keeper::Keeper;
 use super::reactor::Reactor;
 use super::scheduler::Scheduler;
 use super::transport::Net;
-use crate::hub::requests::{Answer, Request, Ticket};
-use crate::hub::{self, ConnId, Deed, Details, Now, Peers};
+use crate::hub::requests::{Answer, Random, Request, Ticket};
+use crate::hub::{self, ConnId, Deed, Details, NameEvent, Now, Peers};
 use crate::keeper;
 use std::net::SocketAddr;
 
@@ -26,6 +26,12 @@ impl<N: Net> Peers for Known<'_, N> {
         let connection = self.connections.get(id)?;
         let known = self.connections.address(id, connection);
         known.or_else(|| self.net.peer(&connection.socket))
+    }
+
+    fn uid(&mut self, id: ConnId) -> Option<u32> {
+        let connection = self.connections.get(id)?;
+        let (uid, _) = self.net.credentials(&connection.socket)?;
+        Some(uid)
     }
 
     fn details(&mut self, id: ConnId) -> Details {
@@ -50,6 +56,10 @@ impl<N: Net> Scheduler<N> {
         }
         while let Some(deed) = self.hub.next_deed() {
             self.log_deed(deed);
+        }
+        while let Some(NameEvent { by, name, what }) = self.hub.next_name_event() {
+            let connection = by.map(ConnId::serial);
+            tracing::info!(connection, name, what, "a name that is somebody's own");
         }
     }
 
@@ -90,7 +100,7 @@ impl<N: Net> Scheduler<N> {
 }
 
 impl Reactor {
-    /// Carries out what operators want of the driver, and hands over what the keeper has answered.
+    /// Carries out what operators and others want of the driver, and hands over what the keeper has answered.
     pub(super) fn carry_out_requests(&mut self) {
         while let Some((ticket, request)) = self.scheduler.next_request() {
             if let Some(answer) = self.carry_out(ticket, request) {
@@ -120,12 +130,22 @@ impl Reactor {
                 Ok(lines) => Answer::Lines(lines),
                 Err(mistakes) => Answer::Refused(mistakes),
             },
+            Request::Random => random(),
             Request::Statistics => Answer::Figures(named(&self.figures())),
             Request::Shutdown => {
                 self.stop();
                 Answer::Done
             }
         })
+    }
+}
+
+/// Bytes from the system, which has some at any time once it has been started.
+fn random() -> Answer {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Answer::Bytes(Random(bytes)),
+        Err(error) => Answer::Refused(vec![format!("the system has no random bytes: {error}")]),
     }
 }
 

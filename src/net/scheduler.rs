@@ -3,15 +3,17 @@
 
 mod admitting;
 mod changes;
+mod closing;
 mod facts;
 mod handshaking;
 
 use super::acceptor::Acceptor;
-use super::budgets::{CLOSE_US, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
+use super::budgets::{READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
+use super::closing::Closing;
 use super::connection_log::ConnectionLog;
 use super::connections::{Connections, End};
 use super::handshakes::Handshakes;
-use super::linger::{LINGER_US, Lingering};
+use super::linger::Lingering;
 use super::service_time::ServiceTime;
 use super::transport::{Event, Net};
 use super::turn_lengths::TurnLengths;
@@ -37,6 +39,8 @@ pub struct Scheduler<N: Net> {
     visits: Vec<ConnId>,
     /// Connections that have ended by themselves and are to be closed.
     broken: VecDeque<ConnId>,
+    /// Connections that the hub has closed, and whose last bytes the sockets have not taken.
+    closing: Closing,
     /// Closed connections whose peers may still have to read the last bytes.
     lingering: Lingering<N::Socket>,
     acceptor: Acceptor,
@@ -62,6 +66,7 @@ impl<N: Net> Scheduler<N> {
             unblocked: VecDeque::new(),
             visits: Vec::with_capacity(VISITS_A_LOOK),
             broken: VecDeque::new(),
+            closing: Closing::default(),
             lingering: Lingering::default(),
             acceptor: Acceptor::new(listeners),
             handshakes: Handshakes::default(),
@@ -131,6 +136,7 @@ impl<N: Net> Scheduler<N> {
             self.lingering.next_deadline(),
             self.acceptor.deadline(),
             self.handshakes.deadline(),
+            self.closing.deadline(),
         ];
         let next = hub.into_iter().chain(net).flatten().min()?;
         let now = self.time.of(now);
@@ -189,13 +195,19 @@ impl<N: Net> Scheduler<N> {
             Resume::Read if connection.readable => {}
             Resume::Read | Resume::Wait => return,
             Resume::Blocked => {
-                if connection.end.is_gone() {
+                // One whose last words wait may have been reset meanwhile.
+                if connection.end.is_gone() || self.closing.contains(id) {
                     self.broken.push_back(id);
                 }
                 return;
             }
         }
-        match self.net.read(&mut connection.socket, &mut self.scratch) {
+        let read = self.net.read(&mut connection.socket, &mut self.scratch);
+        // Reading may leave something to be written.
+        if connection.writable && matches!(self.net.flush(&mut connection.socket), Ok(false)) {
+            connection.writable = false;
+        }
+        match read {
             Ok(0) => {
                 connection.readable = false;
                 if !matches!(connection.end, End::Failed(_)) {
@@ -216,7 +228,16 @@ impl<N: Net> Scheduler<N> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.hub.still_readable(id, 0)
+                self.hub.still_readable(id, 0);
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                connection.readable = false;
+                if connection.end.is_gone() {
+                    self.broken.push_back(id);
+                } else {
+                    connection.end = End::Cut;
+                    self.hub.cut(now, id);
+                }
             }
             Err(error) => {
                 connection.end.replace(&error);
@@ -276,14 +297,21 @@ impl<N: Net> Scheduler<N> {
         };
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let n = self.hub.output(id, &mut slices);
-        if n == 0 {
-            let _has_more = self.hub.sent(now, id, 0);
-            return;
-        }
-        match self.net.write(&mut connection.socket, &slices[..n]) {
-            Ok(written) => {
-                if self.hub.sent(now, id, written) {
+        let written = match n {
+            0 => Ok(0),
+            n => self.net.write(&mut connection.socket, &slices[..n]),
+        };
+        // What was written may still have to be sent, also if the hub has nothing more.
+        let flushed = written.and_then(|n| Ok((n, self.net.flush(&mut connection.socket)?)));
+        match flushed {
+            Ok((written, is_flushed)) => {
+                let has_more = self.hub.sent(now, id, written);
+                connection.writable = is_flushed;
+                if has_more && n > 0 && is_flushed {
                     self.unblocked.push_back(id);
+                }
+                if is_flushed && self.closing.contains(id) {
+                    self.broken.push_back(id);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.writable = false,
@@ -294,7 +322,7 @@ impl<N: Net> Scheduler<N> {
                 connection.writable = false;
                 connection.readable = true;
                 match connection.end.replace(&error) {
-                    End::Read => self.broken.push_back(id),
+                    End::Read | End::Cut => self.broken.push_back(id),
                     // What the peer sent before it closed is still read; that ends in an error or in its end.
                     _ => self.hub.readable(id),
                 }
@@ -315,45 +343,6 @@ impl<N: Net> Scheduler<N> {
             if now >= deadline {
                 break;
             }
-        }
-    }
-
-    /// Closes what has ended, within the budget: at the end of a turn, so that few events are for what has gone.
-    fn close(&mut self) {
-        let mut now = self.now();
-        let deadline = now.after(CLOSE_US);
-        while let Some(id) = self.broken.pop_front().or_else(|| self.hub.next_closed()) {
-            self.close_one(now, id);
-            now = self.now();
-            if now >= deadline {
-                return;
-            }
-        }
-        while self
-            .lingering
-            .expire_one(&mut self.net, now, &mut self.scratch)
-        {
-            now = self.now();
-            if now >= deadline {
-                return;
-            }
-        }
-    }
-
-    fn close_one(&mut self, now: Now, id: ConnId) {
-        let is_closed = self.hub.is_closed(id);
-        let relayed = self.connections.relayed(id);
-        let connection = self.connections.remove(id);
-        let (of, net) = (connection.as_ref(), &self.net);
-        self.log.closed(now, id, of, relayed, net, &self.hub);
-        self.hub.disconnect(now, id);
-        let Some(connection) = connection else { return };
-        if is_closed && connection.end == End::None {
-            // When the server itself ends, no peer is waited for.
-            let is_over = self.hub.is_shutting_down();
-            let until = now.after(if is_over { 0 } else { LINGER_US });
-            let (socket, scratch) = (connection.socket, &mut self.scratch);
-            self.lingering.add(&mut self.net, until, socket, scratch);
         }
     }
 }

@@ -58,6 +58,14 @@ pub trait Net {
     fn handshake(&mut self, _socket: &mut Self::Socket, peer: Peer) -> io::Result<Handshake> {
         Ok(Handshake::Done(peer))
     }
+    /// Whether the peer can read a line of plain text, as one can whose handshake has not begun.
+    fn takes_plain_text(&self, _socket: &Self::Socket) -> bool {
+        true
+    }
+    /// The version of TLS, if it is spoken.
+    fn tls_version(&self, _socket: &Self::Socket) -> Option<&'static str> {
+        None
+    }
     /// Copies what has arrived, and leaves it there to be read; 0: the peer has finished sending.
     ///
     /// # Errors
@@ -66,13 +74,26 @@ pub trait Net {
     /// Reads what has arrived; 0: the peer has finished sending.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing has arrived; any other error ends the connection.
+    /// `WouldBlock` when nothing has arrived; `Interrupted` when something has that holds no bytes for us yet; `UnexpectedEof`
+    /// when the connection was cut, so that the last bytes may be missing; any other error ends the connection.
     fn read(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
-    /// Writes as much as the socket takes.
+    /// Writes as much as the socket takes. It may take more than it can send now: see [`flush`](Net::flush).
     ///
     /// # Errors
     /// `WouldBlock` when that is nothing; any other error ends the connection.
     fn write(&mut self, socket: &mut Self::Socket, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Sends what earlier reads and writes have left; false: not all of it, and the socket must become writable first.
+    ///
+    /// # Errors
+    /// The connection ends.
+    fn flush(&mut self, _socket: &mut Self::Socket) -> io::Result<bool> {
+        Ok(true)
+    }
+    /// Says that nothing more will be sent, if that takes words; false: they are still to be [flushed](Net::flush). After that
+    /// nothing is read or written any more.
+    fn finish(&mut self, _socket: &mut Self::Socket) -> bool {
+        true
+    }
     /// Tells the peer that nothing more will be sent.
     fn close_write(&mut self, socket: &mut Self::Socket);
 }

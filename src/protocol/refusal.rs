@@ -16,6 +16,8 @@ texts! {
             "line not sent: not UTF-8 at byte {byte}: telnet loses bytes of some characters; use nc or madang join",
         /// A line is longer than `--max-line`.
         TooLong { bytes_max: usize } = "line not sent: longer than {bytes_max} bytes",
+        /// A line whose end is missing: its TLS connection was cut, which anybody on the way can do.
+        CutOff {} = "line not sent: the connection was cut before the line's end",
         /// A private line to a name that nobody has.
         NobodyCalled { name: &'a str } = "line not sent: nobody is called {name}",
         /// A private line to its own sender.
@@ -34,6 +36,47 @@ texts! {
         NameInUse { name: &'a str } = "name not changed: {name} is in use",
         /// `/nick` with a name that can be mistaken for another's.
         NameLooksUsed { name: &'a str } = "name not changed: {name} looks like a name in use",
+        /// `/nick` with a name that is registered, and the command by which its owner takes it.
+        NameRegistered { name: &'a str, command: &'a str } =
+            "name not changed: {name} is registered; {command} takes it if it is yours",
+        /// `/nick` with a name that can be mistaken for a registered one.
+        NameLooksRegistered { name: &'a str, own: &'a str, command: &'a str } =
+            "name not changed: {name} looks like {own}, which is registered; {command} takes that if it is yours",
+        /// `/nick` or `/login` with the name of another user of the server's machine, or one like it.
+        NameOfUser { name: &'a str } =
+            "name not changed: {name} is kept for a user of the server's machine, who connects there by its Unix socket",
+        /// `/nick` with the name of an operator who has not registered it, or one like it.
+        NameOfOperator { name: &'a str } =
+            "name not changed: {name} is kept for an operator, who takes it with /nick and /register at the control socket",
+        /// `/login` with a wrong token, or with a name that is not registered.
+        WrongToken { name: &'a str } = "name not changed: {name} is not registered with that token or certificate",
+        /// `/login` after too many wrong tokens from the same address.
+        TooManyTries {} = "name not changed: too many wrong tokens have come from your address; try again in a minute",
+        /// `/register` of a guest.
+        NoNameToRegister {} = "not registered: take a name first: /nick NAME",
+        /// `/register` of a name that is registered.
+        RegisteredAlready {} = "not registered: your name is yours already; after /unregister you can register it with another token",
+        /// `/register` of a name that somebody else may have first.
+        NotYoursToRegister {} = "not registered: your name is kept for somebody else; /nick NAME takes another",
+        /// `/register` when there are too many registered names.
+        RegisteredFull { names_max: usize } =
+            "not registered: {names_max} names are registered already; ask an operator",
+        /// `/register` when there are too many from the same address.
+        RegisteredFullHere { names_max: usize } =
+            "not registered: {names_max} names are registered from your address already; /unregister one of them first",
+        /// `/register` at a server without `--state`.
+        NoPlaceToKeep {} =
+            "not registered: this server keeps nothing beyond its end; its operator can give it a folder with --state",
+        /// `/register` when the name cannot be stored.
+        NotKept { why: &'a str } = "not registered: {why}",
+        /// `/unregister` of a client that is not logged in.
+        NotLoggedIn {} = "not unregistered: your name is not registered, or you have not logged in; /login NAME TOKEN first",
+        /// `/unregister NAME` by an operator.
+        NotRegistered { name: &'a str } = "not unregistered: {name} is not registered",
+        /// `/unregister` when that cannot be stored.
+        StillKept { why: &'a str } = "not unregistered: {why}",
+        /// What concerns registered names, when others' requests wait.
+        TooManyClaims {} = "not done: too many requests wait for the server's disk; try again",
         /// `/nick` with the client's own name.
         NameIsYours { name: &'a str } = "name not changed: you are {name} already",
         /// `/nick` at the server's console.
@@ -104,6 +147,9 @@ texts! {
         /// … nothing, or only a part of a header, for so many seconds.
         ProxyHeaderLate { seconds: u64 } =
             "connections from this address are a proxy's (--proxy-from), and no PROXY header came within {seconds} s",
+        /// A newcomer at a TLS listener that does not speak TLS.
+        NeedsTls {} =
+            "this port speaks TLS: connect with madang join tls:HOST:PORT, or openssl s_client -quiet -connect HOST:PORT",
         /// A newcomer whose address `--deny` has, or `--allow` has not.
         AddressDenied {} = "this server takes no connections from your address",
         /// A newcomer while the server ends.

@@ -2,6 +2,9 @@
 //! parts of the crate. Never part of the program.
 
 #[cfg(test)]
+#[path = "../../tests/common/authority.rs"]
+pub(crate) mod authority;
+#[cfg(test)]
 mod corpus;
 pub mod fuzz;
 #[cfg_attr(not(test), allow(dead_code))]

@@ -5,13 +5,16 @@
 // Every test file is a crate of its own and uses part of this.
 #![allow(dead_code, unused_imports)]
 
+mod authority;
 mod client;
 pub(crate) mod front;
 mod lines;
 mod measure;
 mod process;
 mod server;
+mod tls;
 
+pub(crate) use authority::{Authority, Identity};
 pub(crate) use client::{Client, Next};
 pub(crate) use lines::{
     Announcement, announcement, assert_safe, is_presence_notice, number, skipped,
@@ -21,6 +24,7 @@ pub(crate) use process::{
     Program, Scratch, cpu_ticks, has_ipv6, next_descriptor, open_descriptors, resident_bytes,
 };
 pub(crate) use server::{Failure, Launch, Server, with_control};
+pub(crate) use tls::{TlsClient, TlsTrust, is_alert, write_identity};
 
 use std::time::{Duration, Instant};
 

@@ -63,6 +63,7 @@ impl Launch {
     fn with(mut command: Command, flags: &[&str]) -> Self {
         let count = |name: &str| flags.iter().filter(|&&flag| flag == name).count();
         let (chat, raw) = (count("--listen"), count("--listen-raw"));
+        let tls = count("--listen-tls");
         let metrics = count("--metrics");
         let control = count("--control")
             - flags
@@ -73,7 +74,7 @@ impl Launch {
         if chat == 0 && count("--config") == 0 {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        Self::quiet(command, chat.max(1) + raw + metrics + control)
+        Self::quiet(command, chat.max(1) + tls + raw + metrics + control)
     }
 
     /// A command that is given nothing by the environment of the test run.
@@ -233,6 +234,13 @@ impl Server {
         let mut places = self.listening.iter();
         let raw = places.find_map(|place| place.strip_suffix(" (raw)")?.parse().ok());
         raw.expect("a raw TCP listener")
+    }
+
+    /// The first TLS listener's address.
+    pub(crate) fn tls_addr(&self) -> SocketAddr {
+        let mut places = self.listening.iter();
+        let tls = places.find_map(|place| place.strip_suffix(" (tls)")?.parse().ok());
+        tls.expect("a TCP listener under TLS")
     }
 
     /// The first TCP address of the metrics page.

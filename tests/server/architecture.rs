@@ -23,7 +23,8 @@ const PARTS: &str = "
     bench: hub protocol address tls_client password_file
     cli: hub net join ctl bench address logging config tls_client password_file
     generate: cli
-    serve: hub net join cli address logging memory sandbox password_file
+    users: hub
+    serve: hub net join cli address logging memory sandbox password_file users
 ";
 
 /// The program's modules by their paths in the crate (`hub::room`), with their sources up to their tests.

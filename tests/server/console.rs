@@ -3,7 +3,7 @@
 
 use crate::common::{Client, DEADLINE, until};
 use madang::hub::limits::{HalfClose, Limits};
-use madang::hub::{Ranges, Wire};
+use madang::hub::{Owners, Ranges, Wire};
 use madang::net::listener::{Listener, Options};
 use madang::net::reactor::{Ended, Reactor};
 use madang::net::reload::Settings;
@@ -24,6 +24,7 @@ const OPTIONS: Options = Options {
     send_buffer_bytes: 65_536,
     recv_buffer_bytes: 65_536,
     keepalive: Duration::ZERO,
+    trusts_uid: false,
 };
 
 /// A server that is never reloaded.
@@ -31,6 +32,8 @@ fn reactor(listeners: Vec<Listener>, limits: Limits, console: UnixStream) -> Rea
     let settings = Settings {
         limits,
         proxies: Ranges::default(),
+        tls: None,
+        owners: Owners::default(),
         places: Vec::new(),
         options: OPTIONS,
         log_level: tracing::Level::INFO,
@@ -140,8 +143,10 @@ fn a_client_that_does_not_read_delays_the_shutdown_by_drain_at_most() {
 fn console_input_is_never_taken_for_http() {
     // There is no other client, so this is the first line of the connection, where HTTP is looked for.
     let (ours, theirs) = UnixStream::pair().expect("a pair");
-    let reactor = reactor(Vec::new(), Limits::default(), theirs);
-    let server = thread::spawn(move || reactor.serve().expect("serve"));
+    let server = thread::spawn(move || {
+        let reactor = reactor(Vec::new(), Limits::default(), theirs);
+        reactor.serve().expect("serve")
+    });
     let mut console = Client::on_pair(ours).greeted();
     console.say("GET / HTTP/1.1");
     console.say("/who");

@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accounts;
 mod architecture;
 #[cfg(feature = "bench")]
 mod bench;
@@ -41,4 +42,5 @@ mod sandbox;
 mod slow;
 mod systemd;
 mod text;
+mod tls;
 mod tutorials;

@@ -6,7 +6,7 @@ use super::behavior::Behavior;
 use super::client::Client;
 use super::world::{STORM_ADDRESS, Theme};
 use madang::hub::Wire;
-use madang::hub::requests::{Answer, Request, Ticket};
+use madang::hub::requests::{Answer, Random, Request, Ticket};
 use madang::protocol::{Line, Notice, Plain, Refusal};
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ impl Sim {
                 Theme::Storms => STORM_ADDRESS.to_string(),
                 _ => "127.0.0.1".into(),
             };
-            let line = match self.rng.u8(0..24) {
+            let line = match self.rng.u8(0..26) {
                 0..=4 => "/clients".into(),
                 5 => "/clients --slow".into(),
                 6 => format!("/clients --from {address}"),
@@ -73,6 +73,8 @@ impl Sim {
                 19 => "/stats\n/reload".into(),
                 20 => format!("/ban 10.{}.0.0/16 3s range {number}", number % 7),
                 21 => format!("/unban 10.{}.0.0/16", number % 7),
+                24 => format!("/nick boss{}x\n/register\n/login boss1x wrong", number % 3),
+                25 => format!("/unregister boss{}x\n/unregister", number % 3),
                 22 if self.rng.u8(0..6) == 0 => format!("/ban {address} 3s"),
                 _ => "a line\n/mute\n/ban 0.0.0.0/0\n/frob".into(),
             };
@@ -93,6 +95,7 @@ impl Sim {
                 Request::Store(_) if self.rng.u8(0..4) == 0 => no(),
                 Request::Store(_) if self.rng.bool() => Answer::NotKept,
                 Request::Store(_) => Answer::Done,
+                Request::Random => Answer::Bytes(Random(self.rng.u128(..).to_be_bytes())),
                 Request::Reload if self.rng.bool() => no(),
                 Request::Reload => Answer::Lines(vec!["line".into(); 300]),
                 Request::Statistics => Answer::Figures(vec![("lines".into(), "3".into()); 99]),

@@ -20,6 +20,9 @@ pub struct Pipe {
     pub outbound: VecDeque<u8>,
     /// `usize::MAX` marks the pipe of an observer, which has no faults.
     pub capacity: usize,
+    /// As TLS does, the server's end takes more than there is room for, up to [`RECORD_BYTES`], and keeps the rest here.
+    pub kept: VecDeque<u8>,
+    pub is_veiled: bool,
     pub wire: Wire,
     pub address: Ipv4Addr,
     /// Bytes of a handshake that the client has to send before its first line.
@@ -43,6 +46,8 @@ impl Pipe {
             reset: false,
             outbound: VecDeque::new(),
             capacity,
+            kept: VecDeque::new(),
+            is_veiled: false,
             wire,
             address: Ipv4Addr::LOCALHOST,
             handshake: None,
@@ -53,6 +58,19 @@ impl Pipe {
             wants_read: false,
             wants_write: false,
         }))
+    }
+
+    /// How many bytes the server's socket takes now.
+    pub fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.outbound.len())
+    }
+
+    /// Sends what was kept, as far as there is room; true: all of it.
+    pub fn send_kept(&mut self) -> bool {
+        let n = self.kept.len().min(self.room());
+        self.outbound.extend(self.kept.drain(..n));
+        self.wants_write |= !self.kept.is_empty();
+        self.kept.is_empty()
     }
 
     pub fn is_without_faults(&self) -> bool {
@@ -79,6 +97,9 @@ impl Polled {
         }
     }
 }
+
+/// The most that a veiled pipe takes in a write: as much as a record of TLS has.
+pub const RECORD_BYTES: usize = 16_384;
 
 pub type Shared = Rc<RefCell<Pipe>>;
 

@@ -264,7 +264,7 @@ impl Client {
 
     /// When it is to be closed for its silence.
     pub fn idle_due(&self, limits: &Limits) -> Option<Now> {
-        (limits.idle_timeout_us > 0 && !self.role.is_operator())
+        (limits.idle_timeout_us > 0 && !self.role.is_extra())
             .then(|| self.silent_since.after(limits.idle_timeout_us))
     }
 

@@ -13,6 +13,9 @@ pub enum Role {
     /// A person who has come by the control listener, and may give the commands of operators. Its lines have no rate and
     /// its silence no limit; it takes nobody's place. If it does not read it is treated as others are.
     Operator,
+    /// A person who has shown to be the owner of an operator's name: every limit holds, and it may give the commands of
+    /// operators as long as it has the name.
+    NamedOperator,
     /// A connection that has not said the server's password: it has no name, is in no room, and is sent only what it is
     /// asked for. It becomes a [`Person`](Role::Person).
     Stranger,
@@ -37,6 +40,11 @@ impl Role {
 
     /// See [`Client::is_operator`](super::Client::is_operator).
     pub fn is_operator(self) -> bool {
+        matches!(self, Role::Operator | Role::NamedOperator | Role::Console)
+    }
+
+    /// Whether it has come as an operator: it takes nobody's place, and no limit holds for what it says.
+    pub fn is_extra(self) -> bool {
         matches!(self, Role::Operator | Role::Console)
     }
 }

@@ -30,6 +30,12 @@ pub enum Request<'a> {
     Unignore(&'a str),
     /// `/whois NAME`
     Whois(&'a str),
+    /// `/register`
+    Register,
+    /// `/login NAME [TOKEN]`
+    LogIn(&'a str, Option<&'a str>),
+    /// `/unregister [NAME]`
+    Unregister(Option<&'a str>),
     /// `/pass SECRET`; without a secret it is a wrong one.
     Pass(&'a str),
     /// `/lock [SECRET]`
@@ -52,7 +58,7 @@ pub enum Invalid<'a> {
 }
 
 /// Every command: how it is used, and what it does.
-pub const COMMANDS: [(&str, &str); 15] = [
+pub const COMMANDS: [(&str, &str); 18] = [
     ("/nick NAME", "take another name"),
     ("/join ROOM [SECRET]", "go to another room"),
     ("/msg NAME TEXT", "say something to one person only"),
@@ -64,6 +70,9 @@ pub const COMMANDS: [(&str, &str); 15] = [
     ("/ignore [NAME]", "hear no more of somebody; list whom"),
     ("/unignore NAME", "hear somebody again"),
     ("/whois NAME", "show where somebody is, and since when"),
+    ("/register", "make your name your own, with a token"),
+    ("/login NAME TOKEN", "take a name that is your own"),
+    ("/unregister", "give up a name that is your own"),
     (
         "/pass SECRET",
         "say the server's password, where it asks for one",
@@ -97,6 +106,11 @@ impl fmt::Display for Request<'_> {
             Request::Ignore(Some(name)) => write!(f, "/ignore {name}"),
             Request::Unignore(name) => write!(f, "/unignore {name}"),
             Request::Whois(name) => write!(f, "/whois {name}"),
+            Request::Register => f.write_str("/register"),
+            Request::LogIn(name, None) => write!(f, "/login {name}"),
+            Request::LogIn(name, Some(token)) => write!(f, "/login {name} {token}"),
+            Request::Unregister(None) => f.write_str("/unregister"),
+            Request::Unregister(Some(name)) => write!(f, "/unregister {name}"),
             Request::Pass("") => f.write_str("/pass"),
             Request::Pass(secret) => write!(f, "/pass {secret}"),
             Request::Lock(None) => f.write_str("/lock"),
@@ -146,6 +160,13 @@ pub fn parse(line: &str) -> Result<Request<'_>, Invalid<'_>> {
         "ignore" => Request::Ignore(optional),
         "unignore" => Request::Unignore(required?),
         "whois" => Request::Whois(required?),
+        "register" if argument.is_empty() => Request::Register,
+        "register" => return Err(Invalid::Usage(usage)),
+        "login" => match split_word(required?) {
+            (name, "") => Request::LogIn(name, None),
+            (name, token) => Request::LogIn(name, Some(token)),
+        },
+        "unregister" => Request::Unregister(optional),
         "pass" => Request::Pass(argument),
         "lock" => Request::Lock(optional),
         "unlock" => Request::Unlock,
@@ -163,6 +184,7 @@ pub fn without_secret(line: &str) -> Option<String> {
         Ok(Request::Pass(secret)) if !secret.is_empty() => Request::Pass(HIDDEN),
         Ok(Request::Lock(Some(_))) => Request::Lock(Some(HIDDEN)),
         Ok(Request::Join(room, Some(_))) => Request::Join(room, Some(HIDDEN)),
+        Ok(Request::LogIn(name, Some(_))) => Request::LogIn(name, Some(HIDDEN)),
         _ => return None,
     };
     Some(shown.to_string())
@@ -173,7 +195,7 @@ const HIDDEN: &str = "***";
 
 /// What other programs call a command, or what people try, and the command here. No entry is near a command that its user
 /// did not mean: `/kick` is no misspelt `/nick`.
-const ALIASES: [(&str, Option<&str>); 41] = [
+const ALIASES: [(&str, Option<&str>); 47] = [
     ("names", Some("/who")),
     ("users", Some("/who")),
     ("members", Some("/who")),
@@ -215,9 +237,17 @@ const ALIASES: [(&str, Option<&str>); 41] = [
     ("block", Some("/ignore")),
     ("unblock", Some("/unignore")),
     ("finger", Some("/whois")),
+    ("identify", Some("/login")),
+    ("auth", Some("/login")),
+    ("signin", Some("/login")),
+    ("signup", Some("/register")),
+    ("claim", Some("/register")),
+    ("deregister", Some("/unregister")),
 ];
 /// Longest word that may be a misspelt command, in bytes.
 const MISSPELT_BYTES_MAX: usize = 8;
+/// Longest command, in bytes without its slash.
+const COMMAND_BYTES_MAX: usize = 10;
 
 /// The command that somebody may have meant who wrote this word, which is none; the word as [`Invalid::Unknown`] has it.
 pub fn suggest(word: &str) -> Option<&'static str> {
@@ -246,7 +276,7 @@ pub fn suggest(word: &str) -> Option<&'static str> {
 /// How many insertions, deletions, replacements and exchanges of neighbours lead from one word to the other (optimal string
 /// alignment). Both are short.
 fn distance(from: &[u8], to: &[u8]) -> usize {
-    let mut rows = [[0; MISSPELT_BYTES_MAX + 1]; MISSPELT_BYTES_MAX + 1];
+    let mut rows = [[0; COMMAND_BYTES_MAX + 1]; MISSPELT_BYTES_MAX + 1];
     for i in 0..=from.len() {
         for j in 0..=to.len() {
             rows[i][j] = if i == 0 || j == 0 {
@@ -302,6 +332,11 @@ mod tests {
             ("/ignore kim", Request::Ignore(Some("kim"))),
             ("/unignore kim", Request::Unignore("kim")),
             ("/whois kim", Request::Whois("kim")),
+            ("/register", Request::Register),
+            ("/login kim", Request::LogIn("kim", None)),
+            ("/login kim abc def", Request::LogIn("kim", Some("abc def"))),
+            ("/unregister", Request::Unregister(None)),
+            ("/unregister kim", Request::Unregister(Some("kim"))),
             (
                 "/kick kim too loud",
                 Request::Operator("kick", "kim too loud"),
@@ -330,6 +365,21 @@ mod tests {
         ] {
             assert_eq!(without_secret(line).as_deref(), shown, "{line}");
         }
+    }
+
+    #[test]
+    fn commands_about_names_of_one_s_own_are_suggested() {
+        for (word, command) in [
+            ("/identify", "/login"),
+            ("/auth", "/login"),
+            ("/signup", "/register"),
+            ("/registr", "/register"),
+            ("/logn", "/login"),
+        ] {
+            assert_eq!(suggest(word), Some(command), "{word}");
+        }
+        let longest = COMMANDS.map(|(usage, _)| split_word(&usage[1..]).0.len());
+        assert_eq!(longest.into_iter().max(), Some(COMMAND_BYTES_MAX));
     }
 
     #[test]
@@ -412,6 +462,8 @@ mod tests {
             ("/msg kim", "/msg NAME TEXT"),
             ("/msg ", "/msg NAME TEXT"),
             ("/me  ", "/me ACTION"),
+            ("/register kim", "/register"),
+            ("/login", "/login NAME TOKEN"),
         ] {
             assert_eq!(parse(line), Err(Invalid::Usage(usage)));
         }

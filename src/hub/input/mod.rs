@@ -36,8 +36,22 @@ pub enum Item<'a> {
     AreYouThere,
     /// The first line belongs to another protocol. Nothing follows.
     WrongProtocol(Protocol),
+    /// A line whose end is missing, since the connection was cut.
+    CutOff,
     /// The peer has finished sending. Nothing follows.
     End,
+}
+
+/// Whether the peer has finished sending, and [`Item::End`] has not been taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Finish {
+    /// It has not.
+    #[default]
+    No,
+    /// It has said so: an unterminated last line counts as a line.
+    Whole,
+    /// The connection was cut: the rest of an unterminated last line may be missing.
+    Cut,
 }
 
 /// The input of one client.
@@ -51,8 +65,7 @@ pub struct Input {
     opening: Opening,
     /// What has ended the lines so far.
     line_ends: LineEnds,
-    /// The peer has finished sending, and [`Item::End`] has not been taken.
-    finished: bool,
+    finish: Finish,
     /// The client has been told that it sends faster than the rate limit allows.
     pub is_told_of_rate: bool,
 }
@@ -89,12 +102,17 @@ impl Input {
 
     /// The peer has finished sending. An unterminated last line counts as a line.
     pub fn finish(&mut self) {
-        self.finished = true;
+        self.finish = Finish::Whole;
+    }
+
+    /// The connection was cut. An unterminated last line does not count.
+    pub fn cut(&mut self) {
+        self.finish = Finish::Cut;
     }
 
     /// Whether something can be handled without receiving more.
     pub fn has_deferred(&self) -> bool {
-        self.finished || self.has_deferred_bytes()
+        self.finish != Finish::No || self.has_deferred_bytes()
     }
 
     /// Whether deferred bytes are to be handled before any others.
@@ -242,7 +260,7 @@ impl<'a> Items<'a> {
     /// Discards what is left: nobody will handle it.
     pub fn discard(&mut self) {
         (self.text, self.rest) = (&[], &[]);
-        self.input.finished = false;
+        self.input.finish = Finish::No;
         self.pending = Pending::default();
     }
 
@@ -277,7 +295,11 @@ impl<'a> Items<'a> {
 
     /// All bytes have been taken: the unfinished line if it counts, then the end.
     fn next_unterminated(&mut self) -> Option<Item<'_>> {
-        let finished = self.input.finished;
+        let finished = self.input.finish != Finish::No;
+        if self.input.finish == Finish::Cut && !self.pending.frame.partial().is_empty() {
+            self.pending.frame.discard_partial();
+            return Some(Item::CutOff);
+        }
         if (finished || self.options.flush) && !self.pending.frame.partial().is_empty() {
             if let Some(protocol) = self.input.opening.end(self.pending.frame.partial()) {
                 return Some(self.wrong_protocol(protocol));
@@ -289,7 +311,7 @@ impl<'a> Items<'a> {
             }
             return self.pending.frame.take_partial().map(Item::Line);
         }
-        self.input.finished = false;
+        self.input.finish = Finish::No;
         finished.then_some(Item::End)
     }
 }

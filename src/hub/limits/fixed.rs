@@ -219,6 +219,29 @@ pub const TRIES_WINDOW_US: u64 = 60_000_000;
 /// Wrong secrets of all origins that are remembered. If there are more, the oldest is forgotten early.
 pub const TRIES_REMEMBERED_MAX: usize = 16 * 1024;
 
+/// Registered names in all.
+pub const ACCOUNTS_MAX: usize = 8192;
+
+/// Registered names from one address, or from one user of this machine. Operators may register more.
+pub const ACCOUNTS_AN_ORIGIN_MAX: usize = 32;
+
+/// Bytes of a registered name in memory at most: the name, what it looks like, two hashes, and its places in the orders.
+pub(super) const ACCOUNT_BYTES: usize = 1024;
+
+/// Microseconds between two days of use that are stored, or two names that expire: so the keeper has time for others.
+pub const ACCOUNT_PAUSE_US: u64 = 20_000;
+
+/// What people want to be done about registered names, at a time: each is a request to the driver, or a step for each.
+pub const CLAIMS_MAX: usize = 64;
+
+/// Users of this machine whose names are known.
+pub const USERS_MAX: usize = 4096;
+
+/// Bytes of a user of this machine in memory at most.
+pub(super) const USER_BYTES: usize = 512;
+
+/// Names whose owners are operators.
+pub const OPERATOR_NAMES_MAX: usize = 64;
 /// Connections that have not said the password, at a time.
 pub const STRANGERS_MAX: usize = 1024;
 

@@ -1,5 +1,5 @@
 //! The part of the hub's contract that concerns operators: jobs that go on, requests and their answers, what is restored at
-//! the start. Composition only.
+//! the start. Composition only; what concerns names that are somebody's own is in `accounts/contract` and `registering`.
 
 use super::acts;
 use super::bans::Ban;
@@ -8,6 +8,8 @@ use super::range::Range;
 use super::state::Drain;
 use super::steps;
 use crate::hub::Hub;
+use crate::hub::accounts::account::NAME;
+use crate::hub::registering;
 use crate::hub::requests::{Answer, Request, Ticket};
 use crate::hub::types::{Deed, Now, Peers};
 
@@ -22,8 +24,10 @@ impl Hub {
     /// # Errors
     /// It is nothing that a hub has stored; what is wrong with it.
     pub fn restore(&mut self, now: Now, kind: &str, key: &str, value: &str) -> Result<(), String> {
-        if kind != BAN {
-            return Err(format!("unknown kind {kind}"));
+        match kind {
+            BAN => {}
+            NAME => return self.restore_name(key, value),
+            kind => return Err(format!("unknown kind {kind}")),
         }
         let range = Range::parse(key).ok_or_else(|| format!("no range of addresses: {key}"))?;
         let ban = Ban::restored(value, self.operators.epoch_us);
@@ -41,20 +45,23 @@ impl Hub {
 
     /// Whether [`carry_on`](Hub::carry_on) has something to do.
     pub fn has_jobs(&self) -> bool {
-        self.operators.jobs.has_next()
+        self.operators.jobs.has_next() || self.accounts.claims.has_next()
     }
 
-    /// Does one step of an operator's command; false: there is none to be done.
+    /// Does one step of an operator's command, and one of what people want to be done about names; false: there is none
+    /// to be done.
     pub fn carry_on(&mut self, now: Now, peers: &mut dyn Peers) -> bool {
-        let Some((by, job)) = self.operators.jobs.next() else {
-            return false;
-        };
-        steps::step(&mut self.context(now), peers, by, job);
-        true
+        let job = self.operators.jobs.next();
+        let has_job = job.is_some();
+        let mut reading = self.reading(now);
+        if let Some((by, job)) = job {
+            steps::step(&mut reading.cx, peers, by, job);
+        }
+        registering::step(&mut reading.cx, reading.directory, peers) || has_job
     }
 
     /// The next thing that the driver is to do. Each is to be [answered](Hub::answer), now or later.
-    #[must_use = "an operator waits for the answer"]
+    #[must_use = "somebody waits for the answer"]
     pub fn next_request(&mut self) -> Option<(Ticket, Request)> {
         self.operators.jobs.next_request()
     }
@@ -63,6 +70,8 @@ impl Hub {
     pub fn answer(&mut self, now: Now, ticket: Ticket, answer: Answer) {
         if let Some((by, job)) = self.operators.jobs.answered(ticket) {
             steps::answered(&mut self.context(now), by, job, answer);
+        } else if let Some((by, claim)) = self.accounts.claims.answered(ticket) {
+            registering::answered(&mut self.context(now), by, claim, answer);
         }
     }
 

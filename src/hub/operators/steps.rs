@@ -274,7 +274,7 @@ fn told(cx: &mut Context<'_>, by: ConnId, answer: Answer) {
             };
             figures.into_iter().map(line).collect()
         }
-        Answer::Done | Answer::NotKept | Answer::Refused(_) => Vec::new(),
+        Answer::Done | Answer::NotKept | Answer::Refused(_) | Answer::Bytes(_) => Vec::new(),
     };
     let lines = lines.into_iter().map(Into::into).collect();
     cx.operators.jobs.push(by, Job::Tell(lines));

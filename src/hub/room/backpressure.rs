@@ -111,11 +111,10 @@ fn action(role: Role, policy: SlowPolicy, is_closing: bool, lost_lines: u64) -> 
     match (role, policy) {
         (Role::Raw, _) if is_closing && lost_lines == 0 => TooSlow::Continue,
         (Role::Raw, _) => TooSlow::CutOff,
-        (Role::Person | Role::Operator, SlowPolicy::Close | SlowPolicy::Wait) if !is_closing => {
-            TooSlow::Close
-        }
         // A stranger is in a room where nothing is said.
-        (Role::Person | Role::Operator | Role::Console | Role::Stranger, _) => TooSlow::Continue,
+        (Role::Console | Role::Stranger, _) => TooSlow::Continue,
+        (_, SlowPolicy::Close | SlowPolicy::Wait) if !is_closing => TooSlow::Close,
+        _ => TooSlow::Continue,
     }
 }
 

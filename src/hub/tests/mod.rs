@@ -9,6 +9,7 @@ mod ignoring;
 mod limit_change;
 mod locks;
 mod membership;
+mod names;
 mod operators;
 mod password;
 

@@ -52,6 +52,7 @@ fn finish(test: &mut TestHub, operator: ConnId) -> String {
             is_under_way = true;
             let answer = match request {
                 Request::Store(_) | Request::Shutdown => Answer::Done,
+                Request::Random => panic!("no name is registered here"),
                 Request::Reload => Answer::Lines(vec!["reloaded".into()]),
                 Request::Statistics => Answer::Figures(vec![("lines".into(), "3".into())]),
             };

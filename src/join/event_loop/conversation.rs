@@ -33,6 +33,7 @@ impl EventLoop {
         for heard in all_heard {
             self.react(now, heard);
         }
+        self.keep_token();
         self.was_greeted |= self.ui.session.is_greeted();
         let is_silent = event.is_none() && self.greeted_by().is_some_and(|by| by <= now);
         let ended = match event {
@@ -94,6 +95,35 @@ impl EventLoop {
         }
     }
 
+    /// Keeps a token that has changed, and says where.
+    fn keep_token(&mut self) {
+        let Role::Client { tokens, .. } = &self.role else {
+            return;
+        };
+        let Some((name, token)) = self.ui.session.take_changed_token() else {
+            return;
+        };
+        let kept = tokens.keep(&name, token);
+        let is_new = self.token_name.as_ref() != Some(&name);
+        match (kept, token.is_some()) {
+            (Ok(path), true) if is_new => {
+                let path = path.display().to_string();
+                self.ui.notice(&format!(
+                    "the token of {name} is kept in {}",
+                    safe(path.as_bytes())
+                ));
+            }
+            (Ok(_), true) => {}
+            (Ok(_), false) => self
+                .ui
+                .notice(&format!("the token of {name} is not kept any more")),
+            (Err(why), _) => self
+                .ui
+                .error(&format!("the token of {name} is not kept: {why}")),
+        }
+        self.token_name = Some(name);
+    }
+
     /// Drops unsent lines, which were typed for the name or the room that the server has refused.
     fn refused(&mut self, request: Request, is_setup: bool) {
         let lines = self.connection.queue.discard();
@@ -133,7 +163,9 @@ impl EventLoop {
         }
         self.ui.disconnected();
         if farewell == Some(Farewell::Final)
-            && let Role::Client { reconnect: true } = self.role
+            && let Role::Client {
+                reconnect: true, ..
+            } = self.role
         {
             self.ui.session.disconnected(Duration::ZERO, 0.0);
             self.name_retry_at = None;
@@ -158,8 +190,12 @@ impl EventLoop {
     fn lost(&mut self, now: Instant, why: String) -> Option<Ended> {
         match self.role {
             Role::Console { .. } => return Some(Ended::Left),
-            Role::Client { reconnect: false } => return Some(Ended::Lost(why)),
-            Role::Client { reconnect: true } => {}
+            Role::Client {
+                reconnect: false, ..
+            } => return Some(Ended::Lost(why)),
+            Role::Client {
+                reconnect: true, ..
+            } => {}
         }
         let lasted = now.saturating_duration_since(self.connected_at);
         let pause = self.ui.session.disconnected(lasted, fastrand::f64());

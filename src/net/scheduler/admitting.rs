@@ -6,7 +6,7 @@ use crate::net::budgets::ACCEPT_US;
 use crate::net::connection_log::Place;
 use crate::net::handshakes::Relayed;
 use crate::net::linger::LINGER_US;
-use crate::net::transport::Net;
+use crate::net::transport::{Event, Net};
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
@@ -74,12 +74,24 @@ impl<N: Net> Scheduler<N> {
             self.log.unpolled();
             return;
         }
-        let place = Place(&self.net, listener);
-        self.log.opened(now, id, address, relayed, place);
+        let (place, tls) = (
+            Place(&self.net, listener),
+            self.net.tls_version(&entrant.socket),
+        );
+        self.log.opened(now, id, address, relayed, tls, place);
         let connections = &mut self.connections;
         connections.insert(now, id, entrant.socket, address, listener as u16);
         if let Some(relayed) = relayed {
             connections.relay(id, relayed);
+        }
+        if entrant.is_registered {
+            // With the end of its handshake more may have been received, of which the poll knows nothing any more.
+            let (readable, writable) = (true, false);
+            self.event(Event::Ready {
+                id,
+                readable,
+                writable,
+            });
         }
     }
 

@@ -1,6 +1,7 @@
 //! What changes a scheduler between its turns: the console connects, limits change, the server is to end.
 
 use super::Scheduler;
+use crate::hub::Owners;
 use crate::hub::limits::Limits;
 use crate::hub::secret::Secret;
 use crate::keeper::Entry;
@@ -40,6 +41,12 @@ impl<N: Net> Scheduler<N> {
     pub fn set_limits(&mut self, limits: Limits) {
         self.hub.set_limits(limits);
         self.uncounted = self.hub.counts_addresses().then_some(0);
+    }
+
+    /// Changes whose names are known: who is an operator by its name.
+    pub fn set_owners(&mut self, owners: &Owners) {
+        let now = self.now();
+        self.hub.set_owners(now, owners);
     }
 
     /// Newcomers must say this password from now on.

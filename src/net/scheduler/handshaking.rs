@@ -105,19 +105,14 @@ impl<N: Net> Scheduler<N> {
                 match shaken {
                     Ok(Handshake::Wait) => {}
                     Ok(Handshake::Again) => self.handshakes.note_ready(id),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                        self.handshakes.note_ready(id);
-                    }
                     Ok(Handshake::Done(peer)) => {
                         pending.peer = peer;
                         self.finish_handshake(now, id);
                     }
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
-                        self.handshakes.remove(id, Outcome::Left);
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                        self.handshakes.note_ready(id);
                     }
-                    Err(error) => {
-                        self.turn_away(now, id, Outcome::Failed, &format!("TLS: {error}"));
-                    }
+                    Err(error) => self.fail_handshake(now, id, &error),
                 }
             }
         }
@@ -218,6 +213,28 @@ impl<N: Net> Scheduler<N> {
         self.admit(now, entrant);
     }
 
+    /// A handshake has failed. Its peer has been sent an alert, or is sent words if it does not speak TLS.
+    fn fail_handshake(&mut self, now: Now, id: HandshakeId, error: &io::Error) {
+        let Some(pending) = self.handshakes.find(id) else {
+            return;
+        };
+        let is_plain = self.net.takes_plain_text(&pending.socket);
+        match error.kind() {
+            // It has sent nothing: a program that looks whether a server answers.
+            io::ErrorKind::ConnectionAborted => {
+                self.handshakes.remove(id, Outcome::Left);
+            }
+            io::ErrorKind::UnexpectedEof => {
+                let why = "closed by the peer within its TLS handshake";
+                self.turn_away(now, id, Outcome::Left, why);
+            }
+            _ if is_plain => {
+                self.refuse_newcomer(now, id, Outcome::Failed, Refusal::NeedsTls {});
+            }
+            _ => self.turn_away(now, id, Outcome::Failed, &format!("TLS: {error}")),
+        }
+    }
+
     fn refuse_header(&mut self, now: Now, id: HandshakeId, fault: Fault) {
         let refusal = match fault {
             Fault::Absent => Refusal::ProxyHeaderMissing {},
@@ -235,6 +252,9 @@ impl<N: Net> Scheduler<N> {
             Step::Header(_) => {
                 let refusal = Refusal::ProxyHeaderLate { seconds };
                 self.refuse_newcomer(now, id, Outcome::TimedOut, refusal);
+            }
+            Step::Handshake if self.net.takes_plain_text(&pending.socket) => {
+                self.refuse_newcomer(now, id, Outcome::TimedOut, Refusal::NeedsTls {});
             }
             Step::Handshake => {
                 let why = format!("TLS handshake not finished within {seconds} s");
@@ -254,9 +274,9 @@ impl<N: Net> Scheduler<N> {
         let Some(pending) = self.handshakes.remove(id, outcome) else {
             return;
         };
-        let speaks_tls = self.net.needs_handshake(&pending.socket);
+        let takes_plain_text = self.net.takes_plain_text(&pending.socket);
         self.log_refused(now, &pending, &refusal.to_string());
-        if !speaks_tls {
+        if takes_plain_text {
             let mut line = Vec::new();
             refusal.write(&mut line);
             self.say_goodbye(now, pending.socket, pending.peer.wire, &line);

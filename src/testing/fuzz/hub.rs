@@ -85,7 +85,7 @@ const HARMLESS: [&[u8]; 8] = [
 ];
 
 /// … and what does.
-const HARMFUL: [&[u8]; 9] = [
+const HARMFUL: [&[u8]; 11] = [
     b"/say L0.0. not I\n",
     b"/kick guest2 why\n",
     b"/kick #3\n",
@@ -93,6 +93,8 @@ const HARMFUL: [&[u8]; 9] = [
     b"/mute guest3 1s\n",
     b"/mute guest2\n/unmute guest1\n",
     b"/ban 127.0.0.1 2s\n",
+    b"/nick boss\n/register\n/login boss aaaa\n",
+    b"/login boss afb4dqhb2ha4dqhb2ha4dqhb2h\n/unregister boss\n",
     b"/drain\n",
     b"/shutdown\n",
 ];
@@ -148,6 +150,7 @@ fn limits(data: &mut Bytes<'_>, expectation: Expectation) -> Limits {
         allow: Ranges::default(),
         deny: Ranges::default(),
         welcome: String::new(),
+        names_keep_days: 1,
     };
     if expectation == Exact {
         return exact;
