@@ -354,9 +354,18 @@ impl StayCheck<'_> {
             let stands_instead = it.instead.peek().is_some_and(is_instead);
             // Before it: of those who are ignored now nothing has been passed over so far.
             let instead = stands_instead.then(|| it.clone().received_instead());
-            want = self.want(line, &mut it.wanted, entry, [ignored, &it.heard_again]);
-            let is_wanted = want.is_some_and(|at| self.room.lines[at] == *line);
-            ahead.extend(is_wanted.then(|| it.received_wanted()));
+            // Flushed parts of lines are often equal: it may be the first of them, or a later one.
+            loop {
+                want = self.want(line, &mut it.wanted, entry, [ignored, &it.heard_again]);
+                let Some(at) = want.filter(|&at| self.room.lines[at] == *line) else {
+                    break;
+                };
+                ahead.push(it.clone().received_wanted());
+                if !it.heard_again.iter().any(|&by| self.is_said_by(at, by)) {
+                    break;
+                }
+                it.wanted.next();
+            }
             ahead.extend(instead);
         }
         ahead.dedup_by_key(|it| it.wanted.peek().copied());
@@ -442,5 +451,20 @@ mod tests {
             "not while it is ignored"
         );
         assert!(!is_received(None, Some("guest5: L2.4.")), "never said");
+    }
+
+    #[test]
+    fn of_equal_lines_the_later_one_may_be_the_first_that_is_heard_again() {
+        let texts = ["L2.1.", "t", "xt", "t", "te"];
+        let lines = texts.map(|text| format!("guest5: {text}"));
+        let lines: Vec<&str> = lines.iter().map(|line| &**line).collect();
+        let is_received = |heard: &[&str]| {
+            let mut items = vec![line(lines[0]), Item::Ignores("guest5".into())];
+            items.push(Item::Hears("guest5".into()));
+            items.extend(heard.iter().copied().map(line));
+            is_received(&lines, items)
+        };
+        assert!(is_received(&lines[1..]) && is_received(&lines[3..]));
+        assert!(!is_received(&[lines[1], lines[2], lines[4]]));
     }
 }
