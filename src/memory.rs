@@ -15,7 +15,11 @@ const ROOM_LOG_STEP_BYTES: u64 = 64 * KIB;
 /// Logs what memory the limits allow, with so many bytes of kernel buffers for each connection, and so many more for one under
 /// TLS, if there may be any; warns if that is more than there is.
 pub fn log(limits: &Limits, kernel_bytes: u64, tls_bytes: Option<u64>) {
-    let Parts { rooms, clients } = Parts::of(limits);
+    let Parts {
+        rooms,
+        clients,
+        lists,
+    } = Parts::of(limits);
     let Limits {
         rooms_max,
         clients_max,
@@ -45,11 +49,19 @@ pub fn log(limits: &Limits, kernel_bytes: u64, tls_bytes: Option<u64>) {
             bytes / KIB
         )
     });
-    tracing::info!(room_logs, connections, kernel, tls, "memory at most");
+    let lists_told = format!("{} MiB: bans and registered names", lists.div_ceil(MIB));
+    tracing::info!(
+        room_logs,
+        connections,
+        lists = lists_told,
+        kernel,
+        tls,
+        "memory at most"
+    );
     if let Some(machine) = machine_bytes()
         && let Some(flags) = advice(limits, machine)
     {
-        let (memory_mib_max, machine_mib) = ((rooms.saturating_add(clients)) / MIB, machine / MIB);
+        let (memory_mib_max, machine_mib) = (limits.memory_bytes_max() as u64 / MIB, machine / MIB);
         tracing::warn!(
             memory_mib_max,
             machine_mib,
@@ -62,22 +74,34 @@ pub fn log(limits: &Limits, kernel_bytes: u64, tls_bytes: Option<u64>) {
 struct Parts {
     rooms: u64,
     clients: u64,
+    /// Bans and registered names, of which no flag makes fewer.
+    lists: u64,
 }
 
 impl Parts {
     fn of(limits: &Limits) -> Parts {
         let connections = limits.connections_max();
         let clients = connections.saturating_mul(limits.client_bytes_max());
+        let rooms = limits.room_logs_bytes_max();
+        let lists = limits
+            .memory_bytes_max()
+            .saturating_sub(rooms.saturating_add(clients));
         Parts {
-            rooms: limits.room_logs_bytes_max() as u64,
+            rooms: rooms as u64,
             clients: clients as u64,
+            lists: lists as u64,
         }
     }
 }
 
 /// The flags that keep the server within a machine of so many bytes, if the limits do not.
 fn advice(limits: &Limits, machine: u64) -> Option<String> {
-    let Parts { rooms, clients } = Parts::of(limits);
+    let Parts {
+        rooms,
+        clients,
+        lists,
+    } = Parts::of(limits);
+    let machine = machine.saturating_sub(lists);
     if rooms.saturating_add(clients) <= machine {
         return None;
     }
@@ -180,7 +204,7 @@ mod tests {
             (
                 &all,
                 16 * gib,
-                "--room-log 262144 --max-rooms 24576 --max-clients ",
+                "--room-log 262144 --max-rooms 24557 --max-clients ",
             ),
             (&all, gib / 16, "--room-log 262144 --max-rooms "),
         ] {

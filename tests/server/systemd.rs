@@ -216,7 +216,11 @@ fn sockets_that_cannot_be_used_are_one_clear_line() {
         (&connected, "chat", "write ListenStream="),
         (&silent, "chat", "it does not listen"),
         (&file, "raw", "not a socket"),
-        (&|| tcp().into(), "chatt", "FileDescriptorName=chat, raw"),
+        (
+            &|| tcp().into(),
+            "chatt",
+            "FileDescriptorName=chat, tls, raw",
+        ),
         (&|| tcp().into(), "chat:raw", "invalid LISTEN_FDNAMES"),
     ];
     for (socket, names, why) in wrong {
