@@ -7,7 +7,7 @@ use crate::hub::name;
 /// Whose names are known before anybody registers one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owners {
-    /// The users of this machine, if peers with a [`uid`](Peer::uid) are to have their names.
+    /// The users of this machine, if peers with a [`uid`](crate::hub::Peer::uid) are to have their names.
     pub users: Option<Users>,
     /// Names whose owners are operators: see [`check_operator`](Owners::check_operator).
     pub operators: Vec<String>,
