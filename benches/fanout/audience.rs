@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::floor::{Piece, Workload};
 use crate::harness::audience::{TimedAudience, admit, start};
+use crate::harness::certificate::Certificate;
+use crate::harness::decoder::Count;
 use crate::harness::group::{Group, WARM_UP_WINDOWS};
+use crate::harness::load::Load;
+use crate::harness::server::Server;
 use crate::harness::servers::Kind;
 use crate::harness::{Harness, Outcome};
 
@@ -48,17 +52,45 @@ impl Audience {
         window_lines: usize,
     ) -> Outcome<Self> {
         let (server, load) = start(harness, kind, workload.senders, &workload.arguments())?;
+        Ok(Self::of(server, load, kind, workload, window_lines))
+    }
+
+    /// Starts a server and connects all clients over TLS; `None` if its kind cannot be compared there.
+    pub(crate) fn gather_over_tls(
+        harness: &Harness,
+        kind: &'static Kind,
+        workload: Workload,
+        certificate: &Certificate,
+    ) -> Option<Outcome<Self>> {
+        let server = kind.start_over_tls(harness, certificate)?;
+        let gather = |server: Server| {
+            let mut load = Load::over_tls(server.address, kind.sender, &certificate.authority)?;
+            load.admit(workload.senders, 1)?;
+            let mut audience = Self::of(server, load, kind, workload, 1);
+            admit(harness, &mut audience.group.load, kind, workload.receivers)?;
+            Ok(audience)
+        };
+        Some(server.and_then(gather))
+    }
+
+    fn of(
+        server: Server,
+        load: Load<Count>,
+        kind: &'static Kind,
+        workload: Workload,
+        window_lines: usize,
+    ) -> Self {
         let senders = workload.senders;
         let members = senders + workload.receivers;
         let deaf = if kind.senders_receive { 0 } else { senders };
-        Ok(Self {
+        Self {
             kind,
             group: Group::new(server, load, members, deaf, kind.say, window_lines),
             senders,
             window_lines,
             quiet_since: Instant::now(),
             windows: 0,
-        })
+        }
     }
 
     /// The server's processor time for each line and receiver, in nanoseconds, in a round of about this much of it.

@@ -35,6 +35,7 @@ pub(crate) const FLOOR: Kind = Kind {
     senders_receive: false,
     backlog: LONG_BACKLOG,
     crowd: Crowd::Serves,
+    over_tls: None,
 };
 
 fn start(harness: &Harness, workload: &[String]) -> Outcome<Server> {

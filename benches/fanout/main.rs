@@ -26,6 +26,7 @@ mod paced;
 mod rounds;
 mod slow;
 mod table;
+mod tls;
 
 use std::env;
 use std::path::PathBuf;
@@ -90,6 +91,11 @@ const SCENARIOS: &[Scenario<Run>] = &[
         name: "paced",
         headline: "lines at half the pace that the floor can keep, 1,000 receivers: how late they arrive",
         run: paced::paced,
+    },
+    Scenario {
+        name: "tls",
+        headline: "one sender, 1,000 receivers over TLS, each line awaited by all: CPU a delivery",
+        run: tls::tls,
     },
 ];
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::background::beside;
 use crate::flooders::Flooders;
 use crate::harness::load::Arrival;
 use crate::harness::report::Report;
@@ -83,7 +84,7 @@ fn measure(
     let time = Duration::from_secs(harness.size(6, 2));
     flooders.warm_up()?;
     let before = flooders.sent_bytes();
-    let latency = flooders.beside(|| pair.talk(time, || Ok(())))?;
+    let latency = beside(|| flooders.step(), || pair.talk(time, || Ok(())))?;
     let flood = (flooders.sent_bytes() - before) as f64 / time.as_secs_f64() / 1e6;
     report.note(&format!("  the server took {flood:.1} MB a second"));
     latency.report(Limit::P99(p99_ms), report);

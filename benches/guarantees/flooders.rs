@@ -1,11 +1,7 @@
 //! Clients that send as much as the server takes: each the same bytes, over and over.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
-
-use rustix::process::setpriority_process;
 
 use crate::harness::Outcome;
 use crate::harness::decoder::Count;
@@ -20,8 +16,6 @@ const WRITE_BYTES: usize = 16 * 1024;
 const WARM_UP: Duration = Duration::from_millis(200);
 /// Connections that are being made at a time.
 const PENDING_MAX: usize = 64;
-/// The niceness of a thread that yields the processor to every other: see setpriority(2).
-const NICEST: i32 = 19;
 
 /// The flooders. They read what they receive.
 pub(crate) struct Flooders {
@@ -86,25 +80,6 @@ impl Flooders {
             self.next = (self.next + 1) % self.streams.len();
         }
         self.load.poll(Duration::ZERO)
-    }
-
-    /// Floods in a thread of its own while `other` runs in this one. The thread has the lowest priority, so the clients that
-    /// `other` measures read as soon as something has arrived, though flooding takes all that is left of the processor.
-    pub(crate) fn beside<T>(&mut self, other: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let flood = scope.spawn(|| -> Result<(), String> {
-                setpriority_process(None, NICEST).map_err(|e| e.to_string())?;
-                while !is_over.load(Ordering::Relaxed) {
-                    self.step().map_err(|e| e.to_string())?;
-                }
-                Ok(())
-            });
-            let result = other();
-            is_over.store(true, Ordering::Relaxed);
-            flood.join().expect("the flooding thread")?;
-            result
-        })
     }
 
     /// How many there are.

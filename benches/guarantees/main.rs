@@ -15,6 +15,7 @@
 //! clients and those that flood), then a scenario.
 //! `cargo bench --bench fanout` measures what a line costs beside other servers.
 
+mod background;
 mod calls;
 mod churn;
 mod commands;
@@ -36,6 +37,7 @@ mod scrape;
 mod slow;
 mod slowcrowd;
 mod strace;
+mod tls;
 mod unread;
 mod wait;
 
@@ -167,6 +169,16 @@ const SCENARIOS: &[Scenario<Run>] = &[
         name: "churn",
         headline: "connections come and go: what stays behind",
         run: churn::churn,
+    },
+    Scenario {
+        name: "idletls",
+        headline: "memory of idle connections over TLS",
+        run: tls::idle,
+    },
+    Scenario {
+        name: "handshakes",
+        headline: "clients over TLS come and go: what a handshake costs, and how late lines of a pair without TLS are",
+        run: tls::handshakes,
     },
 ];
 

@@ -4,6 +4,7 @@
 //! [`Load::until`] or [`Load::poll_for`]. Each of them polls, and every client that is not paused reads meanwhile.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use madang::address::{Address, Target};
@@ -135,6 +136,21 @@ impl<D: Decoder> Load<D> {
         Self::from_addresses(server, arrival, CONNECTIONS_A_MINUTE, net.into())
     }
 
+    /// A load without clients, which will come from many addresses, over TLS; `authority` is the file of the authority that
+    /// they trust.
+    pub(crate) fn over_tls(
+        server: SocketAddr,
+        arrival: Arrival,
+        authority: &Path,
+    ) -> Outcome<Self> {
+        let target = Target::parse(&format!("tls:{server}"))?;
+        let options = Options {
+            authorities: Some(authority.to_owned()),
+            ..Options::default()
+        };
+        Self::dialling(&target, &options, arrival, CONNECTIONS_A_MINUTE, 0)
+    }
+
     fn from_addresses(
         server: SocketAddr,
         arrival: Arrival,
@@ -142,7 +158,17 @@ impl<D: Decoder> Load<D> {
         run: u64,
     ) -> Outcome<Self> {
         let target = Target::from(Address::from(server));
-        let dialler = Dialler::new(&target, &Options::default(), connections, run)?;
+        Self::dialling(&target, &Options::default(), arrival, connections, run)
+    }
+
+    fn dialling(
+        target: &Target,
+        options: &Options,
+        arrival: Arrival,
+        connections: usize,
+        run: u64,
+    ) -> Outcome<Self> {
+        let dialler = Dialler::new(target, options, connections, run)?;
         Ok(Self {
             engine: Engine::new(dialler)?,
             arrival,

@@ -8,6 +8,9 @@
 #![allow(dead_code, reason = "each bench uses a part of the harness")]
 
 pub(crate) mod audience;
+#[path = "../../tests/common/authority.rs"]
+pub(crate) mod authority;
+pub(crate) mod certificate;
 pub(crate) mod decoder;
 pub(crate) mod group;
 pub(crate) mod load;

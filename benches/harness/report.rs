@@ -33,6 +33,7 @@ pub(crate) const DESCRIPTORS: Unit = unit("descriptors", 0);
 pub(crate) const MEMBERS: Unit = unit("members", 0);
 pub(crate) const CALLS: Unit = unit("calls", 3);
 pub(crate) const TIMES: Unit = unit("x", 3);
+pub(crate) const PER_SECOND: Unit = unit("a second", 0);
 
 /// Bytes in a MiB.
 pub(crate) const MEBIBYTE: f64 = 1024.0 * 1024.0;

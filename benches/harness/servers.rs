@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use super::certificate::Certificate;
 use super::load::Arrival;
 use super::server::Server;
 use super::{Harness, Outcome, find};
@@ -28,6 +29,9 @@ pub(crate) struct Kind {
     pub(crate) backlog: usize,
     /// Whether it can serve thousands.
     pub(crate) crowd: Crowd,
+    /// What its settings are over TLS, for clients that begin with their handshake; `None`: it cannot be compared. CA_FILE,
+    /// CERT_FILE and KEY_FILE stand for files. Those of a server that is built here are flags.
+    pub(crate) over_tls: Option<&'static str>,
 }
 
 /// How a server is started.
@@ -67,6 +71,19 @@ impl Kind {
         }
     }
 
+    /// Starts it for clients over TLS, if it can be compared there.
+    pub(crate) fn start_over_tls(
+        &self,
+        harness: &Harness,
+        certificate: &Certificate,
+    ) -> Option<Outcome<Server>> {
+        let settings = certificate.fill(self.over_tls?);
+        Some(match self.start {
+            Start::Built(_) => madang_over_tls(harness, &settings),
+            Start::Installed { command, .. } => start_peer(harness, command, &settings),
+        })
+    }
+
     /// Whether it sends something to a new receiver.
     pub(crate) fn greets(&self) -> bool {
         !matches!(self.receiver, Arrival::Connected)
@@ -93,6 +110,7 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: true,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
+        over_tls: Some("--listen-tls 127.0.0.1:0 --tls-cert CERT_FILE --tls-key KEY_FILE"),
     },
     Kind {
         name: "ncat",
@@ -106,6 +124,7 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: true,
         backlog: SHORT_BACKLOG,
         crowd: Crowd::Refuses("select(2): 1,024 descriptors at most"),
+        over_tls: None,
     },
     Kind {
         name: "redis",
@@ -130,6 +149,11 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: false,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
+        over_tls: Some(
+            "bind 127.0.0.1\nport 0\ntls-port PORT\ntls-cert-file CERT_FILE\ntls-key-file KEY_FILE\n\
+                 tls-ca-cert-file CA_FILE\ntls-auth-clients no\ntcp-backlog 4096\nsave \"\"\n\
+                 appendonly no\nmaxclients CLIENTS\nloglevel warning\nprotected-mode no\n",
+        ),
     },
     Kind {
         name: "nats",
@@ -149,6 +173,8 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: false,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
+        // Its clients must read a line before their handshake.
+        over_tls: None,
     },
     Kind {
         name: "mosquitto",
@@ -169,6 +195,10 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: false,
         backlog: MIDDLE_BACKLOG,
         crowd: Crowd::Serves,
+        over_tls: Some(
+            "listener PORT 127.0.0.1\ncertfile CERT_FILE\nkeyfile KEY_FILE\nallow_anonymous true\n\
+             set_tcp_nodelay true\nlog_type none\npersistence false\n",
+        ),
     },
     Kind {
         name: "ngircd",
@@ -191,6 +221,7 @@ pub(crate) const KINDS: &[Kind] = &[
             },
             "a notice to each member of each that joins: 324 million",
         ),
+        over_tls: None,
     },
 ];
 
@@ -221,6 +252,14 @@ fn mqtt(kind: u8, rest: &[u8]) -> Vec<u8> {
     packet.push(length as u8);
     packet.extend_from_slice(rest);
     packet
+}
+
+/// Starts madang with these flags; its address is that of its listener for TLS.
+fn madang_over_tls(harness: &Harness, flags: &str) -> Outcome<Server> {
+    let flags: Vec<&str> = flags.split(' ').collect();
+    let mut server = Server::madang(harness, &flags)?;
+    server.address = server.next_address_but(" (tls)")?;
+    Ok(server)
 }
 
 /// Starts an installed program at an address at which no program listens now.

@@ -157,6 +157,37 @@ fn renames_refusals_and_throttling_are_told_of_in_detail_as_json_values() {
 }
 
 #[test]
+fn nothing_that_a_client_sends_reads_as_another_entry() {
+    let logged = Logged::start(&["--log-level", "debug"]);
+    let forged = "2026-01-01T00:00:00.000000Z ERROR forged";
+    let mut kim = Client::connect(logged.addr());
+    for line in [
+        format!("/msg x\" {forged}"),
+        format!("/x\" connection=7 reason=\"{forged}"),
+        format!("/join \u{1b}[2K\r{forged}"),
+        format!("/nick kim\u{2028}{forged}"),
+        format!("/msg \u{85}{forged} hi"),
+    ] {
+        kim.say(&line);
+        kim.expect_start("! ");
+    }
+    logged.find(&["DEBUG refused connection=1 ", "forged"]);
+    let log = logged.log();
+    for line in log.lines() {
+        let level = line
+            .split(' ')
+            .find(|word| !word.is_empty() && !word.contains(':'));
+        assert!(matches!(level, Some("INFO" | "DEBUG" | "WARN")), "{line:?}");
+        let has_control = line
+            .chars()
+            .any(|c| c.is_control() || "\u{2028}\u{2029}".contains(c));
+        assert!(!has_control, "{line:?}");
+    }
+    // A quote in it is escaped, so it cannot end the value in which it stands.
+    assert!(!log.contains("x\" "), "{log}");
+}
+
+#[test]
 fn a_storm_of_connections_is_summed() {
     let logged = Logged::start(&[]);
     for _ in 0..500 {
