@@ -226,8 +226,10 @@ fn an_operator_by_name_has_the_commands_as_long_as_the_configuration_says_so() {
     far.find("* you are no operator any more");
     far.say("/bans");
     far.expect("! /bans is only for operators");
+    until("the end of it is logged", || {
+        server.log().contains("operator: [\"boss\"] -> ")
+    });
     let log = server.log();
-    assert!(log.contains("operator: [\"boss\"] -> "), "{log}");
     assert!(log.contains("is an operator from here on") && log.contains("operator=\"boss\""));
 }
 

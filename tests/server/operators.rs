@@ -128,6 +128,9 @@ fn a_flooding_client_is_kicked_and_the_others_hear_on() {
     ann.find("* left: loud (1 here)");
     ann.say("/who");
     ann.find("* here in lobby: ann (1)");
+    until("the kick is logged", || {
+        server.log().contains("kicked loud")
+    });
     let log = server.log();
     assert!(
         log.contains("what=\"kicked loud (connection 2): enough\""),

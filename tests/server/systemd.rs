@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::time::{Duration, Instant};
 
-use crate::common::{Client, DEADLINE, Launch, Scratch, Server};
+use crate::common::{Client, DEADLINE, Launch, Scratch, Server, until};
 use rustix::process::Signal;
 
 /// The service manager's socket.
@@ -130,7 +130,7 @@ fn a_service_manager_that_is_not_there_is_logged_and_one_that_goes_is_ignored() 
         .env("NOTIFY_SOCKET", "/nonexistent/x")
         .start();
     let warning = "the service manager cannot be notified";
-    assert!(server.log().contains(warning), "{}", server.log());
+    until("a warning", || server.log().contains(warning));
     server.signal(Signal::TERM);
     assert_eq!(server.wait_exit().code(), Some(0));
 
@@ -176,7 +176,9 @@ fn a_socket_without_a_name_is_for_chat_and_replaces_the_default_address() {
         let server = activated(vec![socket.into()], names, &[]).start();
         assert_eq!(server.listening(), [address.to_string()]);
         Client::connect(address);
-        assert_eq!(server.log().matches("INFO listening ").count(), 1);
+        let listening = || server.log().matches("INFO listening ").count();
+        until("it is logged where it listens", || listening() > 0);
+        assert_eq!(listening(), 1);
     }
 }
 
