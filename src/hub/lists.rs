@@ -38,7 +38,7 @@ pub fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
     cx.notify(slot, Notice::Members { room, list, here });
 }
 
-/// Whether a client is shown who is in a room that is locked.
+/// Whether a client may see the members of a locked room.
 pub fn sees_into(cx: &Context<'_>, slot: u32, number: u32) -> bool {
     let client = &cx.clients[slot as usize];
     client.room == number || client.is_operator()

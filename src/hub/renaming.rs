@@ -179,7 +179,7 @@ pub enum Known {
     Elsewhere(Nickname),
 }
 
-/// Gives a newcomer a name: that of the user that it is, whoever else has had it, unless it has it on another connection
+/// Gives a newcomer a name: that of its user, also if another client has had it, unless it has it on another connection
 /// itself; or that of a guest. Its caller greets it, and then calls [`greeted`].
 pub fn name_newcomer(cx: &mut Context<'_>, directory: &mut Directory, slot: u32) -> (Name, Known) {
     let Some(nickname) = cx.accounts.users_name(slot) else {
