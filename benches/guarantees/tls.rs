@@ -1,5 +1,6 @@
 //! Connections over TLS: what an idle one takes, and what those cost the others that come and go.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::background::beside;
@@ -19,18 +20,24 @@ const IDLE_MAX_BYTES: f64 = 7_000.0;
 /// What a handshake may cost the server, so that it can do 5,000 a second.
 const HANDSHAKE_MAX_US: f64 = 200.0;
 
-/// Memory of idle connections over TLS.
-pub(crate) fn idle(harness: &Harness, report: &mut Report) -> Outcome<()> {
-    let (few, many) = harness.size((1_000, 9_000), (500, 2_000));
-    harness.require_connections(many)?;
-    let certificate = Certificate::new()?;
+/// A server with its log, and the address of its listener for TLS.
+fn start(harness: &Harness, certificate: &Certificate) -> Outcome<(Server, SocketAddr)> {
     let flags = certificate.fill(FLAGS);
     let flags: Vec<&str> = flags
         .split(' ')
         .chain(UNANNOUNCED.iter().copied())
         .collect();
-    let mut server = Server::madang(harness, &flags)?;
+    let mut server = Server::madang_with_log(harness, &flags)?;
     let address = server.next_address_but(" (tls)")?;
+    Ok((server, address))
+}
+
+/// Memory of idle connections over TLS.
+pub(crate) fn idle(harness: &Harness, report: &mut Report) -> Outcome<()> {
+    let (few, many) = harness.size((1_000, 9_000), (500, 2_000));
+    harness.require_connections(many)?;
+    let certificate = Certificate::new()?;
+    let (server, address) = start(harness, &certificate)?;
     let mut load = Load::<Count>::over_tls(address, Arrival::Greeted, &certificate.authority)?;
     load.admit(few, PENDING_MAX)?;
     load.poll_for(ANNOUNCED_AFTER)?;
@@ -46,13 +53,7 @@ pub(crate) fn idle(harness: &Harness, report: &mut Report) -> Outcome<()> {
 /// How many handshakes there are in a second, what one costs, and how late the lines of a pair without TLS are meanwhile.
 pub(crate) fn handshakes(harness: &Harness, report: &mut Report) -> Outcome<()> {
     let certificate = Certificate::new()?;
-    let flags = certificate.fill(FLAGS);
-    let flags: Vec<&str> = flags
-        .split(' ')
-        .chain(UNANNOUNCED.iter().copied())
-        .collect();
-    let mut server = Server::madang_with_log(harness, &flags)?;
-    let address = server.next_address_but(" (tls)")?;
+    let (server, address) = start(harness, &certificate)?;
     let mut pair = Pair::gather(server.address, IN_ROOM, 1)?;
     pair.set_sleeping();
     pair.talk(ANNOUNCED_AFTER, || Ok(()))?;

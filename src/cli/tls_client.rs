@@ -14,7 +14,7 @@ pub struct TlsFlags {
     #[arg(long, value_name = "FILE", env = "MADANG_TLS_CA")]
     tls_ca: Option<PathBuf>,
 
-    /// Trust the certificate that has this SHA-256, whatever it is for and whoever has signed it
+    /// Trust the certificate that has this SHA-256, for any name and with any signature
     ///
     /// With or without colons, as openssl x509 -noout -fingerprint -sha256 -in FILE prints it. --tls-ca is not asked then.
     #[arg(long, value_name = "SHA256", env = "MADANG_TLS_FINGERPRINT")]
