@@ -77,6 +77,7 @@ mod inspect;
 pub(crate) mod likeness;
 mod limit_change;
 pub mod limits;
+pub mod link;
 mod lists;
 mod locks;
 mod membership;
