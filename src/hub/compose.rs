@@ -1,6 +1,7 @@
 //! How the hub's parts are brought together for one call, and how a newcomer enters them. Decides nothing.
 
 use super::client::{Client, Role};
+use super::cluster::telling;
 use super::context::Context;
 use super::input::Input;
 use super::limits::Limits;
@@ -95,6 +96,7 @@ impl Hub {
                 accounts: &mut self.accounts,
                 strangers: &mut self.strangers,
                 lock_tries: &mut self.lock_tries,
+                cluster: &mut self.cluster,
             },
             directory: &mut self.directory,
             addresses: &mut self.addresses,
@@ -182,6 +184,7 @@ impl Hub {
             let welcome = &reading.cx.limits.welcome;
             handlers::greet(&mut reading.cx.room_of(slot), slot, welcome);
         }
+        telling::came(&mut reading.cx, slot);
         reading.arm(slot);
         ConnId::new(slot, self.serial)
     }

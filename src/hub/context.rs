@@ -4,6 +4,7 @@
 use super::accounts::Accounts;
 use super::ages::Ages;
 use super::client::Clients;
+use super::cluster::Cluster;
 use super::ignoring::Ignoring;
 use super::limits::Limits;
 use super::operators::state::Operators;
@@ -35,6 +36,8 @@ pub struct Context<'a> {
     pub strangers: &'a mut Strangers,
     /// Wrong secrets of rooms, by connection.
     pub lock_tries: &'a mut Tries<ConnId>,
+    /// What there is of other nodes.
+    pub cluster: &'a mut Option<Box<Cluster>>,
 }
 
 impl<'a> Context<'a> {
@@ -66,6 +69,7 @@ impl<'a> Context<'a> {
             schedule: self.schedule,
             totals: self.totals,
             ignoring: self.ignoring,
+            cluster: self.cluster,
         }
     }
 

@@ -249,7 +249,7 @@ pub fn enter_room(cx: &mut Context<'_>, slot: u32, to: Destination) {
     membership::leave(cx, slot);
     membership::enter(cx, slot, number);
     let mut view = cx.room(number);
-    let (room, here) = (&*view.room.name.clone(), view.room.members.len());
+    let (room, here) = (&*view.room.name.clone(), view.room.here());
     view.notify(slot, Notice::YouAreIn { room, here });
     membership::entered(&mut view, slot);
     locks::entered(cx, slot, to.secret);
@@ -285,7 +285,7 @@ pub fn greet(view: &mut RoomView<'_>, slot: u32, welcome: &str) {
     for line in welcome.lines() {
         view.notify(slot, Notice::Other(&Text::of(line).to_string()));
     }
-    let (room, here) = (&*view.room.name.clone(), view.room.members.len());
+    let (room, here) = (&*view.room.name.clone(), view.room.here());
     let name = &*name;
     view.notify(slot, Notice::Greeting { name, room, here });
     membership::entered(view, slot);

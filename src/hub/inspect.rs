@@ -102,7 +102,7 @@ impl Hub {
     /// The names of the largest rooms with members, and how many members each has, the largest first.
     pub fn largest_rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         let rooms = self.rooms.largest();
-        rooms.map(|room| (&*room.name, room.members.len()))
+        rooms.map(|room| (&*room.name, room.here()))
     }
 
     /// How many rooms with a name have members.

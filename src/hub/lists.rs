@@ -51,7 +51,7 @@ pub fn rooms(cx: &mut Context<'_>, slot: u32) {
     let shown: Vec<String> = shown
         .map(|room| {
             let mark = if room.lock.is_some() { ", locked" } else { "" };
-            let here = protocol::grouped(room.members.len());
+            let here = protocol::grouped(room.here());
             format!("{} ({here}{mark})", room.name)
         })
         .collect();

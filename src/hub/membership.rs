@@ -13,7 +13,7 @@ use crate::protocol::Notice;
 /// [`entered`].
 pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
     cx.totals.work += MOVE_WORK;
-    if cx.rooms.get(number).members.is_empty() {
+    if cx.rooms.get(number).here() == 0 {
         cx.rooms.occupied(number);
         let opener = cx.clients[slot as usize].id(slot);
         cx.rooms.get_mut(number).opener = Some(opener);
@@ -31,7 +31,7 @@ pub fn enter(cx: &mut Context<'_>, slot: u32, number: u32) {
         _ => room.log.history_start(),
     };
     client.outbox.enter(&mut room.log, at);
-    let before = room.members.len() - 1;
+    let before = room.here() - 1;
     if client.role == Role::Console {
         room.console = Some(slot);
     }
@@ -89,12 +89,29 @@ pub fn leave(cx: &mut Context<'_>, slot: u32) {
     }
     view.room.gate.forget(slot);
     backpressure::wake_blocked(&mut view);
-    let (number, members) = (view.number, view.room.members.len());
-    if members > 0 {
+    let (number, here) = (view.number, view.room.here());
+    if here > 0 {
         announcements::announce(&mut view);
     }
-    cx.rooms.resized(number, members + 1);
-    if members == 0 {
+    cx.rooms.resized(number, here + 1);
+    if here == 0 {
+        cx.schedule.forget_room(number);
+        cx.rooms.vacated(number, cx.limits);
+    }
+}
+
+/// So many people of other nodes are in a room now.
+pub fn set_elsewhere(cx: &mut Context<'_>, number: u32, elsewhere: u32) {
+    cx.totals.work += MOVE_WORK;
+    let room = cx.rooms.get_mut(number);
+    let before = room.here();
+    room.elsewhere = elsewhere;
+    let here = room.here();
+    if before == 0 && here > 0 {
+        cx.rooms.occupied(number);
+    }
+    cx.rooms.resized(number, before);
+    if before > 0 && here == 0 {
         cx.schedule.forget_room(number);
         cx.rooms.vacated(number, cx.limits);
     }

@@ -66,6 +66,7 @@ mod admission;
 mod ages;
 mod announcements;
 pub(crate) mod client;
+pub(crate) mod cluster;
 mod compose;
 mod context;
 pub(crate) mod directory;
@@ -108,6 +109,7 @@ pub use accounts::{NameEvent, owners::Owners, users::Users};
 use addresses::Addresses;
 use ages::Ages;
 use client::{Block, Clients};
+use cluster::{Cluster, contract};
 use directory::Directory;
 use ignoring::Ignoring;
 use input::Input;
@@ -159,6 +161,8 @@ pub struct Hub {
     accounts: Accounts,
     strangers: Strangers,
     lock_tries: Tries<ConnId>,
+    /// If it is one of several nodes.
+    cluster: Option<Box<Cluster>>,
     /// Why the last newcomer from a banned address was refused.
     refusal_text: String,
     /// What was last lent to a telnet client: at most `TELNET_WRITE_BYTES_MAX`.
@@ -189,6 +193,7 @@ impl Hub {
             accounts: Accounts::default(),
             strangers: Strangers::default(),
             lock_tries: Tries::default(),
+            cluster: None,
             refusal_text: String::new(),
             telnet_write: Vec::new(),
         }
@@ -211,6 +216,7 @@ impl Hub {
         if let Some(client) = client::find(&mut self.clients, id)
             && !client.is_blocked_by(Block::RateLimit)
             && !client.is_blocked_by(Block::Room)
+            && !client.is_blocked_by(Block::Lane)
         {
             self.schedule.want_read(id, place);
         }
@@ -281,7 +287,9 @@ impl Hub {
         let Some(slot) = self.slot(id) else { return };
         membership::leave(&mut self.context(now), slot);
         let client = self.clients.remove(slot as usize);
-        if let Some(name) = &client.name {
+        if let Some(name) = &client.name
+            && !contract::left(&mut self.cluster, &mut self.directory, id, name)
+        {
             self.directory.release(slot, name);
         }
         for other in self.ignoring.leave(slot) {

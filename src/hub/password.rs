@@ -151,6 +151,7 @@ fn admit(cx: &mut Context<'_>, directory: &mut Directory, slot: u32) {
     cx.totals.work += MOVE_WORK;
     let welcome = &cx.limits.welcome;
     handlers::greet(&mut cx.room_of(slot), slot, welcome);
+    telling::came(cx, slot);
     renaming::greeted(cx, slot, known);
 }
 

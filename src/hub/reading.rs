@@ -2,6 +2,7 @@
 
 use super::addresses::Addresses;
 use super::client::{Block, Gate, Role, State};
+use super::cluster::telling;
 use super::context::Context;
 use super::directory::Directory;
 use super::handlers;
@@ -50,8 +51,9 @@ impl Reading<'_> {
         if !matches!(self.cx.clients[slot as usize].state(), State::Open(_)) {
             return Resume::Blocked;
         }
-        let waits = self.cx.clients[slot as usize].is_blocked_by(Block::Answer);
-        let waits = waits.then_some(Block::Answer);
+        let client = &self.cx.clients[slot as usize];
+        let reasons = [Block::Answer, Block::Cluster].into_iter();
+        let waits = { reasons }.find(|&reason| client.is_blocked_by(reason));
         if let Some(reason) = waits.or_else(|| self.block_reason(slot)) {
             // Others of its address may have used up the rate: a client that has not sent anything is not told.
             if reason == Block::RateLimit && self.inputs[slot as usize].has_deferred() {
@@ -197,7 +199,13 @@ impl Reading<'_> {
                 Resume::Read
             }
             Some(Stop::NotOpen) => Resume::Blocked,
-            Some(Stop::Blocked(reason @ (Block::RateLimit | Block::Backlog | Block::Answer))) => {
+            Some(Stop::Blocked(
+                reason @ (Block::RateLimit
+                | Block::Backlog
+                | Block::Answer
+                | Block::Cluster
+                | Block::Lane),
+            )) => {
                 if reason == Block::RateLimit {
                     self.report_rate(slot);
                 }
@@ -214,15 +222,15 @@ impl Reading<'_> {
 
     /// A client's input may not be handled, for this reason, until the client is woken.
     fn block(&mut self, slot: u32, reason: Block) -> Resume {
-        if reason == Block::Room {
-            backpressure::block(&mut self.cx.room_of(slot), slot);
-        } else {
-            self.cx.clients[slot as usize].block(reason);
+        match reason {
+            Block::Room => backpressure::block(&mut self.cx.room_of(slot), slot),
+            Block::Lane => telling::block(&mut self.cx, slot),
+            _ => _ = self.cx.clients[slot as usize].block(reason),
         }
         self.arm(slot);
         match reason {
-            Block::RateLimit | Block::Room => Resume::Wait,
-            Block::Backlog | Block::Answer => Resume::Blocked,
+            Block::RateLimit | Block::Room | Block::Lane => Resume::Wait,
+            Block::Backlog | Block::Answer | Block::Cluster => Resume::Blocked,
         }
     }
 
@@ -306,7 +314,9 @@ fn charge(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> Option<
         addresses.rate(slot).charge(cx.now, cx.limits);
     }
     match client.state() {
-        State::Open(Gate::Blocked(Block::Answer)) => return Some(Stop::Blocked(Block::Answer)),
+        State::Open(Gate::Blocked(reason @ (Block::Answer | Block::Cluster))) => {
+            return Some(Stop::Blocked(*reason));
+        }
         State::Open(_) => {}
         _ => return Some(Stop::NotOpen),
     }
@@ -334,5 +344,8 @@ fn block_reason(cx: &mut Context<'_>, addresses: &mut Addresses, slot: u32) -> O
     let limits = cx.limits_of(number);
     let room = cx.rooms.get_mut(number);
     room.observe(cx.now, limits);
-    (!room.accepts_lines(limits)).then_some(Block::Room)
+    if !room.accepts_lines(limits) {
+        return Some(Block::Room);
+    }
+    (!telling::has_space(cx, number)).then_some(Block::Lane)
 }

@@ -91,7 +91,7 @@ impl Rooms {
         let mut numbers = from..self.rooms.capacity() as u32;
         numbers.find(|&number| {
             let room = self.rooms.get(number as usize);
-            Rooms::is_named(number) && room.is_some_and(|room| !room.members.is_empty())
+            Rooms::is_named(number) && room.is_some_and(|room| room.here() > 0)
         })
     }
 
@@ -151,7 +151,7 @@ impl Rooms {
             return;
         }
         self.by_members.remove(&(before as u32, number));
-        let members = self.get(number).members.len();
+        let members = self.get(number).here();
         if members > 0 {
             self.by_members.insert((members as u32, number));
         }
@@ -264,13 +264,13 @@ impl Rooms {
             let found: Vec<u32> = self.by_likeness.alike(&room.likeness).collect();
             assert_eq!(found, vec![number; room.likeness.forms().count()]);
             let is_listed = self.occupied.get(room.likeness.folded()) == Some(&number);
-            assert_eq!(is_listed, !room.members.is_empty());
+            assert_eq!(is_listed, room.here() > 0);
         }
         let forms = named().map(|(_, room)| room.likeness.forms().count());
         assert_eq!(self.by_likeness.len(), forms.sum::<usize>());
         assert!(self.occupied.len() < self.len());
-        let with_members = named().filter(|(_, room)| !room.members.is_empty());
-        let sizes = with_members.map(|(number, room)| (room.members.len() as u32, number));
+        let with_members = named().filter(|(_, room)| room.here() > 0);
+        let sizes = with_members.map(|(number, room)| (room.here() as u32, number));
         assert_eq!(sizes.collect::<BTreeSet<_>>(), self.by_members);
         let log_bytes = self.iter().map(|(_, room)| room.log.memory_bytes());
         assert_eq!(log_bytes.sum::<usize>(), self.log_bytes);
@@ -279,7 +279,7 @@ impl Rooms {
             room.check(limits_of(number));
             let is_kept = self.empty.iter().filter(|&&empty| empty == number).count();
             assert!(room.lock.is_none() || Rooms::can_be_locked(number));
-            let is_empty = number >= ROOMS_PERMANENT && room.members.is_empty();
+            let is_empty = number >= ROOMS_PERMANENT && room.here() == 0;
             assert_eq!(is_kept, usize::from(is_empty), "room {number}");
         }
     }

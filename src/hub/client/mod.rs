@@ -66,6 +66,10 @@ pub enum Block {
     Backlog,
     /// Its room does not accept lines. Ended by the room.
     Room,
+    /// Its last command has not been answered by the other nodes. Ended by their answer, or by the end of the link.
+    Cluster,
+    /// The lane of its room has no space. Ended by the lane.
+    Lane,
     /// Its last command, an operator's, has not been answered in full. Ended by the job that the command
     /// has begun.
     Answer,
@@ -249,7 +253,9 @@ impl Client {
             }
             State::Open(Gate::Blocked(Block::RateLimit)) => Some(free_at),
             State::Draining(ref drain) => Some(drain.since.after(limits.drain_us)),
-            State::Open(Gate::Blocked(Block::Backlog | Block::Room | Block::Answer))
+            State::Open(Gate::Blocked(
+                Block::Backlog | Block::Room | Block::Answer | Block::Cluster | Block::Lane,
+            ))
             | State::Moving(_)
             | State::ReceiveOnly
             | State::Closed(_) => None,

@@ -131,6 +131,8 @@ fn blocked(client: &Client) -> &'static str {
         State::Open(Gate::Blocked(Block::Backlog)) => "output",
         State::Open(Gate::Blocked(Block::Room)) => "room",
         State::Open(Gate::Blocked(Block::Answer)) => "answer",
+        State::Open(Gate::Blocked(Block::Cluster)) => "cluster",
+        State::Open(Gate::Blocked(Block::Lane)) => "lane",
         State::Moving(_) => "move",
         State::ReceiveOnly => "finished",
         State::Draining(_) | State::Closed(_) => "leaving",

@@ -39,6 +39,8 @@ pub struct Room {
     pub log: Log,
     /// The slots of its members, in no order. Each member knows its seat, the index in here.
     pub members: Vec<u32>,
+    /// How many people of other nodes are in it.
+    pub elsewhere: u32,
     /// The slot of the console, if it is a member: nobody waits for it.
     pub console: Option<u32>,
     /// Which member is visited next.
@@ -66,6 +68,7 @@ impl Room {
                 limits.log_marks_max(),
             ),
             members: Vec::new(),
+            elsewhere: 0,
             console: None,
             carousel: Carousel::default(),
             arrivals: Arrivals::default(),
@@ -148,6 +151,11 @@ impl Room {
         self.carousel.turn(self.members.len());
         self.log
             .append(bytes_max, limits.room_log_bytes_max, render)
+    }
+
+    /// How many are in it, on all nodes.
+    pub fn here(&self) -> usize {
+        self.members.len() + self.elsewhere as usize
     }
 
     /// Whether the client in this slot is a member, given the seat that it has in its room.

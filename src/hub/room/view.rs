@@ -1,6 +1,7 @@
 //! One room together with its members: what back-pressure, membership and the handlers may touch of the hub.
 
 use super::Room;
+use crate::hub::cluster::Cluster;
 use crate::hub::client::{Block, Client, Clients, State};
 use crate::hub::ignoring::Ignoring;
 use crate::hub::limits::{Limits, NOTICE_WORK};
@@ -23,6 +24,7 @@ pub struct RoomView<'a> {
     pub schedule: &'a mut Schedule,
     pub totals: &'a mut Totals,
     pub ignoring: &'a Ignoring,
+    pub cluster: &'a mut Option<Box<Cluster>>,
 }
 
 impl RoomView<'_> {

@@ -1,0 +1,144 @@
+//! What clients of this node do is told to the others. Applies nothing: what is told comes back from its lane.
+
+use super::{Cluster, Waiting};
+use crate::hub::announcements::Comings;
+use crate::hub::client::{Block, Role};
+use crate::hub::context::Context;
+use crate::hub::link::contract::Lane;
+use crate::hub::link::item::Item;
+use crate::hub::name::Name;
+use crate::hub::room::view::RoomView;
+use crate::hub::rooms::Rooms;
+use crate::protocol::Refusal;
+
+/// A client says a line to its room, if there are other nodes; otherwise `render` is given back.
+pub fn say<R: FnOnce(&mut Vec<u8>)>(view: &mut RoomView<'_>, slot: u32, render: R) -> Option<R> {
+    let author = view.client(slot).id(slot).to_token() as u64;
+    let Some(cluster) = view.cluster.as_deref_mut() else {
+        return Some(render);
+    };
+    let lane = cluster.link.lane_of(&view.room.name);
+    if cluster.link.has_space(lane) {
+        let bytes = cluster.link.line(&view.room.name, author, render);
+        view.totals.work += bytes as u64;
+    } else {
+        // Otherwise the client would wait until there is space.
+        debug_assert!(cluster.refuses());
+        view.totals.refused_lines += 1;
+        view.refuse(slot, Refusal::NotSentCutOff {});
+    }
+    None
+}
+
+/// Some have come to a room and others have left it, all of this node. False: there are no other nodes.
+pub fn announce(view: &mut RoomView<'_>, comings: &Comings<'_>) -> bool {
+    let Some(cluster) = view.cluster.as_deref_mut() else {
+        return false;
+    };
+    cluster.link.announce(&view.room.name, &comings.to_item());
+    true
+}
+
+/// The lane in which a room's lines are.
+pub fn lane_of(cluster: &Cluster, rooms: &Rooms, number: u32) -> Lane {
+    let room = if Rooms::is_none(number) {
+        Rooms::first(Role::Person)
+    } else {
+        number
+    };
+    cluster.link.lane_of(&rooms.get(room).name)
+}
+
+/// Whether a line said in this room has a place in its lane, or would be refused because it has none.
+pub fn has_space(cx: &Context<'_>, number: u32) -> bool {
+    let Some(cluster) = cx.cluster.as_deref() else {
+        return true;
+    };
+    cluster.refuses() || cluster.link.has_space(lane_of(cluster, cx.rooms, number))
+}
+
+/// A client waits until the lane of its room has space.
+pub fn block(cx: &mut Context<'_>, slot: u32) {
+    let client = &mut cx.clients[slot as usize];
+    let number = client.room;
+    if client.block(Block::Lane)
+        && let Some(cluster) = cx.cluster.as_deref_mut()
+    {
+        let lane = lane_of(cluster, cx.rooms, number);
+        cluster.blocked.entry(lane).or_default().push(client.id(slot));
+    }
+}
+
+/// A client has got a guest's name, and a room.
+pub fn came(cx: &mut Context<'_>, slot: u32) {
+    if let Some(cluster) = cx.cluster.as_deref_mut()
+        && cluster.link.is_live()
+        && slot <= cluster.told
+    {
+        cluster.told = cluster.told.max(slot + 1);
+        tell_came(cx, slot);
+    }
+}
+
+/// Tells that a client is here, under the name that it has now.
+pub fn tell_came(cx: &mut Context<'_>, slot: u32) {
+    let client = &cx.clients[slot as usize];
+    let (Some(cluster), Some(name)) = (cx.cluster.as_deref_mut(), &client.name) else {
+        return;
+    };
+    if *name == Name::Host {
+        // Each node has its own.
+        return;
+    }
+    let connection = client.id(slot).to_token() as u64;
+    let name = &*name.to_string();
+    cluster.link.tell(&Item::Came { connection, name });
+    if client.room != Rooms::first(Role::Person) {
+        let room = &*cx.rooms.get(client.room).name;
+        cluster.link.tell(&Item::Move { connection, room });
+    }
+}
+
+/// A client wants another name, which is valid. Its input waits for the answer.
+pub fn rename(cx: &mut Context<'_>, slot: u32, name: &str) {
+    ask(cx, slot, Waiting::Name, |connection| Item::Rename {
+        connection,
+        name,
+    });
+}
+
+/// A client goes to another room. Its input waits for the answer.
+pub fn go(cx: &mut Context<'_>, slot: u32, room: &str) {
+    ask(cx, slot, Waiting::Room, |connection| Item::Move {
+        connection,
+        room,
+    });
+}
+
+fn ask<'a>(
+    cx: &mut Context<'_>,
+    slot: u32,
+    what: Waiting,
+    item: impl FnOnce(u64) -> Item<'a>,
+) {
+    let connection = cx.clients[slot as usize].id(slot).to_token() as u64;
+    match cx.cluster.as_deref_mut() {
+        Some(cluster) if cluster.is_up() && cluster.knows(slot) => {
+            cluster.link.tell(&item(connection));
+            cluster.wait(cx.clients, slot, what);
+        }
+        _ => cx.refuse_line(slot, Refusal::NotNow {}),
+    }
+}
+
+/// A client stays where it is, though the others think that it has moved.
+pub fn stayed(cx: &mut Context<'_>, slot: u32) {
+    let client = &cx.clients[slot as usize];
+    let connection = client.id(slot).to_token() as u64;
+    let room = &*cx.rooms.get(client.room).name;
+    if let Some(cluster) = cx.cluster.as_deref_mut()
+        && cluster.knows(slot)
+    {
+        cluster.link.tell(&Item::Move { connection, room });
+    }
+}
