@@ -35,7 +35,7 @@ pub const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const NUMBERED_ROOMS_MAX: usize = 16 * 1024;
 
 /// Incarnations that were dead before this node was ready, and which it closes when it is.
-pub const UNCLOSED_MAX: usize = 4 * NODES_MAX;
+pub const UNCLOSED_MAX: usize = 2 * NODES_MAX;
 
 /// Incarnations that have ended, of which the number of the node is remembered: entries of theirs may still come in the lanes
 /// of rooms.
