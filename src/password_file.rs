@@ -69,13 +69,13 @@ impl Password {
     }
 }
 
-/// Reads the file of a server's password: at once, since a server that serves must not wait. Returns what is to be said of
-/// the file, too.
+/// Reads the file that this flag of a server names: at once, since a server that serves must not wait. Returns what is to be
+/// said of the file, too.
 ///
 /// # Errors
 /// The file cannot be read, or has no password. The error names the file, and has nothing of its content.
-pub fn of_server(path: &Path) -> Result<(Password, Option<String>), String> {
-    let failed = |why: String| format!("--password-file {}: {why}", path.display());
+pub fn of_server(flag: &str, path: &Path) -> Result<(Password, Option<String>), String> {
+    let failed = |why: String| format!("{flag} {}: {why}", path.display());
     // A pipe without a writer is opened at once, too.
     let flags = OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -103,10 +103,18 @@ pub fn of_client(path: Option<&Path>) -> Result<Option<Password>, String> {
         let file = file.map_err(|error| failed(error.to_string()))?;
         return read(file).map(Some).map_err(failed);
     }
-    let value = env::var_os(VARIABLE).filter(|value| !value.is_empty());
+    of_variable(VARIABLE)
+}
+
+/// The password in a variable; `None`, if it is empty or not there.
+///
+/// # Errors
+/// There is nothing in it that could be said.
+pub fn of_variable(name: &str) -> Result<Option<Password>, String> {
+    let value = env::var_os(name).filter(|value| !value.is_empty());
     let parse = |value: std::ffi::OsString| Password::parse(value.as_encoded_bytes());
     let password = value.map(parse).transpose();
-    password.map_err(|why| format!("{VARIABLE}: {why}"))
+    password.map_err(|why| format!("{name}: {why}"))
 }
 
 fn read(file: impl Read) -> Result<Password, String> {
@@ -183,13 +191,13 @@ mod tests {
         fs::write(&path, "sesame\n").unwrap();
         for (mode, is_warned) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let (password, warning) = of_server(&path).unwrap();
+            let (password, warning) = of_server("--password-file", &path).unwrap();
             assert_eq!(password.text(), "sesame");
             assert_eq!(warning.is_some(), is_warned, "{mode:o}");
         }
         fs::remove_file(&path).unwrap();
         for path in [&*path, "/".as_ref(), "/dev/null".as_ref()] {
-            let error = of_server(path).unwrap_err();
+            let error = of_server("--password-file", path).unwrap_err();
             assert!(error.contains(&path.display().to_string()), "{error}");
         }
     }

@@ -201,6 +201,12 @@ texts! {
         Invitation { from: &'a str, command: &'a str } = "invitation by {from}: {command} enters the room",
         /// To a member that did not read fast enough.
         Skipped { lines: u64 } = "{lines} lines skipped: you are reading too slowly",
+        /// To a room of a node of a cluster: lines that other nodes have and this one cannot get.
+        Missing { lines: u64 } = "{lines} lines skipped: this server could not get them from the others",
+        /// To each room of a node of a cluster: what is said reaches nobody for now.
+        CutOff {} = "this server is cut off from the others",
+        /// … and reaches all again.
+        ConnectedAgain {} = "this server is connected to the others again",
         /// The answer to telnet's AYT.
         Yes {} = "yes",
         /// To a client whose lines wait because of `--rate`; once.

@@ -1,6 +1,7 @@
 //! Sets up a server from its flags and runs it: descriptor limit, log, listeners, console. The flags themselves are in
 //! `cli`; what happens on a connection is decided in `net` and `hub`.
 
+mod cluster;
 mod given;
 
 use crate::address::Address;
@@ -22,6 +23,7 @@ use crate::net::tls::SESSION_BYTES_MAX;
 use crate::password_file;
 use crate::sandbox::{self, ConsoleNeeds, Needs};
 use crate::users;
+use cluster::Cluster;
 use given::Given;
 pub use given::raise_descriptor_limit;
 use std::error::Error;
@@ -116,6 +118,8 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, Vec<String>> {
         .map_err(|conflict| one(conflict.to_string()))?;
     let owners = owners(flags).map_err(one)?;
     let (password, warning) = password(flags, given).map_err(one)?.unzip();
+    let cluster = Cluster::of(flags)?;
+    let warnings = cluster.map(|cluster| cluster.warnings);
     let flag = |setting: &Setting| Flag {
         name: setting.name.clone(),
         value: setting.told(),
@@ -130,7 +134,9 @@ fn settings(flags: &Serve, given: Given) -> Result<Settings, Vec<String>> {
         options: flags.socket_options(),
         log_level: flags.log.log_level,
         password,
-        warnings: warning.flatten().into_iter().collect(),
+        warnings: (warning.flatten().into_iter())
+            .chain(warnings.into_iter().flatten())
+            .collect(),
         flags: flags.settings.iter().map(flag).collect(),
     })
 }
@@ -149,7 +155,7 @@ fn password(flags: &Serve, given: Given) -> Result<Option<(Secret, Option<String
     let Some(path) = &flags.access.password_file else {
         return Ok(None);
     };
-    let (password, warning) = password_file::of_server(path)?;
+    let (password, warning) = password_file::of_server("--password-file", path)?;
     let places = given.places(flags);
     let raw = places.iter().find(|place| place.wire == Wire::Raw);
     let raw = raw.map(ToString::to_string);
@@ -281,7 +287,9 @@ fn needs(flags: &Serve, places: &[Place], state: Option<PathBuf>) -> Needs {
             .tls
             .files()
             .all()
-            .chain(flags.access.password_file.iter())
+            .chain(&flags.access.password_file)
+            .chain(&flags.cluster.cluster_password_file)
+            .chain(&flags.cluster.cluster_ca)
             .cloned()
             .collect(),
         state,

@@ -56,7 +56,8 @@ pub fn name(arg: &Arg) -> String {
 
 /// Of which type a flag's value is.
 pub fn kind(arg: &Arg) -> Kind {
-    let numbers: [ValueParser; 5] = [
+    let numbers: [ValueParser; 6] = [
+        value_parser!(u8).into(),
         value_parser!(u16).into(),
         value_parser!(u32).into(),
         value_parser!(u64).into(),

@@ -4,6 +4,7 @@
 mod access;
 #[cfg(feature = "bench")]
 mod bench;
+mod cluster;
 mod config_file;
 pub mod control;
 mod ctl;
@@ -23,6 +24,7 @@ use crate::config;
 pub use bench::{Bench, Speaks};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+pub use cluster::{ClusterFlags, EngineUrl, LANES};
 pub use control::Control;
 pub use ctl::Ctl;
 #[cfg(feature = "generate")]

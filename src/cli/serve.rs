@@ -1,6 +1,7 @@
 //! The flags of `madang serve`, and their conversion into the hub's limits and the sockets' options.
 
 use super::access::AccessFlags;
+use super::cluster::ClusterFlags;
 use super::control::{Control, control};
 use super::join::Look;
 use super::names::NameFlags;
@@ -79,6 +80,10 @@ pub struct Serve {
     /// Names that are somebody's own.
     #[command(flatten)]
     pub names: NameFlags,
+
+    /// Several servers with the same rooms.
+    #[command(flatten)]
+    pub cluster: ClusterFlags,
 
     /// Talk in the lobby from this terminal, as host; leaving stops the server
     ///
@@ -424,6 +429,13 @@ impl Serve {
             welcome: behaviour.welcome.clone(),
             names_keep_days: self.names.names_keep,
         }
+    }
+}
+
+impl BehaviourFlags {
+    /// Whether senders wait for clients that read too slowly.
+    pub fn waits_for_slow_readers(&self) -> bool {
+        matches!(self.slow, Slow::Wait)
     }
 }
 

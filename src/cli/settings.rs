@@ -1,6 +1,7 @@
 //! The flags of a server as they are in force: each with its value, where that comes from, and whether a change needs a
 //! restart. Made from what clap knows, so a new flag is among them by itself.
 
+use super::cluster::without_password;
 use super::config_file::{self, Kind};
 use crate::config::{ConfigFile, Position, quoted};
 use clap::parser::ValueSource;
@@ -48,8 +49,13 @@ const LIVE: [&str; 34] = [
 
 /// Flags whose change needs a restart. So does that of a flag that is in neither list, which a test forbids.
 #[cfg(test)]
-const RESTART: [&str; 10] = [
+const RESTART: [&str; 15] = [
     "bell",
+    "cluster",
+    "cluster-ca",
+    "cluster-lanes",
+    "cluster-name",
+    "cluster-password-file",
     "color",
     "console",
     "control",
@@ -61,6 +67,9 @@ const RESTART: [&str; 10] = [
     "trust-peer-uid",
 ];
 
+/// Flags with addresses in which a password may stand: it is shown nowhere.
+const HAVE_PASSWORDS: [&str; 1] = ["cluster"];
+
 /// A flag as it is in force.
 #[derive(Clone, Debug)]
 pub struct Setting {
@@ -68,7 +77,7 @@ pub struct Setting {
     pub name: String,
     /// What its value is called in the help: `ADDR`, `DIR`.
     pub value_name: String,
-    /// Its values, as they were written.
+    /// Its values, as they were written, but for passwords.
     pub values: Vec<String>,
     /// Where they come from.
     pub source: Source,
@@ -159,6 +168,10 @@ fn setting(arg: &Arg, matches: &ArgMatches, file: Option<&ConfigFile>) -> Settin
             .get_raw(id)
             .map(|values| values.map(|v| v.to_string_lossy().into()).collect())
             .unwrap_or_default(),
+    };
+    let values = match HAVE_PASSWORDS.contains(&&*name) {
+        true => values.iter().map(|url| without_password(url)).collect(),
+        false => values,
     };
     Setting {
         name,

@@ -71,6 +71,7 @@ mod compose;
 mod context;
 pub(crate) mod directory;
 mod fair_queue;
+mod guest_name;
 mod handlers;
 mod ignoring;
 pub mod input;

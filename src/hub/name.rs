@@ -1,5 +1,7 @@
 //! Names of people and rooms: which are valid (UTS #39), and how they are written. Knows no client and no room.
 
+pub use super::guest_name::guest_number;
+use super::guest_name::{self, GUEST};
 use super::likeness::{Likeness, is_ignored};
 use super::limits::{NAME_CHAR_WORK, NAME_CHARS_MAX, NAME_MARKS_MAX, NAME_WORK};
 use crate::protocol::Append;
@@ -36,9 +38,6 @@ const RESERVED: [(&str, &str); 13] = [
 /// The closed forms of the ten digits.
 pub const DIGIT_FORMS: &str = "ol23456789";
 
-/// A guest's name is this and a number.
-const GUEST: &str = "guest";
-
 /// The name of the person at the console, which nobody else can have.
 const HOST: &str = "host";
 
@@ -53,7 +52,7 @@ const ABOVE: u8 = 230;
 /// The name of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
-    /// `guest` and a number that no other guest has had.
+    /// A guest's, with a number that no other guest has had ([`guest_name::number`]).
     Guest(u64),
     /// A name that the client chose with `/nick`. Boxed twice, so that a guest's record is 8 bytes smaller.
     Chosen(Box<Box<str>>),
@@ -64,7 +63,10 @@ pub enum Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Name::Guest(number) => write!(f, "{GUEST}{number}"),
+            &Name::Guest(number) => match guest_name::parts(number) {
+                (0, count) => write!(f, "{GUEST}{count}"),
+                (node, count) => write!(f, "{GUEST}{node}-{count}"),
+            },
             Name::Chosen(name) => f.write_str(name),
             Name::Host => f.write_str(HOST),
         }
@@ -74,28 +76,11 @@ impl fmt::Display for Name {
 impl Append for Name {
     fn append_to(&self, out: &mut Vec<u8>) {
         match self {
-            &Name::Guest(mut number) => {
-                // This is done for each line that is said: without a `String`.
-                let mut digits = [0; 20];
-                let mut first = digits.len();
-                while number > 0 {
-                    first -= 1;
-                    digits[first] = b'0' + (number % 10) as u8;
-                    number /= 10;
-                }
-                out.extend_from_slice(GUEST.as_bytes());
-                out.extend_from_slice(&digits[first..]);
-            }
+            &Name::Guest(number) => guest_name::append(number, out),
             Name::Chosen(name) => out.extend_from_slice(name.as_bytes()),
             Name::Host => out.extend_from_slice(HOST.as_bytes()),
         }
     }
-}
-
-/// The number in a guest's name; `None` if this is not a guest's name.
-pub fn guest_number(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix(GUEST)?;
-    (digits.starts_with(|c: char| c.is_ascii_digit() && c != '0')).then(|| digits.parse().ok())?
 }
 
 /// Whether `word` can be a person's name: a guest's, the host's or a chosen one. No notice of the server's begins with one.

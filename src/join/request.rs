@@ -80,11 +80,13 @@ impl Answer {
             | Refusal::NameMuted { .. }
             | Refusal::WrongToken { .. }
             | Refusal::TooManyTries {}
+            | Refusal::NameNotNow {}
             | Refusal::NameInvalid { .. } => Answer::Refused(Request::Name),
             Refusal::RoomsFull { .. }
             | Refusal::RoomInvalid { .. }
             | Refusal::RoomLocked { .. }
             | Refusal::RoomNotLocked { .. }
+            | Refusal::RoomNotNow {}
             | Refusal::TooManySecrets {} => Answer::Refused(Request::Room),
             Refusal::WrongPassword {} | Refusal::TooManyPasswords {} => {
                 Answer::Refused(Request::Password)
@@ -95,6 +97,7 @@ impl Answer {
             {
                 Answer::Refused(Request::Password)
             }
+            Refusal::NotInCluster { command } => Answer::Refused(Request::of(command.as_bytes())?),
             Refusal::Usage { usage } => Answer::Refused(Request::of(usage.as_bytes())?),
             Refusal::NotUtf8 { .. } => Answer::NotUtf8,
             Refusal::TooLong { bytes_max } => Answer::TooLong(bytes_max),
@@ -243,6 +246,33 @@ mod tests {
         for text in refusals {
             let answer = Answer::of_refusal(&Refusal::parse(text));
             assert_eq!(answer, Some(Answer::Refused(Request::Name)), "{text}");
+        }
+    }
+
+    #[test]
+    fn answers_of_a_server_of_a_cluster_are_recognised() {
+        for (text, want) in [
+            (
+                "name not changed: this server is cut off from the others",
+                Some(Request::Name),
+            ),
+            (
+                "room not changed: this server is cut off from the others",
+                Some(Request::Room),
+            ),
+            (
+                "/login cannot be used on a server of a cluster",
+                Some(Request::Name),
+            ),
+            ("/lock cannot be used on a server of a cluster", None),
+            (
+                "line not sent: this server is cut off from the others",
+                None,
+            ),
+            ("not now: this server is cut off from the others", None),
+        ] {
+            let answer = Answer::of_refusal(&Refusal::parse(text));
+            assert_eq!(answer, want.map(Answer::Refused), "{text}");
         }
     }
 

@@ -222,6 +222,16 @@ texts! {
         NotMuted { who: &'a str } = "not done: {who} is not muted",
         /// To an operator: others' commands wait.
         TooManyCommands {} = "not done: too many commands of operators wait for their answers; try again later",
+        /// A line of a client of a node of a cluster that is cut off from the other nodes.
+        LineNotNow {} = "line not sent: this server is cut off from the others",
+        /// … `/nick`.
+        NameNotNow {} = "name not changed: this server is cut off from the others",
+        /// … `/join`.
+        RoomNotNow {} = "room not changed: this server is cut off from the others",
+        /// … anything else that the other nodes would have to know.
+        NotNow {} = "not now: this server is cut off from the others",
+        /// A command that no node of a cluster has.
+        NotInCluster { command: &'a str } = "{command} cannot be used on a server of a cluster",
         /// To an operator: what it asked for has failed.
         NotDone { why: &'a str } = "not done: {why}",
     }

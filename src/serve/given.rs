@@ -1,7 +1,7 @@
 //! What the process has been given: its limit on descriptors, and sockets of a service manager. How many descriptors are kept
 //! for other things than clients. Opens nothing.
 
-use crate::cli::{Control, Serve, control};
+use crate::cli::{Control, LANES, Serve, control};
 use crate::hub::limits::{OPERATORS_MAX, STRANGERS_LEAVING_MAX};
 use crate::net::activation::{Handed, Purpose};
 use crate::net::bind::Place;
@@ -15,6 +15,10 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 const CONSOLE_DESCRIPTORS: u64 = 16;
 /// More of them with a state folder: its lock, the keeper's socket, and those that starting a process takes.
 const KEEPER_DESCRIPTORS: u64 = 8;
+
+/// More of them for a node of a cluster: its connections to an engine of several machines. Each lane, the directory's too, has
+/// one beside.
+const ENGINE_DESCRIPTORS: u64 = 16;
 
 /// What those who started the process have given it. It stays the same when the settings are read again.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +78,15 @@ impl Given {
             Some(_) => STRANGERS_LEAVING_MAX as u64,
             None => 0,
         };
+        let cluster = &flags.cluster;
+        let lanes = u64::from(cluster.cluster_lanes.unwrap_or(LANES)) + 1;
+        let engine = match cluster.cluster {
+            Some(_) => lanes + ENGINE_DESCRIPTORS,
+            None => 0,
+        };
         let listeners = listeners as u64;
         let newcomers = strangers + handshakes;
-        RESERVED_DESCRIPTORS + listeners + metrics + console + keeper + control + newcomers
+        RESERVED_DESCRIPTORS + listeners + metrics + console + keeper + control + newcomers + engine
     }
 }
 

@@ -14,7 +14,8 @@ fn madang(arguments: &[&str]) -> Output {
 const SERVE_FLAGS: &str = "--listen --listen-raw --backlog --max-clients --max-per-ip \
     --max-line --room-log --send-buffer --recv-buffer --history --slow --slow-timeout --half-close \
     --partial-after --idle-timeout --rate --burst --announce-limit --max-rooms --keepalive --drain \
-    --welcome --state --log-level --log-format --config --no-sandbox";
+    --welcome --state --log-level --log-format --config --no-sandbox \
+    --cluster --cluster-name --cluster-lanes --cluster-password-file --cluster-ca";
 
 const BENCH_FLAGS: &str = "--protocol --clients --senders --rooms --slow-readers --lines \
     --duration --size --window --rate --patience --pid --json \
@@ -126,6 +127,7 @@ fn numeric_flags(subcommand: &str) -> Vec<String> {
     let numbers = [
         "BYTES",
         "CONNECTIONS",
+        "LANES",
         "LINES",
         "MEMBERS",
         "MS",

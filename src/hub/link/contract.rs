@@ -53,6 +53,7 @@ pub enum Op {
     Attach {
         /// The node's name. An incarnation of the same name that is open is not closed by this.
         name: String,
+        /// The incarnation that is to be open.
         incarnation: u64,
         /// The items of the first batch.
         started: Vec<u8>,
@@ -70,7 +71,9 @@ pub enum Op {
 /// What is appended to a lane at once: one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
+    /// Where it is to stand.
     pub lane: Lane,
+    /// Whose it is.
     pub incarnation: u64,
     /// Grows with each batch of an incarnation in a lane; [`Batch::LAST`] for the last.
     pub number: u64,
@@ -88,6 +91,7 @@ impl Batch {
 /// A batch as it is read from a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
+    /// Where it stands.
     pub lane: Lane,
     /// Its number in the lane, which grows by one with each entry.
     pub sequence: u64,
@@ -118,14 +122,20 @@ pub enum Input<'a> {
     },
     /// The answer to [`Op::Append`] and [`Op::Close`].
     Appended {
+        /// The batch's lane.
         lane: Lane,
+        /// Its incarnation.
         incarnation: u64,
+        /// Its number; [`Batch::LAST`] of [`Op::Close`].
         number: u64,
+        /// What has become of it.
         outcome: Outcome,
     },
     /// The next entry of a lane.
     Entry(Entry<'a>),
-    /// All lanes have been read up to the same moment. Comes now and then, as long as no lane has more than can be read at once.
+    /// All lanes have been read up to the same moment. Comes every second at least, also while nothing is appended, as long as
+    /// no lane has more than can be read at once. When the second one comes after an answer, everything has been read that stood in
+    /// the lanes when the answer was given.
     CaughtUp,
     /// A lane has lost its tail: its last entry is before the one that was read last. It is read on from its present end.
     Rewound(Lane),

@@ -21,7 +21,12 @@ pub enum Item<'a> {
     // In the lanes of rooms:
     /// The items that follow, up to the next of this kind, are of this room; an empty name: of the room of raw connections.
     /// It is the nth of the batch's rooms, and the lines that follow it are numbered on from where that room's last stopped.
-    Room { nth: u16, name: &'a str },
+    Room {
+        /// Its place among the batch's rooms, from 0.
+        nth: u16,
+        /// Its name.
+        name: &'a str,
+    },
     /// A line, as it stands in the room's log.
     Line {
         /// Who has said it. It does not receive it.
@@ -33,27 +38,42 @@ pub enum Item<'a> {
     Announcement(Announcement<'a>),
     /// A private line, for the node of `to`. It is in the lane of its sender's room.
     Private {
+        /// The sender's connection.
         from: u64,
+        /// The one who is to receive it.
         to: PersonId,
         /// As the one who receives it reads it, with its `\n`.
         received: &'a [u8],
     },
     /// What has become of a private line.
-    PrivateOutcome { from: PersonId, outcome: Delivery },
+    PrivateOutcome {
+        /// Who has sent it.
+        from: PersonId,
+        /// What has become of it.
+        outcome: Delivery,
+    },
 
     // In the directory:
     /// A node has begun: the batch of [`Op::Attach`](super::contract::Op::Attach).
-    Started { name: &'a str },
+    Started {
+        /// The node's name.
+        name: &'a str,
+    },
     /// A node knows all that the others know.
     Ready,
     /// A node has ended, and its people have left.
     Stopped,
-    /// A node is there. `silent`: incarnations of which nothing has come for as long as it takes to hold them for dead, with the
-    /// sequence number of the last entry of each.
-    Alive { silent: Vec<(u64, u64)> },
+    /// A node is there.
+    Alive {
+        /// Incarnations of which nothing has come for as long as it takes to hold them for dead, and up to which sequence number
+        /// of the directory: each is dead if its last entry is not after that.
+        silent: Vec<(u64, u64)>,
+    },
     /// A part of all that is known after the directory's entry `after`, for a node that has begun.
     Snapshot {
+        /// For which incarnation.
         incarnation: u64,
+        /// The sequence number of that entry.
         after: u64,
         /// No other part follows.
         is_last: bool,
@@ -61,38 +81,72 @@ pub enum Item<'a> {
         facts: &'a [u8],
     },
     /// A person has connected, and is in the lobby.
-    Came { connection: u64, name: &'a str },
+    Came {
+        /// Its connection.
+        connection: u64,
+        /// Its name.
+        name: &'a str,
+    },
     /// A person has left.
-    Went { connection: u64 },
+    Went {
+        /// Its connection.
+        connection: u64,
+    },
     /// A person wants a name: it is that person's if nobody has one like it here.
-    Rename { connection: u64, name: &'a str },
+    Rename {
+        /// Its connection.
+        connection: u64,
+        /// The name.
+        name: &'a str,
+    },
     /// A person goes to a room.
-    Move { connection: u64, room: &'a str },
+    Move {
+        /// Its connection.
+        connection: u64,
+        /// The room.
+        room: &'a str,
+    },
     /// Addresses are banned, as the keeper keeps it.
-    Ban { range: &'a str, value: &'a str },
+    Ban {
+        /// The addresses.
+        range: &'a str,
+        /// Until when, by whom and why.
+        value: &'a str,
+    },
     /// … and not any more.
-    Unban { range: &'a str },
+    Unban {
+        /// The addresses.
+        range: &'a str,
+    },
     /// An operator acts on a person that is on another node.
     Act {
+        /// The person.
         to: PersonId,
+        /// What is done.
         act: Act,
         /// The operator's name.
         by: &'a str,
+        /// The reason; may be empty.
         why: &'a str,
     },
     /// An operator says something to all rooms.
-    Say { text: &'a str },
+    Say {
+        /// The text.
+        text: &'a str,
+    },
 }
 
 /// Who has come to a room, and who has left it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement<'a> {
-    /// How many have come, and the first of them: no more than are named.
+    /// How many have come.
     pub joined: u32,
+    /// The first of them, with their connections: no more than are named.
     #[serde(borrow)]
     pub joined_names: Vec<(u64, &'a str)>,
-    /// How many have left, and the first of them.
+    /// How many have left.
     pub left: u32,
+    /// The first of them, with their connections: no more than are named.
     #[serde(borrow)]
     pub left_names: Vec<(u64, &'a str)>,
     /// How many are in the room now.
@@ -122,7 +176,10 @@ pub enum Act {
     /// Removes it.
     Kick,
     /// It may not speak until this time, in seconds since 1970.
-    Mute { until: u64 },
+    Mute {
+        /// The time.
+        until: u64,
+    },
     /// It may speak again.
     Unmute,
 }
@@ -130,10 +187,13 @@ pub enum Act {
 /// A part of what all nodes know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact<'a> {
-    /// A node.
+    /// A node. Those that are ready come first, in the order in which they have become so; then the others.
     Node {
+        /// Its number.
         node: u16,
+        /// Its incarnation.
         incarnation: u64,
+        /// Its name.
         name: &'a str,
         /// It knows all that the others know.
         is_ready: bool,
@@ -142,10 +202,18 @@ pub enum Fact<'a> {
     },
     /// A person.
     Person {
+        /// The person.
         id: PersonId,
+        /// Its name.
         name: &'a str,
+        /// The room where it is.
         room: &'a str,
     },
     /// Addresses that are banned.
-    Ban { range: &'a str, value: &'a str },
+    Ban {
+        /// The addresses.
+        range: &'a str,
+        /// Until when, by whom and why.
+        value: &'a str,
+    },
 }

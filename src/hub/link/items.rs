@@ -1,0 +1,117 @@
+//! How items and facts are written and read: with postcard, one after the other. An engine can hold anything, so reading never
+//! panics, and takes no more memory than a fixed multiple of the payload.
+
+use super::item::{Announcement, Fact, Item};
+use super::limits::{ITEMS_MAX, NAMES_MAX, NODES_MAX};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How an [`Item::Line`] begins: with its number among the items.
+const LINE: u8 = 1;
+
+/// Bytes of the largest number, as it is written.
+const NUMBER_BYTES_MAX: usize = 10;
+
+/// A payload cannot be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Where in the payload, in bytes.
+    pub at: usize,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot be read from byte {} on", self.at)
+    }
+}
+
+/// The items of a payload, in their order. What follows an error is not read.
+pub fn items(payload: &[u8]) -> impl Iterator<Item = Result<Item<'_>, Malformed>> {
+    Sequence::new(payload, ITEMS_MAX, is_bounded)
+}
+
+/// The facts of a part of a snapshot, likewise.
+pub fn facts(bytes: &[u8]) -> impl Iterator<Item = Result<Fact<'_>, Malformed>> {
+    Sequence::new(bytes, ITEMS_MAX, |_: &Fact<'_>| true)
+}
+
+/// Whether an item's lists are no longer than any node writes them.
+fn is_bounded(item: &Item<'_>) -> bool {
+    match item {
+        Item::Announcement(Announcement {
+            joined_names,
+            left_names,
+            ..
+        }) => joined_names.len().max(left_names.len()) <= NAMES_MAX,
+        Item::Alive { silent } => silent.len() <= NODES_MAX,
+        _ => true,
+    }
+}
+
+/// Values, one after the other.
+struct Sequence<'a, T> {
+    bytes: &'a [u8],
+    /// What has been read of them; `0 <= at <= bytes.len()`.
+    at: usize,
+    /// How many more there may be.
+    left: usize,
+    is_valid: fn(&T) -> bool,
+}
+
+impl<'a, T> Sequence<'a, T> {
+    fn new(bytes: &'a [u8], left: usize, is_valid: fn(&T) -> bool) -> Self {
+        let at = 0;
+        Sequence {
+            bytes,
+            at,
+            left,
+            is_valid,
+        }
+    }
+}
+
+impl<'a, T: Deserialize<'a>> Iterator for Sequence<'a, T> {
+    type Item = Result<T, Malformed>;
+
+    fn next(&mut self) -> Option<Result<T, Malformed>> {
+        let at = self.at;
+        let bytes = &self.bytes[at..];
+        if bytes.is_empty() {
+            return None;
+        }
+        match postcard::take_from_bytes::<T>(bytes) {
+            Ok((value, rest)) if self.left > 0 && (self.is_valid)(&value) => {
+                self.left -= 1;
+                self.at = self.bytes.len() - rest.len();
+                Some(Ok(value))
+            }
+            _ => {
+                self.at = self.bytes.len();
+                Some(Err(Malformed { at }))
+            }
+        }
+    }
+}
+
+/// Appends an item, or a fact.
+pub(super) fn write(value: &impl Serialize, out: &mut Vec<u8>) {
+    let bytes = std::mem::take(out);
+    *out = postcard::to_extend(value, bytes).expect("a vector takes everything");
+}
+
+/// Appends an [`Item::Line`] without allocating anything else: `render` appends the line.
+pub(super) fn write_line(author: u64, render: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+    let mut number = [0; NUMBER_BYTES_MAX];
+    out.push(LINE);
+    out.extend_from_slice(write_number(author, &mut number));
+    let start = out.len();
+    render(out);
+    // How long the line is comes before it, and is known only now.
+    let length = write_number((out.len() - start) as u64, &mut number);
+    out.extend_from_slice(length);
+    out[start..].rotate_right(length.len());
+}
+
+fn write_number(value: u64, bytes: &mut [u8; NUMBER_BYTES_MAX]) -> &[u8] {
+    postcard::to_slice(&value, bytes).expect("it has as many bytes as any number needs")
+}
