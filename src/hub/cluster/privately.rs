@@ -1,0 +1,160 @@
+//! Private lines between nodes: sent through the lane of their sender's room, so that they keep their place behind what was
+//! said before; held until all lanes have been read to the same moment, since what was said before may be in another lane.
+
+use super::people::is_elsewhere;
+use super::{Cluster, Waiting};
+use crate::hub::cluster::telling::lane_of;
+use crate::hub::context::Context;
+use crate::hub::input::text::Text;
+use crate::hub::link::contract::Lane;
+use crate::hub::link::item::{Delivery, PersonId};
+use crate::hub::private::{offer, refusal_of};
+use crate::hub::schedule::Place;
+use crate::protocol::{self, Refusal};
+
+/// Private lines that are held at most; with one more, all are delivered.
+const HELD_MAX: usize = 4096;
+
+/// A private line that has come from its lane.
+#[derive(Debug)]
+pub struct Held {
+    lane: Lane,
+    from: PersonId,
+    to: u64,
+    line: Vec<u8>,
+}
+
+/// `/msg` to a person on whatever node: its sender waits for what becomes of it.
+pub fn send(cx: &mut Context<'_>, slot: u32, target: u32, text: Text<'_>) {
+    let Some(cluster) = cx.cluster.as_deref_mut() else {
+        return;
+    };
+    let client = &cx.clients[slot as usize];
+    let (to, name) = if is_elsewhere(target) {
+        match cluster.people.get(target) {
+            Some(person) if person.id.node != cluster.link.node() => (person.id, &person.name),
+            // It has left this node.
+            Some(person) => {
+                let name = &*person.name.to_string();
+                return cx.refuse(slot, Refusal::NobodyCalled { name });
+            }
+            None => return,
+        }
+    } else {
+        let receiver = &cx.clients[target as usize];
+        let Some(name) = &receiver.name else { return };
+        (cluster.id(receiver.id(target)), name)
+    };
+    let Some(from) = &client.name else { return };
+    let (mut received, mut confirmation) = (Vec::new(), Vec::new());
+    protocol::received(&mut received, from, &text);
+    protocol::confirmed(&mut confirmation, name, &text);
+    cx.totals.work += 2 * text.as_sent().len() as u64;
+    if !(cluster.is_up() && cluster.knows(slot)) {
+        return cx.refuse(slot, Refusal::NotNow {});
+    }
+    let name = name.to_string().into();
+    let connection = client.id(slot).to_token() as u64;
+    let lane = lane_of(cluster, cx.rooms, client.room);
+    cluster.link.private(lane, connection, to, &received);
+    let what = Waiting::Private {
+        to,
+        name,
+        confirmation,
+    };
+    cluster.wait(cx.clients, slot, what);
+}
+
+/// A private line has come from its lane. Held if it is for a client of this node.
+pub fn hold(cx: &mut Context<'_>, lane: Lane, from: PersonId, to: PersonId, received: &[u8]) {
+    let Some(cluster) = cx.cluster.as_deref_mut() else {
+        return;
+    };
+    if to.node != cluster.link.node() {
+        return;
+    }
+    let (to, line) = (to.connection, received.to_vec());
+    cluster.held.push_back(Held {
+        lane,
+        from,
+        to,
+        line,
+    });
+    if cluster.held.len() > HELD_MAX {
+        deliver_held(cx);
+    }
+}
+
+/// All lanes have been read to the same moment.
+pub fn deliver_held(cx: &mut Context<'_>) {
+    while let Some(held) = cx
+        .cluster
+        .as_deref_mut()
+        .and_then(|cluster| cluster.held.pop_front())
+    {
+        let outcome = deliver(cx, &held);
+        if let Some(cluster) = cx.cluster.as_deref_mut() {
+            cluster
+                .link
+                .private_outcome(held.lane, held.from, outcome);
+        }
+    }
+}
+
+fn deliver(cx: &mut Context<'_>, held: &Held) -> Delivery {
+    let Some(target) = Cluster::client(cx.clients, held.to) else {
+        return Delivery::Gone;
+    };
+    let Some(cluster) = cx.cluster.as_deref() else {
+        return Delivery::Gone;
+    };
+    let from = match held.from.node == cluster.link.node() {
+        true => Cluster::client(cx.clients, held.from.connection),
+        false => cluster.people.find(held.from),
+    };
+    // Its sender may have left since: it was sent all the same.
+    let from = from.unwrap_or(u32::MAX);
+    cx.totals.work += held.line.len() as u64;
+    offer(cx, from, target, |out| out.extend_from_slice(&held.line))
+}
+
+/// What has become of a private line of a client of this node.
+pub fn outcome(cx: &mut Context<'_>, from: u64, outcome: Delivery) {
+    let Some(slot) = Cluster::client(cx.clients, from) else {
+        return;
+    };
+    let Some(cluster) = cx.cluster.as_deref_mut() else {
+        return;
+    };
+    if !matches!(cluster.waiting.get(&slot), Some(Waiting::Private { .. })) {
+        return;
+    }
+    let Some(Waiting::Private {
+        name, confirmation, ..
+    }) = cluster.waiting.remove(&slot)
+    else {
+        return;
+    };
+    match refusal_of(outcome, &name) {
+        Some(refusal) => cx.refuse(slot, refusal),
+        None => cx.clients[slot as usize].write_private(slot, 0, cx.schedule, |out| {
+            out.extend_from_slice(&confirmation);
+        }),
+    }
+    cx.room_of(slot).wake(slot, Place::Last);
+}
+
+/// A node has gone: nobody knows what has become of private lines for its people.
+pub fn node_lost(cx: &mut Context<'_>, node: u16) {
+    let Some(cluster) = cx.cluster.as_deref() else {
+        return;
+    };
+    let lost = cluster.waiting.iter().filter(|(_, what)| {
+        matches!(what, Waiting::Private { to, .. } if to.node == node)
+    });
+    let lost: Vec<u32> = lost.map(|(&slot, _)| slot).collect();
+    for slot in lost {
+        let from = cx.clients[slot as usize].id(slot).to_token() as u64;
+        outcome(cx, from, Delivery::Gone);
+    }
+}
