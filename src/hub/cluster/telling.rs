@@ -142,3 +142,22 @@ pub fn stayed(cx: &mut Context<'_>, slot: u32) {
         cluster.link.tell(&Item::Move { connection, room });
     }
 }
+
+/// A client wants the name back that it has had before the node began anew.
+pub fn take_back(cx: &mut Context<'_>, slot: u32, name: &str) {
+    let connection = cx.clients[slot as usize].id(slot).to_token() as u64;
+    if let Some(cluster) = cx.cluster.as_deref_mut() {
+        cluster.link.tell(&Item::Rename { connection, name });
+        cluster.wait(cx.clients, slot, Waiting::OldName(name.into()));
+    }
+}
+
+/// Clients that waited for space in their lane do no more.
+pub fn wake(cx: &mut Context<'_>, ids: Vec<ConnId>) {
+    for id in ids {
+        let client = client::find(cx.clients, id);
+        if client.is_some_and(|client| client.is_blocked_by(Block::Lane)) {
+            cx.room_of(id.slot()).wake(id.slot(), Place::Last);
+        }
+    }
+}

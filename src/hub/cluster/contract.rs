@@ -1,0 +1,148 @@
+//! The part of the hub's contract that concerns other nodes: what the engine has sent goes in, what it is to do comes out.
+
+use super::applying::apply;
+use super::{Cluster, node_events, privately, telling};
+use crate::hub::Hub;
+use crate::hub::directory::Directory;
+use crate::hub::link::contract::{Input, Op};
+use crate::hub::link::item::Item;
+use crate::hub::link::{Event, Figures, Link, Settings};
+use crate::hub::name::Name;
+use crate::hub::types::{ConnId, Now};
+
+/// Nodes.
+impl Hub {
+    /// The hub is one of several nodes from now on. `incarnation` is a random number. Nobody may be connected yet.
+    pub fn set_cluster(&mut self, settings: Settings, incarnation: u64) {
+        debug_assert!(self.clients.is_empty());
+        self.cluster = Some(Box::new(Cluster::new(Link::new(settings, incarnation))));
+    }
+
+    /// Whether newcomers may come: there are no other nodes, or this one has been one of them.
+    pub fn is_open(&self) -> bool {
+        self.cluster.as_deref().is_none_or(|cluster| cluster.has_joined)
+    }
+
+    /// Something has come from the engine.
+    pub fn engine_input(&mut self, now: Now, input: Input<'_>) {
+        let has_caught_up = matches!(input, Input::CaughtUp);
+        let Some(cluster) = self.cluster.as_deref_mut() else {
+            return;
+        };
+        let applied = cluster.link.input(now, input);
+        self.tell_lost(now);
+        if let Some(applied) = applied {
+            let mut reading = self.reading(now);
+            apply(&mut reading.cx, reading.directory, &applied);
+        }
+        self.node_events(now);
+        if has_caught_up {
+            privately::deliver_held(&mut self.context(now));
+        }
+        self.wake_lanes(now);
+    }
+
+    /// What the engine is to do next.
+    #[must_use = "what has been taken out is to be done"]
+    pub fn next_op(&mut self, now: Now) -> Option<Op> {
+        self.cluster.as_deref_mut()?.link.next_op(now)
+    }
+
+    /// Does what is due of nodes. False: nothing is.
+    pub(in crate::hub) fn tick_cluster(&mut self, now: Now) -> bool {
+        let Some(cluster) = self.cluster.as_deref_mut() else {
+            return false;
+        };
+        if cluster.link.deadline().is_some_and(|due| due <= now) {
+            cluster.link.tick(now);
+            self.node_events(now);
+            return true;
+        }
+        let mut reading = self.reading(now);
+        node_events::tell_some(&mut reading.cx, reading.directory)
+    }
+
+    /// When [`tick_cluster`](Hub::tick_cluster) has something to do.
+    pub(in crate::hub) fn cluster_deadline(&self) -> Option<Now> {
+        let cluster = self.cluster.as_deref()?;
+        let has_untold =
+            cluster.link.is_live() && (cluster.told as usize) < self.clients.capacity();
+        match has_untold {
+            true => Some(Now::default()),
+            false => cluster.link.deadline(),
+        }
+    }
+
+    /// The node leaves the others, after all that has been said.
+    pub fn stop_cluster(&mut self) {
+        if let Some(cluster) = self.cluster.as_deref_mut() {
+            cluster.link.stop();
+        }
+    }
+
+    /// Whether the others know that the node has left.
+    pub fn has_left_cluster(&self) -> bool {
+        self.cluster.as_deref().is_none_or(|cluster| cluster.link.has_stopped())
+    }
+
+    /// Everything countable of nodes, if there are others.
+    pub fn cluster_figures(&self) -> Option<Figures> {
+        Some(self.cluster.as_deref()?.link.figures())
+    }
+
+    fn tell_lost(&mut self, now: Now) {
+        while let Some(lost) = self.cluster.as_deref_mut().and_then(|it| it.link.next_lost()) {
+            node_events::lost(&mut self.context(now), &lost);
+        }
+    }
+
+    fn next_node_event(&mut self) -> Option<Event> {
+        self.cluster.as_deref_mut()?.link.next_event()
+    }
+
+    fn node_events(&mut self, now: Now) {
+        loop {
+            while let Some(event) = self.next_node_event() {
+                let mut reading = self.reading(now);
+                node_events::handle(&mut reading.cx, reading.directory, event);
+            }
+            let replayed = self.cluster.as_deref_mut().and_then(|it| it.link.next_replay());
+            let Some(entry) = replayed else { return };
+            let mut reading = self.reading(now);
+            apply(&mut reading.cx, reading.directory, &entry.applied());
+        }
+    }
+
+    fn wake_lanes(&mut self, now: Now) {
+        while let Some(cluster) = self.cluster.as_deref_mut()
+            && let Some(lane) = cluster.link.wakes()
+        {
+            let blocked = cluster.blocked.remove(&lane).unwrap_or_default();
+            telling::wake(&mut self.context(now), blocked);
+        }
+    }
+}
+
+/// A client has left: the others are told, and its name is free as soon as all know. False: there are no others, or they do not
+/// know it.
+pub fn left(
+    cluster: &mut Option<Box<Cluster>>,
+    directory: &mut Directory,
+    id: ConnId,
+    name: &Name,
+) -> bool {
+    let Some(cluster) = cluster.as_deref_mut() else {
+        return false;
+    };
+    cluster.forget_client(id.slot());
+    if !cluster.knows(id.slot()) || *name == Name::Host {
+        return false;
+    }
+    let person = cluster.id(id);
+    let number = cluster.people.next_number();
+    directory.move_elsewhere(id.slot(), number, name);
+    cluster.people.add(person, name.clone());
+    let connection = person.connection;
+    cluster.link.tell(&Item::Went { connection });
+    true
+}
