@@ -2,6 +2,8 @@
 //! them is decided in `room/arrivals`.
 
 use super::client;
+use super::cluster::telling;
+use super::link::item::Announcement;
 use super::limits::{ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX};
 use super::name::Name;
 use super::room::append::append;
@@ -72,8 +74,8 @@ pub fn announce_left(view: &mut RoomView<'_>, slot: u32) -> bool {
 /// is not too large.
 fn has_audience(view: &RoomView<'_>) -> bool {
     match &*view.room.members {
-        [only] => view.clients[*only as usize].is_announced || view.room.arrivals.has_left(),
-        members => members.len() <= view.limits.announce_members_max,
+        [only] if view.room.elsewhere == 0 => view.clients[*only as usize].is_announced || view.room.arrivals.has_left(),
+        _ => view.room.here() <= view.limits.announce_members_max,
     }
 }
 
@@ -106,60 +108,143 @@ fn tell(view: &mut RoomView<'_>, mut newcomers: Vec<u32>) {
     append_announcement(view, &newcomers, &left);
 }
 
-/// Appends an announcement, if there is anything to announce. A member that it names does not read it: it is sent one
-/// without itself.
+/// Appends an announcement, if there is anything to announce, to the logs of all nodes.
 fn append_announcement(view: &mut RoomView<'_>, joined: &[u32], left: &[(ConnId, Name)]) {
-    let here = view.room.members.len();
-    let named = joined.iter().take(ANNOUNCED_NAMES_MAX + 1);
-    let names = named.filter_map(|&slot| view.clients[slot as usize].name.as_ref());
-    let joined_names: Vec<String> = names.map(ToString::to_string).collect();
-    let named = left.iter().take(ANNOUNCED_NAMES_MAX + 1);
-    let left_names: Vec<String> = named.map(|(_, name)| name.to_string()).collect();
-    let joined_people = People {
-        count: joined.len(),
-        names: &joined_names,
-        without: None,
+    let clients = &view.clients;
+    let named = ANNOUNCED_NAMES_MAX + 1;
+    let joined_names = joined.iter().take(named);
+    let joined_names = joined_names.filter_map(|&slot| clients[slot as usize].name.as_ref());
+    let comings = Comings {
+        joined: Side {
+            count: joined.len(),
+            ids: joined.iter().map(|&slot| clients[slot as usize].id(slot)).collect(),
+            names: joined_names.map(ToString::to_string).collect(),
+        },
+        left: Side {
+            count: left.len(),
+            ids: left.iter().map(|(id, _)| *id).collect(),
+            names: left.iter().take(named).map(|(_, name)| name.to_string()).collect(),
+        },
+        here: view.room.here(),
     };
-    let left_people = People {
-        count: left.len(),
-        names: &left_names,
-        without: None,
-    };
-    let Some(text) = announcement(joined_people, left_people, here) else {
+    for &slot in joined {
+        view.clients[slot as usize].is_announced = true;
+    }
+    if let Some(comings) = telling::announce(view, comings) {
+        show(view, &comings);
+    }
+}
+
+/// Appends an announcement to the room's log. A member that it names does not read it: it is sent one without itself.
+pub fn show(view: &mut RoomView<'_>, comings: &Comings) {
+    let (joined, left, here) = (comings.joined.people(), comings.left.people(), comings.here);
+    let Some(text) = announcement(joined, left, here) else {
         return;
     };
     let mut line = Vec::new();
     Notice::Other(&text).write(&mut line);
     let range = append(view, line.len(), None, |out| out.extend_from_slice(&line));
-    for (nth, &slot) in joined.iter().enumerate() {
-        view.clients[slot as usize].is_announced = true;
-        let others = announcement(joined_people.without(nth), left_people, here);
-        tell_instead(view, slot, &range, others);
+    for (nth, &id) in comings.joined.ids.iter().enumerate() {
+        tell_instead(view, id, &range, || announcement(joined.without(nth), left, here));
     }
-    for (nth, (id, _)) in left.iter().enumerate() {
-        let client = client::find(view.clients, *id);
-        if client.is_some_and(|client| view.room.is_member(id.slot(), client.seat)) {
-            // It has come back.
-            let others = announcement(joined_people, left_people.without(nth), here);
-            tell_instead(view, id.slot(), &range, others);
-        }
+    for (nth, &id) in comings.left.ids.iter().enumerate() {
+        // If it has come back.
+        tell_instead(view, id, &range, || announcement(joined, left.without(nth), here));
     }
 }
 
 /// A member does not read the announcement at `range`, but `text` in its place.
-fn tell_instead(view: &mut RoomView<'_>, slot: u32, range: &Range<u64>, text: Option<String>) {
-    let client = &mut view.clients[slot as usize];
+fn tell_instead(view: &mut RoomView<'_>, id: ConnId, range: &Range<u64>, text: impl FnOnce() -> Option<String>) {
+    let slot = id.slot();
+    let Some(client) = client::find(view.clients, id) else {
+        return;
+    };
+    if !view.room.is_member(slot, client.seat) {
+        return;
+    }
     client.outbox.leave_out(&mut view.room.log, range.clone());
-    if let Some(text) = text {
+    if let Some(text) = text() {
         view.notify_after(slot, range.start, Notice::Other(&text));
     }
 }
 
+/// Who has come to a room, and who has left it.
+#[derive(Debug)]
+pub struct Comings {
+    joined: Side,
+    left: Side,
+    /// How many are in the room.
+    here: usize,
+}
+
 /// Those who have come, or those who have left.
+#[derive(Debug)]
+struct Side {
+    count: usize,
+    /// Their connections, if they are of this node.
+    ids: Vec<ConnId>,
+    /// The first of their names, one more than are shown.
+    names: Vec<String>,
+}
+
+impl Side {
+    fn of_names(count: u32, names: &[(u64, &str)]) -> Side {
+        Side {
+            count: count as usize,
+            ids: Vec::new(),
+            names: names.iter().map(|(_, name)| (*name).into()).collect(),
+        }
+    }
+
+    fn people(&self) -> People<'_> {
+        People {
+            count: self.count,
+            names: &self.names,
+            without: None,
+        }
+    }
+
+    /// Their names for other nodes, if they are to be `named`.
+    fn to_names(&self, named: bool) -> Vec<(u64, &str)> {
+        let people = self.ids.iter().zip(&self.names).filter(|_| named);
+        people
+            .map(|(id, name)| (id.to_token() as u64, &**name))
+            .collect()
+    }
+}
+
+impl Comings {
+    /// As other nodes are told.
+    pub fn to_item(&self) -> Announcement<'_> {
+        let named = self.joined.count + self.left.count <= ANNOUNCED_NAMES_MAX;
+        Announcement {
+            joined: self.joined.count as u32,
+            joined_names: self.joined.to_names(named),
+            left: self.left.count as u32,
+            left_names: self.left.to_names(named),
+            here: self.here as u32,
+        }
+    }
+
+    /// As another node has told.
+    pub fn of_item(item: &Announcement<'_>) -> Comings {
+        Comings {
+            joined: Side::of_names(item.joined, &item.joined_names),
+            left: Side::of_names(item.left, &item.left_names),
+            here: item.here as usize,
+        }
+    }
+
+    /// Whether other nodes are told of these by `item`.
+    pub fn is(&self, item: &Announcement<'_>) -> bool {
+        self.to_item() == *item
+    }
+}
+
+/// Those who have come, or those who have left, without one of them.
 #[derive(Clone, Copy)]
 struct People<'a> {
     count: usize,
-    /// The first of their names, one more than are shown.
     names: &'a [String],
     /// The one that is left out.
     without: Option<usize>,

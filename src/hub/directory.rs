@@ -1,5 +1,6 @@
 //! Who has which name. Knows no client but its slot, and no room.
 
+use super::guest_name;
 use super::likeness::{ByLikeness, Likeness};
 use super::name::{self, Name, Nickname};
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ pub struct Directory {
     /// What these names look like, by slot.
     likenesses: BTreeMap<u32, Likeness>,
     guests: Guests,
+    /// Guests of other nodes, by their numbers.
+    guests_elsewhere: BTreeMap<u64, u32>,
 }
 
 impl Directory {
@@ -53,6 +56,33 @@ impl Directory {
         self.add_guest(slot)
     }
 
+    /// A person of another node has come, under this name. `None`: it is none that a node gives.
+    pub fn add_elsewhere(&mut self, number: u32, name: &str) -> Option<Name> {
+        let Some(guest) = name::guest_number(name) else {
+            let nickname = name::nickname(name).ok()?;
+            let is_free = self.alike(&nickname.likeness).next().is_none();
+            return is_free.then(|| self.add(number, nickname));
+        };
+        self.guests_elsewhere.insert(guest, number);
+        Some(Name::Guest(guest))
+    }
+
+    /// A client has left: its name stays in use, by a person of this number that is no client.
+    pub fn move_elsewhere(&mut self, slot: u32, number: u32, name: &Name) {
+        if let &Name::Guest(guest) = name {
+            self.guests.remove(guest);
+            self.guests_elsewhere.insert(guest, number);
+        } else if let Some(likeness) = self.likenesses.remove(&slot) {
+            self.by_likeness.remove(&likeness);
+            self.insert(likeness, number);
+        }
+    }
+
+    /// Guests' names are those of this node from now on.
+    pub fn set_node(&mut self, node: u16) {
+        self.guests.set_node(node);
+    }
+
     /// The slots of the clients whose names can be mistaken for such a one: at most one for each of its forms.
     pub fn alike<'a>(&'a self, name: &'a Likeness) -> impl Iterator<Item = u32> + 'a {
         self.by_likeness.alike(name)
@@ -61,7 +91,10 @@ impl Directory {
     /// A client's name is free again.
     pub fn release(&mut self, slot: u32, name: &Name) {
         if let &Name::Guest(number) = name {
-            return self.guests.remove(number);
+            return match self.guests_elsewhere.get(&number) == Some(&slot) {
+                true => _ = self.guests_elsewhere.remove(&number),
+                false => self.guests.remove(number),
+            };
         }
         if let Some(likeness) = self.likenesses.remove(&slot) {
             self.by_likeness.remove(&likeness);
@@ -71,7 +104,8 @@ impl Directory {
     /// The slot of the client that has this name, or one that it can be mistaken for.
     pub fn find(&self, name: &str) -> Option<u32> {
         if let Some(number) = name::guest_number(name) {
-            return self.guests.find(number);
+            let elsewhere = || self.guests_elsewhere.get(&number).copied();
+            return self.guests.find(number).or_else(elsewhere);
         }
         // Any name, not only one that can be chosen: the host's can be found, but not chosen.
         let name = name::normal(name).ok()?;
@@ -80,7 +114,7 @@ impl Directory {
 
     /// How many names are in use, each counted once for each of its closed forms.
     pub fn names(&self) -> usize {
-        self.by_likeness.len() + self.guests.len()
+        self.by_likeness.len() + self.guests.len() + self.guests_elsewhere.len()
     }
 
     fn insert(&mut self, likeness: Likeness, slot: u32) {
@@ -114,17 +148,25 @@ struct Guests {
     slots: Vec<u32>,
     /// How many in the list have left.
     left: usize,
-    /// The last number that was given.
-    last: u64,
+    /// How many have been given on this node.
+    count: u64,
+    node: u16,
 }
 
 impl Guests {
     /// Gives a newcomer a number that no other has had.
     fn add(&mut self, slot: u32) -> u64 {
-        self.last += 1;
-        self.numbers.push(self.last);
-        self.slots.push(slot);
-        self.last
+        self.count += 1;
+        let number = guest_name::number(self.node, self.count);
+        // After another number of the node, some may be greater.
+        let index = self.numbers.partition_point(|&other| other < number);
+        self.numbers.insert(index, number);
+        self.slots.insert(index, slot);
+        number
+    }
+
+    fn set_node(&mut self, node: u16) {
+        self.node = node;
     }
 
     fn find(&self, number: u64) -> Option<u32> {
@@ -182,7 +224,7 @@ mod tests {
                     guests.remove(number);
                     guests.remove(number);
                 }
-                for number in 0..=guests.last + 1 {
+                for number in 0..=guests.count + 1 {
                     let found = guests.find(number);
                     assert_eq!(found, here.get(&number).copied(), "seed {seed}");
                 }

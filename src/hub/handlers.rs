@@ -3,6 +3,7 @@
 
 use super::announcements;
 use super::client::{Destination, Role};
+use super::cluster::telling;
 use super::context::Context;
 use super::directory::Directory;
 use super::input::Item;
@@ -173,10 +174,9 @@ fn permitted<'r>(cx: &mut Context<'_>, slot: u32, request: Request<'r>) -> Optio
 fn say(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
     announcements::announce_speaker(view, slot);
     let name = view.client(slot).name.clone();
-    let range = append(view, rendered_bytes_max(text), Some(slot), |out| {
+    speak(view, slot, rendered_bytes_max(text), |out| {
         protocol::said(out, name.as_ref(), &text);
     });
-    count_line(view, slot, range);
 }
 
 /// `/me ACTION`
@@ -185,10 +185,22 @@ fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
         return;
     };
     announcements::announce_speaker(view, slot);
-    let range = append(view, rendered_bytes_max(text), Some(slot), |out| {
+    speak(view, slot, rendered_bytes_max(text), |out| {
         protocol::action(out, &name, &text);
     });
-    count_line(view, slot, range);
+}
+
+/// Appends a client's line to the logs of all nodes.
+fn speak(
+    view: &mut RoomView<'_>,
+    slot: u32,
+    bytes_max: usize,
+    render: impl FnOnce(&mut Vec<u8>),
+) {
+    if let Some(render) = telling::say(view, slot, render) {
+        let range = append(view, bytes_max, Some(slot), render);
+        count_line(view, slot, range);
+    }
 }
 
 /// Counts a line that has been said at `range`, and marks it if somebody ignores who has said it.
@@ -216,10 +228,15 @@ fn join(cx: &mut Context<'_>, slot: u32, raw: &str, secret: Option<&str>) {
             return cx.refuse_line(slot, Refusal::RoomInvalid { why });
         }
     };
-    let destination = Destination {
-        room,
-        secret: secret.map(Secret::of),
-    };
+    if cx.cluster.is_some() {
+        return telling::go(cx, slot, &room.name);
+    }
+    let secret = secret.map(Secret::of);
+    go(cx, slot, Destination { room, secret });
+}
+
+/// Moves a client to a room, at once or as soon as its old room's log has been written to it.
+pub fn go(cx: &mut Context<'_>, slot: u32, destination: Destination) {
     let client = &mut cx.clients[slot as usize];
     let end = cx.rooms.get(client.room).log.end();
     if client.outbox.has_delivered(end) {
@@ -244,6 +261,7 @@ pub fn enter_room(cx: &mut Context<'_>, slot: u32, to: Destination) {
     }
     let Some(number) = cx.rooms.open(to.room, cx.limits) else {
         let rooms_max = cx.limits.rooms_max;
+        telling::stayed(cx, slot);
         return cx.refuse_line(slot, Refusal::RoomsFull { rooms_max });
     };
     membership::leave(cx, slot);

@@ -32,8 +32,13 @@ pub fn who(cx: &mut Context<'_>, slot: u32, room: Option<&str>) {
         .filter_map(|&member| cx.clients[member as usize].name.as_ref())
         .map(ToString::to_string)
         .collect();
+    if let Some(cluster) = cx.cluster.as_deref() {
+        let elsewhere = cluster.people.in_room(number);
+        let elsewhere = elsewhere.map(|person| person.name.to_string());
+        names.extend(elsewhere.take(LIST_ENTRIES_MAX - names.len()));
+    }
     names.sort_unstable();
-    let here = room.members.len();
+    let here = room.here();
     let (room, list) = (&*room.name.clone(), &*protocol::list(&names, here));
     cx.notify(slot, Notice::Members { room, list, here });
 }

@@ -324,6 +324,9 @@ impl Hub {
         if has_told {
             return true;
         }
+        if self.tick_cluster(now) {
+            return true;
+        }
         let timers_first = self.limit_change.yields();
         if !timers_first && self.step_limit_change(now) {
             return true;
@@ -404,7 +407,11 @@ impl Hub {
     /// When [`tick`](Hub::tick) is to be called.
     pub fn next_deadline(&self) -> Option<Now> {
         let shutdown = self.shutdown.deadline();
-        let others = [self.schedule.deadline(), self.limit_change.deadline()];
+        let others = [
+            self.schedule.deadline(),
+            self.limit_change.deadline(),
+            self.cluster_deadline(),
+        ];
         shutdown.or_else(|| others.into_iter().flatten().min())
     }
 }

@@ -2,10 +2,13 @@
 //! limited in `client/private_lines`.
 
 use super::client::private_lines::PrivateFull;
+use super::cluster::people::is_elsewhere;
+use super::cluster::privately;
 use super::context::Context;
 use super::directory::Directory;
 use super::input::text::Text;
 use super::limits::PRIVATE_BYTES_MARK;
+use super::link::item::Delivery;
 use super::name;
 use crate::protocol::{self, Refusal};
 
@@ -16,6 +19,10 @@ pub fn msg(cx: &mut Context<'_>, directory: &Directory, slot: u32, to: &str, tex
         let name = &*Text::of(to).to_string();
         return cx.refuse(slot, Refusal::NobodyCalled { name });
     };
+    if cx.cluster.is_some() && target != slot {
+        return privately::send(cx, slot, target, text);
+    }
+    debug_assert!(!is_elsewhere(target));
     let names = [slot, target].map(|slot| cx.clients[slot as usize].name.clone());
     let [Some(from), Some(to)] = names else {
         return;
@@ -43,25 +50,48 @@ pub fn deliver(
     name: &str,
     render: impl FnOnce(&mut Vec<u8>),
 ) -> bool {
-    let receiver = &mut cx.clients[target as usize];
-    let refusal = if cx.ignoring.is_ignored_by(slot, target) {
-        Some(Refusal::IgnoringYou { name })
-    } else if receiver.outbox.reply_bytes() > PRIVATE_BYTES_MARK {
-        Some(Refusal::NotReading { name })
-    } else {
-        match receiver.outbox.private_lines().admit(slot) {
-            Err(PrivateFull::Share) => Some(Refusal::LinesUnread { name }),
-            Err(PrivateFull::All) => Some(Refusal::TooManyLines { name }),
-            Ok(()) => None,
-        }
-    };
+    let refusal = refusal_of(offer(cx, slot, target, render), name);
+    let is_delivered = refusal.is_none();
     if let Some(refusal) = refusal {
         cx.refuse(slot, refusal);
-        return false;
+    }
+    is_delivered
+}
+
+/// What the sender of a private line is told of what has become of it, if it was not delivered.
+pub fn refusal_of(outcome: Delivery, name: &str) -> Option<Refusal<'_>> {
+    match outcome {
+        Delivery::Delivered => None,
+        Delivery::Gone => Some(Refusal::NobodyCalled { name }),
+        Delivery::Ignored => Some(Refusal::IgnoringYou { name }),
+        Delivery::NotReading => Some(Refusal::NotReading { name }),
+        Delivery::Unread => Some(Refusal::LinesUnread { name }),
+        Delivery::TooMany => Some(Refusal::TooManyLines { name }),
+    }
+}
+
+/// Sends a client a line of another person's, if it takes one.
+pub fn offer(
+    cx: &mut Context<'_>,
+    from: u32,
+    target: u32,
+    render: impl FnOnce(&mut Vec<u8>),
+) -> Delivery {
+    let receiver = &mut cx.clients[target as usize];
+    if cx.ignoring.is_ignored_by(from, target) {
+        return Delivery::Ignored;
+    }
+    if receiver.outbox.reply_bytes() > PRIVATE_BYTES_MARK {
+        return Delivery::NotReading;
+    }
+    match receiver.outbox.private_lines().admit(from) {
+        Err(PrivateFull::Share) => return Delivery::Unread,
+        Err(PrivateFull::All) => return Delivery::TooMany,
+        Ok(()) => {}
     }
     // It must not overtake what its sender has said in that room.
     let position = cx.rooms.get(receiver.room).log.end();
-    receiver.outbox.push_line_of(slot, position, render);
+    receiver.outbox.push_line_of(from, position, render);
     cx.schedule.want_write(receiver.id(target));
-    true
+    Delivery::Delivered
 }

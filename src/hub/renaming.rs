@@ -4,6 +4,8 @@
 use super::accounts::Owner;
 use super::announcements;
 use super::client::Role;
+use super::cluster::people::is_elsewhere;
+use super::cluster::telling;
 use super::context::Context;
 use super::directory::Directory;
 use super::limits::RENDER_BYTES_EXTRA;
@@ -45,12 +47,22 @@ pub fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &st
     {
         return refuse_owned(cx, slot, name, &owner);
     }
+    if cx.cluster.is_some() {
+        return telling::rename(cx, slot, name);
+    }
+    decide(cx, directory, slot, nickname);
+}
+
+/// A client gets the name that it wants, unless another has one like it.
+pub fn decide(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, nickname: Nickname) {
+    let Some(before) = cx.clients[slot as usize].name.clone() else {
+        return;
+    };
+    let (old, name) = (&*before.to_string(), &*nickname.name.clone());
     match directory.rename(slot, &before, nickname) {
         Err(other) => {
-            let other = &cx.clients[other as usize].name;
-            let is_same = other
-                .as_ref()
-                .is_some_and(|other| other.to_string() == name);
+            let other = name_of(cx, other);
+            let is_same = other.is_some_and(|other| other.to_string() == name);
             let refusal = if is_same {
                 Refusal::NameInUse { name }
             } else {
@@ -60,6 +72,30 @@ pub fn nick(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, raw: &st
         }
         Ok(new) => renamed(cx, slot, old, new, None),
     }
+}
+
+/// A client gets the name back that it had before its node began anew, unless another has one like it by now.
+pub fn take_back(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, nickname: Nickname) {
+    let Some(before) = cx.clients[slot as usize].name.clone() else {
+        return;
+    };
+    let name = &*nickname.name.clone();
+    match directory.rename(slot, &before, nickname) {
+        Ok(new) => cx.clients[slot as usize].name = Some(new),
+        Err(_) => {
+            let new = &*before.to_string();
+            cx.notify(slot, Notice::NameTaken { old: name, new });
+        }
+    }
+}
+
+/// The name of a person, on whatever node it is.
+pub fn name_of(cx: &Context<'_>, number: u32) -> Option<Name> {
+    if !is_elsewhere(number) {
+        return cx.clients.get(number as usize)?.name.clone();
+    }
+    let person = cx.cluster.as_deref()?.people.get(number)?;
+    Some(person.name.clone())
 }
 
 /// Tells a client that a name is somebody else's, and what that one would do.

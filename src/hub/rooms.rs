@@ -100,6 +100,16 @@ impl Rooms {
         &self.rooms[number as usize]
     }
 
+    /// The room of this number, if there is one.
+    pub fn existing(&self, number: u32) -> Option<&Room> {
+        self.rooms.get(number as usize)
+    }
+
+    /// Whether there is a room of this number that is called so, to the letter.
+    pub fn is_called(&self, number: u32, name: &str) -> bool {
+        self.existing(number).is_some_and(|room| *room.name == *name)
+    }
+
     /// The same, to be changed.
     pub fn get_mut(&mut self, number: u32) -> &mut Room {
         &mut self.rooms[number as usize]
@@ -133,6 +143,13 @@ impl Rooms {
         let likeness = name.likeness.clone();
         let number = self.rooms.insert(Room::new(name, limits)) as u32;
         self.by_likeness.insert(&likeness, number);
+        Some(number)
+    }
+
+    /// The same of a room that does not exist, and in which nobody is: it is kept for what is said in it.
+    pub fn open_for_history(&mut self, name: RoomName, limits: &Limits) -> Option<u32> {
+        let number = self.open(name, limits)?;
+        self.empty.push_back(number);
         Some(number)
     }
 

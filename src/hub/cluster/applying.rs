@@ -1,7 +1,6 @@
 //! What an entry of a lane says is applied: lines are appended to their rooms' logs, people come, go, and have other names and
 //! rooms. Every node applies the same in the same order; what a client of this node waits for is answered here.
 
-use super::people::is_elsewhere;
 use super::privately;
 use super::{Cluster, ROOM_NUMBERS_MAX, Waiting};
 use crate::hub::announcements::{self, Comings};
@@ -9,16 +8,16 @@ use crate::hub::context::Context;
 use crate::hub::directory::Directory;
 use crate::hub::handlers;
 use crate::hub::link::Applied;
-use crate::hub::link::item::{Item, PersonId};
+use crate::hub::link::item::{Announcement, Item, PersonId};
 use crate::hub::link::items::items;
 use crate::hub::membership::set_elsewhere;
-use crate::hub::name::{self, Name};
+use crate::hub::name;
 use crate::hub::people::mark;
 use crate::hub::renaming;
 use crate::hub::room::append::append;
 use crate::hub::rooms::Rooms;
 use crate::hub::schedule::Place;
-use crate::hub::client::Role;
+use crate::hub::client::{Destination, Role};
 
 /// Applies an entry.
 pub fn apply(cx: &mut Context<'_>, directory: &mut Directory, applied: &Applied<'_>) {
@@ -37,9 +36,8 @@ pub fn apply(cx: &mut Context<'_>, directory: &mut Directory, applied: &Applied<
             }
             Item::Announcement(announcement) => {
                 if let Some(number) = room {
-                    let comings = Comings::of_item(&announcement);
-                    let mut view = cx.room(number);
-                    announcements::show(&mut view, &comings, applied.is_own);
+                    let comings = comings(cx, applied, &announcement);
+                    announcements::show(&mut cx.room(number), &comings);
                 }
             }
             Item::Private { from, to, received } => {
@@ -89,6 +87,16 @@ fn find_room(cx: &mut Context<'_>, name: &str) -> Option<u32> {
     }
     cluster.room_numbers.insert(name.into(), number);
     Some(number)
+}
+
+/// Who has come and gone: this node knows of its own clients to whom it is not to be shown.
+fn comings(cx: &mut Context<'_>, applied: &Applied<'_>, item: &Announcement<'_>) -> Comings {
+    let cluster = cx.cluster.as_deref_mut().filter(|_| applied.is_own);
+    let told = cluster.and_then(|cluster| {
+        let told = cluster.announced.get_mut(&applied.lane)?;
+        told.pop_front_if(|comings| comings.is(item))
+    });
+    told.unwrap_or_else(|| Comings::of_item(item))
 }
 
 /// Somebody has said a line.
@@ -227,7 +235,10 @@ fn go(cx: &mut Context<'_>, is_own: bool, id: PersonId, room: &str) {
         });
         if waits {
             cx.room_of(slot).wake(slot, Place::Last);
-            handlers::go(cx, slot, room);
+            if let Ok(room) = name::room_name(room) {
+                let secret = None;
+                handlers::go(cx, slot, Destination { room, secret });
+            }
         }
         return;
     }
@@ -236,13 +247,4 @@ fn go(cx: &mut Context<'_>, is_own: bool, id: PersonId, room: &str) {
     let to = name::room_name(room).ok();
     let to = to.and_then(|to| cx.rooms.open(to, cx.limits));
     move_elsewhere(cx, number, to);
-}
-
-/// The name of a person, wherever it is.
-pub fn name_of(cx: &Context<'_>, number: u32) -> Option<Name> {
-    if !is_elsewhere(number) {
-        return cx.clients.get(number as usize)?.name.clone();
-    }
-    let person = cx.cluster.as_deref()?.people.get(number)?;
-    Some(person.name.clone())
 }

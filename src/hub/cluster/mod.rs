@@ -14,6 +14,7 @@ pub mod people;
 pub mod privately;
 pub mod telling;
 
+use super::announcements::Comings;
 use super::client::{Block, Clients};
 use super::link::Link;
 use super::link::contract::Lane;
@@ -35,6 +36,8 @@ pub struct Cluster {
     waiting: BTreeMap<u32, Waiting>,
     /// Clients that wait until their lane has space.
     blocked: BTreeMap<Lane, Vec<ConnId>>,
+    /// Announcements that are told and have not come back, the oldest first.
+    announced: BTreeMap<Lane, VecDeque<Comings>>,
     /// Private lines for clients of this node that have come, and may have overtaken others.
     held: VecDeque<Held>,
     /// Clients in slots before this one are known to the others, if they have a name; as long as the link is live.
@@ -72,6 +75,7 @@ impl Cluster {
             people: People::default(),
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),
+            announced: BTreeMap::new(),
             held: VecDeque::new(),
             told: 0,
             room_numbers: BTreeMap::new(),

@@ -2,13 +2,15 @@
 
 use super::{Cluster, Waiting};
 use crate::hub::announcements::Comings;
-use crate::hub::client::{Block, Role};
+use crate::hub::client::{self, Block, Role};
 use crate::hub::context::Context;
 use crate::hub::link::contract::Lane;
 use crate::hub::link::item::Item;
 use crate::hub::name::Name;
 use crate::hub::room::view::RoomView;
 use crate::hub::rooms::Rooms;
+use crate::hub::schedule::Place;
+use crate::hub::types::ConnId;
 use crate::protocol::Refusal;
 
 /// A client says a line to its room, if there are other nodes; otherwise `render` is given back.
@@ -19,24 +21,25 @@ pub fn say<R: FnOnce(&mut Vec<u8>)>(view: &mut RoomView<'_>, slot: u32, render: 
     };
     let lane = cluster.link.lane_of(&view.room.name);
     if cluster.link.has_space(lane) {
-        let bytes = cluster.link.line(&view.room.name, author, render);
-        view.totals.work += bytes as u64;
+        cluster.link.line(&view.room.name, author, render);
     } else {
         // Otherwise the client would wait until there is space.
         debug_assert!(cluster.refuses());
         view.totals.refused_lines += 1;
-        view.refuse(slot, Refusal::NotSentCutOff {});
+        view.refuse(slot, Refusal::LineNotNow {});
     }
     None
 }
 
-/// Some have come to a room and others have left it, all of this node. False: there are no other nodes.
-pub fn announce(view: &mut RoomView<'_>, comings: &Comings<'_>) -> bool {
+/// Some have come to a room and others have left it, all of this node; given back if there are no other nodes.
+pub fn announce(view: &mut RoomView<'_>, comings: Comings) -> Option<Comings> {
     let Some(cluster) = view.cluster.as_deref_mut() else {
-        return false;
+        return Some(comings);
     };
     cluster.link.announce(&view.room.name, &comings.to_item());
-    true
+    let lane = cluster.link.lane_of(&view.room.name);
+    cluster.announced.entry(lane).or_default().push_back(comings);
+    None
 }
 
 /// The lane in which a room's lines are.
@@ -101,17 +104,15 @@ pub fn tell_came(cx: &mut Context<'_>, slot: u32) {
 
 /// A client wants another name, which is valid. Its input waits for the answer.
 pub fn rename(cx: &mut Context<'_>, slot: u32, name: &str) {
-    ask(cx, slot, Waiting::Name, |connection| Item::Rename {
-        connection,
-        name,
+    ask(cx, slot, Waiting::Name, Refusal::NameNotNow {}, |connection| {
+        Item::Rename { connection, name }
     });
 }
 
 /// A client goes to another room. Its input waits for the answer.
 pub fn go(cx: &mut Context<'_>, slot: u32, room: &str) {
-    ask(cx, slot, Waiting::Room, |connection| Item::Move {
-        connection,
-        room,
+    ask(cx, slot, Waiting::Room, Refusal::RoomNotNow {}, |connection| {
+        Item::Move { connection, room }
     });
 }
 
@@ -119,6 +120,7 @@ fn ask<'a>(
     cx: &mut Context<'_>,
     slot: u32,
     what: Waiting,
+    otherwise: Refusal<'_>,
     item: impl FnOnce(u64) -> Item<'a>,
 ) {
     let connection = cx.clients[slot as usize].id(slot).to_token() as u64;
@@ -127,7 +129,7 @@ fn ask<'a>(
             cluster.link.tell(&item(connection));
             cluster.wait(cx.clients, slot, what);
         }
-        _ => cx.refuse_line(slot, Refusal::NotNow {}),
+        _ => cx.refuse_line(slot, otherwise),
     }
 }
 
