@@ -203,6 +203,8 @@ texts! {
         Skipped { lines: u64 } = "{lines} lines skipped: you are reading too slowly",
         /// To a room of a node of a cluster: lines that other nodes have and this one cannot get.
         Missing { lines: u64 } = "{lines} lines skipped: this server could not get them from the others",
+        /// The answer to `/whois` about a person on another server of the cluster.
+        WhoisElsewhere { name: &'a str, room: &'a str, node: u64 } = "{name} is in {room}, on server {node}",
         /// To each room of a node of a cluster: what is said reaches nobody for now.
         CutOff {} = "this server is cut off from the others",
         /// … and reaches all again.

@@ -89,6 +89,10 @@ pub fn refuse_not_utf8(cx: &mut Context<'_>, slot: u32, error: NotUtf8, by_telne
 
 fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text: Text<'_>) {
     let request = match command::parse(text.as_sent()) {
+        Ok(request) if cx.cluster.is_some() && no_cluster_has(&request).is_some() => {
+            let command = no_cluster_has(&request).unwrap_or_default();
+            return cx.refuse_line(slot, Refusal::NotInCluster { command });
+        }
         Ok(request) => match permitted(cx, slot, request) {
             Some(request) => Ok(request),
             None => return,
@@ -139,6 +143,19 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
                 },
             );
         }
+    }
+}
+
+/// The command of a request that servers of a cluster do not have.
+fn no_cluster_has(request: &Request<'_>) -> Option<&'static str> {
+    match request {
+        Request::Lock(_) => Some("/lock"),
+        Request::Unlock => Some("/unlock"),
+        Request::Invite(_) => Some("/invite"),
+        Request::Register => Some("/register"),
+        Request::LogIn(..) => Some("/login"),
+        Request::Unregister(_) => Some("/unregister"),
+        _ => None,
     }
 }
 

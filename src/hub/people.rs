@@ -1,6 +1,8 @@
 //! What a client asks about another person or decides about it: `/ignore`, `/unignore`, `/whois`. Who ignores whom is kept
 //! in `ignoring`; writes no words of its own.
 
+use super::client::Client;
+use super::cluster::people::is_elsewhere;
 use super::context::Context;
 use super::directory::Directory;
 use super::ignoring::NotIgnored;
@@ -8,6 +10,7 @@ use super::input::text::Text;
 use super::limits::{IGNORED_MAX, LIST_WORK, MARK_WORK};
 use super::lists::sees_into;
 use super::name;
+use super::renaming::name_of;
 use super::room::view::RoomView;
 use super::rooms::Rooms;
 use crate::protocol::{self, Notice, Refusal};
@@ -22,7 +25,8 @@ pub fn ignore(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str)
     if other == slot {
         return cx.refuse_line(slot, Refusal::IgnoringYourself { name });
     }
-    if cx.clients[other as usize].is_operator() {
+    let client = cx.clients.get(other as usize);
+    if client.is_some_and(Client::is_operator) {
         return cx.refuse_line(slot, Refusal::IgnoringOperator { name });
     }
     forget_gone(cx, slot);
@@ -33,7 +37,9 @@ pub fn ignore(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str)
             cx.refuse_line(slot, Refusal::IgnoredFull { ignored_max });
         }
         Ok(person) => {
-            cx.clients[other as usize].outbox.is_ignored = true;
+            if let Some(client) = cx.clients.get_mut(other as usize) {
+                client.outbox.is_ignored = true;
+            }
             let at = end_of_log(cx, slot);
             let outbox = &mut cx.clients[slot as usize].outbox;
             outbox.change_ignored(|ignored| ignored.begin(person, at));
@@ -56,8 +62,10 @@ pub fn unignore(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &st
     let name = listed.map_or(String::new(), |(name, _)| name.into());
     drop(list);
     cx.ignoring.end(slot, person);
-    if let Some(other) = other {
-        cx.clients[other as usize].outbox.is_ignored = cx.ignoring.is_ignored(other);
+    if let Some(other) = other
+        && let Some(client) = cx.clients.get_mut(other as usize)
+    {
+        client.outbox.is_ignored = cx.ignoring.is_ignored(other);
     }
     end_spans(cx, slot, &[person]);
     notify_in_place(cx, slot, Notice::YouIgnoreNoMore { name: &name });
@@ -82,7 +90,11 @@ pub fn whois(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str) 
     let Some((other, name)) = find(cx, directory, slot, raw) else {
         return;
     };
-    let (name, other) = (&*name, &cx.clients[other as usize]);
+    let name = &*name;
+    if is_elsewhere(other) {
+        return whois_elsewhere(cx, slot, other, name);
+    }
+    let other = &cx.clients[other as usize];
     let since = cx.ages.of(other.serial).unwrap_or(cx.now);
     let connected_us = cx.now.as_micros().saturating_sub(since.as_micros());
     let [connected, idle] = [connected_us, other.silent_us(cx.now)].map(protocol::time);
@@ -119,6 +131,20 @@ pub fn whois(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str) 
     cx.notify(slot, notice);
 }
 
+/// The same of a person on another node, of whom less is known here.
+fn whois_elsewhere(cx: &mut Context<'_>, slot: u32, other: u32, name: &str) {
+    let person = cx.cluster.as_deref().and_then(|it| it.people.get(other));
+    let Some(person) = person else { return };
+    let node = u64::from(person.id.node);
+    match person.room {
+        Some(room) => {
+            let room = &*cx.rooms.get(room).name.clone();
+            cx.notify(slot, Notice::WhoisElsewhere { name, room, node });
+        }
+        None => cx.refuse_line(slot, Refusal::NoSuchPerson { name }),
+    }
+}
+
 /// A client that somebody ignores has said the line at `range`: marks it for those who do.
 pub fn mark(view: &mut RoomView<'_>, slot: u32, range: Range<u64>) {
     for &person in view.ignoring.persons_of(slot) {
@@ -136,8 +162,7 @@ fn find(
 ) -> Option<(u32, String)> {
     cx.totals.work += name::work(raw);
     let found = directory.find(raw).and_then(|other| {
-        let name = cx.clients[other as usize].name.as_ref()?;
-        Some((other, name.to_string()))
+        Some((other, name_of(cx, other)?.to_string()))
     });
     if found.is_none() {
         let name = &*Text::of(raw).to_string();

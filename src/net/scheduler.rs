@@ -122,7 +122,7 @@ impl<N: Net> Scheduler<N> {
     /// The same, at the real time `now`.
     fn work_timeout(&self, now: Now) -> Option<u64> {
         let is_open = self.acceptor.is_ready(self.handshakes_are_full());
-        let accepts = is_open && !self.hub.is_shutting_down();
+        let accepts = is_open && self.hub.is_open() && !self.hub.is_shutting_down();
         let has_visits = !self.unblocked.is_empty() || self.hub.has_writable();
         let has_closed = !self.broken.is_empty() || self.hub.has_closed();
         let counts = self.uncounted.is_some();

@@ -230,6 +230,8 @@ texts! {
         RoomNotNow {} = "room not changed: this server is cut off from the others",
         /// … anything else that the other nodes would have to know.
         NotNow {} = "not now: this server is cut off from the others",
+        /// To an operator: a person is on another server of the cluster.
+        IsElsewhere { who: &'a str } = "not done: {who} is on another server: use madang ctl there",
         /// A command that no node of a cluster has.
         NotInCluster { command: &'a str } = "{command} cannot be used on a server of a cluster",
         /// To an operator: what it asked for has failed.

@@ -7,6 +7,7 @@ use super::jobs::{self, Act, Banned, Job, Whom};
 use super::range::Range;
 use super::state::Drain;
 use crate::hub::client::Block;
+use crate::hub::cluster::people::is_elsewhere;
 use crate::hub::context::Context;
 use crate::hub::directory::Directory;
 use crate::hub::input::operation::{self, Filter, Invalid, Operation, Place, Target};
@@ -101,6 +102,12 @@ fn find_name(
         cx.refuse(by.slot(), Refusal::NoSuchClient { who });
         return None;
     };
+    if is_elsewhere(slot) {
+        // Its own server can act on it.
+        let who = &*Text::of(name).to_string();
+        cx.refuse(by.slot(), Refusal::IsElsewhere { who });
+        return None;
+    }
     Some(cx.clients[slot as usize].id(slot))
 }
 
