@@ -61,7 +61,7 @@ impl Room {
     ) -> Outcome<Self> {
         let server = Server::madang(harness, flags)?;
         let mut plan = Plan {
-            target: Address::from(server.address).into(),
+            targets: vec![Address::from(server.address).into()],
             tls: Options::default(),
             protocol: Protocol::Madang,
             password: None,
@@ -78,7 +78,7 @@ impl Room {
             pid: None,
             json: false,
         };
-        let dialler = Dialler::new(&plan.target, &plan.tls, plan.connections(), 0)?;
+        let dialler = Dialler::new(&plan.targets, &plan.tls, plan.nodes(), 0)?;
         let mut engine = Engine::new(dialler)?;
         let mut progress = Progress::new(false);
         setup::connect(&mut engine, &plan, &mut progress)?;

@@ -168,7 +168,12 @@ impl<D: Decoder> Load<D> {
         connections: usize,
         run: u64,
     ) -> Outcome<Self> {
-        let dialler = Dialler::new(target, options, connections, run)?;
+        let dialler = Dialler::new(
+            std::slice::from_ref(target),
+            options,
+            vec![0; connections],
+            run,
+        )?;
         Ok(Self {
             engine: Engine::new(dialler)?,
             arrival,

@@ -58,7 +58,7 @@ struct Connection<S> {
     state: S,
 }
 
-/// All connections to one server, numbered from 0 in the order in which they were opened. `S` is the state that each
+/// All connections, numbered from 0 in the order in which they were opened. `S` is the state that each
 /// carries.
 #[derive(Debug)]
 pub struct Engine<S> {
@@ -226,14 +226,14 @@ impl<S> Engine<S> {
                 match failure {
                     // The server has accepted it, and reset it before this poll.
                     Some(error) if error.kind() == ErrorKind::ConnectionReset => {}
-                    Some(error) => return Err(self.dialler.explain(&error)),
+                    Some(error) => return Err(self.dialler.explain(number, &error)),
                     None => {}
                 }
                 connection.phase = Phase::ShakingHands;
             }
             if connection.phase == Phase::ShakingHands {
                 let done = connection.stream.shake_hands(&mut self.buffer);
-                if done.map_err(|error| self.dialler.explain(&error))? {
+                if done.map_err(|error| self.dialler.explain(number, &error))? {
                     connection.phase = Phase::Open;
                     handle(number, &mut connection.state, Event::Connected);
                 }
@@ -408,7 +408,7 @@ mod tests {
     /// An engine for so many connections to a listener.
     fn engine_at(listener: &TcpListener, connections: usize) -> io::Result<Engine<Vec<u8>>> {
         let target = Target::from(Address::from(listener.local_addr()?));
-        let dialler = Dialler::new(&target, &Options::default(), connections, 0);
+        let dialler = Dialler::new(&[target], &Options::default(), vec![0; connections], 0);
         Ok(Engine::new(dialler.unwrap()).unwrap())
     }
 

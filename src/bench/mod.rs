@@ -3,7 +3,8 @@
 //!
 //! One thread, one poll. `plan` is what to measure; `engine` has all connections, made by `socket`; `setup` makes them and
 //! sends them to their rooms; `run` sends; `recorder` receives, counts in `accounting` and takes times; `line` is how lines
-//! are written and read; `process` is what the server costs, `figure` what is computed, `report` and `progress` what is
+//! are written and read; `nodes` is what passes between nodes of a cluster;
+//! `process` is what the server costs, `figure` what is computed, `report` and `progress` what is
 //! shown. Nothing here uses the server's code but `protocol`; TLS is the same
 //! as in `join`. The benches use the same parts, which are therefore public.
 
@@ -14,6 +15,7 @@ pub mod engine;
 #[doc(hidden)]
 pub mod figure;
 pub mod line;
+mod nodes;
 pub mod plan;
 #[doc(hidden)]
 pub mod process;
@@ -56,7 +58,7 @@ pub fn run(plan: &Plan, descriptors: u64, out: &mut impl Write) -> Result<bool, 
     let mut progress = Progress::new(true);
     let format = Format::new(plan.protocol, plan.line_bytes, number);
     let mut recorder = Recorder::new(plan, format);
-    let dialler = Dialler::new(&plan.target, &plan.tls, plan.connections(), number)?;
+    let dialler = Dialler::new(&plan.targets, &plan.tls, plan.nodes(), number)?;
     let mut engine = Engine::new(dialler)?;
 
     let memory = || process.as_ref().map(Process::memory_bytes).transpose();

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Descriptors beside the connections: standard streams, the poll, files of `/proc`.
 const DESCRIPTORS_RESERVED: u64 = 16;
+/// Nodes of a cluster that are measured at a time.
+pub const NODES_MAX: usize = 128;
 /// Lines of one sender: each has a number of 32 bits, and the last number is the probe's.
 pub const SENDER_LINES_MAX: u64 = u32::MAX as u64;
 
@@ -31,8 +33,8 @@ pub enum Pace {
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The server.
-    pub target: Target,
+    /// The server, or all nodes of a cluster, over which connections are spread. At least one.
+    pub targets: Vec<Target>,
     /// Whom to trust, if it is reached over TLS.
     pub tls: tls_client::Options,
     /// What the server speaks.
@@ -70,6 +72,7 @@ impl Plan {
     /// It cannot; the error says what to do.
     pub fn check(&self, descriptors: u64) -> Result<(), String> {
         let (receivers, senders, rooms) = (self.receivers, self.senders, self.rooms);
+        let nodes = self.targets.len();
         let needed = u64::from(receivers) + u64::from(senders) + DESCRIPTORS_RESERVED;
         if self.protocol == Protocol::Raw && rooms > 1 {
             return Err(format!(
@@ -84,6 +87,19 @@ impl Plan {
         if receivers < rooms {
             return Err(format!(
                 "--rooms {rooms} needs a receiver each, but there are --clients {receivers}; give --clients {rooms} or more"
+            ));
+        }
+        if nodes > NODES_MAX {
+            return Err(format!(
+                "--nodes has {nodes} servers; at most {NODES_MAX} are measured at a time"
+            ));
+        }
+        // Each line is to reach every node.
+        if ((receivers / rooms) as usize) < nodes {
+            let needed = nodes * rooms as usize;
+            return Err(format!(
+                "--nodes needs a receiver in each of --rooms {rooms} at each of {nodes} servers, but there are --clients \
+                 {receivers}; give --clients {needed} or more"
             ));
         }
         if self.slow_readers > receivers {
@@ -120,6 +136,16 @@ impl Plan {
         self.sender(connection).unwrap_or(connection) % self.rooms as usize
     }
 
+    /// For each connection, which of the targets it is to. A room's receivers take turns, as do its senders.
+    pub fn nodes(&self) -> Vec<u8> {
+        let (rooms, nodes) = (self.rooms as usize, self.targets.len());
+        let node = |connection: usize| {
+            let nth = self.sender(connection).unwrap_or(connection);
+            ((nth / rooms + nth % rooms) % nodes) as u8
+        };
+        (0..self.connections()).map(node).collect()
+    }
+
     /// Whether a connection does not read until all lines are sent.
     pub fn is_slow(&self, connection: usize) -> bool {
         connection < self.slow_readers as usize
@@ -144,7 +170,7 @@ impl Plan {
 #[cfg(test)]
 pub(super) fn example() -> Plan {
     Plan {
-        target: Target::parse("127.0.0.1:8080").expect("an address"),
+        targets: vec![Target::parse("127.0.0.1:8080").expect("an address")],
         tls: tls_client::Options::default(),
         protocol: Protocol::Madang,
         password: None,
@@ -184,6 +210,22 @@ mod tests {
         assert_eq!(rooms, [0, 1, 0, 1, 0, 1, 0]);
         let shares: Vec<u64> = (0..3).map(|sender| plan.share(sender, 10)).collect();
         assert_eq!(shares, [4, 3, 3]);
+        assert_eq!(plan.nodes(), [0; 7]);
+        let one = &*plan.targets;
+        let spread = |receivers| Plan {
+            targets: [one, one, one].concat(),
+            receivers,
+            ..plan.clone()
+        };
+        // Each room has a receiver at each node, and the senders are at different nodes.
+        assert_eq!(spread(6).nodes(), [0, 1, 1, 2, 2, 0, 0, 1, 1]);
+        assert_eq!(spread(6).check(100), Ok(()));
+        assert!(
+            spread(5)
+                .check(100)
+                .unwrap_err()
+                .contains("give --clients 6 or more")
+        );
         let open = Plan {
             pace: Pace::Rate(7),
             duration: Some(Duration::from_secs(2)),

@@ -3,6 +3,7 @@
 use super::accounting::{Accounting, Received};
 use super::engine::{Event, LineBuffer};
 use super::line::{Format, Line, PROBE, Said, printable};
+use super::nodes::Nodes;
 use super::plan::Plan;
 use crate::protocol::Notice;
 use hdrhistogram::Histogram;
@@ -20,6 +21,8 @@ pub struct Recorder {
     pub accounting: Accounting,
     /// Nanoseconds from when a line was due until a listener had it, for listeners that read all the time.
     pub latency_ns: Histogram<u64>,
+    /// What passes between nodes, if there are several.
+    pub nodes: Option<Nodes>,
     /// When a line last reached a listener that reads all the time; `None` before the first.
     pub last_in_time_ns: Option<u64>,
     /// When a line, or a report of skipped ones, last reached any listener; 0 before the first.
@@ -39,11 +42,13 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder of a run that has not begun.
     pub fn new(plan: &Plan, format: Format) -> Recorder {
+        let latency_ns = Histogram::new_with_bounds(1, LATENCY_NS_MAX, LATENCY_DIGITS)
+            .expect("the bounds are valid");
         Recorder {
             format,
             accounting: Accounting::new(plan),
-            latency_ns: Histogram::new_with_bounds(1, LATENCY_NS_MAX, LATENCY_DIGITS)
-                .expect("the bounds are valid"),
+            nodes: Nodes::new(plan, &latency_ns),
+            latency_ns,
             last_in_time_ns: None,
             last_ns: 0,
             foreign: 0,
@@ -79,13 +84,15 @@ impl Recorder {
             // A line cannot arrive before it was due.
             Line::Said(said) if said.at_ns > at_ns => self.record_foreign(line),
             Line::Said(said) => self.record_said(connection, at_ns, said),
-            Line::Notice(Notice::Skipped { lines }) => match u32::try_from(lines) {
-                Ok(lines) => {
-                    self.accounting.skipped(connection, lines);
-                    self.last_ns = at_ns;
+            Line::Notice(Notice::Skipped { lines } | Notice::Missing { lines }) => {
+                match u32::try_from(lines) {
+                    Ok(lines) => {
+                        self.accounting.skipped(connection, lines);
+                        self.last_ns = at_ns;
+                    }
+                    Err(_) => self.record_foreign(line),
                 }
-                Err(_) => self.record_foreign(line),
-            },
+            }
             Line::Notice(_) => {}
             Line::Refusal(text) => {
                 let text = printable(text.as_bytes());
@@ -103,9 +110,13 @@ impl Recorder {
         let received = self
             .accounting
             .received(connection, said.sender as usize, said.number);
-        if received == Received::InTime {
+        let latency_ns = (received == Received::InTime).then(|| at_ns - said.at_ns);
+        if let Some(ns) = latency_ns {
             self.last_in_time_ns = Some(at_ns);
-            self.latency_ns.saturating_record(at_ns - said.at_ns);
+            self.latency_ns.saturating_record(ns);
+        }
+        if let Some(nodes) = self.nodes.as_mut().filter(|_| received != Received::Wrong) {
+            nodes.received(connection, said.sender as usize, latency_ns);
         }
         self.last_ns = at_ns;
     }

@@ -2,10 +2,12 @@
 
 use super::accounting::Totals;
 use super::figure::{in_time, per_second, seconds, time};
+use super::nodes::Passage;
 use super::plan::{Pace, Plan, Protocol};
 use super::recorder::Recorder;
 use super::run::Timing;
 use crate::protocol::grouped;
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -58,7 +60,11 @@ impl Findings<'_> {
         row("sent", in_time(lines, " lines", timing.sending_ns));
         let delivered = in_time(self.deliveries(), "", timing.delivering_ns);
         row("delivered", delivered);
-        row("latency", self.latency_text());
+        row("latency", latency_text(&self.recorder.latency_ns));
+        if let Some(nodes) = &self.recorder.nodes {
+            row("same node", latency_text(&nodes.near_ns));
+            row("other nodes", latency_text(&nodes.far_ns));
+        }
         if let Some(text) = self.server_text() {
             row("server", text);
         }
@@ -94,19 +100,22 @@ impl Findings<'_> {
             many(plan.receivers, "receiver"),
             many(plan.senders, "sender"),
             many(plan.rooms, "room"),
-            plan.target,
+            self.targets(", "),
             plan.line_bytes
         )
     }
 
-    fn latency_text(&self) -> String {
-        let latency = &self.recorder.latency_ns;
-        if latency.is_empty() {
-            return "no line was delivered in time".into();
-        }
-        let quantiles = QUANTILES
-            .map(|(name, share)| format!("{name} {}", time(latency.value_at_quantile(share))));
-        format!("{}, max {}", quantiles.join(", "), time(latency.max()))
+    /// The servers.
+    fn targets(&self, between: &str) -> String {
+        let targets = self.plan.targets.iter().map(ToString::to_string);
+        targets.collect::<Vec<_>>().join(between)
+    }
+
+    /// What was to pass between nodes, and has; nothing if there is one server only.
+    fn passages(&self) -> Vec<Passage> {
+        let nodes = self.recorder.nodes.iter();
+        let all = nodes.flat_map(|nodes| nodes.passages(self.plan, &self.recorder.accounting));
+        all.collect()
     }
 
     fn server_text(&self) -> Option<String> {
@@ -137,6 +146,18 @@ impl Findings<'_> {
             remarks.push(format!(
                 "DOES NOT ADD UP: connection {connection} was owed {}, received {} and had {} reported as skipped",
                 one.owed, one.received, one.skipped
+            ));
+        }
+        let missing = |passage: &Passage| passage.received < passage.owed;
+        for passage in self.passages().into_iter().filter(missing) {
+            let (from, to) = (
+                &self.plan.targets[passage.from],
+                &self.plan.targets[passage.to],
+            );
+            remarks.push(format!(
+                "of lines sent at {from}, {} of {} have come to receivers at {to}",
+                grouped(passage.received),
+                grouped(passage.owed)
             ));
         }
         let surplus = "lines were received or reported as skipped beyond those owed";
@@ -181,7 +202,7 @@ impl Findings<'_> {
         let lines = self.recorder.accounting.lines();
         json!({
             "plan": {
-                "target": plan.target.to_string(), "protocol": protocol,
+                "target": self.targets(","), "protocol": protocol,
                 "clients": plan.receivers, "senders": plan.senders, "rooms": plan.rooms,
                 "slow_readers": plan.slow_readers, "size_bytes": plan.line_bytes,
                 "window": window, "rate": rate,
@@ -198,7 +219,8 @@ impl Findings<'_> {
                 "lines": self.deliveries(), "seconds": seconds(timing.delivering_ns),
                 "per_second": per_second(self.deliveries(), timing.delivering_ns),
             },
-            "latency_us": self.latency_json(),
+            "latency_us": latency_json(&self.recorder.latency_ns),
+            "nodes": self.nodes_json(),
             "server": {
                 "cpu_seconds": timing.server_cpu_ns.map(seconds),
                 "cpu_us_per_delivery": self.cpu_ns_per_delivery().map(|ns| ns / 1e3),
@@ -213,14 +235,36 @@ impl Findings<'_> {
         })
     }
 
-    fn latency_json(&self) -> Value {
-        let latency = &self.recorder.latency_ns;
-        if latency.is_empty() {
+    /// What has passed between nodes; null if there is one server only.
+    fn nodes_json(&self) -> Value {
+        let Some(nodes) = &self.recorder.nodes else {
             return Value::Null;
-        }
-        let us = |ns: u64| json!(ns as f64 / 1e3);
-        let quantile = |(name, share)| (name, us(latency.value_at_quantile(share)));
-        let all = QUANTILES.into_iter().map(quantile);
-        all.chain([("max", us(latency.max()))]).collect()
+        };
+        let name = |node: usize| self.plan.targets[node].to_string();
+        let passage = |it: &Passage| json!({ "from": name(it.from), "to": name(it.to), "owed": it.owed, "received": it.received });
+        json!({
+            "same_node_latency_us": latency_json(&nodes.near_ns),
+            "other_nodes_latency_us": latency_json(&nodes.far_ns),
+            "passages": self.passages().iter().map(passage).collect::<Value>(),
+        })
     }
+}
+
+fn latency_text(latency: &Histogram<u64>) -> String {
+    if latency.is_empty() {
+        return "no line was delivered in time".into();
+    }
+    let quantiles =
+        QUANTILES.map(|(name, share)| format!("{name} {}", time(latency.value_at_quantile(share))));
+    format!("{}, max {}", quantiles.join(", "), time(latency.max()))
+}
+
+fn latency_json(latency: &Histogram<u64>) -> Value {
+    if latency.is_empty() {
+        return Value::Null;
+    }
+    let us = |ns: u64| json!(ns as f64 / 1e3);
+    let quantile = |(name, share)| (name, us(latency.value_at_quantile(share)));
+    let all = QUANTILES.into_iter().map(quantile);
+    all.chain([("max", us(latency.max()))]).collect()
 }

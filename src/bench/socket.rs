@@ -16,55 +16,54 @@ const SLOW_BUFFER_BYTES: usize = 4096;
 /// Ports of one address, where the system does not tell.
 const PORTS: usize = 28_000;
 
-/// How to connect.
+/// A server.
 #[derive(Debug)]
-pub struct Dialler {
-    server: SockAddr,
-    /// The server as the command line names it.
+struct Server {
+    address: SockAddr,
+    /// As the command line names it.
     name: String,
-    /// How many addresses of this machine the connections come from, one after the other: 127.0.`net`.1 and so on.
-    /// 0: the system chooses.
-    sources: usize,
-    net: u8,
     /// `None`: without TLS.
     tls: Option<Arc<Config>>,
 }
 
+/// How to connect.
+#[derive(Debug)]
+pub struct Dialler {
+    servers: Vec<Server>,
+    /// For each connection, the place of its server among these. Connections beyond are to the first.
+    nodes: Vec<u8>,
+    /// How many addresses of this machine the connections come from, one after the other: 127.0.`net`.1 and so on.
+    /// 0: the system chooses.
+    sources: usize,
+    net: u8,
+}
+
 impl Dialler {
-    /// A dialler for so many connections to a server. `run` distinguishes runs: the ports of the previous one are not
-    /// free at once.
+    /// A dialler for connections to servers, each to that of its place in `nodes`. `run` distinguishes runs: the ports of the
+    /// previous one are not free at once.
     ///
     /// # Errors
-    /// The server's address cannot be found, or a file for TLS cannot be used.
+    /// A server's address cannot be found, or a file for TLS cannot be used.
     pub fn new(
-        target: &Target,
+        targets: &[Target],
         tls: &Options,
-        connections: usize,
+        nodes: Vec<u8>,
         run: u64,
     ) -> Result<Dialler, String> {
-        let name = target.to_string();
-        let tls = target.tls_host().map(|host| Config::new(tls, host));
-        let tls = tls.transpose()?.map(Arc::new);
-        let found = match target.address() {
-            Address::Unix(path) => SockAddr::unix(path),
-            Address::Tcp { host, port } => resolve(&host, port)
-                .and_then(|all| first_that_accepts(&all))
-                .map(SockAddr::from),
-        };
-        let server = found.map_err(|error| cannot_connect(&name, &error))?;
-        let sources = match server.as_socket_ipv4() {
-            Some(server) if cfg!(target_os = "linux") && server.ip().is_loopback() => {
-                sources(connections, ports())
-            }
-            _ => 0,
-        };
+        let servers = targets.iter().map(|target| Server::find(target, tls));
+        let servers = servers.collect::<Result<Vec<Server>, String>>()?;
         Ok(Dialler {
-            server,
-            name,
-            sources,
+            servers,
+            sources: sources(nodes.len(), ports()),
+            nodes,
             net: (run % 255) as u8,
-            tls,
         })
+    }
+
+    /// The server of a connection.
+    fn server(&self, number: usize) -> &Server {
+        let node = self.nodes.get(number).copied().unwrap_or(0);
+        &self.servers[node as usize]
     }
 
     /// Starts a connection; its socket is connected when it becomes writable, and then comes the handshake of TLS. `None`: the
@@ -74,27 +73,31 @@ impl Dialler {
     /// The connection cannot be made; the error says what to do.
     pub fn connect(&self, number: usize, slow: bool) -> Result<Option<Stream>, String> {
         let socket = self.try_connect(number, slow);
-        match socket.and_then(|socket| Stream::new(socket, self.tls.as_ref())) {
+        let tls = self.server(number).tls.as_ref();
+        match socket.and_then(|socket| Stream::new(socket, tls)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            other => other.map(Some).map_err(|error| self.explain(&error)),
+            other => other
+                .map(Some)
+                .map_err(|error| self.explain(number, &error)),
         }
     }
 
     fn try_connect(&self, number: usize, slow: bool) -> io::Result<Socket> {
-        let socket = Socket::new(self.server.domain(), Type::STREAM, None)?;
+        let server = self.server(number);
+        let socket = Socket::new(server.address.domain(), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         if slow {
             // Before the handshake: the window's scale depends on it.
             socket.set_recv_buffer_size(SLOW_BUFFER_BYTES)?;
         }
-        if self.server.domain() != Domain::UNIX {
+        if server.address.domain() != Domain::UNIX {
             socket.set_tcp_nodelay(true)?;
         }
-        if self.sources > 0 {
+        if self.sources > 0 && server.is_here() {
             let host = 1 + (number % self.sources) as u8;
             socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, self.net, host), 0)).into())?;
         }
-        match socket.connect(&self.server) {
+        match socket.connect(&server.address) {
             Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => {
                 Err(error)
             }
@@ -103,8 +106,30 @@ impl Dialler {
     }
 
     /// Says why a connection could not be made.
-    pub fn explain(&self, error: &io::Error) -> String {
-        cannot_connect(&self.name, error)
+    pub fn explain(&self, number: usize, error: &io::Error) -> String {
+        cannot_connect(&self.server(number).name, error)
+    }
+}
+
+impl Server {
+    fn find(target: &Target, tls: &Options) -> Result<Server, String> {
+        let name = target.to_string();
+        let tls = target.tls_host().map(|host| Config::new(tls, host));
+        let tls = tls.transpose()?.map(Arc::new);
+        let found = match target.address() {
+            Address::Unix(path) => SockAddr::unix(path),
+            Address::Tcp { host, port } => resolve(&host, port)
+                .and_then(|all| first_that_accepts(&all))
+                .map(SockAddr::from),
+        };
+        let address = found.map_err(|error| cannot_connect(&name, &error))?;
+        Ok(Server { address, name, tls })
+    }
+
+    /// Whether it is reached by an address of this machine's own, of which there are many (Linux).
+    fn is_here(&self) -> bool {
+        let address = self.address.as_socket_ipv4();
+        cfg!(target_os = "linux") && address.is_some_and(|address| address.ip().is_loopback())
     }
 }
 

@@ -15,8 +15,15 @@ use std::time::Duration;
 #[allow(rustdoc::broken_intra_doc_links, reason = "[IPV6] is no link")]
 pub struct Bench {
     /// The server: HOST, HOST:PORT, [IPV6]:PORT, tls:HOST:PORT or unix:PATH
-    #[arg(value_name = "ADDR", value_parser = Target::parse)]
-    pub address: Target,
+    #[arg(value_name = "ADDR", value_parser = Target::parse, required_unless_present = "nodes")]
+    address: Option<Target>,
+
+    /// In place of ADDR: all nodes of a cluster, separated by commas, over which connections are spread
+    ///
+    /// Every line must reach all others of its room at every node. Latencies are shown apart: at the sender's node, and at others.
+    #[arg(long, value_name = "ADDR", value_parser = Target::parse, value_delimiter = ',')]
+    #[arg(conflicts_with_all = ["address", "pid"])]
+    nodes: Vec<Target>,
 
     /// What the server speaks
     #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = Speaks::Madang)]
@@ -98,6 +105,11 @@ pub enum Speaks {
 const DURATION: Duration = Duration::from_secs(10);
 
 impl Bench {
+    /// The servers.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.address.iter().chain(&self.nodes)
+    }
+
     /// The plan that the flags make.
     ///
     /// # Errors
@@ -105,7 +117,7 @@ impl Bench {
     pub fn plan(&self) -> Result<Plan, String> {
         let duration = self.duration.map(Duration::from_secs);
         Ok(Plan {
-            target: self.address.clone(),
+            targets: self.targets().cloned().collect(),
             tls: self.tls.options(),
             protocol: match self.protocol {
                 Speaks::Madang => Protocol::Madang,

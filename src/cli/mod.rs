@@ -19,6 +19,7 @@ mod tls;
 mod tls_client;
 mod value;
 
+use crate::address::Target;
 use crate::config;
 #[cfg(feature = "bench")]
 pub use bench::{Bench, Speaks};
@@ -161,24 +162,27 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Wrong> {
 
 /// Flags of clients for TLS need a server over TLS.
 fn check_tls(cli: &Cli, matches: &ArgMatches) -> Result<(), Wrong> {
-    let server = match &cli.command {
-        Command::Join(join) => &join.address,
+    let servers: Vec<&Target> = match &cli.command {
+        Command::Join(join) => vec![&join.address],
         #[cfg(feature = "bench")]
-        Command::Bench(bench) => &bench.address,
+        Command::Bench(bench) => bench.targets().collect(),
         _ => return Ok(()),
     };
     let Some((name, of)) = matches.subcommand() else {
         return Ok(());
     };
-    tls_client::check(of, server).map_err(|why| {
-        let mut command = Cli::command();
-        command.build();
-        let kind = ErrorKind::ArgumentConflict;
-        Wrong::Usage(match command.find_subcommand_mut(name) {
-            Some(command) => command.error(kind, why),
-            None => command.error(kind, why),
+    let mut servers = servers.into_iter();
+    servers
+        .try_for_each(|server| tls_client::check(of, server))
+        .map_err(|why| {
+            let mut command = Cli::command();
+            command.build();
+            let kind = ErrorKind::ArgumentConflict;
+            Wrong::Usage(match command.find_subcommand_mut(name) {
+                Some(command) => command.error(kind, why),
+                None => command.error(kind, why),
+            })
         })
-    })
 }
 
 /// The subcommand `serve` as it is parsed. For tests.

@@ -209,3 +209,81 @@ fn bad_values_are_refused_by_name() {
         assert!(stderr.contains(named), "{flags}: {stderr}");
     }
 }
+
+/// `madang bench --nodes`: its exit status, and what it has printed.
+fn bench_nodes(nodes: &[String], flags: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
+    let command = command.args(["bench", "--nodes", &nodes.join(",")]);
+    let output = command.args(flags.split_whitespace()).output();
+    let output = output.expect("run madang");
+    let all = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(all).expect("UTF-8"))
+}
+
+#[test]
+fn one_server_under_three_addresses_adds_up_as_a_cluster_does() {
+    let scratch = Scratch::new();
+    let place = format!("unix:{}", scratch.path("bench.sock").display());
+    let server = start(&format!("--listen 127.0.0.1:0 --listen {place}"));
+    let port = server.addr().port();
+    let nodes = [format!("127.0.0.1:{port}"), place, port.to_string()];
+    let flags = "--clients 12 --senders 4 --rooms 2 --lines 400 --window 10";
+    let (status, text) = bench_nodes(&nodes, flags);
+    assert_eq!(status, Some(0), "{text}");
+    for words in ["same node   p50 ", "other nodes p50 ", " + 0 lost"] {
+        assert!(text.contains(words), "no {words:?} in:\n{text}");
+    }
+    let (_, json) = bench_nodes(&nodes, &format!("{flags} --json"));
+    let value = serde_json::from_str(&json).expect("JSON");
+    // Each line reaches the six receivers of its room and the other sender there.
+    assert_eq!(count(&value, "/account/received"), 400 * 7);
+    let passages = value["nodes"]["passages"].as_array().expect("passages");
+    assert_eq!(passages.len(), 9);
+    let sum = |key: &str| passages.iter().map(|it| count(it, key)).sum::<u64>();
+    assert_eq!((sum("/owed"), sum("/received")), (400 * 7, 400 * 7));
+    assert!(figure(&value, "/nodes/other_nodes_latency_us/p50") > 0.0);
+}
+
+#[test]
+fn servers_that_are_no_cluster_do_not_add_up_and_it_is_said_what_is_missing() {
+    let servers = [(); 3].map(|()| Server::start(&[]));
+    let nodes = servers.each_ref().map(|server| server.addr().to_string());
+    let (status, text) = bench_nodes(&nodes, "--clients 6 --lines 5 --patience 1");
+    assert_eq!(status, Some(1), "{text}");
+    let [a, b, c] = &nodes;
+    for words in [
+        "DOES NOT ADD UP",
+        "delivered none for 1 s",
+        &format!("of lines sent at {a}, 0 of 2 have come to receivers at {b}"),
+        &format!("of lines sent at {a}, 0 of 2 have come to receivers at {c}"),
+    ] {
+        assert!(text.contains(words), "no {words:?} in:\n{text}");
+    }
+    assert!(!text.contains(&format!("receivers at {a}")), "{text}");
+}
+
+#[test]
+fn nodes_that_cannot_be_measured_are_named() {
+    let server = Server::start(&[]);
+    let unused = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let unused = unused.expect("an address").to_string();
+    let nodes = [server.addr().to_string(), unused.clone()];
+    let (status, text) = bench_nodes(&nodes, "--clients 4 --lines 5");
+    assert_eq!(status, Some(1), "{text}");
+    assert!(
+        text.contains(&format!("cannot connect to {unused}")),
+        "{text}"
+    );
+    let (status, text) = bench_nodes(&nodes, "--clients 1 --lines 5");
+    assert!(
+        status == Some(1) && text.contains("--clients 2 or more"),
+        "{text}"
+    );
+    for flags in ["--pid 1", &unused] {
+        let (status, text) = bench_nodes(&nodes, flags);
+        assert!(
+            status == Some(2) && text.contains("cannot be used with"),
+            "{text}"
+        );
+    }
+}

@@ -17,7 +17,7 @@ const SERVE_FLAGS: &str = "--listen --listen-raw --backlog --max-clients --max-p
     --welcome --state --log-level --log-format --config --no-sandbox \
     --cluster --cluster-name --cluster-lanes --cluster-password-file --cluster-ca";
 
-const BENCH_FLAGS: &str = "--protocol --clients --senders --rooms --slow-readers --lines \
+const BENCH_FLAGS: &str = "--nodes --protocol --clients --senders --rooms --slow-readers --lines \
     --duration --size --window --rate --patience --pid --json \
     --tls-ca --tls-fingerprint --tls-cert --tls-key";
 

@@ -15,6 +15,7 @@ mod bench;
 #[cfg(feature = "bench")]
 mod bench_wrong;
 mod chat;
+mod cluster;
 mod cluster_flags;
 mod cmdline;
 mod commands;
