@@ -56,6 +56,11 @@ impl Person {
 }
 
 impl Ignoring {
+    /// Whether nobody ignores anybody.
+    pub fn is_empty(&self) -> bool {
+        self.persons.is_empty()
+    }
+
     /// The client in slot `by` ignores the one in slot `slot`, which is called `name`, from now on. Returns the number of the
     /// person.
     ///

@@ -3,6 +3,7 @@
 
 use super::Hub;
 use super::client::Role;
+use super::cluster::telling;
 use super::context::Context;
 use super::directory::Directory;
 use super::handlers;

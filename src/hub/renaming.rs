@@ -84,7 +84,7 @@ pub fn take_back(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, nic
         Ok(new) => cx.clients[slot as usize].name = Some(new),
         Err(_) => {
             let new = &*before.to_string();
-            cx.notify(slot, Notice::NameTaken { old: name, new });
+            cx.notify(slot, Notice::NameTaken { name, new });
         }
     }
 }

@@ -3,9 +3,7 @@
 use super::applying::{came, move_elsewhere, went};
 use super::privately;
 use super::telling;
-use super::{Cluster, Waiting};
-use crate::hub::announcements::Comings;
-use crate::hub::client::Role;
+use super::Waiting;
 use crate::hub::context::Context;
 use crate::hub::directory::Directory;
 use crate::hub::limits::ANNOUNCED_NAMES_MAX;
@@ -14,7 +12,6 @@ use crate::hub::link::items::facts;
 use crate::hub::link::{Event, Lost};
 use crate::hub::name::{self, Name};
 use crate::hub::room::append::append;
-use crate::hub::rooms::Rooms;
 use crate::hub::schedule::Place;
 use crate::protocol::{Notice, Refusal};
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 //! said before; held until all lanes have been read to the same moment, since what was said before may be in another lane.
 
 use super::people::is_elsewhere;
+use super::telling;
 use super::{Cluster, Waiting};
-use crate::hub::cluster::telling::lane_of;
 use crate::hub::context::Context;
 use crate::hub::input::text::Text;
 use crate::hub::link::contract::Lane;
@@ -55,8 +55,9 @@ pub fn send(cx: &mut Context<'_>, slot: u32, target: u32, text: Text<'_>) {
     }
     let name = name.to_string().into();
     let connection = client.id(slot).to_token() as u64;
-    let lane = lane_of(cluster, cx.rooms, client.room);
-    cluster.link.private(lane, connection, to, &received);
+    let room = telling::room_of_lane(client.room);
+    let room = &*cx.rooms.get(room).name;
+    cluster.link.private(room, connection, to, &received);
     let what = Waiting::Private {
         to,
         name,

@@ -43,13 +43,16 @@ pub fn announce(view: &mut RoomView<'_>, comings: Comings) -> Option<Comings> {
 }
 
 /// The lane in which a room's lines are.
-pub fn lane_of(cluster: &Cluster, rooms: &Rooms, number: u32) -> Lane {
-    let room = if Rooms::is_none(number) {
-        Rooms::first(Role::Person)
-    } else {
-        number
-    };
-    cluster.link.lane_of(&rooms.get(room).name)
+fn lane_of(cluster: &Cluster, rooms: &Rooms, number: u32) -> Lane {
+    cluster.link.lane_of(&rooms.get(room_of_lane(number)).name)
+}
+
+/// The room whose lane takes what clients in a room send; those that are in no room use the lobby's.
+pub fn room_of_lane(number: u32) -> u32 {
+    match Rooms::is_none(number) {
+        true => Rooms::first(Role::Person),
+        false => number,
+    }
 }
 
 /// Whether a line said in this room has a place in its lane, or would be refused because it has none.
