@@ -164,6 +164,9 @@ impl Hub {
         self.accounts.check();
         self.strangers.check();
         self.lock_tries.check();
+        if let Some(cluster) = &self.cluster {
+            cluster.check(&self.clients);
+        }
         let operators = self
             .clients
             .iter()

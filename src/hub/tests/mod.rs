@@ -1,6 +1,7 @@
 //! Tests of the hub through its contract: delivery, input, closing, counters. The other files test one part each.
 
 mod backpressure;
+mod cluster;
 mod console;
 mod fairness;
 mod figures;
