@@ -90,6 +90,9 @@ pub fn leave(cx: &mut Context<'_>, slot: u32) {
     view.room.gate.forget(slot);
     backpressure::wake_blocked(&mut view);
     let (number, here) = (view.number, view.room.here());
+    if view.room.members.is_empty() {
+        view.schedule.forget_visits(number);
+    }
     if here > 0 {
         announcements::announce(&mut view);
     }

@@ -222,6 +222,11 @@ impl Schedule {
     /// A room has lost its last member: nobody is to be visited, and its timer does not ring.
     pub fn forget_room(&mut self, room: u32) {
         self.disarm(Timer::Room(room));
+        self.forget_visits(room);
+    }
+
+    /// A room has lost its last member on this node: nobody is to be visited.
+    pub fn forget_visits(&mut self, room: u32) {
         let entry = entry(&mut self.rooms, room);
         if entry.fans_out {
             entry.fans_out = false;

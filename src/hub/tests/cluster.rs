@@ -74,7 +74,7 @@ fn a_name_belongs_to_the_first_who_asks_on_any_node() {
     cluster.nodes[0].test.send(a, b"/nick kim\n");
     cluster.nodes[1].test.send(b, b"/nick KIM\n");
     cluster.settle();
-    assert!(read(&mut cluster, 0, a).contains("* you are kim\n"));
+    assert!(read(&mut cluster, 0, a).contains("* you are now kim\n"));
     let refused = read(&mut cluster, 1, b);
     assert!(refused.contains("! name not changed"), "{refused}");
     send(&mut cluster, 1, b, "/who\n");
@@ -84,7 +84,7 @@ fn a_name_belongs_to_the_first_who_asks_on_any_node() {
     leave(&mut cluster, 0, a);
     send(&mut cluster, 1, b, "/nick KIM\n");
     let renamed = read(&mut cluster, 1, b);
-    assert!(renamed.contains("* you are KIM\n"), "{renamed}");
+    assert!(renamed.contains("* you are now KIM\n"), "{renamed}");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn people_of_a_dead_node_are_announced_as_left_once_and_their_names_are_free() {
     assert_eq!(read(&mut cluster, 0, a), "* left: kim (2 here)\n");
     assert_eq!(read(&mut cluster, 1, b), "* left: kim (2 here)\n");
     send(&mut cluster, 0, a, "/nick kim\n");
-    assert!(read(&mut cluster, 0, a).contains("* you are kim\n"));
+    assert!(read(&mut cluster, 0, a).contains("* you are now kim\n"));
     // It goes on, and its people are guests if their names are taken.
     cluster.nodes[2].is_running = true;
     cluster.advance(3_000_000);
