@@ -7,5 +7,11 @@ pub(crate) mod authority;
 #[cfg(test)]
 mod corpus;
 pub mod fuzz;
+#[cfg(test)]
+mod contract {
+    pub use crate::hub::link::contract::*;
+}
+#[cfg(test)]
+pub(crate) mod model_engine;
 #[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod test_hub;
