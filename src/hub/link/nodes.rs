@@ -71,7 +71,7 @@ pub struct Verdict {
 #[derive(Debug, Default)]
 pub struct Nodes {
     /// In the order in which they have started, as far as this node knows; at most [`NODES_MAX`], each incarnation once, each
-    /// number once.
+    /// number once but for those of before.
     list: Vec<Node>,
     /// Incarnations that have ended, with the numbers of their nodes; the latest last.
     departed: VecDeque<(u64, u16)>,
@@ -82,9 +82,9 @@ impl Nodes {
     pub fn begin(&mut self, others: &[(u16, u64)], own_number: u16, sequence: u64) {
         debug_assert!(self.list.is_empty());
         for &(number, incarnation) in others.iter().take(NODES_MAX) {
-            // Of the same name there was an earlier incarnation: it ends with this entry.
-            let is_known = |node: &Node| node.incarnation == incarnation || node.number == number;
-            if number != own_number && !self.list.iter().any(is_known) {
+            // Several may be of one node: which of them has ended is not known here until they are closed, or silent. Of this
+            // node's own all have.
+            if number != own_number && !self.has(incarnation) {
                 let mut node = Node::new(number, incarnation, "", sequence);
                 node.is_before = true;
                 self.list.push(node);
@@ -310,7 +310,7 @@ impl Nodes {
         for (at, node) in self.list.iter().enumerate() {
             for other in &self.list[at + 1..] {
                 assert_ne!(node.incarnation, other.incarnation);
-                assert_ne!(node.number, other.number);
+                assert!(node.number != other.number || node.is_before && other.is_before);
             }
         }
     }
