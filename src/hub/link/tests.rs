@@ -820,6 +820,10 @@ fn a_node_that_stops_says_everything_first_and_leaves_nothing_open() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a seed comes from the environment"
+)]
 fn nodes_agree_whatever_happens() {
     let variable = |name| std::env::var(name).ok().and_then(|it| it.parse().ok());
     let one: Option<u64> = variable("MADANG_LINK_SEED");

@@ -206,35 +206,18 @@ fn drive(data: &[u8]) {
             number => u64::from(number) - 1,
         };
         let first_numbers = [u64::from(bytes.byte() % 4), 7];
-        let input = match kind % 16 {
-            0 => Input::Connected,
-            1 => Input::Disconnected,
-            2 => Input::Attached {
-                node: 1,
-                others: vec![(2, incarnation); usize::from(kind / 16) % 2],
-            },
-            3 => Input::CaughtUp,
-            4 if kind >= 128 => Input::Rewound(lane),
-            4 | 5 => Input::Appended {
-                lane,
-                incarnation,
-                number,
-                outcome: [Outcome::Appended, Outcome::Repeated, Outcome::Fenced]
-                    [usize::from(kind / 16) % 3],
-            },
-            _ => {
-                let next = sequences.entry(lane).or_insert(0);
-                *next += u64::from(kind >= 8) + u64::from(kind >= 240);
-                Input::Entry(Entry {
-                    lane,
-                    sequence: *next,
-                    incarnation,
-                    number,
-                    first_numbers: &first_numbers[..usize::from(kind / 16) % 3],
-                    payload: &payload,
-                })
-            }
+        let next = sequences.entry(lane).or_insert(0);
+        let is_entry = kind % 16 > 5;
+        *next += u64::from(is_entry && kind >= 8) + u64::from(is_entry && kind >= 240);
+        let entry = Entry {
+            lane,
+            sequence: *next,
+            incarnation,
+            number,
+            first_numbers: &first_numbers[..usize::from(kind / 16) % 3],
+            payload: &payload,
         };
+        let input = input(kind, entry);
         match &input {
             Input::Entry(entry) => submitted.read_back(entry),
             // What was submitted may be submitted again, or is known to be gone.
@@ -252,6 +235,28 @@ fn drive(data: &[u8]) {
             submitted.take(&link, &op);
         }
         link.check();
+    }
+}
+
+/// An input of a kind; what an entry has is in others as well.
+fn input(kind: u8, entry: Entry<'_>) -> Input<'_> {
+    let nth = usize::from(kind / 16);
+    match kind % 16 {
+        0 => Input::Connected,
+        1 => Input::Disconnected,
+        2 => Input::Attached {
+            node: 1,
+            others: vec![(2, entry.incarnation); nth % 2],
+        },
+        3 => Input::CaughtUp,
+        4 if kind >= 128 => Input::Rewound(entry.lane),
+        4 | 5 => Input::Appended {
+            lane: entry.lane,
+            incarnation: entry.incarnation,
+            number: entry.number,
+            outcome: [Outcome::Appended, Outcome::Repeated, Outcome::Fenced][nth % 3],
+        },
+        _ => Input::Entry(entry),
     }
 }
 
