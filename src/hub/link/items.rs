@@ -94,13 +94,13 @@ impl<'a, T: Deserialize<'a>> Iterator for Sequence<'a, T> {
 }
 
 /// Appends an item, or a fact.
-pub(super) fn write(value: &impl Serialize, out: &mut Vec<u8>) {
+pub(crate) fn write(value: &impl Serialize, out: &mut Vec<u8>) {
     let bytes = std::mem::take(out);
     *out = postcard::to_extend(value, bytes).expect("a vector takes everything");
 }
 
 /// Appends an [`Item::Line`] without allocating anything else: `render` appends the line.
-pub(super) fn write_line(author: u64, render: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+pub(crate) fn write_line(author: u64, render: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
     let mut number = [0; NUMBER_BYTES_MAX];
     out.push(LINE);
     out.extend_from_slice(write_number(author, &mut number));
@@ -114,4 +114,124 @@ pub(super) fn write_line(author: u64, render: impl FnOnce(&mut Vec<u8>), out: &m
 
 fn write_number(value: u64, bytes: &mut [u8; NUMBER_BYTES_MAX]) -> &[u8] {
     postcard::to_slice(&value, bytes).expect("it has as many bytes as any number needs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::link::item::{Act, Delivery, PersonId};
+
+    fn every_item() -> Vec<Item<'static>> {
+        let (name, connection) = ("kim", u64::MAX);
+        let to = PersonId {
+            node: 300,
+            connection,
+        };
+        let names = vec![(1, "kim"), (connection, "")];
+        vec![
+            Item::Room { nth: 2, name: "" },
+            Item::Line {
+                author: connection,
+                line: &[b'x'; 200],
+            },
+            Item::Announcement(Announcement {
+                joined: 2,
+                joined_names: names.clone(),
+                left: 9,
+                left_names: names,
+                here: 12,
+            }),
+            Item::Private {
+                from: 1,
+                to,
+                received: b"kim -> you: psst\n",
+            },
+            Item::PrivateOutcome {
+                from: to,
+                outcome: Delivery::TooMany,
+            },
+            Item::Started { name },
+            Item::Ready,
+            Item::Stopped,
+            Item::Alive {
+                silent: vec![(connection, 1); NODES_MAX],
+            },
+            Item::Snapshot {
+                incarnation: 1,
+                after: 2,
+                is_last: true,
+                facts: &[0, 255],
+            },
+            Item::Came { connection, name },
+            Item::Went { connection },
+            Item::Rename { connection, name },
+            Item::Move {
+                connection,
+                room: "pond",
+            },
+            Item::Ban {
+                range: "::/0",
+                value: "x",
+            },
+            Item::Unban { range: "::/0" },
+            Item::Act {
+                to,
+                act: Act::Mute { until: 5 },
+                by: name,
+                why: "",
+            },
+            Item::Say { text: "hello" },
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_a_shorter_payload_is_an_error() {
+        let mut payload = Vec::new();
+        let mut ends = vec![0];
+        for item in every_item() {
+            write(&item, &mut payload);
+            ends.push(payload.len());
+        }
+        assert!(items(&payload).eq(every_item().into_iter().map(Ok)));
+        for end in 0..payload.len() {
+            let read: Vec<_> = items(&payload[..end]).collect();
+            let whole = ends.iter().rposition(|&it| it <= end).expect("0 is one");
+            let good = read.iter().filter(|it| it.is_ok()).count();
+            assert_eq!(good, whole, "{end} bytes");
+            let malformed = (ends[whole] < end).then_some(Err(Malformed { at: ends[whole] }));
+            assert_eq!(read.get(whole).cloned(), malformed, "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_as_any_other_item_is() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 100_000] {
+            let line = vec![b'x'; length];
+            let (mut fast, mut plain) = (vec![9], vec![9]);
+            write_line(7, |out| out.extend_from_slice(&line), &mut fast);
+            let item = Item::Line {
+                author: 7,
+                line: &line,
+            };
+            write(&item, &mut plain);
+            assert_eq!(fast, plain, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn lists_and_payloads_longer_than_any_that_is_written_are_malformed() {
+        let mut payload = Vec::new();
+        let silent = vec![(1, 2); NODES_MAX + 1];
+        write(&Item::Alive { silent }, &mut payload);
+        assert!(items(&payload).eq([Err(Malformed { at: 0 })]));
+        // A list that says it is longer than the payload can be.
+        let payload = [2, 1, 255, 255, 255, 255, 15, 1, 1];
+        assert!(items(&payload).eq([Err(Malformed { at: 0 })]));
+        let mut payload = Vec::new();
+        for _ in 0..=ITEMS_MAX {
+            write(&Item::Ready, &mut payload);
+        }
+        let malformed = items(&payload).filter(Result::is_err).count();
+        assert_eq!((items(&payload).count(), malformed), (ITEMS_MAX + 1, 1));
+    }
 }

@@ -59,7 +59,7 @@ pub const CAUGHT_UPS: u8 = 2;
 
 const _: () = {
     assert!(SNAPSHOT_PART_BYTES_MAX < PAYLOAD_BYTES_MAX);
-    assert!(BATCH_ROOMS_MAX <= u16::MAX as usize && CLOSE_ROOMS_MAX <= u16::MAX as usize);
-    assert!(BATCH_ROOMS_MAX <= ITEMS_MAX && 2 * CLOSE_ROOMS_MAX <= ITEMS_MAX);
+    assert!(BATCH_ROOMS_MAX <= CLOSE_ROOMS_MAX && CLOSE_ROOMS_MAX <= u16::MAX as usize);
+    assert!(2 * CLOSE_ROOMS_MAX <= ITEMS_MAX);
     assert!(CUT_OFF_US < ALIVE_US);
 };

@@ -71,7 +71,7 @@ pub struct Verdict {
 #[derive(Debug, Default)]
 pub struct Nodes {
     /// In the order in which they have started, as far as this node knows; at most [`NODES_MAX`], each incarnation once, each
-    /// number once.
+    /// number once but for those of before.
     list: Vec<Node>,
     /// Incarnations that have ended, with the numbers of their nodes; the latest last.
     departed: VecDeque<(u64, u16)>,
@@ -82,9 +82,9 @@ impl Nodes {
     pub fn begin(&mut self, others: &[(u16, u64)], own_number: u16, sequence: u64) {
         debug_assert!(self.list.is_empty());
         for &(number, incarnation) in others.iter().take(NODES_MAX) {
-            // Of the same name there was an earlier incarnation: it ends with this entry.
-            let is_known = |node: &Node| node.incarnation == incarnation || node.number == number;
-            if number != own_number && !self.list.iter().any(is_known) {
+            // Several may be of one node: which of them has ended is not known here until they are closed, or silent. Of this
+            // node's own all have.
+            if number != own_number && !self.has(incarnation) {
                 let mut node = Node::new(number, incarnation, "", sequence);
                 node.is_before = true;
                 self.list.push(node);
@@ -310,8 +310,128 @@ impl Nodes {
         for (at, node) in self.list.iter().enumerate() {
             for other in &self.list[at + 1..] {
                 assert_ne!(node.incarnation, other.incarnation);
-                assert_ne!(node.number, other.number);
+                assert!(node.number != other.number || node.is_before && other.is_before);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::link::contract::Lane;
+
+    /// Reads an entry of one item, as the node of incarnation 1.
+    fn read(nodes: &mut Nodes, sequence: u64, incarnation: u64, item: Item<'_>) -> Verdict {
+        let mut payload = Vec::new();
+        items::write(&item, &mut payload);
+        let is_first = matches!(item, Item::Started { .. });
+        let first_numbers = [incarnation % 10];
+        let verdict = nodes.read(
+            1,
+            &Entry {
+                lane: Lane::DIRECTORY,
+                sequence,
+                incarnation,
+                number: u64::from(!is_first),
+                first_numbers: &first_numbers[..usize::from(is_first)],
+                payload: &payload,
+            },
+        );
+        nodes.check();
+        verdict
+    }
+
+    fn alive(silent: &[(u64, u64)]) -> Item<'static> {
+        let silent = silent.to_vec();
+        Item::Alive { silent }
+    }
+
+    fn deaths(verdict: Verdict) -> Vec<(u64, Why)> {
+        let deaths = verdict.deaths.into_iter();
+        deaths.map(|(node, why)| (node.incarnation, why)).collect()
+    }
+
+    fn started(nodes: &mut Nodes, incarnations: &[u64]) {
+        for (sequence, &incarnation) in (1..).zip(incarnations) {
+            let verdict = read(nodes, sequence, incarnation, Item::Started { name: "n" });
+            assert!(verdict.is_known && verdict.deaths.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_node_is_dead_when_another_was_alive_four_times_since_its_last_entry() {
+        let mut nodes = Nodes::default();
+        started(&mut nodes, &[1, 2]);
+        for sequence in 3..6 {
+            assert_eq!(nodes.silent(1), []);
+            assert!(deaths(read(&mut nodes, sequence, 1, alive(&[]))).is_empty());
+        }
+        let silent = nodes.silent(1);
+        assert_eq!(silent, [(2, 2)]);
+        // An entry of it comes first.
+        read(&mut nodes, 6, 2, alive(&[]));
+        assert!(deaths(read(&mut nodes, 7, 1, alive(&silent))).is_empty());
+        assert_eq!(nodes.silent(1), []);
+        let verdict = read(&mut nodes, 8, 1, alive(&[(2, 6)]));
+        assert_eq!(deaths(verdict), [(2, Why::Silent)]);
+        assert!(!read(&mut nodes, 9, 2, Item::Ready).is_known, "it is dead");
+        assert_eq!(nodes.number_of(2), 2);
+    }
+
+    #[test]
+    fn a_node_of_which_nothing_is_known_is_not_held_for_dead_on_older_news() {
+        let mut nodes = Nodes::default();
+        nodes.begin(&[(2, 2), (2, 12), (1, 11)], 1, 20);
+        assert!(nodes.has(2) && nodes.has(12) && !nodes.has(11));
+        read(&mut nodes, 20, 1, Item::Started { name: "n" });
+        read(&mut nodes, 21, 3, Item::Started { name: "n" });
+        assert!(deaths(read(&mut nodes, 22, 3, alive(&[(2, 19)]))).is_empty());
+        let dead = deaths(read(&mut nodes, 23, 3, alive(&[(2, 20)])));
+        assert_eq!(dead, [(2, Why::Silent)]);
+        let dead = deaths(read(&mut nodes, 24, 22, Item::Started { name: "n" }));
+        assert_eq!(dead, [(12, Why::Replaced)]);
+    }
+
+    #[test]
+    fn the_eldest_that_is_ready_tells_those_that_start_and_the_next_one_when_it_is_gone() {
+        let mut nodes = Nodes::default();
+        started(&mut nodes, &[2, 1, 3]);
+        read(&mut nodes, 4, 2, Item::Ready);
+        read(&mut nodes, 5, 1, Item::Ready);
+        assert_eq!(nodes.take_unanswered(1), None);
+        read(&mut nodes, 6, 2, Item::Stopped);
+        assert_eq!(nodes.take_unanswered(1), Some(3));
+        assert_eq!(nodes.take_unanswered(1), None, "once");
+        let mut told = Vec::new();
+        for fact in nodes.facts() {
+            Nodes::add_fact(&mut told, &fact);
+        }
+        let mut other = Nodes::default();
+        other.begin(&[(1, 1), (4, 4)], 3, 3);
+        assert_eq!(other.take(told), [4], "it has ended before");
+        assert_eq!(other.facts(), nodes.facts());
+    }
+
+    #[test]
+    fn there_are_no_more_nodes_than_allowed() {
+        let mut nodes = Nodes::default();
+        for at in 0..NODES_MAX as u64 + 5 {
+            let mut payload = Vec::new();
+            items::write(&Item::Started { name: "n" }, &mut payload);
+            let verdict = nodes.read(
+                1,
+                &Entry {
+                    lane: Lane::DIRECTORY,
+                    sequence: at + 1,
+                    incarnation: at + 1,
+                    number: 0,
+                    first_numbers: &[at],
+                    payload: &payload,
+                },
+            );
+            nodes.check();
+            assert_eq!(verdict.is_known, at < NODES_MAX as u64);
         }
     }
 }

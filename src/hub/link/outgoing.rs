@@ -306,3 +306,110 @@ impl Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::link::item::Item;
+
+    fn outgoing() -> Outgoing {
+        Outgoing::new(Lane::of_rooms(1), 100)
+    }
+
+    fn say(outgoing: &mut Outgoing) {
+        outgoing.gather(|parcel| parcel.line("pond", 1, 7, |out| out.extend_from_slice(b"x\n")));
+        outgoing.check();
+    }
+
+    fn submit(outgoing: &mut Outgoing, incarnation: u64) -> Option<u64> {
+        let batch = outgoing.submit(Now::default(), incarnation);
+        outgoing.check();
+        batch.map(|it| it.number)
+    }
+
+    #[test]
+    fn one_batch_is_in_flight_and_the_next_gathers_meanwhile() {
+        let mut lane = outgoing();
+        say(&mut lane);
+        assert_eq!(submit(&mut lane, 5), Some(1));
+        say(&mut lane);
+        say(&mut lane);
+        lane.appended(5, 1);
+        assert_eq!(submit(&mut lane, 5), None);
+        assert!(lane.read_back(5, 1).is_some());
+        let batch = lane.submit(Now::default(), 5).expect("there are two lines");
+        assert_eq!((batch.number, batch.rooms), (2, vec![("pond".into(), 2)]));
+    }
+
+    #[test]
+    fn what_was_not_answered_is_submitted_again_under_its_number() {
+        let mut lane = outgoing();
+        say(&mut lane);
+        assert_eq!(submit(&mut lane, 5), Some(1));
+        say(&mut lane);
+        lane.disconnected();
+        assert_eq!(submit(&mut lane, 5), Some(1));
+        lane.appended(5, 1);
+        lane.disconnected();
+        assert_eq!(submit(&mut lane, 5), None, "it stands in the lane");
+    }
+
+    #[test]
+    fn after_a_restart_a_batch_waits_until_its_fate_is_known() {
+        // Its entry comes after all.
+        let mut lane = outgoing();
+        say(&mut lane);
+        submit(&mut lane, 5);
+        lane.restart();
+        assert_eq!((submit(&mut lane, 6), lane.unsettled()), (None, Some(5)));
+        assert!(lane.read_back(5, 1).is_some() && lane.is_empty());
+        // The end of its incarnation comes first.
+        say(&mut lane);
+        assert_eq!(submit(&mut lane, 6), Some(1));
+        lane.restart();
+        lane.ended(6);
+        assert_eq!(submit(&mut lane, 7), Some(1));
+        // There is no end to be read, since the lane does not know its incarnation.
+        lane.restart();
+        assert_eq!(lane.caught_up(8), Found::Nothing);
+        assert_eq!(submit(&mut lane, 8), None);
+        lane.close_answered(7);
+        assert_eq!(lane.caught_up(8), Found::Nothing);
+        assert_eq!(submit(&mut lane, 8), None);
+        assert_eq!(lane.caught_up(8), Found::Nothing);
+        assert_eq!(submit(&mut lane, 8), Some(1));
+    }
+
+    #[test]
+    fn a_batch_that_stands_nowhere_shows_that_the_tail_is_lost_unless_entries_were_missing() {
+        for has_gap in [false, true] {
+            let mut lane = outgoing();
+            say(&mut lane);
+            submit(&mut lane, 5);
+            lane.appended(5, 1);
+            if has_gap {
+                lane.missed();
+            }
+            assert_eq!(lane.caught_up(5), Found::Nothing);
+            let found = lane.caught_up(5);
+            lane.check();
+            let expected = [Found::Rewound, Found::Nothing][usize::from(has_gap)];
+            assert_eq!((found, lane.is_empty()), (expected, has_gap));
+        }
+    }
+
+    #[test]
+    fn a_full_lane_has_space_again_when_it_is_half_empty() {
+        let mut lane = outgoing();
+        while lane.has_space() {
+            say(&mut lane);
+        }
+        assert!(!lane.take_wake());
+        submit(&mut lane, 5);
+        assert!(!lane.take_wake() && !lane.has_space());
+        lane.gather(|parcel| parcel.push(&Item::Ready));
+        lane.read_back(5, 1);
+        assert!(lane.take_wake() && lane.has_space());
+        assert!(!lane.take_wake(), "it is told once");
+    }
+}

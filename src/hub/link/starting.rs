@@ -95,3 +95,54 @@ impl Starting {
         assert!(sequences.windows(2).all(|pair| pair[0] + 1 == pair[1]));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::link::contract::Lane;
+
+    fn keep(starting: &mut Starting, sequence: u64, payload: &[u8]) -> bool {
+        starting.keep(&Entry {
+            lane: Lane::DIRECTORY,
+            sequence,
+            incarnation: 1,
+            number: 1,
+            first_numbers: &[],
+            payload,
+        })
+    }
+
+    #[test]
+    fn what_was_told_by_one_that_is_gone_is_told_again_by_another() {
+        let mut starting = Starting::new(Vec::new());
+        let part = |by, after| Part {
+            by,
+            after,
+            facts: &[],
+        };
+        for sequence in 5..10 {
+            assert!(keep(&mut starting, sequence, b"x"));
+        }
+        assert!(starting.take_part(part(1, 6)));
+        assert!(!starting.take_part(part(1, 6)));
+        starting.check();
+        assert!(starting.take_part(part(2, 8)), "the first of another");
+        starting.check();
+        let (nodes, kept) = starting.finish();
+        assert!(nodes.is_empty());
+        assert!(kept.iter().map(|it| it.sequence).eq([9]));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_allowed() {
+        let mut starting = Starting::new(Vec::new());
+        let large = vec![0; KEPT_BYTES_MAX / 4];
+        assert!((1..=4).all(|sequence| keep(&mut starting, sequence, &large)));
+        starting.check();
+        assert!(!keep(&mut starting, 5, b"x"));
+        let mut starting = Starting::new(Vec::new());
+        let entries = KEPT_ENTRIES_MAX as u64;
+        assert!((1..=entries).all(|sequence| keep(&mut starting, sequence, b"")));
+        assert!(!keep(&mut starting, entries + 1, b""));
+    }
+}

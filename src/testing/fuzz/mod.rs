@@ -5,6 +5,7 @@ mod bytes;
 mod command;
 mod config;
 mod driver;
+mod entry;
 mod frame;
 mod hub;
 mod keeper;
@@ -19,6 +20,7 @@ mod text;
 
 pub use command::command;
 pub use config::config;
+pub use entry::entry;
 pub use frame::frame;
 pub use hub::hub;
 pub use keeper::keeper;
@@ -33,7 +35,7 @@ pub use text::text;
 pub type Body = fn(&[u8]);
 
 /// Every target with its name, which is also the name of its directory in `fuzz/seeds`.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 12] = [
     ("config", config),
     ("frame", frame),
     ("telnet", telnet),
@@ -45,4 +47,5 @@ pub const TARGETS: [(&str, Body); 11] = [
     ("keeper", keeper),
     ("login", login),
     ("proxy", proxy),
+    ("entry", entry),
 ];
