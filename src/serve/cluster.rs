@@ -14,7 +14,17 @@ const VARIABLE: &str = "MADANG_CLUSTER_PASSWORD";
 pub struct Cluster {
     /// Where the engine is.
     pub engine: EngineUrl,
-    /// The engine's password, if it is not in its address.
+    /// Whether the engine is reached by TLS.
+fn is_tls(engine: &EngineUrl) -> bool {
+    let known = ["rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel"];
+    known.contains(&scheme(engine.text()))
+}
+
+fn scheme(text: &str) -> &str {
+    text.split_once("://").map_or("", |(scheme, _)| scheme)
+}
+
+/// The engine's password, if it is not in its address.
     pub password: Option<Password>,
     /// The authorities that are trusted for `rediss://`, instead of those of the machine.
     pub authorities: Option<PathBuf>,
@@ -41,7 +51,7 @@ impl Cluster {
         };
         let mut wrong = conflicts(flags);
         wrong.extend(check_address(engine).err());
-        if cluster.cluster_ca.is_some() && !engine.text().starts_with("rediss://") {
+        if cluster.cluster_ca.is_some() && !is_tls(engine) {
             wrong.push(format!(
                 "--cluster-ca is for TLS, and {engine} is reached without it; write rediss://HOST:PORT/PREFIX"
             ));
@@ -106,11 +116,13 @@ fn conflicts(flags: &Serve) -> Vec<String> {
 
 /// Whether this can be an engine's address.
 fn check_address(engine: &EngineUrl) -> Result<(), String> {
-    let known = ["redis://", "rediss://", "unix:"];
-    match known.iter().any(|scheme| engine.text().starts_with(scheme)) {
+    let known = ["redis", "valkey", "redis+sentinel", "valkey+sentinel"];
+    let text = engine.text();
+    let is_known = text.starts_with("unix:") || is_tls(engine) || known.contains(&scheme(text));
+    match is_known {
         true => Ok(()),
         false => Err(format!(
-            "--cluster {engine}: write redis://HOST:PORT/PREFIX, rediss://HOST:PORT/PREFIX or unix:PATH"
+            "--cluster {engine}: write redis://HOST:PORT/PREFIX, rediss://HOST:PORT/PREFIX or unix:PATH?prefix=PREFIX"
         )),
     }
 }
