@@ -14,17 +14,7 @@ const VARIABLE: &str = "MADANG_CLUSTER_PASSWORD";
 pub struct Cluster {
     /// Where the engine is.
     pub engine: EngineUrl,
-    /// Whether the engine is reached by TLS.
-fn is_tls(engine: &EngineUrl) -> bool {
-    let known = ["rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel"];
-    known.contains(&scheme(engine.text()))
-}
-
-fn scheme(text: &str) -> &str {
-    text.split_once("://").map_or("", |(scheme, _)| scheme)
-}
-
-/// The engine's password, if it is not in its address.
+    /// The engine's password, if it is not in its address.
     pub password: Option<Password>,
     /// The authorities that are trusted for `rediss://`, instead of those of the machine.
     pub authorities: Option<PathBuf>,
@@ -125,6 +115,16 @@ fn check_address(engine: &EngineUrl) -> Result<(), String> {
             "--cluster {engine}: write redis://HOST:PORT/PREFIX, rediss://HOST:PORT/PREFIX or unix:PATH?prefix=PREFIX"
         )),
     }
+}
+
+/// Whether the engine is reached by TLS.
+fn is_tls(engine: &EngineUrl) -> bool {
+    let known = ["rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel"];
+    known.contains(&scheme(engine.text()))
+}
+
+fn scheme(text: &str) -> &str {
+    text.split_once("://").map_or("", |(scheme, _)| scheme)
 }
 
 /// The engine's password, if it is not in its address, and what is to be said of where it is.
