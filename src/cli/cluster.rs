@@ -16,7 +16,7 @@ const NAME_BYTES_MAX: usize = 128;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterFlags {
-    /// Share all rooms with other servers, by way of Redis or Valkey: redis://HOST:PORT/PREFIX, rediss://…, unix:PATH
+    /// Share all rooms with other servers, by way of Redis or Valkey: redis://HOST:PORT/PREFIX, rediss://…, unix:PATH?prefix=…
     ///
     /// All servers with the same PREFIX are one cluster. Several HOST:PORT, separated by commas, are tried in turn. rediss is redis
     /// under TLS. See docs/cluster.md.

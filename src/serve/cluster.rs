@@ -41,7 +41,7 @@ impl Cluster {
         };
         let mut wrong = conflicts(flags);
         wrong.extend(check_address(engine).err());
-        if cluster.cluster_ca.is_some() && !engine.text().starts_with("rediss://") {
+        if cluster.cluster_ca.is_some() && !is_tls(engine) {
             wrong.push(format!(
                 "--cluster-ca is for TLS, and {engine} is reached without it; write rediss://HOST:PORT/PREFIX"
             ));
@@ -106,13 +106,25 @@ fn conflicts(flags: &Serve) -> Vec<String> {
 
 /// Whether this can be an engine's address.
 fn check_address(engine: &EngineUrl) -> Result<(), String> {
-    let known = ["redis://", "rediss://", "unix:"];
-    match known.iter().any(|scheme| engine.text().starts_with(scheme)) {
+    let known = ["redis", "valkey", "redis+sentinel", "valkey+sentinel"];
+    let text = engine.text();
+    let is_known = text.starts_with("unix:") || is_tls(engine) || known.contains(&scheme(text));
+    match is_known {
         true => Ok(()),
         false => Err(format!(
-            "--cluster {engine}: write redis://HOST:PORT/PREFIX, rediss://HOST:PORT/PREFIX or unix:PATH"
+            "--cluster {engine}: write redis://HOST:PORT/PREFIX, rediss://HOST:PORT/PREFIX or unix:PATH?prefix=PREFIX"
         )),
     }
+}
+
+/// Whether the engine is reached by TLS.
+fn is_tls(engine: &EngineUrl) -> bool {
+    let known = ["rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel"];
+    known.contains(&scheme(engine.text()))
+}
+
+fn scheme(text: &str) -> &str {
+    text.split_once("://").map_or("", |(scheme, _)| scheme)
 }
 
 /// The engine's password, if it is not in its address, and what is to be said of where it is.
