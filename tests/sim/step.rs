@@ -12,9 +12,15 @@ pub struct Step {
     pub greatest_work: Cell<u64>,
     /// The process stops after so many looks, for so many microseconds.
     pub pause: Cell<Option<(u32, u64)>>,
-    /// Microseconds of all such pauses.
+    /// Until when the poll may wait: 0 once the clock has been read after that. Microseconds.
+    pub waits_until: Cell<u64>,
+    /// Microseconds of all such pauses, and of the parts that the server cannot tell from waiting.
     pub lost_us: Cell<u64>,
+    pub hidden_us: Cell<u64>,
 }
+
+/// A shorter pause is no pause to the server. Microseconds.
+pub const PAUSE_MIN_US: u64 = 1_000_000;
 
 /// Nanoseconds of a unit of work.
 pub const WORK_NS: u64 = 2;
