@@ -3,7 +3,7 @@
 
 use super::faults::Faults;
 use super::pipe::{Pipe, Polled, RECORD_BYTES, Shared, Socket};
-use super::step::{PAUSE_MIN_US, Step, WORK_NS};
+use super::step::{Step, WORK_NS};
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
 use madang::net::transport::{Event, Handshake, HandshakeId, Net};
@@ -287,11 +287,7 @@ impl Net for Network {
         self.advance(ns / 1000);
         match step.pause.take() {
             Some((0, us)) => {
-                let waited_us = us.min(waits_until.saturating_sub(self.micros()));
-                let is_noticed = us - waited_us > PAUSE_MIN_US;
-                let hidden_us = if is_noticed { waited_us } else { us };
-                step.hidden_us.set(step.hidden_us.get() + hidden_us);
-                step.lost_us.set(step.lost_us.get() + us);
+                step.note_pause(us, waits_until.saturating_sub(self.micros()));
                 self.advance(us);
             }
             pause => step.pause.set(pause.map(|(looks, us)| (looks - 1, us))),
