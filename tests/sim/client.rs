@@ -41,7 +41,7 @@ pub struct Client {
     /// The names for which it has asked, whether it had them or not.
     pub asked_names: BTreeSet<String>,
     steps: usize,
-    /// When it last sent something, and the longest silence before that, in [active](Network::active_micros)
+    /// When it last sent something, and the longest silence before that, in [service](Network::service_micros)
     /// microseconds.
     sent_at: u64,
     longest_silence_us: u64,
@@ -78,13 +78,13 @@ impl Client {
 
     /// It has just connected.
     pub fn connected(mut self, network: &Network) -> Client {
-        self.sent_at = network.active_micros();
+        self.sent_at = network.service_micros();
         self
     }
 
     /// The longest time for which it has sent nothing, until now.
     pub fn longest_silence_us(&self, network: &Network) -> u64 {
-        let silence_us = network.active_micros() - self.sent_at;
+        let silence_us = network.service_micros() - self.sent_at;
         self.longest_silence_us.max(silence_us)
     }
 
@@ -199,7 +199,7 @@ impl Client {
         let n = n.min(self.pending.len()).min(room);
         if n > 0 || room == 0 {
             self.longest_silence_us = self.longest_silence_us(network);
-            self.sent_at = network.active_micros();
+            self.sent_at = network.service_micros();
         }
         if n > 0 {
             pipe.inbound.extend(&self.pending.make_contiguous()[..n]);

@@ -206,7 +206,7 @@ impl Sim {
             self.scheduler.event(event);
         }
         self.run_scheduler();
-        let timeout = self.scheduler.timeout().unwrap_or(u64::MAX);
+        let timeout = self.timeout().unwrap_or(u64::MAX);
         self.wakes_at = self.scheduler.net().micros().saturating_add(timeout);
         for observer in &mut self.observers {
             observer.send_and_read_all(self.scheduler.net());
@@ -235,9 +235,16 @@ impl Sim {
         }
     }
 
+    /// How long the poll may wait.
+    fn timeout(&mut self) -> Option<u64> {
+        let timeout = self.scheduler.timeout();
+        self.scheduler.net().may_wait(timeout);
+        timeout
+    }
+
     /// Advances the clock at most to the next deadline, as a poll does.
     fn wait(&mut self) {
-        let timeout = self.scheduler.timeout().unwrap_or(2_000_000);
+        let timeout = self.timeout().unwrap_or(2_000_000);
         if timeout > 0 {
             let micros = if self.rng.bool() {
                 timeout

@@ -60,12 +60,18 @@ impl Network {
         self.now_us.set(self.now_us.get() + micros);
     }
 
-    /// The time without pauses in the middle of a turn, of which the server must know.
+    /// The time without pauses in the middle of a turn.
     pub fn active_micros(&self) -> u64 {
         self.now_us.get() - self.step.lost_us.get()
     }
 
-    /// Whether there was such a pause.
+    /// The time without pauses of which the server can know: what the poll was allowed to wait is time, also if the process
+    /// was stopped then.
+    pub fn service_micros(&self) -> u64 {
+        self.active_micros() + self.step.hidden_us.get()
+    }
+
+    /// Whether there was a pause in the middle of a turn.
     pub fn has_paused(&self) -> bool {
         self.step.lost_us.get() > 0
     }
@@ -73,6 +79,12 @@ impl Network {
     /// The process stops for so long when it looks at the clock for the `looks`-th time from now.
     pub fn pause_later(&mut self, looks: u32, us: u64) {
         self.step.pause.set(Some((looks, us)));
+    }
+
+    /// The poll may wait for so long.
+    pub fn may_wait(&self, timeout: Option<u64>) {
+        let until = self.micros().saturating_add(timeout.unwrap_or(u64::MAX));
+        self.step.waits_until.set(until);
     }
 
     /// The most work that the hub has done between two looks at the clock.
@@ -271,11 +283,12 @@ impl Net for Network {
         step.greatest_work.set(step.greatest_work.get().max(done));
         let ns = step.ns.get() + done * WORK_NS;
         step.ns.set(ns % 1000);
+        let waits_until = step.waits_until.take();
         self.advance(ns / 1000);
         match step.pause.take() {
             Some((0, us)) => {
+                step.note_pause(us, waits_until.saturating_sub(self.micros()));
                 self.advance(us);
-                step.lost_us.set(step.lost_us.get() + us);
             }
             pause => step.pause.set(pause.map(|(looks, us)| (looks - 1, us))),
         }

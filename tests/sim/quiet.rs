@@ -24,7 +24,7 @@ impl Sim {
                 client.send_and_read_all(self.scheduler.net());
             }
             self.turn_once();
-            let timeout = self.scheduler.timeout();
+            let timeout = self.timeout();
             let events = self.scheduler.net().has_events();
             let pending = self.clients.iter().any(Client::has_pending)
                 || self.operator.as_ref().is_some_and(Operator::is_busy);
