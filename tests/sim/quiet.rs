@@ -48,7 +48,8 @@ impl Sim {
             // The day of a registered name ends later than any other timer rings.
             let is_far = timeout.is_none_or(|timeout| timeout > TIMER_US_MAX);
             let done = is_far || only_idle && timeout != Some(0);
-            let at_rest = done && !events && !pending;
+            let unread = self.clients.iter().any(|it| it.pipe.borrow().is_unread());
+            let at_rest = done && !events && !pending && !unread;
             let wait = timeout.filter(|_| !events && !at_rest).unwrap_or(0);
             self.scheduler.net().advance(wait.max(1));
             quiet = if at_rest { quiet + 1 } else { 0 };
@@ -83,7 +84,7 @@ impl Sim {
             if client.end == End::Fin || self.rng.bool() {
                 client.reset(self.scheduler.net());
             } else {
-                client.finish(self.scheduler.net());
+                client.finish(self.scheduler.net(), &mut self.rng);
             }
         }
         for _ in 0..1000 {
@@ -110,7 +111,14 @@ impl Sim {
         // Others are kept for their history.
         assert!(census.rooms == 3 || self.limits.history_lines > 0);
         for client in self.clients.iter().chain(&self.observers) {
-            assert!(client.pipe.borrow().server_closed, "a socket is open");
+            let pipe = client.pipe.borrow();
+            assert!(pipe.server_closed, "a socket is open");
+            let Some(veil) = &pipe.veil else { continue };
+            // Of one that cannot be polled nobody knows.
+            let was_there = client.end != End::Reset && !client.received.is_empty();
+            let is_told = veil.client.is_finished || veil.lost > 0;
+            let number = client.number;
+            assert!(is_told || !was_there, "{number} was left without a word");
         }
     }
 }

@@ -69,14 +69,11 @@ impl Newcomer {
 
     fn act(&mut self, network: &mut Network) {
         let n = self.pending.len().min(self.piece);
-        let mut pipe = self.pipe.borrow_mut();
-        if n > 0 && !pipe.server_closed {
-            pipe.inbound.extend(self.pending.drain(..n));
+        if n > 0 && !self.pipe.borrow().server_closed {
+            let bytes: Vec<u8> = self.pending.drain(..n).collect();
+            network.send(&self.pipe, &bytes);
         }
-        self.received.extend(pipe.outbound.drain(..));
-        drop(pipe);
-        network.arrived(&self.pipe);
-        network.drained(&self.pipe);
+        self.received.extend(network.receive(&self.pipe, usize::MAX));
     }
 
     fn text(&self) -> String {
