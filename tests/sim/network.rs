@@ -343,7 +343,9 @@ impl Net for Network {
 
     fn needs_handshake(&self, socket: &Socket) -> bool {
         let pipe = socket.0.borrow();
-        pipe.veil.as_ref().is_some_and(|veil| veil.is_in_handshake())
+        pipe.veil
+            .as_ref()
+            .is_some_and(|veil| veil.is_in_handshake())
     }
 
     fn handshake(&mut self, socket: &mut Socket, peer: Peer) -> io::Result<Handshake> {
@@ -387,6 +389,12 @@ impl Net for Network {
         let id = socket.0.borrow().id;
         self.record("write", id, &bytes[..n]);
         Ok(n)
+    }
+
+    fn tls_version(&self, socket: &Socket) -> Option<&'static str> {
+        let pipe = socket.0.borrow();
+        let veil = pipe.veil.as_ref();
+        veil.and_then(|veil| (!veil.is_in_handshake()).then_some("veiled"))
     }
 
     fn takes_plain_text(&self, socket: &Socket) -> bool {

@@ -73,7 +73,8 @@ impl Newcomer {
             let bytes: Vec<u8> = self.pending.drain(..n).collect();
             network.send(&self.pipe, &bytes);
         }
-        self.received.extend(network.receive(&self.pipe, usize::MAX));
+        self.received
+            .extend(network.receive(&self.pipe, usize::MAX));
     }
 
     fn text(&self) -> String {

@@ -93,8 +93,8 @@ pub struct Veil {
     unread: VecDeque<u8>,
     /// Bytes that the server has written and its socket has not taken.
     kept: VecDeque<u8>,
-    /// Bytes that were still kept when the server closed the connection.
-    pub lost: usize,
+    /// Those that it still kept when it closed the connection.
+    lost: Vec<u8>,
     pub client: ClientEnd,
 }
 
@@ -144,7 +144,7 @@ impl Default for Veil {
             arrived: Records::default(),
             unread: VecDeque::new(),
             kept: VecDeque::new(),
-            lost: 0,
+            lost: Vec::new(),
             client: ClientEnd::default(),
         }
     }
@@ -166,10 +166,14 @@ impl Veil {
         !self.kept.is_empty()
     }
 
+    /// Whether the server has closed the connection before its socket had taken all.
+    pub fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// The server closes the connection: what it keeps is lost.
     pub fn close(&mut self) {
-        self.lost += self.kept.len();
-        self.kept.clear();
+        self.lost.extend(self.kept.drain(..));
     }
 
     /// Takes what has arrived at the server's end.
@@ -206,13 +210,12 @@ impl Pipe {
         self.veil.as_mut().expect("a veiled pipe")
     }
 
-    /// What the client has not read yet, as lines.
+    /// What the server has written and the client has not read, as lines.
     pub fn unread_text(&self) -> Vec<u8> {
-        let bytes: Vec<u8> = self.outbound.iter().copied().collect();
-        match &self.veil {
-            Some(veil) => veil.client.clone().receive(&bytes).0,
-            None => bytes,
-        }
+        let mut bytes: Vec<u8> = self.outbound.iter().copied().collect();
+        let Some(veil) = &self.veil else { return bytes };
+        bytes.extend(veil.kept.iter().chain(&veil.lost));
+        veil.client.clone().receive(&bytes).0
     }
 
     /// Whether the client has something to read, or will have it as soon as it reads.
