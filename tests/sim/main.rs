@@ -314,16 +314,6 @@ impl Sim {
         if sim.verbose {
             println!("{:?}\n{:?}", sim.limits, sim.scheduler.hub().totals());
         }
-        if sim.verbose {
-            for c in &sim.clients {
-                println!(
-                    "CLIENT {} {:?}\n{}\nENDCLIENT",
-                    c.number,
-                    c.end,
-                    String::from_utf8_lossy(&c.received)
-                );
-            }
-        }
         sim.judge_silence();
         let has_operator = sim.operator.is_some();
         judge::judge(&sim.observers, &sim.clients, &sim.least, has_operator);

@@ -415,10 +415,7 @@ impl Driver {
     }
 
     fn number(&self, id: ConnId) -> Option<usize> {
-        matches!(
-            self.client(id).state(),
-            State::Closed(_) | State::CutShort(_)
-        )
+        self.peers.iter().position(|peer| peer.id == Some(id))
     }
 
     /// Whether a peer is connected and not closing.
@@ -428,7 +425,10 @@ impl Driver {
     }
 
     fn is_closed(&self, id: ConnId) -> bool {
-        matches!(self.client(id).state(), State::Closed(_))
+        matches!(
+            self.client(id).state(),
+            State::Closed(_) | State::CutShort(_)
+        )
     }
 
     fn client(&self, id: ConnId) -> &Client {
