@@ -22,7 +22,7 @@ const HOSTILE_ADDRESSES: u8 = 3;
 const HIDDEN: &str = "between us";
 
 /// What may be written to a stranger.
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 8] = [
     "* this server asks for a password: send /pass SECRET within 30 s",
     "! line not read: this server asks for a password first; send /pass SECRET",
     "! wrong password",
@@ -30,6 +30,8 @@ const SHOWN: [&str; 7] = [
     "! closed: no password within 30 s",
     "! closed: no password within 1,024 bytes",
     "! closed: too many connections have not said the password; try again",
+    // Strangers that are being closed take nobody's place, but only so many of them.
+    "! server is full: 60 connections; try again later",
 ];
 
 /// A newcomer.
