@@ -7,6 +7,7 @@
 //! | `main.rs` | one run: clients connect, act, read everything and disconnect; the tests over many seeds |
 //! | `quiet.rs` | how a run comes to rest: the server has nothing to do, and in the end no client |
 //! | `network.rs`, `pipe.rs`, `step.rs` | the simulated sockets, poll and clock |
+//! | `veil.rs` | what TLS is in a simulation: handshakes, records, bytes that are kept |
 //! | `faults.rs` | how often each of their faults happens |
 //! | `limits.rs` | the server's limits, drawn from the seed |
 //! | `world.rs` | what the clients of a run have in common: listeners, floods, storms, pauses |
@@ -53,6 +54,7 @@ mod stay_check;
 mod step;
 mod strangers;
 mod transcript;
+mod veil;
 mod world;
 
 use behavior::Behavior;
