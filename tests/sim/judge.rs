@@ -33,6 +33,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
         let alive = client.end == End::None && !client.pipe.borrow().server_fin;
         assert_in_order(client.number, &transcript.heard);
         assert!(!transcript.torn || client.end == End::Reset || client.pipe.borrow().server_closed);
+        judge_veil(client, transcript.torn);
         let mut ignored = BTreeSet::new();
         for (number, stay) in transcript.stays.iter().enumerate() {
             let before = ignored.clone();
@@ -57,7 +58,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
             };
             // A raw connection cannot be told that it is muted.
             let is_muted = transcript.is_muted || has_operator && client.is_raw();
-            let client = client.number;
+            let (client, end) = (client.number, client.end);
             let own_at = |text: &&str| room.said_at(text, client).first().copied();
             let check = StayCheck {
                 room,
@@ -72,8 +73,21 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
             check.assert_received(until);
             if requires_own_lines && alive && !is_muted {
                 room.assert_said(client, &own);
+            } else if requires_own_lines && end == End::Cut {
+                room.assert_said_whole(client, &own);
             }
         }
+    }
+}
+
+/// A veiled client has an answer to each update, and what it has received before the server's last word is whole.
+fn judge_veil(client: &Client, is_torn: bool) {
+    let (pipe, number) = (client.pipe.borrow(), client.number);
+    let Some(veil) = &pipe.veil else { return };
+    assert!(!is_torn || !veil.client.is_finished, "{number} is torn");
+    if client.end == End::None && !pipe.server_fin {
+        let (asked, answered) = (veil.client.updates, veil.client.updated);
+        assert_eq!(asked, answered, "updates of {number}");
     }
 }
 

@@ -135,7 +135,7 @@ fn blocked(client: &Client) -> &'static str {
         State::Open(Gate::Blocked(Block::Lane)) => "lane",
         State::Moving(_) => "move",
         State::ReceiveOnly => "finished",
-        State::Draining(_) | State::Closed(_) => "leaving",
+        State::Draining(_) | State::Closed(_) | State::CutShort(_) => "leaving",
     }
 }
 
