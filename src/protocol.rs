@@ -166,6 +166,9 @@ texts! {
         UnregisteredByOperator { name: &'a str } = "an operator has unregistered your name, {name}",
         /// To a client whose name its owner has taken, on another connection.
         NameTaken { name: &'a str, new: &'a str } = "you have lost {name} to its owner, and are {new} from here on",
+        /// To a client whose server is one of several, and had no contact with the others for a while.
+        NameTakenMeanwhile { name: &'a str, new: &'a str } =
+            "another has taken {name} while this server was cut off; you are {new} from here on",
         /// To a newcomer that has its name on another connection: the command by which it takes the name from that one.
         YouAreElsewhere { name: &'a str, command: &'a str } =
             "you are {name} on another connection; {command} takes the name from there",

@@ -4,7 +4,7 @@
 use super::client;
 use super::cluster::telling;
 use super::link::item::Announcement;
-use super::limits::{ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX};
+use super::limits::{ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX, RENDER_BYTES_EXTRA};
 use super::name::Name;
 use super::room::append::append;
 use super::room::view::RoomView;
@@ -68,6 +68,20 @@ pub fn announce_left(view: &mut RoomView<'_>, slot: u32) -> bool {
         }
     }
     is_known
+}
+
+/// A member has another name.
+pub fn tell_renamed(view: &mut RoomView<'_>, member: Option<u32>, old: &str, new: &str) {
+    let renamed = Notice::Renamed { old, new };
+    let bytes_max = RENDER_BYTES_EXTRA + 16;
+    append(view, bytes_max, member, |out| renamed.write(out));
+}
+
+/// A member on another node has another name.
+pub fn renamed_elsewhere(view: &mut RoomView<'_>, old: &str, new: &str) {
+    if !view.room.members.is_empty() && has_audience(view) {
+        tell_renamed(view, None, old, new);
+    }
 }
 
 /// Whether anybody is to hear of comings and goings: there is a member that is not the only one that has come, and the room

@@ -83,6 +83,11 @@ impl Directory {
         self.guests.set_node(node);
     }
 
+    /// Whether a guest's number is one of this node's.
+    pub fn is_of_this_node(&self, guest: u64) -> bool {
+        guest_name::parts(guest).0 == self.guests.node
+    }
+
     /// The slots of the clients whose names can be mistaken for such a one: at most one for each of its forms.
     pub fn alike<'a>(&'a self, name: &'a Likeness) -> impl Iterator<Item = u32> + 'a {
         self.by_likeness.alike(name)

@@ -8,11 +8,9 @@ use super::cluster::people::is_elsewhere;
 use super::cluster::telling;
 use super::context::Context;
 use super::directory::Directory;
-use super::limits::RENDER_BYTES_EXTRA;
 use super::name::{self, Name, Nickname};
 use super::name_days::{arm, note_use};
 use super::rights;
-use super::room::append::append;
 use super::types::Report;
 use crate::protocol::{Notice, Refusal};
 
@@ -84,8 +82,51 @@ pub fn take_back(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, nic
         Ok(new) => cx.clients[slot as usize].name = Some(new),
         Err(_) => {
             let new = &*before.to_string();
-            cx.notify(slot, Notice::NameTaken { name, new });
+            cx.notify(slot, Notice::NameTakenMeanwhile { name, new });
         }
+    }
+}
+
+/// A person of another node has this name by the order of the directory: clients of this node that have had it, or one like it,
+/// since before their node began anew become guests, and are told why.
+pub fn give_way(cx: &mut Context<'_>, directory: &mut Directory, nickname: &Nickname) {
+    let holders: Vec<u32> = directory.alike(&nickname.likeness).collect();
+    for slot in holders.into_iter().filter(|&slot| !is_elsewhere(slot)) {
+        let is_known = cx.cluster.as_deref().is_some_and(|it| it.knows(slot));
+        let before = cx.clients[slot as usize].name.clone();
+        // A name with two forms may find the same client twice.
+        let Some(before @ Name::Chosen(_)) = before.filter(|_| !is_known) else {
+            continue;
+        };
+        let new = directory.make_guest(slot, &before);
+        let (name, shown) = (&*before.to_string(), &*new.to_string());
+        cx.notify(slot, Notice::NameTakenMeanwhile { name, new: shown });
+        change(cx, slot, name, new, None);
+    }
+}
+
+/// A person of another node has another name.
+pub fn renamed_elsewhere(
+    cx: &mut Context<'_>,
+    directory: &mut Directory,
+    number: u32,
+    nickname: Nickname,
+) {
+    give_way(cx, directory, &nickname);
+    let Some(person) = cx.cluster.as_deref().and_then(|it| it.people.get(number)) else {
+        return;
+    };
+    let (room, before) = (person.room, person.name.clone());
+    let Ok(new) = directory.rename(number, &before, nickname) else {
+        return;
+    };
+    let (old, name) = (&*before.to_string(), &*new.to_string());
+    if let Some(cluster) = cx.cluster.as_deref_mut() {
+        cluster.people.rename(number, new.clone());
+    }
+    cx.ignoring.renamed(number, name);
+    if let Some(room) = room {
+        announcements::renamed_elsewhere(&mut cx.room(room), old, name);
     }
 }
 
@@ -192,9 +233,7 @@ fn change(cx: &mut Context<'_>, slot: u32, old: &str, new: Name, account: Option
     cx.schedule.reports.add(id, report);
     let mut view = cx.room_of(slot);
     if announcements::announce_left(&mut view, slot) {
-        let renamed = Notice::Renamed { old, new: name };
-        let bytes_max = RENDER_BYTES_EXTRA + 16;
-        append(&mut view, bytes_max, Some(slot), |out| renamed.write(out));
+        announcements::tell_renamed(&mut view, Some(slot), old, name);
     }
     cx.accounts.log_out(slot);
     if let Some(number) = account {

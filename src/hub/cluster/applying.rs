@@ -133,8 +133,14 @@ pub fn came(cx: &mut Context<'_>, directory: &mut Directory, id: PersonId, name:
         return;
     }
     let number = cluster.people.next_number();
+    if let Ok(nickname) = name::nickname(name) {
+        renaming::give_way(cx, directory, &nickname);
+    }
     let Some(name) = directory.add_elsewhere(number, name) else {
         // No node says so.
+        return;
+    };
+    let Some(cluster) = cx.cluster.as_deref_mut() else {
         return;
     };
     cluster.people.add(id, name);
@@ -203,20 +209,9 @@ fn rename(
         }
         return cx.room_of(slot).wake(slot, Place::Last);
     }
-    let Some(cluster) = cx.cluster.as_deref_mut() else {
-        return;
-    };
     // It may be one of this node that has left since.
-    let Some(number) = cluster.people.find(id) else {
-        return;
-    };
-    let Some(person) = cluster.people.get(number) else {
-        return;
-    };
-    if let Ok(new) = directory.rename(number, &person.name, nickname) {
-        let shown = new.to_string();
-        cluster.people.rename(number, new);
-        cx.ignoring.renamed(number, &shown);
+    if let Some(number) = cx.cluster.as_deref().and_then(|it| it.people.find(id)) {
+        renaming::renamed_elsewhere(cx, directory, number, nickname);
     }
 }
 

@@ -53,8 +53,7 @@ impl Hub {
         let Some(cluster) = self.cluster.as_deref_mut() else {
             return false;
         };
-        if cluster.link.deadline().is_some_and(|due| due <= now) {
-            cluster.link.tick(now);
+        if cluster.link.tick(now) {
             self.node_events(now);
             return true;
         }

@@ -86,8 +86,13 @@ fn tell_again(cx: &mut Context<'_>, directory: &mut Directory, slot: u32) {
     };
     match before {
         Name::Host => return,
+        Name::Guest(number) if directory.is_of_this_node(number) => {}
         Name::Guest(_) | Name::Chosen(_) => {
             let guest = directory.make_guest(slot, &before);
+            if matches!(before, Name::Guest(_)) {
+                let name = &*guest.to_string();
+                cx.notify(slot, Notice::YouAreNow { name });
+            }
             cx.clients[slot as usize].name = Some(guest);
         }
     }

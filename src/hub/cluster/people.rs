@@ -112,11 +112,6 @@ impl People {
         numbers.filter_map(|&number| Some((number, self.get(number)?)))
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.people.len()
-    }
-
     /// Panics if an invariant is broken. For tests: looks at everything.
     pub fn check(&self) {
         assert_eq!(self.by_id.len(), self.people.len());

@@ -120,12 +120,13 @@ impl Link {
         }
     }
 
-    /// Does what is due by now.
-    pub fn tick(&mut self, now: Now) {
+    /// Does what is due by now. False: nothing is, although [`next_op`](Link::next_op) may have something.
+    pub fn tick(&mut self, now: Now) -> bool {
         match self.engine {
             Engine::Disconnected(since) if since.after(CUT_OFF_US) <= now => {
                 self.engine = Engine::CutOff;
                 self.events.push_back(Event::CutOff);
+                true
             }
             Engine::Connected if self.alive_at.is_some_and(|at| at <= now) => {
                 self.alive_at = Some(now.after(ALIVE_US));
@@ -134,8 +135,9 @@ impl Link {
                     let item = Item::Alive { silent };
                     self.directory.gather(|parcel| parcel.push(&item));
                 }
+                true
             }
-            _ => {}
+            _ => false,
         }
     }
 }
