@@ -1,5 +1,7 @@
 //! A server's address: how it is written on the command line, and which socket addresses it means. Opens no socket.
 
+pub mod engine;
+
 use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs as _};
@@ -47,15 +49,24 @@ impl Address {
     /// # Errors
     /// What is wrong, and how it is written right.
     pub fn to_connect_to(text: &str) -> Result<Address, String> {
+        Address::with_default_port(text, DEFAULT_PORT)
+    }
+
+    /// The same for a server of another program: a host alone means this port.
+    ///
+    /// # Errors
+    /// What is wrong, and how it is written right.
+    pub fn with_default_port(text: &str, port: u16) -> Result<Address, String> {
+        let default_port = port;
         let address = match parse(text.trim())? {
             Written::Address(address) => address,
             Written::Port(port) => tcp("127.0.0.1", port),
-            Written::Host(host) => tcp(host, DEFAULT_PORT),
+            Written::Host(host) => tcp(host, default_port),
         };
         match address {
             Address::Tcp { host, port: 0 } => Err(format!(
                 "no server has port 0; write for example {}",
-                tcp(&host, DEFAULT_PORT)
+                tcp(&host, default_port)
             )),
             address => Ok(address),
         }

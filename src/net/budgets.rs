@@ -19,3 +19,6 @@ pub const CLOSE_US: u64 = 500;
 pub const METRICS_US: u64 = 500;
 /// Writes between two looks at the clock: unlike a read, a write always costs about the same.
 pub const VISITS_A_LOOK: usize = 16;
+
+/// Microseconds of a turn for what has come from the engine of a cluster.
+pub const ENGINE_US: u64 = 1_500;

@@ -6,7 +6,7 @@
 //! `connection_log` what the log tells of them, `requests` what operators learn of them and want of the server. `bind`
 //! opens the listeners, `listeners` has them by number, `socket_file` is the file of one that has a path; `activation`
 //! takes listeners that a service manager hands over, `systemd` is what it is told. `keeper` is the process that keeps
-//! what must last, as the server sees it. `reload` changes settings while the server runs. `metrics` is a page for
+//! what must last, as the server sees it. `engine` is the driver of a cluster's engine, Redis or Valkey. `reload` changes settings while the server runs. `metrics` is a page for
 //! monitoring, over `http` and `http_connection`: `figures` is what stands in it, `families` what that is called,
 //! `process` what the system knows of the process, `exposition` how it is written. `service_time` is real time less
 //! pauses of the process, `turn_lengths` a histogram.
@@ -19,6 +19,7 @@ pub mod certificates;
 mod closing;
 mod connection_log;
 mod connections;
+pub mod engine;
 mod exposition;
 pub mod families;
 pub mod figures;

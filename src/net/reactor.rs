@@ -1,5 +1,7 @@
 //! The event loop: mio's poll, its tokens, and [`Scheduler`] on real sockets. The only place that waits.
 
+use super::budgets::ENGINE_US;
+use super::engine::Engine;
 use super::figures::{Figures, Surveying};
 use super::keeper::Keeper;
 use super::listener::Listener;
@@ -13,6 +15,9 @@ use super::sockets::{HANDSHAKES, Sockets};
 use super::stream::{Socket, Stream};
 use super::systemd::{ServiceManager, Status};
 use super::transport::{Event, HandshakeId};
+use super::engine;
+use crate::address::engine::EngineAddress;
+use crate::hub::link;
 use crate::hub::{ConnId, Hub, Now};
 use crate::keeper::Entry;
 use mio::{Events, Poll, Token};
@@ -29,6 +34,8 @@ const SIGNALS: Token = Token(usize::MAX);
 const METRICS: usize = LISTENERS + 0x4000;
 const METRICS_END: usize = METRICS + 0x4000;
 const KEEPER: Token = Token(METRICS_END);
+const ENGINE: usize = METRICS_END + 1;
+const ENGINE_END: usize = ENGINE + 0x1000;
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +58,8 @@ pub struct Reactor {
     has_console: bool,
     pub(super) keeper: Option<Keeper>,
     service_manager: ServiceManager,
+    /// What this node shares its rooms by with others, if it does.
+    engine: Option<Engine>,
 }
 
 impl Reactor {
@@ -98,6 +107,7 @@ impl Reactor {
             has_console,
             keeper: None,
             service_manager: ServiceManager::from_env(),
+            engine: None,
         })
     }
 
@@ -122,6 +132,45 @@ impl Reactor {
         Ok(())
     }
 
+    /// Shares the rooms with other nodes from now on.
+    ///
+    /// # Errors
+    /// The engine's address cannot be used, or the system gives no random bytes.
+    pub fn set_cluster(
+        &mut self,
+        address: EngineAddress,
+        options: engine::Options,
+        settings: link::Settings,
+    ) -> io::Result<()> {
+        let registry = self.poll.registry().try_clone()?;
+        self.engine = Some(Engine::new(address, options, registry, ENGINE..ENGINE_END)?);
+        let incarnation = getrandom::u64().map_err(io::Error::other)?;
+        self.scheduler.join_cluster(settings, incarnation);
+        Ok(())
+    }
+
+    /// Hands over what has come from the engine, within the budget.
+    fn take_from_engine(&mut self) {
+        let Some(engine) = &mut self.engine else { return };
+        let began = Instant::now();
+        engine.tick(began);
+        while let Some(input) = engine.next_input() {
+            self.scheduler.engine_input(input);
+            if began.elapsed() > Duration::from_micros(ENGINE_US) {
+                break;
+            }
+        }
+    }
+
+    /// Gives the engine what it is to do.
+    fn give_to_engine(&mut self) {
+        let Some(engine) = &mut self.engine else { return };
+        while let Some(op) = self.scheduler.next_op() {
+            engine.submit(op);
+        }
+        engine.flush();
+    }
+
     /// Everything countable now. Looks at every client: for operators, not for every turn.
     pub fn figures(&self) -> Figures {
         let survey = Surveying::all(self.scheduler.hub());
@@ -143,7 +192,9 @@ impl Reactor {
             if let Some(signal) = self.poll(&mut events, timeout)? {
                 return Ok(Ended::Forced(signal));
             }
+            self.take_from_engine();
             self.scheduler.run();
+            self.give_to_engine();
             if let Some(keeper) = &mut self.keeper {
                 keeper.tick(Instant::now());
             }
@@ -180,7 +231,12 @@ impl Reactor {
         let timeouts = timeouts.map(|us| us.map(Duration::from_micros));
         let keeper = self.keeper.as_ref().and_then(Keeper::deadline);
         let keeper = keeper.map(|at| at.saturating_duration_since(Instant::now()));
-        timeouts.chain([keeper]).flatten().min()
+        let engine = self.engine.as_ref().and_then(|engine| {
+            let now = Instant::now();
+            let at = if engine.has_input() { Some(now) } else { engine.deadline() };
+            at.map(|at| at.saturating_duration_since(now))
+        });
+        timeouts.chain([keeper, engine]).flatten().min()
     }
 
     /// Reads the settings again, and applies what can change while the server runs. Says what has changed, and what needs a
@@ -265,6 +321,11 @@ impl Reactor {
                     HANDSHAKES => {
                         let id = HandshakeId((token >> 32) as u32);
                         self.scheduler.event(Event::Handshake(id));
+                    }
+                    ENGINE..ENGINE_END => {
+                        if let Some(engine) = &mut self.engine {
+                            engine.event(event);
+                        }
                     }
                     METRICS..METRICS_END => {
                         if let Some(metrics) = &mut self.metrics {

@@ -17,6 +17,7 @@ use super::linger::Lingering;
 use super::service_time::ServiceTime;
 use super::transport::{Event, Net};
 use super::turn_lengths::TurnLengths;
+use crate::hub::link::contract::{Input, Op};
 use crate::hub::limits::{READ_BYTES_MAX, SLICES_MAX};
 use crate::hub::{ConnId, Hub, Now, Resume};
 use std::collections::VecDeque;
@@ -154,15 +155,31 @@ impl<N: Net> Scheduler<N> {
         self.count_addresses();
         self.log.reports(&mut self.hub);
         self.close();
+        if self.hub.is_shutting_down() && self.hub.clients() == 0 {
+            self.hub.stop_cluster();
+        }
         let ended = self.now();
         self.log.sum_up(ended, self.is_over());
         let length_us = ended.as_micros().saturating_sub(began.as_micros());
         self.turn_lengths.record(length_us);
     }
 
+    /// Something has come from the engine of the cluster.
+    pub fn engine_input(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.hub.engine_input(now, input);
+    }
+
+    /// What the engine is to do next.
+    #[must_use = "what has been taken out is to be done"]
+    pub fn next_op(&mut self) -> Option<Op> {
+        let now = self.now();
+        self.hub.next_op(now)
+    }
+
     /// Whether every connection has ended after [`stop`](Scheduler::stop).
     pub fn is_over(&self) -> bool {
-        self.hub.is_shutting_down() && self.hub.clients() == 0
+        self.hub.is_shutting_down() && self.hub.clients() == 0 && self.hub.has_left_cluster()
     }
 
     pub(super) fn now(&mut self) -> Now {

@@ -3,6 +3,7 @@
 
 use super::Config;
 use super::session::{RECORD_BYTES_MAX, Session};
+use rustix::buffer::spare_capacity;
 use socket2::Socket;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -115,6 +116,23 @@ impl Stream {
                 ErrorKind::ConnectionAborted,
                 "cut off before its end (no close_notify of TLS): lines may be missing",
             )),
+        }
+    }
+
+    /// Reads the socket once and appends all text to `text` that has come. Takes about `most` bytes of the network: without
+    /// TLS they are not copied.
+    ///
+    /// # Errors
+    /// As [`read`](Stream::read).
+    pub fn read_to(&mut self, text: &mut Vec<u8>, most: usize) -> io::Result<Arrived> {
+        if self.tls.is_some() {
+            let mut buffer = [0; RECORD_BYTES_MAX];
+            return self.read(&mut buffer, |bytes| text.extend_from_slice(bytes));
+        }
+        text.reserve(most);
+        match rustix::io::read(&self.socket, spare_capacity(text))? {
+            0 => Ok(Arrived::End),
+            bytes => Ok(Arrived::Bytes(bytes)),
         }
     }
 

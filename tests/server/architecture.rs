@@ -15,7 +15,7 @@ const PARTS: &str = "
     keeper:
     password_file: hub
     memory: hub
-    net: hub keeper address logging
+    net: hub keeper address logging tls_client
     terminal:
     tls_client:
     join: hub protocol address terminal tls_client password_file

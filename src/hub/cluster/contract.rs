@@ -81,7 +81,7 @@ impl Hub {
 
     /// Whether the others know that the node has left.
     pub fn has_left_cluster(&self) -> bool {
-        self.cluster.as_deref().is_none_or(|cluster| cluster.link.has_stopped())
+        self.cluster.as_deref().is_none_or(|cluster| cluster.link.has_stopped() || cluster.link.is_cut_off())
     }
 
     /// Everything countable of nodes, if there are others.

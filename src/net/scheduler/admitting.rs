@@ -26,7 +26,7 @@ pub(super) struct Entrant<S> {
 impl<N: Net> Scheduler<N> {
     /// Accepts newcomers at each listener, within the budget of each.
     pub(super) fn accept(&mut self) {
-        if self.hub.is_shutting_down() {
+        if self.hub.is_shutting_down() || !self.hub.is_open() {
             return;
         }
         for listener in 0..self.acceptor.listeners() {

@@ -59,6 +59,11 @@ impl<N: Net> Scheduler<N> {
         ConnectionLog::level_changed(&mut self.hub);
     }
 
+    /// The hub is one of several nodes from now on: see [`Hub::set_cluster`](crate::hub::Hub::set_cluster).
+    pub fn join_cluster(&mut self, settings: Settings, incarnation: u64) {
+        self.hub.set_cluster(settings, incarnation);
+    }
+
     /// Accepts nothing any more, and closes each connection as soon as its output has been written.
     pub fn stop(&mut self) {
         self.handshakes.close_all();

@@ -1,0 +1,2 @@
+//! Ops carried out, and lanes read, while the engine can be used.
+
