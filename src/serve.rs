@@ -82,6 +82,12 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     if let Some(folder) = &state {
         Keeper::create_folder(folder)?;
     }
+    if let Some(cluster) = Cluster::of(flags).map_err(|lines| lines.join("\nmadang: "))? {
+        let first = addresses.first().map_or("", String::as_str);
+        let (engine, options, node) = cluster.parts(first, limits.history_lines)?;
+        tracing::info!(%engine, name = node.name, lanes = node.lanes, "a node of a cluster");
+        reactor.set_cluster(engine, options, node)?;
+    }
     // The kernel takes twice what it is asked for: see socket(7). Before the sandbox, which hides what control groups allow.
     let buffers_bytes = options.send_buffer_bytes + options.recv_buffer_bytes;
     memory::log(&limits, 2 * buffers_bytes as u64, tls_bytes);

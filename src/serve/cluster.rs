@@ -1,10 +1,23 @@
 //! What a server needs to be a node of a cluster, from its flags: checked, and refused where flags contradict each other.
 //! Connects to nothing.
 
+use crate::address::engine::EngineAddress;
 use crate::cli::{EngineUrl, LANES, Serve, Source};
+use crate::hub::link::Settings;
+use crate::hub::link::item::FORMAT;
+use crate::net::engine::Options;
 use crate::password_file::{self, Password};
+use crate::tls_client;
 use rustix::system::uname;
 use std::path::PathBuf;
+
+/// Bytes that wait in a lane for the engine, or are on the way there, before its senders wait.
+const LANE_BYTES_MAX: usize = 256 * 1024;
+/// Entries that a lane keeps, about: what a node may miss and still get.
+const LANE_ENTRIES_MAX: u32 = 100_000;
+/// Entries of each lane that a node reads when it starts, for each line of `--history`; at most so many.
+const HISTORY_ENTRIES_A_LINE: u32 = 16;
+const HISTORY_ENTRIES_MAX: u32 = 4096;
 
 /// The variable that has the engine's password.
 const VARIABLE: &str = "MADANG_CLUSTER_PASSWORD";
@@ -61,6 +74,40 @@ impl Cluster {
             lanes: cluster.cluster_lanes.unwrap_or(LANES),
             warnings: password.1,
         }))
+    }
+
+    /// What the event loop needs: the engine's address, how it is used, and what the node is told before it starts.
+    ///
+    /// # Errors
+    /// The address cannot be used.
+    pub fn parts(
+        &self,
+        first_listener: &str,
+        history_lines: usize,
+    ) -> Result<(EngineAddress, Options, Settings), String> {
+        let mut engine = EngineAddress::parse(self.engine.text())?;
+        if let Some(password) = &self.password {
+            engine = engine.with_password(password.text())?;
+        }
+        let lanes = self.lanes;
+        let mut tls = tls_client::Options::default();
+        tls.authorities = self.authorities.clone();
+        let options = Options {
+            lanes,
+            format: FORMAT,
+            entries_max: LANE_ENTRIES_MAX,
+            tls,
+        };
+        let name = self.name(first_listener);
+        // A lane has the lines of many rooms, and an entry many lines.
+        let history_entries = (history_lines as u32).saturating_mul(HISTORY_ENTRIES_A_LINE);
+        let settings = Settings {
+            name,
+            lanes,
+            lane_bytes_max: LANE_BYTES_MAX,
+            history_entries: history_entries.min(HISTORY_ENTRIES_MAX),
+        };
+        Ok((engine, options, settings))
     }
 
     /// The node's name: as it is given, or the machine's name with the port, or the path, of its first listener.
