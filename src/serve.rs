@@ -84,7 +84,7 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     }
     if let Some(cluster) = Cluster::of(flags).map_err(|lines| lines.join("\nmadang: "))? {
         let first = addresses.first().map_or("", String::as_str);
-        let (engine, options, node) = cluster.parts(first, limits.history_lines)?;
+        let (engine, options, node) = cluster.parts(first, limits.history_lines);
         tracing::info!(%engine, name = node.name, lanes = node.lanes, "a node of a cluster");
         reactor.set_cluster(engine, options, node)?;
     }

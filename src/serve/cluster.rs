@@ -25,16 +25,14 @@ const VARIABLE: &str = "MADANG_CLUSTER_PASSWORD";
 /// What makes a server a node.
 #[derive(Clone, Debug)]
 pub struct Cluster {
-    /// Where the engine is.
-    pub engine: EngineUrl,
-    /// The engine's password, if it is not in its address.
-    pub password: Option<Password>,
+    /// Where the engine is, and how it is used.
+    engine: EngineAddress,
     /// The authorities that are trusted for `rediss://`, instead of those of the machine.
-    pub authorities: Option<PathBuf>,
+    authorities: Option<PathBuf>,
     /// The node's name, if it is given.
     name: Option<String>,
     /// Lanes for rooms.
-    pub lanes: u8,
+    lanes: u8,
     /// What is to be said of all this, though it can be used.
     pub warnings: Vec<String>,
 }
@@ -53,65 +51,64 @@ impl Cluster {
             };
         };
         let mut wrong = conflicts(flags);
-        wrong.extend(check_address(engine).err());
-        if cluster.cluster_ca.is_some() && !is_tls(engine) {
+        let address = EngineAddress::parse(engine.text());
+        let mut address = address.unwrap_or_else(|why| {
+            wrong.push(format!("--cluster {engine}: {why}"));
+            EngineAddress::default()
+        });
+        if cluster.cluster_ca.is_some() && !address.is_tls && wrong.is_empty() {
             wrong.push(format!(
                 "--cluster-ca is for TLS, and {engine} is reached without it; write rediss://HOST:PORT/PREFIX"
             ));
         }
-        let password = password(flags, engine).unwrap_or_else(|why| {
+        let (password, warning) = password(flags, engine).unwrap_or_else(|why| {
             wrong.push(why);
-            (None, Vec::new())
+            (None, None)
         });
+        if let Some(password) = password {
+            address.set_password(password.text());
+        }
         if !wrong.is_empty() {
             return Err(wrong);
         }
         Ok(Some(Cluster {
-            engine: engine.clone(),
-            password: password.0,
+            engine: address,
             authorities: cluster.cluster_ca.clone(),
             name: cluster.cluster_name.clone(),
             lanes: cluster.cluster_lanes.unwrap_or(LANES),
-            warnings: password.1,
+            warnings: warning.into_iter().collect(),
         }))
     }
 
     /// What the event loop needs: the engine's address, how it is used, and what the node is told before it starts.
-    ///
-    /// # Errors
-    /// The address cannot be used.
     pub fn parts(
         &self,
         first_listener: &str,
         history_lines: usize,
-    ) -> Result<(EngineAddress, Options, Settings), String> {
-        let mut engine = EngineAddress::parse(self.engine.text())?;
-        if let Some(password) = &self.password {
-            engine = engine.with_password(password.text())?;
-        }
+    ) -> (EngineAddress, Options, Settings) {
         let lanes = self.lanes;
-        let mut tls = tls_client::Options::default();
-        tls.authorities = self.authorities.clone();
         let options = Options {
             lanes,
             format: FORMAT,
             entries_max: LANE_ENTRIES_MAX,
-            tls,
+            tls: tls_client::Options {
+                authorities: self.authorities.clone(),
+                ..tls_client::Options::default()
+            },
         };
-        let name = self.name(first_listener);
         // A lane has the lines of many rooms, and an entry many lines.
         let history_entries = (history_lines as u32).saturating_mul(HISTORY_ENTRIES_A_LINE);
         let settings = Settings {
-            name,
+            name: self.name(first_listener),
             lanes,
             lane_bytes_max: LANE_BYTES_MAX,
             history_entries: history_entries.min(HISTORY_ENTRIES_MAX),
         };
-        Ok((engine, options, settings))
+        (self.engine.clone(), options, settings)
     }
 
     /// The node's name: as it is given, or the machine's name with the port, or the path, of its first listener.
-    pub fn name(&self, first_listener: &str) -> String {
+    fn name(&self, first_listener: &str) -> String {
         self.name.clone().unwrap_or_else(|| {
             let host = uname();
             let host = host.nodename().to_string_lossy();
@@ -151,31 +148,8 @@ fn conflicts(flags: &Serve) -> Vec<String> {
         .collect()
 }
 
-/// Whether this can be an engine's address.
-fn check_address(engine: &EngineUrl) -> Result<(), String> {
-    let known = ["redis", "valkey", "redis+sentinel", "valkey+sentinel"];
-    let text = engine.text();
-    let is_known = text.starts_with("unix:") || is_tls(engine) || known.contains(&scheme(text));
-    match is_known {
-        true => Ok(()),
-        false => Err(format!(
-            "--cluster {engine}: write redis://HOST:PORT/PREFIX, rediss://HOST:PORT/PREFIX or unix:PATH?prefix=PREFIX"
-        )),
-    }
-}
-
-/// Whether the engine is reached by TLS.
-fn is_tls(engine: &EngineUrl) -> bool {
-    let known = ["rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel"];
-    known.contains(&scheme(engine.text()))
-}
-
-fn scheme(text: &str) -> &str {
-    text.split_once("://").map_or("", |(scheme, _)| scheme)
-}
-
 /// The engine's password, if it is not in its address, and what is to be said of where it is.
-fn password(flags: &Serve, engine: &EngineUrl) -> Result<(Option<Password>, Vec<String>), String> {
+fn password(flags: &Serve, engine: &EngineUrl) -> Result<(Option<Password>, Option<String>), String> {
     let file = flags.cluster.cluster_password_file.as_deref();
     let read = match file {
         Some(path) => Some(password_file::of_server("--cluster-password-file", path)?),
@@ -189,7 +163,7 @@ fn password(flags: &Serve, engine: &EngineUrl) -> Result<(Option<Password>, Vec<
                  --cluster-password-file FILE or {VARIABLE} keeps it to this server"
             )
         });
-        return Ok((None, warning.into_iter().collect()));
+        return Ok((None, warning));
     };
     if engine.has_password() {
         let other = file.map_or(VARIABLE, |_| "--cluster-password-file");
@@ -197,7 +171,7 @@ fn password(flags: &Serve, engine: &EngineUrl) -> Result<(Option<Password>, Vec<
             "--cluster {engine} has a password, and so has {other}: leave one of them out"
         ));
     }
-    Ok((Some(password), warning.into_iter().collect()))
+    Ok((Some(password), warning))
 }
 
 fn is_on_command_line(flags: &Serve) -> bool {

@@ -68,11 +68,11 @@ fn flags_that_contradict_each_other_are_refused_with_a_line_each() {
         ),
         (
             &["--cluster", "127.0.0.1:6379"],
-            "--cluster 127.0.0.1:6379: write redis://HOST:PORT/PREFIX",
+            "--cluster 127.0.0.1:6379: this is no address of an engine; write redis://HOST:PORT/PREFIX",
         ),
         (
             &["--cluster", "http://:sesame@h"],
-            "--cluster http://:***@h: write redis://HOST:PORT/PREFIX",
+            "--cluster http://:***@h: http:// is no engine; write redis://HOST:PORT/PREFIX",
         ),
         (
             &["--cluster", URL, "--cluster-password-file", "/nowhere"],
