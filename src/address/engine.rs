@@ -136,19 +136,10 @@ impl EngineAddress {
         })
     }
 
-    /// With a password that stands elsewhere. The user stays.
-    ///
-    /// # Errors
-    /// The address has a password itself.
-    pub fn with_password(mut self, password: &str) -> Result<EngineAddress, String> {
-        let user = match self.login.take() {
-            Some(login) if !login.password.is_empty() => {
-                return Err("the engine's password is given twice: in the address, too".into());
-            }
-            login => login.and_then(|login| login.user),
-        };
+    /// The password stands elsewhere; the user stays.
+    pub fn set_password(&mut self, password: &str) {
+        let user = self.login.take().and_then(|login| login.user);
         self.login = Some(Login::new(user, password.to_owned()));
-        Ok(self)
     }
 }
 
@@ -313,13 +304,13 @@ mod tests {
     }
 
     #[test]
-    fn a_password_from_elsewhere_keeps_the_user_and_is_given_once() {
-        let login = parse("redis://kim:@h/m").with_password("x").unwrap().login;
-        assert_eq!(login, Some(Login::new(Some("kim".into()), "x".into())));
-        let login = parse("redis://h/m").with_password("x").unwrap().login;
-        assert_eq!(login, Some(Login::new(None, "x".into())));
-        let why = parse("redis://:y@h/m").with_password("x").unwrap_err();
-        assert!(why.contains("twice"), "{why}");
+    fn a_password_from_elsewhere_keeps_the_user() {
+        for (text, user) in [("redis://kim:@h/m", Some("kim")), ("redis://h/m", None)] {
+            let mut address = parse(text);
+            address.set_password("x");
+            let login = Login::new(user.map(str::to_owned), "x".into());
+            assert_eq!(address.login, Some(login));
+        }
     }
 
     #[test]

@@ -26,12 +26,16 @@
 //! is lost, all are made anew.
 
 mod answers;
+mod attaching;
+mod carrying;
 mod client;
+mod clients;
 mod command;
 mod connection;
 mod entries;
 mod keys;
 mod lanes;
+mod options;
 pub mod resp;
 mod servers;
 mod session;
@@ -39,48 +43,18 @@ mod tasks;
 mod trouble;
 mod value;
 
-#[cfg(test)]
-mod tests;
-
 use crate::address::engine::EngineAddress;
 use crate::hub::link::contract::{Entry, Input, Op};
-use crate::tls_client;
 use client::Came;
 use mio::Registry;
+pub use options::{Figures, Options};
 use session::Session;
 use std::io;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How the engine is used.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Lanes for rooms: as many as the cluster was begun with.
-    pub lanes: u8,
-    /// The format of payloads.
-    pub format: u32,
-    /// Entries that a lane keeps, about.
-    pub entries_max: u32,
-    /// Whom to trust, if the address says TLS.
-    pub tls: tls_client::Options,
-}
-
-/// What operators want to see of the driver.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Ops can be carried out.
-    pub is_connected: bool,
-    /// The server that carries out tasks; of a cluster, the first one.
-    pub server: String,
-    /// How long the last answer took that did not wait for an entry.
-    pub round_trip: Option<Duration>,
-    /// Bytes that have come and gone since the start.
-    pub bytes_in: u64,
-    /// See `bytes_in`.
-    pub bytes_out: u64,
-    /// Connections lost since the start, after they could be used.
-    pub reconnects: u64,
-}
+/// What is said of a server whose answer is no answer to what it was asked.
+const NONSENSE: &str = "its answer makes no sense";
 
 /// The driver.
 #[derive(Debug)]
@@ -145,12 +119,14 @@ impl Engine {
             if let Some(input) = self.session.take_input() {
                 return Some(input);
             }
-            match self.session.step()? {
-                (client, Came::Entry) => {
+            match self.session.step() {
+                // A connection may have been lost.
+                None => return self.session.take_input(),
+                Some((client, Came::Entry)) => {
                     self.lent = client;
                     break;
                 }
-                (client, came) => self.session.came(client, came),
+                Some((client, came)) => self.session.came(client, came),
             }
         }
         let client = self.session.client(self.lent);

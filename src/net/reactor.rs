@@ -34,7 +34,7 @@ const SIGNALS: Token = Token(usize::MAX);
 const METRICS: usize = LISTENERS + 0x4000;
 const METRICS_END: usize = METRICS + 0x4000;
 const KEEPER: Token = Token(METRICS_END);
-const ENGINE: usize = METRICS_END + 1;
+const ENGINE: usize = METRICS_END + 0x1000;
 const ENGINE_END: usize = ENGINE + 0x1000;
 
 /// How the server ended.

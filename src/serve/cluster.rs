@@ -52,11 +52,9 @@ impl Cluster {
         };
         let mut wrong = conflicts(flags);
         let address = EngineAddress::parse(engine.text());
-        let mut address = address.unwrap_or_else(|why| {
-            wrong.push(format!("--cluster {engine}: {why}"));
-            EngineAddress::default()
-        });
-        if cluster.cluster_ca.is_some() && !address.is_tls && wrong.is_empty() {
+        let mut no_address = |why: String| wrong.push(format!("--cluster {engine}: {why}"));
+        let mut address = address.map_err(&mut no_address).ok();
+        if cluster.cluster_ca.is_some() && address.as_ref().is_some_and(|it| !it.is_tls) {
             wrong.push(format!(
                 "--cluster-ca is for TLS, and {engine} is reached without it; write rediss://HOST:PORT/PREFIX"
             ));
@@ -65,12 +63,12 @@ impl Cluster {
             wrong.push(why);
             (None, None)
         });
-        if let Some(password) = password {
+        if let (Some(address), Some(password)) = (&mut address, password) {
             address.set_password(password.text());
         }
-        if !wrong.is_empty() {
+        let Some(address) = address.filter(|_| wrong.is_empty()) else {
             return Err(wrong);
-        }
+        };
         Ok(Some(Cluster {
             engine: address,
             authorities: cluster.cluster_ca.clone(),

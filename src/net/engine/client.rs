@@ -3,7 +3,7 @@
 use super::connection::{Broken, Connection, Server};
 use super::entries::{Ended, Head, Reading, Step};
 use super::resp::Token;
-use super::tasks::Tasks;
+use super::tasks::{Task, Tasks};
 use super::value::{Builder, Value};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -115,6 +115,17 @@ impl Client {
         }
         self.questions.push_back((question, now, wait));
         write(self.connection.output());
+    }
+
+    /// Sends tasks that can be sent now. `write` writes one, with its script's text or without.
+    pub fn send_tasks(&mut self, now: Instant, write: impl Fn(&mut Vec<u8>, &Task, bool)) {
+        while let Some((task, by_text)) = self.tasks.next_to_send(now) {
+            if self.questions.is_empty() {
+                self.heard_at = now;
+            }
+            self.questions.push_back((Question::Task, now, Duration::ZERO));
+            write(self.connection.output(), task, by_text);
+        }
     }
 
     /// Whether all has been answered.

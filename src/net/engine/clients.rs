@@ -80,6 +80,11 @@ impl Clients {
         self.all.get(place)?.as_ref().map(|_| place)
     }
 
+    /// Whether a place has a client.
+    pub fn has(&self, place: usize) -> bool {
+        self.all.get(place).is_some_and(Option::is_some)
+    }
+
     /// A client that is there.
     pub fn get(&self, place: usize) -> &Client {
         self.all[place].as_ref().expect("a client's place")

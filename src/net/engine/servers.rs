@@ -50,11 +50,6 @@ impl Servers {
         Ok(Servers { all, next: 0, tls })
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.all.len()
-    }
-
     /// The next one to be tried; after the last comes the first.
     pub fn next(&mut self) -> Server {
         let server = self.all[self.next].clone();

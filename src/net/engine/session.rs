@@ -1,21 +1,21 @@
 //! The connections to the engine from the first to the last, and what is asked over each. One thing after the other: see the
 //! picture in `engine.rs`.
 
+use super::NONSENSE;
 use super::answers;
 use super::attaching::Attaching;
+use super::carrying::Barrier;
 use super::client::{Came, Client, Purpose, Question};
 use super::clients::Clients;
-use super::command::{self, BLOCK_MS, ENTRIES_A_READ, Script, Scripts};
+use super::command::{self, BLOCK_MS, Script, Scripts};
 use super::connection::{Broken, Server};
-use super::entries::Ended;
 use super::lanes::Lanes;
 use super::options::{Figures, Options};
 use super::servers::{Servers, Shard, shards};
-use super::tasks::Task;
 use super::trouble::{Remedy, Told, judge};
 use super::value::Value;
 use crate::address::engine::EngineAddress;
-use crate::hub::link::contract::{Batch, Input, Lane, Op};
+use crate::hub::link::contract::{Input, Lane, Op};
 use mio::Registry;
 use std::collections::VecDeque;
 use std::io;
@@ -46,24 +46,15 @@ enum Phase {
     Open(Instant),
 }
 
-/// Whether all lanes have been read up to one moment: asked of a cluster, where no read covers all lanes.
-#[derive(Debug)]
-struct Barrier {
-    /// Answers that are to come.
-    left: usize,
-    /// Lane, and the number of its last entry at the moment.
-    ends: Vec<(usize, u64)>,
-}
-
 /// The connections.
 #[derive(Debug)]
 pub struct Session {
     address: EngineAddress,
-    options: Options,
+    pub(super) options: Options,
     servers: Servers,
-    clients: Clients,
-    lanes: Lanes,
-    scripts: Scripts,
+    pub(super) clients: Clients,
+    pub(super) lanes: Lanes,
+    pub(super) scripts: Scripts,
     phase: Phase,
     /// The server that is the primary, or the first that is asked.
     primary: Option<Server>,
@@ -71,27 +62,27 @@ pub struct Session {
     sentinel: Option<usize>,
     sentinel_at: Instant,
     /// The parts of a cluster; `None`: a single engine.
-    cluster: Option<Vec<Shard>>,
+    pub(super) cluster: Option<Vec<Shard>>,
     /// What is to be passed on before anything else.
-    inputs: VecDeque<Input<'static>>,
+    pub(super) inputs: VecDeque<Input<'static>>,
     /// The hub knows that the engine can be used.
-    is_known: bool,
-    attaching: Option<Attaching>,
+    pub(super) is_known: bool,
+    pub(super) attaching: Option<Attaching>,
     /// Ops that wait until it is attached.
-    waiting: VecDeque<Op>,
+    pub(super) waiting: VecDeque<Op>,
     /// The world of batches.
-    world: String,
-    barrier: Option<Barrier>,
-    /// Entries have been passed on since the last barrier began.
-    has_news: bool,
+    pub(super) world: String,
+    pub(super) barrier: Option<Barrier>,
+    /// So that a world that is begun has a name that no other has.
+    pub(super) salt: u32,
     /// When the ends of lanes were looked at.
-    checked_at: Instant,
-    now: Instant,
+    pub(super) checked_at: Instant,
+    pub(super) now: Instant,
     pause: Duration,
     /// Why the engine cannot be used, and why it does not do something.
     told: Told,
-    told_tasks: Told,
-    refusal: Option<String>,
+    pub(super) told_tasks: Told,
+    pub(super) refusal: Option<String>,
     losses: u64,
 }
 
@@ -125,7 +116,7 @@ impl Session {
             waiting: VecDeque::new(),
             world: String::new(),
             barrier: None,
-            has_news: false,
+            salt: getrandom::u32().map_err(io::Error::other)?,
             checked_at: now,
             now,
             pause: PAUSE_MIN,
@@ -154,7 +145,7 @@ impl Session {
             self.connect();
         }
         for place in self.clients.places() {
-            if self.clients.of_place(place) && self.clients.get_mut(place).is_late(now) {
+            if self.clients.has(place) && self.clients.get_mut(place).is_late(now) {
                 let why = match self.clients.get(place).connection.is_connecting() {
                     true => "no connection to it within 5 s",
                     false => "it does not answer",
@@ -163,7 +154,7 @@ impl Session {
             }
         }
         self.ask_sentinel();
-        self.check_idle_readers();
+        self.retry_reads();
         self.flush();
     }
 
@@ -191,17 +182,12 @@ impl Session {
             || clients.any(|client| client.connection.has_work() && !is_held(client))
     }
 
-    /// What lanes bring while an attachment is under way would come before the answer to it.
-    fn is_held(&self, client: &Client) -> bool {
-        self.attaching.is_some() && matches!(client.purpose, Purpose::Reads(_))
-    }
-
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open(_))
     }
 
     /// Whether lanes are read.
-    fn is_reading(&self) -> bool {
+    pub(super) fn is_reading(&self) -> bool {
         self.is_open() && self.lanes.are_read() && self.attaching.is_none()
     }
 
@@ -227,15 +213,11 @@ impl Session {
                     let head = self.clients.get(place).head();
                     let (lane, id, sequence) = (head.lane, head.id, head.sequence);
                     if self.lanes.pass(lane, id, Some(sequence)) {
-                        self.has_news = true;
                         return Some((place, Came::Entry));
                     }
                 }
                 Ok(Some(came)) => return Some((place, came)),
-                Err(why) => {
-                    self.lose(place, &why);
-                    return None.or_else(|| self.inputs.front().map(|_| (place, Came::Lost)));
-                }
+                Err(why) => self.lose(place, &why),
             }
         }
     }
@@ -394,11 +376,11 @@ impl Session {
             }
         }
         self.inputs.push_back(Input::Connected);
-        self.check_readers();
+        self.read_all();
     }
 
     /// A client is of no more use, and with it all of them.
-    fn lose(&mut self, place: usize, why: &str) {
+    pub(super) fn lose(&mut self, place: usize, why: &str) {
         let server = self.clients.get(place).server.clone();
         if self.sentinel == Some(place) && self.is_open() {
             // The engine can be used all the same.
@@ -459,7 +441,7 @@ impl Session {
                 }
                 Ok(())
             }
-            Came::Entry | Came::Lost => Ok(()),
+            Came::Entry => Ok(()),
         };
         if let Err(why) = done {
             self.lose(place, &why);
@@ -472,7 +454,7 @@ impl Session {
         } else {
             self.accepted(place, question, &value)?;
         }
-        if self.clients.of_place(place) && self.clients.get(place).is_idle() {
+        if self.clients.has(place) && self.clients.get(place).is_idle() {
             self.next_question(place)?;
         }
         Ok(())
@@ -569,7 +551,7 @@ impl Session {
             // A single engine, or one whose user may not ask that.
             (Question::Slots, _) if !error.starts_with("NOAUTH") => Ok(()),
             (Question::Role, Remedy::GiveUp) if error.starts_with("NOPERM") => Ok(()),
-            (Question::Task, _) => self.task_refused(place, error, remedy, &why),
+            (Question::Task, _) => self.task_refused(place, error, remedy, why),
             (Question::Ends(lane), Remedy::SendScript) => {
                 let (client, keys) = (self.clients.get_mut(place), &self.lanes.get(lane).keys);
                 let scripts = &self.scripts;
@@ -585,12 +567,10 @@ impl Session {
         }
     }
 
-    fn tell_trouble(&mut self, place: usize, why: &str) {
+    pub(super) fn tell_trouble(&mut self, place: usize, why: &str) {
         if self.told_tasks.is_news(self.now, why) {
             let server = &self.clients.get(place).server;
             tracing::warn!(%server, "the engine cannot do what it is asked: {why}; trying again");
         }
     }
 }
-
-const NONSENSE: &str = "its answer makes no sense";

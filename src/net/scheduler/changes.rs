@@ -60,7 +60,7 @@ impl<N: Net> Scheduler<N> {
     }
 
     /// The hub is one of several nodes from now on: see [`Hub::set_cluster`](crate::hub::Hub::set_cluster).
-    pub fn join_cluster(&mut self, settings: Settings, incarnation: u64) {
+    pub fn join_cluster(&mut self, settings: crate::hub::link::Settings, incarnation: u64) {
         self.hub.set_cluster(settings, incarnation);
     }
 
