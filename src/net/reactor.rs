@@ -28,13 +28,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Events taken from the poll in one call.
 const EVENTS_MAX: usize = 1024;
-/// Signals have the largest token. Those of listeners are above every connection's, then come the metrics page, the keeper, and
-/// [newcomers that shake hands](HANDSHAKES).
+/// Signals have the largest token. Those of listeners are above every connection's, then come the metrics page, the keeper,
+/// [newcomers that shake hands](HANDSHAKES), and the connections to the engine.
 const SIGNALS: Token = Token(usize::MAX);
 const METRICS: usize = LISTENERS + 0x4000;
 const METRICS_END: usize = METRICS + 0x4000;
 const KEEPER: Token = Token(METRICS_END);
-const ENGINE: usize = METRICS_END + 0x1000;
+const ENGINE: usize = HANDSHAKES + 1;
 const ENGINE_END: usize = ENGINE + 0x1000;
 
 /// How the server ended.

@@ -79,9 +79,11 @@ impl Hub {
         }
     }
 
-    /// Whether the others know that the node has left.
+    /// Whether the others know that the node has left, or cannot be told.
     pub fn has_left_cluster(&self) -> bool {
-        self.cluster.as_deref().is_none_or(|cluster| cluster.link.has_stopped() || cluster.link.is_cut_off())
+        self.cluster.as_deref().is_none_or(|cluster| {
+            cluster.link.has_stopped() || cluster.link.is_out_of_reach()
+        })
     }
 
     /// Everything countable of nodes, if there are others.

@@ -207,6 +207,11 @@ impl Link {
         self.engine == Engine::CutOff
     }
 
+    /// Whether there has been no engine for two seconds, or never.
+    pub fn is_out_of_reach(&self) -> bool {
+        matches!(self.engine, Engine::CutOff | Engine::Never)
+    }
+
     /// The lane of a room: the CRC-32 of its name, modulo the number of lanes. All nodes, of all versions, agree on that.
     pub fn lane_of(&self, room: &str) -> Lane {
         self.place_of(room).0
