@@ -177,10 +177,7 @@ fn split_login(rest: &str) -> Result<(Option<Login>, &str), String> {
         .split_once(':')
         .ok_or("before @ comes USER:PASSWORD, or :PASSWORD")?;
     let user = Some(decode(user)?).filter(|user| !user.is_empty());
-    Ok((
-        Some(Login::new(user, decode(password)?)),
-        &rest[at + 1..],
-    ))
+    Ok((Some(Login::new(user, decode(password)?)), &rest[at + 1..]))
 }
 
 /// Resolves `%` and two hexadecimal digits (RFC 3986, section 2.1).

@@ -3,8 +3,8 @@
 
 use super::client;
 use super::cluster::telling;
-use super::link::item::Announcement;
 use super::limits::{ANNOUNCE_INTERVAL_US, ANNOUNCED_NAMES_MAX, RENDER_BYTES_EXTRA};
+use super::link::item::Announcement;
 use super::name::Name;
 use super::room::append::append;
 use super::room::view::RoomView;
@@ -70,25 +70,20 @@ pub fn announce_left(view: &mut RoomView<'_>, slot: u32) -> bool {
     is_known
 }
 
-/// A member has another name.
+/// A member has another name: the others are told so.
 pub fn tell_renamed(view: &mut RoomView<'_>, member: Option<u32>, old: &str, new: &str) {
     let renamed = Notice::Renamed { old, new };
     let bytes_max = RENDER_BYTES_EXTRA + 16;
     append(view, bytes_max, member, |out| renamed.write(out));
 }
 
-/// A member on another node has another name.
-pub fn renamed_elsewhere(view: &mut RoomView<'_>, old: &str, new: &str) {
-    if !view.room.members.is_empty() && has_audience(view) {
-        tell_renamed(view, None, old, new);
-    }
-}
-
 /// Whether anybody is to hear of comings and goings: there is a member that is not the only one that has come, and the room
 /// is not too large.
 fn has_audience(view: &RoomView<'_>) -> bool {
     match &*view.room.members {
-        [only] if view.room.elsewhere == 0 => view.clients[*only as usize].is_announced || view.room.arrivals.has_left(),
+        [only] if view.room.elsewhere == 0 => {
+            view.clients[*only as usize].is_announced || view.room.arrivals.has_left()
+        }
         _ => view.room.here() <= view.limits.announce_members_max,
     }
 }
@@ -131,13 +126,20 @@ fn append_announcement(view: &mut RoomView<'_>, joined: &[u32], left: &[(ConnId,
     let comings = Comings {
         joined: Side {
             count: joined.len(),
-            ids: joined.iter().map(|&slot| clients[slot as usize].id(slot)).collect(),
+            ids: joined
+                .iter()
+                .map(|&slot| clients[slot as usize].id(slot))
+                .collect(),
             names: joined_names.map(ToString::to_string).collect(),
         },
         left: Side {
             count: left.len(),
             ids: left.iter().map(|(id, _)| *id).collect(),
-            names: left.iter().take(named).map(|(_, name)| name.to_string()).collect(),
+            names: left
+                .iter()
+                .take(named)
+                .map(|(_, name)| name.to_string())
+                .collect(),
         },
         here: view.room.here(),
     };
@@ -159,16 +161,25 @@ pub fn show(view: &mut RoomView<'_>, comings: &Comings) {
     Notice::Other(&text).write(&mut line);
     let range = append(view, line.len(), None, |out| out.extend_from_slice(&line));
     for (nth, &id) in comings.joined.ids.iter().enumerate() {
-        tell_instead(view, id, &range, || announcement(joined.without(nth), left, here));
+        tell_instead(view, id, &range, || {
+            announcement(joined.without(nth), left, here)
+        });
     }
     for (nth, &id) in comings.left.ids.iter().enumerate() {
         // If it has come back.
-        tell_instead(view, id, &range, || announcement(joined, left.without(nth), here));
+        tell_instead(view, id, &range, || {
+            announcement(joined, left.without(nth), here)
+        });
     }
 }
 
 /// A member does not read the announcement at `range`, but `text` in its place.
-fn tell_instead(view: &mut RoomView<'_>, id: ConnId, range: &Range<u64>, text: impl FnOnce() -> Option<String>) {
+fn tell_instead(
+    view: &mut RoomView<'_>,
+    id: ConnId,
+    range: &Range<u64>,
+    text: impl FnOnce() -> Option<String>,
+) {
     let slot = id.slot();
     let Some(client) = client::find(view.clients, id) else {
         return;

@@ -87,12 +87,23 @@ pub fn refuse_not_utf8(cx: &mut Context<'_>, slot: u32, error: NotUtf8, by_telne
     cx.refuse_line(slot, refusal);
 }
 
+/// Commands that servers of a cluster do not have: names and locks are known to one server.
+const NOT_IN_CLUSTER: [&str; 6] = [
+    "/lock",
+    "/unlock",
+    "/invite",
+    "/register",
+    "/login",
+    "/unregister",
+];
+
 fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text: Text<'_>) {
+    if cx.cluster.is_some()
+        && let Some(command) = no_cluster_has(text.as_sent())
+    {
+        return cx.refuse_line(slot, Refusal::NotInCluster { command });
+    }
     let request = match command::parse(text.as_sent()) {
-        Ok(request) if cx.cluster.is_some() && no_cluster_has(&request).is_some() => {
-            let command = no_cluster_has(&request).unwrap_or_default();
-            return cx.refuse_line(slot, Refusal::NotInCluster { command });
-        }
         Ok(request) => match permitted(cx, slot, request) {
             Some(request) => Ok(request),
             None => return,
@@ -146,17 +157,10 @@ fn handle_text(cx: &mut Context<'_>, directory: &mut Directory, slot: u32, text:
     }
 }
 
-/// The command of a request that servers of a cluster do not have.
-fn no_cluster_has(request: &Request<'_>) -> Option<&'static str> {
-    match request {
-        Request::Lock(_) => Some("/lock"),
-        Request::Unlock => Some("/unlock"),
-        Request::Invite(_) => Some("/invite"),
-        Request::Register => Some("/register"),
-        Request::LogIn(..) => Some("/login"),
-        Request::Unregister(_) => Some("/unregister"),
-        _ => None,
-    }
+/// The command at the start of a line that servers of a cluster do not have.
+fn no_cluster_has(line: &str) -> Option<&'static str> {
+    let word = line.split(' ').next()?;
+    NOT_IN_CLUSTER.into_iter().find(|command| *command == word)
 }
 
 /// What of a request a client may have that is in no room, or that an operator has muted. It is told what not.
@@ -208,12 +212,7 @@ fn me(view: &mut RoomView<'_>, slot: u32, text: Text<'_>) {
 }
 
 /// Appends a client's line to the logs of all nodes.
-fn speak(
-    view: &mut RoomView<'_>,
-    slot: u32,
-    bytes_max: usize,
-    render: impl FnOnce(&mut Vec<u8>),
-) {
+fn speak(view: &mut RoomView<'_>, slot: u32, bytes_max: usize, render: impl FnOnce(&mut Vec<u8>)) {
     if let Some(render) = telling::say(view, slot, render) {
         let range = append(view, bytes_max, Some(slot), render);
         count_line(view, slot, range);

@@ -314,6 +314,9 @@ impl Hub {
     /// The server is to end: no newcomer is admitted any more. Each [`tick`](Hub::tick) tells one client so.
     pub fn shutdown(&mut self) {
         self.shutdown.begin();
+        if let Some(cluster) = &mut self.cluster {
+            cluster.is_leaving = true;
+        }
     }
 
     /// Does one thing that is due by now; false: nothing is.

@@ -161,9 +161,9 @@ fn find(
     raw: &str,
 ) -> Option<(u32, String)> {
     cx.totals.work += name::work(raw);
-    let found = directory.find(raw).and_then(|other| {
-        Some((other, name_of(cx, other)?.to_string()))
-    });
+    let found = directory
+        .find(raw)
+        .and_then(|other| Some((other, name_of(cx, other)?.to_string())));
     if found.is_none() {
         let name = &*Text::of(raw).to_string();
         cx.refuse_line(slot, Refusal::NoSuchPerson { name });

@@ -116,17 +116,13 @@ pub fn renamed_elsewhere(
     let Some(person) = cx.cluster.as_deref().and_then(|it| it.people.get(number)) else {
         return;
     };
-    let (room, before) = (person.room, person.name.clone());
+    let before = person.name.clone();
     let Ok(new) = directory.rename(number, &before, nickname) else {
         return;
     };
-    let (old, name) = (&*before.to_string(), &*new.to_string());
+    cx.ignoring.renamed(number, &new.to_string());
     if let Some(cluster) = cx.cluster.as_deref_mut() {
-        cluster.people.rename(number, new.clone());
-    }
-    cx.ignoring.renamed(number, name);
-    if let Some(room) = room {
-        announcements::renamed_elsewhere(&mut cx.room(room), old, name);
+        cluster.people.rename(number, new);
     }
 }
 
@@ -233,7 +229,9 @@ fn change(cx: &mut Context<'_>, slot: u32, old: &str, new: Name, account: Option
     cx.schedule.reports.add(id, report);
     let mut view = cx.room_of(slot);
     if announcements::announce_left(&mut view, slot) {
-        announcements::tell_renamed(&mut view, Some(slot), old, name);
+        if !telling::renamed(&mut view, slot, old, name) {
+            announcements::tell_renamed(&mut view, Some(slot), old, name);
+        }
     }
     cx.accounts.log_out(slot);
     if let Some(number) = account {

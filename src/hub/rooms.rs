@@ -107,7 +107,8 @@ impl Rooms {
 
     /// Whether there is a room of this number that is called so, to the letter.
     pub fn is_called(&self, number: u32, name: &str) -> bool {
-        self.existing(number).is_some_and(|room| *room.name == *name)
+        self.existing(number)
+            .is_some_and(|room| *room.name == *name)
     }
 
     /// The same, to be changed.

@@ -1,6 +1,7 @@
 //! The event loop: mio's poll, its tokens, and [`Scheduler`] on real sockets. The only place that waits.
 
 use super::budgets::ENGINE_US;
+use super::engine;
 use super::engine::Engine;
 use super::figures::{Figures, Surveying};
 use super::keeper::Keeper;
@@ -15,7 +16,6 @@ use super::sockets::{HANDSHAKES, Sockets};
 use super::stream::{Socket, Stream};
 use super::systemd::{ServiceManager, Status};
 use super::transport::{Event, HandshakeId};
-use super::engine;
 use crate::address::engine::EngineAddress;
 use crate::hub::link;
 use crate::hub::{ConnId, Hub, Now};
@@ -150,8 +150,13 @@ impl Reactor {
     }
 
     /// Hands over what has come from the engine, within the budget.
-    fn take_from_engine(&mut self) {
-        let Some(engine) = &mut self.engine else { return };
+    ///
+    /// # Errors
+    /// This node can never be one of the others.
+    fn take_from_engine(&mut self) -> io::Result<()> {
+        let Some(engine) = &mut self.engine else {
+            return Ok(());
+        };
         let began = Instant::now();
         engine.tick(began);
         while let Some(input) = engine.next_input() {
@@ -160,11 +165,17 @@ impl Reactor {
                 break;
             }
         }
+        match engine.refusal() {
+            Some(why) => Err(io::Error::other(format!("no node of this cluster: {why}"))),
+            None => Ok(()),
+        }
     }
 
     /// Gives the engine what it is to do.
     fn give_to_engine(&mut self) {
-        let Some(engine) = &mut self.engine else { return };
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
         while let Some(op) = self.scheduler.next_op() {
             engine.submit(op);
         }
@@ -192,7 +203,7 @@ impl Reactor {
             if let Some(signal) = self.poll(&mut events, timeout)? {
                 return Ok(Ended::Forced(signal));
             }
-            self.take_from_engine();
+            self.take_from_engine()?;
             self.scheduler.run();
             self.give_to_engine();
             if let Some(keeper) = &mut self.keeper {
@@ -233,7 +244,11 @@ impl Reactor {
         let keeper = keeper.map(|at| at.saturating_duration_since(Instant::now()));
         let engine = self.engine.as_ref().and_then(|engine| {
             let now = Instant::now();
-            let at = if engine.has_input() { Some(now) } else { engine.deadline() };
+            let at = if engine.has_input() {
+                Some(now)
+            } else {
+                engine.deadline()
+            };
             at.map(|at| at.saturating_duration_since(now))
         });
         timeouts.chain([keeper, engine]).flatten().min()

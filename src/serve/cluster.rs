@@ -147,7 +147,10 @@ fn conflicts(flags: &Serve) -> Vec<String> {
 }
 
 /// The engine's password, if it is not in its address, and what is to be said of where it is.
-fn password(flags: &Serve, engine: &EngineUrl) -> Result<(Option<Password>, Option<String>), String> {
+fn password(
+    flags: &Serve,
+    engine: &EngineUrl,
+) -> Result<(Option<Password>, Option<String>), String> {
     let file = flags.cluster.cluster_password_file.as_deref();
     let read = match file {
         Some(path) => Some(password_file::of_server("--cluster-password-file", path)?),

@@ -3,9 +3,9 @@
 
 use super::model_engine::{ModelDriver, ModelEngine, Read};
 use super::test_hub::TestHub;
+use crate::hub::limits::Limits;
 use crate::hub::link::Settings;
 use crate::hub::link::contract::{Input, Lane};
-use crate::hub::limits::Limits;
 
 /// Lanes for rooms.
 const LANES: u8 = 4;
@@ -120,7 +120,8 @@ impl TestCluster {
         for lane in (0..LANES).map(Lane::of_rooms).chain([Lane::DIRECTORY]) {
             match driver.read(&self.engine, lane) {
                 Some(Read::Entry(stored)) => {
-                    test.hub.engine_input(test.now, Input::Entry(stored.entry()));
+                    test.hub
+                        .engine_input(test.now, Input::Entry(stored.entry()));
                     has_acted = true;
                 }
                 Some(Read::Rewound(lane)) => {

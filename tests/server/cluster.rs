@@ -116,6 +116,9 @@ fn people_on_other_nodes_are_found_by_name_and_by_room() {
     let (_engine, [a, b]) = cluster::<2>(&[]);
     let (mut ann, mut bob) = (a.connect("ann"), b.connect("bob"));
     meet(&mut [&mut ann, &mut bob]);
+    // Who speaks is announced before.
+    bob.say("hi");
+    ann.find("bob: hi");
     ann.say("/who");
     assert!(
         ann.expect_start("* here in lobby: ")

@@ -4,6 +4,7 @@
 use super::privately;
 use super::{Cluster, ROOM_NUMBERS_MAX, Waiting};
 use crate::hub::announcements::{self, Comings};
+use crate::hub::client::{Destination, Role};
 use crate::hub::context::Context;
 use crate::hub::directory::Directory;
 use crate::hub::handlers;
@@ -17,7 +18,6 @@ use crate::hub::renaming;
 use crate::hub::room::append::append;
 use crate::hub::rooms::Rooms;
 use crate::hub::schedule::Place;
-use crate::hub::client::{Destination, Role};
 
 /// Applies an entry.
 pub fn apply(cx: &mut Context<'_>, directory: &mut Directory, applied: &Applied<'_>) {
@@ -38,6 +38,16 @@ pub fn apply(cx: &mut Context<'_>, directory: &mut Directory, applied: &Applied<
                 if let Some(number) = room {
                     let comings = comings(cx, applied, &announcement);
                     announcements::show(&mut cx.room(number), &comings);
+                }
+            }
+            Item::Renamed {
+                connection,
+                old,
+                new,
+            } => {
+                if let Some(number) = room {
+                    let member = member(cx, number, applied.is_own, connection);
+                    announcements::tell_renamed(&mut cx.room(number), member, old, new);
                 }
             }
             Item::Private { from, to, received } => {
@@ -97,6 +107,13 @@ fn comings(cx: &mut Context<'_>, applied: &Applied<'_>, item: &Announcement<'_>)
         told.pop_front_if(|comings| comings.is(item))
     });
     told.unwrap_or_else(|| Comings::of_item(item))
+}
+
+/// The client of this node that is behind an entry of its own, if it still is in the room.
+fn member(cx: &Context<'_>, number: u32, is_own: bool, connection: u64) -> Option<u32> {
+    let slot = is_own.then(|| Cluster::client(cx.clients, connection));
+    slot.flatten()
+        .filter(|&slot| cx.clients[slot as usize].room == number)
 }
 
 /// Somebody has said a line.
@@ -187,13 +204,7 @@ pub fn move_elsewhere(cx: &mut Context<'_>, number: u32, room: Option<u32>) {
 }
 
 /// A person wants a name: it gets it if nobody has one like it.
-fn rename(
-    cx: &mut Context<'_>,
-    directory: &mut Directory,
-    is_own: bool,
-    id: PersonId,
-    name: &str,
-) {
+fn rename(cx: &mut Context<'_>, directory: &mut Directory, is_own: bool, id: PersonId, name: &str) {
     let Ok(nickname) = name::nickname(name) else {
         return;
     };

@@ -20,7 +20,9 @@ impl Hub {
 
     /// Whether newcomers may come: there are no other nodes, or this one has been one of them.
     pub fn is_open(&self) -> bool {
-        self.cluster.as_deref().is_none_or(|cluster| cluster.has_joined)
+        self.cluster
+            .as_deref()
+            .is_none_or(|cluster| cluster.has_joined)
     }
 
     /// Something has come from the engine.
@@ -81,9 +83,9 @@ impl Hub {
 
     /// Whether the others know that the node has left, or cannot be told.
     pub fn has_left_cluster(&self) -> bool {
-        self.cluster.as_deref().is_none_or(|cluster| {
-            cluster.link.has_stopped() || cluster.link.is_out_of_reach()
-        })
+        self.cluster
+            .as_deref()
+            .is_none_or(|cluster| cluster.link.has_stopped() || cluster.link.is_out_of_reach())
     }
 
     /// Everything countable of nodes, if there are others.
@@ -92,7 +94,11 @@ impl Hub {
     }
 
     fn tell_lost(&mut self, now: Now) {
-        while let Some(lost) = self.cluster.as_deref_mut().and_then(|it| it.link.next_lost()) {
+        while let Some(lost) = self
+            .cluster
+            .as_deref_mut()
+            .and_then(|it| it.link.next_lost())
+        {
             node_events::lost(&mut self.context(now), &lost);
         }
     }
@@ -107,7 +113,10 @@ impl Hub {
                 let mut reading = self.reading(now);
                 node_events::handle(&mut reading.cx, reading.directory, event);
             }
-            let replayed = self.cluster.as_deref_mut().and_then(|it| it.link.next_replay());
+            let replayed = self
+                .cluster
+                .as_deref_mut()
+                .and_then(|it| it.link.next_replay());
             let Some(entry) = replayed else { return };
             let mut reading = self.reading(now);
             apply(&mut reading.cx, reading.directory, &entry.applied());
@@ -136,7 +145,7 @@ pub fn left(
         return false;
     };
     cluster.forget_client(id.slot());
-    if !cluster.knows(id.slot()) || *name == Name::Host {
+    if !cluster.knows(id.slot()) || *name == Name::Host || cluster.is_leaving {
         return false;
     }
     let person = cluster.id(id);

@@ -46,6 +46,8 @@ pub struct Cluster {
     room_numbers: BTreeMap<Box<str>, u32>,
     /// Other nodes have been joined once: newcomers may come.
     has_joined: bool,
+    /// This node is about to stop: for the others all its people leave with it.
+    pub is_leaving: bool,
 }
 
 /// What a client waits for.
@@ -80,6 +82,7 @@ impl Cluster {
             told: 0,
             room_numbers: BTreeMap::new(),
             has_joined: false,
+            is_leaving: false,
         }
     }
 

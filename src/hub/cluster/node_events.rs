@@ -1,9 +1,9 @@
 //! What the link says of nodes: this one is one of them, or has to begin anew; another has gone; the engine is away.
 
+use super::Waiting;
 use super::applying::{came, move_elsewhere, went};
 use super::privately;
 use super::telling;
-use super::Waiting;
 use crate::hub::context::Context;
 use crate::hub::directory::Directory;
 use crate::hub::limits::ANNOUNCED_NAMES_MAX;
@@ -147,13 +147,7 @@ fn forget(cx: &mut Context<'_>, directory: &mut Directory) {
     }
 }
 
-fn person(
-    cx: &mut Context<'_>,
-    directory: &mut Directory,
-    id: PersonId,
-    name: &str,
-    room: &str,
-) {
+fn person(cx: &mut Context<'_>, directory: &mut Directory, id: PersonId, name: &str, room: &str) {
     came(cx, directory, id, name);
     let number = cx.cluster.as_deref().and_then(|it| it.people.find(id));
     let Some(number) = number else { return };
@@ -207,7 +201,9 @@ fn close_lanes(cx: &mut Context<'_>, incarnation: u64, left: &BTreeMap<u32, Vec<
     });
     let announcements: Vec<(&str, Announcement<'_>)> = announcements.collect();
     if let Some(cluster) = cx.cluster.as_deref_mut() {
-        cluster.link.close_batch(incarnation, announcements.into_iter());
+        cluster
+            .link
+            .close_batch(incarnation, announcements.into_iter());
     }
 }
 
@@ -241,7 +237,10 @@ fn snapshot(cx: &mut Context<'_>, incarnation: u64) {
 /// The engine is away: lines for which there is no space are refused from now on.
 fn cut_off(cx: &mut Context<'_>) {
     tell_rooms(cx, Notice::CutOff {});
-    let blocked = cx.cluster.as_deref_mut().map(|cluster| std::mem::take(&mut cluster.blocked));
+    let blocked = cx
+        .cluster
+        .as_deref_mut()
+        .map(|cluster| std::mem::take(&mut cluster.blocked));
     for ids in blocked.into_iter().flat_map(BTreeMap::into_values) {
         telling::wake(cx, ids);
     }
@@ -256,7 +255,9 @@ fn tell_rooms(cx: &mut Context<'_>, notice: Notice<'_>) {
         from = number + 1;
         let mut view = cx.room(number);
         if !view.room.members.is_empty() {
-            append(&mut view, line.len(), None, |out| out.extend_from_slice(&line));
+            append(&mut view, line.len(), None, |out| {
+                out.extend_from_slice(&line)
+            });
         }
     }
 }
@@ -266,7 +267,9 @@ pub fn lost(cx: &mut Context<'_>, lost: &Lost) {
     let number = match &*lost.room {
         // There are no notices for raw connections.
         "" => return,
-        room => name::room_name(room).ok().and_then(|room| cx.rooms.find(&room)),
+        room => name::room_name(room)
+            .ok()
+            .and_then(|room| cx.rooms.find(&room)),
     };
     let Some(number) = number else { return };
     let mut line = Vec::new();
@@ -277,5 +280,7 @@ pub fn lost(cx: &mut Context<'_>, lost: &Lost) {
         return;
     }
     view.totals.skipped_lines += lines * view.room.members.len() as u64;
-    append(&mut view, line.len(), None, |out| out.extend_from_slice(&line));
+    append(&mut view, line.len(), None, |out| {
+        out.extend_from_slice(&line)
+    });
 }

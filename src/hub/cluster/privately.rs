@@ -51,7 +51,7 @@ pub fn send(cx: &mut Context<'_>, slot: u32, target: u32, text: Text<'_>) {
     protocol::confirmed(&mut confirmation, name, &text);
     cx.totals.work += 2 * text.as_sent().len() as u64;
     if !(cluster.is_up() && cluster.knows(slot)) {
-        return cx.refuse(slot, Refusal::NotNow {});
+        return cx.refuse(slot, Refusal::LineNotNow {});
     }
     let name = name.to_string().into();
     let connection = client.id(slot).to_token() as u64;
@@ -95,9 +95,7 @@ pub fn deliver_held(cx: &mut Context<'_>) {
     {
         let outcome = deliver(cx, &held);
         if let Some(cluster) = cx.cluster.as_deref_mut() {
-            cluster
-                .link
-                .private_outcome(held.lane, held.from, outcome);
+            cluster.link.private_outcome(held.lane, held.from, outcome);
         }
     }
 }
@@ -150,9 +148,10 @@ pub fn node_lost(cx: &mut Context<'_>, node: u16) {
     let Some(cluster) = cx.cluster.as_deref() else {
         return;
     };
-    let lost = cluster.waiting.iter().filter(|(_, what)| {
-        matches!(what, Waiting::Private { to, .. } if to.node == node)
-    });
+    let lost = cluster
+        .waiting
+        .iter()
+        .filter(|(_, what)| matches!(what, Waiting::Private { to, .. } if to.node == node));
     let lost: Vec<u32> = lost.map(|(&slot, _)| slot).collect();
     for slot in lost {
         let from = cx.clients[slot as usize].id(slot).to_token() as u64;

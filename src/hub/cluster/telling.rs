@@ -36,10 +36,28 @@ pub fn announce(view: &mut RoomView<'_>, comings: Comings) -> Option<Comings> {
     let Some(cluster) = view.cluster.as_deref_mut() else {
         return Some(comings);
     };
+    if cluster.is_leaving {
+        // The others will hear that all have left.
+        return None;
+    }
     cluster.link.announce(&view.room.name, &comings.to_item());
     let lane = cluster.link.lane_of(&view.room.name);
-    cluster.announced.entry(lane).or_default().push_back(comings);
+    cluster
+        .announced
+        .entry(lane)
+        .or_default()
+        .push_back(comings);
     None
+}
+
+/// A client has another name, which its room is to hear. False: there are no other nodes.
+pub fn renamed(view: &mut RoomView<'_>, slot: u32, old: &str, new: &str) -> bool {
+    let connection = view.client(slot).id(slot).to_token() as u64;
+    let Some(cluster) = view.cluster.as_deref_mut() else {
+        return false;
+    };
+    cluster.link.renamed(&view.room.name, connection, old, new);
+    true
 }
 
 /// The lane in which a room's lines are.
@@ -71,7 +89,11 @@ pub fn block(cx: &mut Context<'_>, slot: u32) {
         && let Some(cluster) = cx.cluster.as_deref_mut()
     {
         let lane = lane_of(cluster, cx.rooms, number);
-        cluster.blocked.entry(lane).or_default().push(client.id(slot));
+        cluster
+            .blocked
+            .entry(lane)
+            .or_default()
+            .push(client.id(slot));
     }
 }
 
@@ -107,16 +129,24 @@ pub fn tell_came(cx: &mut Context<'_>, slot: u32) {
 
 /// A client wants another name, which is valid. Its input waits for the answer.
 pub fn rename(cx: &mut Context<'_>, slot: u32, name: &str) {
-    ask(cx, slot, Waiting::Name, Refusal::NameNotNow {}, |connection| {
-        Item::Rename { connection, name }
-    });
+    ask(
+        cx,
+        slot,
+        Waiting::Name,
+        Refusal::NameNotNow {},
+        |connection| Item::Rename { connection, name },
+    );
 }
 
 /// A client goes to another room. Its input waits for the answer.
 pub fn go(cx: &mut Context<'_>, slot: u32, room: &str) {
-    ask(cx, slot, Waiting::Room, Refusal::RoomNotNow {}, |connection| {
-        Item::Move { connection, room }
-    });
+    ask(
+        cx,
+        slot,
+        Waiting::Room,
+        Refusal::RoomNotNow {},
+        |connection| Item::Move { connection, room },
+    );
 }
 
 fn ask<'a>(

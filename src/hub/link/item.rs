@@ -36,6 +36,15 @@ pub enum Item<'a> {
     },
     /// Some have come and others have left. It is a line of the room as well.
     Announcement(Announcement<'a>),
+    /// A person in the room has another name. It is a line of the room as well.
+    Renamed {
+        /// Its connection.
+        connection: u64,
+        /// The name that it had.
+        old: &'a str,
+        /// The name that it has.
+        new: &'a str,
+    },
     /// A private line, for the node of `to`. It is in the lane of its sender's room.
     Private {
         /// The sender's connection.
@@ -134,6 +143,16 @@ pub enum Item<'a> {
         /// The text.
         text: &'a str,
     },
+}
+
+impl Item<'_> {
+    /// Whether it is a line of its room, and so has a number there.
+    pub fn is_line(&self) -> bool {
+        matches!(
+            self,
+            Item::Line { .. } | Item::Announcement(_) | Item::Renamed { .. }
+        )
+    }
 }
 
 /// Who has come to a room, and who has left it.

@@ -141,6 +141,11 @@ mod tests {
                 left_names: names,
                 here: 12,
             }),
+            Item::Renamed {
+                connection,
+                old: "",
+                new: name,
+            },
             Item::Private {
                 from: 1,
                 to,

@@ -268,6 +268,18 @@ impl Link {
         outgoing.gather(|parcel| parcel.line_item(room, hash, &item));
     }
 
+    /// A client of this node in `room` has another name.
+    pub fn renamed(&mut self, room: &str, connection: u64, old: &str, new: &str) {
+        let (lane, hash) = self.place_of(room);
+        let item = Item::Renamed {
+            connection,
+            old,
+            new,
+        };
+        let outgoing = self.outgoing(lane);
+        outgoing.gather(|parcel| parcel.line_item(room, hash, &item));
+    }
+
     /// A client in `room` has sent a private line to a person on another node.
     pub fn private(&mut self, room: &str, from: u64, to: PersonId, received: &[u8]) {
         let item = Item::Private { from, to, received };

@@ -137,7 +137,7 @@ impl Link {
                         rooms.push((name, 0));
                     }
                 }
-                Ok(Item::Line { .. } | Item::Announcement(_)) => {
+                Ok(item) if item.is_line() => {
                     if let Some((_, lines)) = rooms.get_mut(at) {
                         *lines += 1;
                     }

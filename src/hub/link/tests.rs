@@ -508,7 +508,7 @@ impl Process {
                     at = nth;
                     counts.entry(nth).or_insert((name.to_owned(), 0));
                 }
-                Item::Line { .. } | Item::Announcement(_) => {
+                item if item.is_line() => {
                     counts.get_mut(&at).expect("a room comes first").1 += 1;
                 }
                 item => self.known.apply(applied.node, &item),

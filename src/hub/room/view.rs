@@ -1,8 +1,8 @@
 //! One room together with its members: what back-pressure, membership and the handlers may touch of the hub.
 
 use super::Room;
-use crate::hub::cluster::Cluster;
 use crate::hub::client::{Block, Client, Clients, State};
+use crate::hub::cluster::Cluster;
 use crate::hub::ignoring::Ignoring;
 use crate::hub::limits::{Limits, NOTICE_WORK};
 use crate::hub::schedule::{Place, Schedule, Timer};

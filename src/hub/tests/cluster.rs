@@ -42,7 +42,11 @@ fn quiet(cluster: &mut TestCluster, clients: &[(usize, ConnId)]) {
 #[test]
 fn lines_reach_members_on_all_nodes_but_not_their_author() {
     let mut cluster = TestCluster::new(3, Limits::default());
-    let (a, b, c) = (join(&mut cluster, 0), join(&mut cluster, 1), join(&mut cluster, 2));
+    let (a, b, c) = (
+        join(&mut cluster, 0),
+        join(&mut cluster, 1),
+        join(&mut cluster, 2),
+    );
     let all = [(0, a), (1, b), (2, c)];
     quiet(&mut cluster, &all);
     send(&mut cluster, 0, a, "one\n");
@@ -116,7 +120,10 @@ fn rooms_span_nodes() {
     let left = read(&mut cluster, 1, b);
     cluster.settle();
     let entered = read(&mut cluster, 1, b);
-    assert!(entered.contains("you are in pond (2 here)"), "{left}{entered}");
+    assert!(
+        entered.contains("you are in pond (2 here)"),
+        "{left}{entered}"
+    );
     quiet(&mut cluster, &[(0, a), (1, b)]);
     send(&mut cluster, 1, b, "hello\n/rooms\n");
     assert_eq!(read(&mut cluster, 0, a), "guest2-1: hello\n");
@@ -127,7 +134,11 @@ fn rooms_span_nodes() {
 #[test]
 fn people_of_a_dead_node_are_announced_as_left_once_and_their_names_are_free() {
     let mut cluster = TestCluster::new(3, Limits::default());
-    let (a, b, c) = (join(&mut cluster, 0), join(&mut cluster, 1), join(&mut cluster, 2));
+    let (a, b, c) = (
+        join(&mut cluster, 0),
+        join(&mut cluster, 1),
+        join(&mut cluster, 2),
+    );
     quiet(&mut cluster, &[(0, a), (1, b), (2, c)]);
     send(&mut cluster, 2, c, "/nick kim\n");
     quiet(&mut cluster, &[(0, a), (1, b), (2, c)]);
@@ -144,7 +155,8 @@ fn people_of_a_dead_node_are_announced_as_left_once_and_their_names_are_free() {
     cluster.advance(3_000_000);
     cluster.advance(3_000_000);
     let told = read(&mut cluster, 2, c);
-    let taken = "* another has taken kim while this server was cut off; you are guest3-2 from here on\n";
+    let taken =
+        "* another has taken kim while this server was cut off; you are guest3-2 from here on\n";
     assert!(told.contains(taken), "{told}");
     send(&mut cluster, 2, c, "here again\n");
     let heard = read(&mut cluster, 1, b);
@@ -158,7 +170,10 @@ fn a_node_without_the_engine_says_so_and_its_lines_arrive_once_afterwards() {
     quiet(&mut cluster, &[(0, a), (1, b)]);
     cluster.cut(0);
     cluster.advance(2_500_000);
-    assert_eq!(read(&mut cluster, 0, a), "* this server is cut off from the others\n");
+    assert_eq!(
+        read(&mut cluster, 0, a),
+        "* this server is cut off from the others\n"
+    );
     send(&mut cluster, 0, a, "waits\n/nick kim\n");
     let refused = read(&mut cluster, 0, a);
     assert!(refused.starts_with("! name not changed"), "{refused}");

@@ -45,7 +45,13 @@ impl Attaching {
     }
 
     /// How the lane of this place is opened.
-    pub fn opening(&self, lanes: &Lanes, place: usize, format: u32, entries_max: u32) -> Opening<'_> {
+    pub fn opening(
+        &self,
+        lanes: &Lanes,
+        place: usize,
+        format: u32,
+        entries_max: u32,
+    ) -> Opening<'_> {
         let is_directory = place == lanes.directory();
         let is_new = lanes.get(place).cursor.is_none();
         Opening {

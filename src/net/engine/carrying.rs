@@ -176,7 +176,9 @@ impl Session {
             Remedy::Reconnect => return Err(why),
             Remedy::GiveUp => {
                 // Whatever is done to the engine, this node cannot be one of its nodes.
-                let is_final = ["MISMATCH", "TOOMANY"].iter().any(|it| error.starts_with(it));
+                let is_final = ["MISMATCH", "TOOMANY"]
+                    .iter()
+                    .any(|it| error.starts_with(it));
                 if is_final && matches!(task, Task::Open(_)) {
                     self.refusal = Some(why.clone());
                 }
@@ -263,7 +265,9 @@ impl Session {
         let Some(barrier) = &mut self.barrier else {
             return self.begin_barrier();
         };
-        barrier.ends.retain(|&(lane, end)| lanes.get(lane).sequence < end);
+        barrier
+            .ends
+            .retain(|&(lane, end)| lanes.get(lane).sequence < end);
         if barrier.left == 0 && barrier.ends.is_empty() {
             self.barrier = None;
             self.inputs.push_back(Input::CaughtUp);

@@ -123,7 +123,8 @@ impl Client {
             if self.questions.is_empty() {
                 self.heard_at = now;
             }
-            self.questions.push_back((Question::Task, now, Duration::ZERO));
+            self.questions
+                .push_back((Question::Task, now, Duration::ZERO));
             write(self.connection.output(), task, by_text);
         }
     }
@@ -171,10 +172,7 @@ impl Client {
     ///
     /// # Errors
     /// The connection is of no more use.
-    pub fn next(
-        &mut self,
-        lane: impl Fn(&[u8]) -> Option<usize>,
-    ) -> Result<Option<Came>, Broken> {
+    pub fn next(&mut self, lane: impl Fn(&[u8]) -> Option<usize>) -> Result<Option<Came>, Broken> {
         loop {
             if let Some(ended) = self.reading.take_ended() {
                 self.questions.pop_front();

@@ -98,7 +98,12 @@ mod tests {
     #[test]
     fn slots_are_those_of_the_specification() {
         // CRC16 of "123456789" is 0x31c3; the others are those that redis-server 7.0 answers to CLUSTER KEYSLOT.
-        for (tag, at) in [("123456789", 0x31c3), ("foo", 12_182), ("bar", 5_061), ("hello", 866)] {
+        for (tag, at) in [
+            ("123456789", 0x31c3),
+            ("foo", 12_182),
+            ("bar", 5_061),
+            ("hello", 866),
+        ] {
             assert_eq!(slot(tag), at, "{tag}");
         }
     }

@@ -181,11 +181,7 @@ impl Parser {
 }
 
 /// A bulk string of this length from `start` on, if all of it is there.
-fn bulk(
-    bytes: &[u8],
-    start: usize,
-    length: usize,
-) -> Result<Option<(Token, usize)>, Malformed> {
+fn bulk(bytes: &[u8], start: usize, length: usize) -> Result<Option<(Token, usize)>, Malformed> {
     let end = start + length;
     match bytes.get(end..end + 2) {
         Some(b"\r\n") => Ok(Some((Token::Text(start..end), end + 2))),

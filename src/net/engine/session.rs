@@ -202,8 +202,7 @@ impl Session {
     pub fn step(&mut self) -> Option<(usize, Came)> {
         loop {
             let holds = self.attaching.is_some();
-            let is_held =
-                |client: &Client| holds && matches!(client.purpose, Purpose::Reads(_));
+            let is_held = |client: &Client| holds && matches!(client.purpose, Purpose::Reads(_));
             let place = self.clients.next_with_work(is_held)?;
             let lanes = &self.lanes;
             let came = self.clients.get_mut(place).next(|log| lanes.find(log));
@@ -309,9 +308,13 @@ impl Session {
         }
         if client.purpose == Purpose::Seed {
             let words = ["CLUSTER", "SLOTS"];
-            client.ask(Question::Slots, now, |out| command::write_words(out, &words));
+            client.ask(Question::Slots, now, |out| {
+                command::write_words(out, &words)
+            });
         }
-        client.ask(Question::Role, now, |out| command::write_words(out, &["ROLE"]));
+        client.ask(Question::Role, now, |out| {
+            command::write_words(out, &["ROLE"])
+        });
         if !matches!(client.purpose, Purpose::Reads(_)) {
             for (nth, script) in Script::ALL.iter().enumerate() {
                 let words = ["SCRIPT", "LOAD", script.text()];
@@ -339,10 +342,14 @@ impl Session {
         let mut routes = Vec::new();
         for &lane in &lanes {
             let slot = u64::from(self.lanes.get(lane).keys.slot);
-            let shard = cluster.iter().find(|it| (it.first..=it.last).contains(&slot));
+            let shard = cluster
+                .iter()
+                .find(|it| (it.first..=it.last).contains(&slot));
             let shard = shard.ok_or("a part of the cluster's slots is served by nobody")?;
             let server = self.servers.named(&seed, &shard.host, shard.port)?;
-            let known = primaries.iter().find(|(known, _)| known.place == server.place);
+            let known = primaries
+                .iter()
+                .find(|(known, _)| known.place == server.place);
             let route = match known {
                 Some((_, route)) => *route,
                 None => {
@@ -353,7 +360,9 @@ impl Session {
                 }
             };
             routes.push(route);
-            let reader = self.clients.open(&server, Purpose::Reads(vec![lane]), self.now)?;
+            let reader = self
+                .clients
+                .open(&server, Purpose::Reads(vec![lane]), self.now)?;
             self.greet(reader);
         }
         self.clients.set_routes(routes);
@@ -366,13 +375,19 @@ impl Session {
         self.servers.stay();
         self.told.clear();
         let servers: Vec<&Server> = {
-            let tasks = self.clients.iter().filter(|it| it.purpose == Purpose::Tasks);
+            let tasks = self
+                .clients
+                .iter()
+                .filter(|it| it.purpose == Purpose::Tasks);
             tasks.map(|client| &client.server).collect()
         };
         match &*servers {
             [server] => tracing::info!(%server, "connected to the engine"),
             servers => {
-                tracing::info!(servers = servers.len(), "connected to the engine, a Redis Cluster");
+                tracing::info!(
+                    servers = servers.len(),
+                    "connected to the engine, a Redis Cluster"
+                );
             }
         }
         self.inputs.push_back(Input::Connected);
@@ -477,12 +492,7 @@ impl Session {
         }
     }
 
-    fn accepted(
-        &mut self,
-        place: usize,
-        question: Question,
-        value: &Value,
-    ) -> Result<(), Broken> {
+    fn accepted(&mut self, place: usize, question: Question, value: &Value) -> Result<(), Broken> {
         match question {
             Question::Login | Question::Read => {}
             Question::Role => {
@@ -521,7 +531,9 @@ impl Session {
         let sentinel = self.clients.get(place).server.clone();
         let [host, port] = value.elements() else {
             let name = self.address.sentinel_name.as_deref().unwrap_or_default();
-            return Err(format!("this Sentinel watches no primary by the name {name}"));
+            return Err(format!(
+                "this Sentinel watches no primary by the name {name}"
+            ));
         };
         let port = port.number().and_then(|port| u16::try_from(port).ok());
         let (host, port) = host.text().zip(port).ok_or(NONSENSE)?;
@@ -555,7 +567,9 @@ impl Session {
             (Question::Ends(lane), Remedy::SendScript) => {
                 let (client, keys) = (self.clients.get_mut(place), &self.lanes.get(lane).keys);
                 let scripts = &self.scripts;
-                client.ask(question, self.now, |out| scripts.write_ends(out, true, keys));
+                client.ask(question, self.now, |out| {
+                    scripts.write_ends(out, true, keys)
+                });
                 Ok(())
             }
             // The reader is idle now, and looks again later.

@@ -81,7 +81,9 @@ impl Tasks {
     /// The engine cannot do now what it has answered to: it is tried again after a pause.
     pub fn retry(&mut self, task: Task, now: Instant) {
         if self.not_before.is_none() {
-            let pause = self.pause.map_or(PAUSE_MIN, |pause| (2 * pause).min(PAUSE_MAX));
+            let pause = self
+                .pause
+                .map_or(PAUSE_MIN, |pause| (2 * pause).min(PAUSE_MAX));
             self.pause = Some(pause);
             self.not_before = Some(now + pause);
         }

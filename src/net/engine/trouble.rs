@@ -62,10 +62,7 @@ pub fn judge(error: &str) -> (Remedy, String) {
             "keys have moved to another server of the cluster",
         ),
         "UNBLOCKED" => (Remedy::Reconnect, "it has ended a read that waited"),
-        "NOAUTH" => (
-            Remedy::GiveUp,
-            "it asks for a password, and none is given",
-        ),
+        "NOAUTH" => (Remedy::GiveUp, "it asks for a password, and none is given"),
         "WRONGPASS" => (Remedy::GiveUp, "it refuses the password, or the user"),
         "NOPERM" => (Remedy::GiveUp, "its user may not do what madang needs"),
         "MISMATCH" => return (Remedy::GiveUp, mismatch(rest)),
@@ -92,7 +89,7 @@ fn mismatch(rest: &str) -> String {
     let (what, theirs, ours) = (word(), word(), word());
     match what {
         "lanes" => format!(
-            "this node has {ours} lanes, and the cluster was begun with {theirs}: start it with as many"
+            "--cluster-lanes {ours} is not what the cluster was begun with, which has {theirs}: start this node with as many"
         ),
         _ => format!(
             "this node writes format {ours}, and the cluster was begun with format {theirs}: all nodes need the same version"
@@ -131,20 +128,36 @@ mod tests {
     #[test]
     fn every_error_says_what_to_do() {
         for (error, remedy, words) in [
-            ("NOSCRIPT No matching script.", Remedy::SendScript, "NOSCRIPT"),
-            ("LOADING Redis is loading", Remedy::TryAgain, "loading its data"),
+            (
+                "NOSCRIPT No matching script.",
+                Remedy::SendScript,
+                "NOSCRIPT",
+            ),
+            (
+                "LOADING Redis is loading",
+                Remedy::TryAgain,
+                "loading its data",
+            ),
             ("OOM command not allowed", Remedy::TryAgain, "maxmemory"),
             ("MISCONF Redis is configured", Remedy::TryAgain, "disk"),
             ("READONLY You can't write", Remedy::Reconnect, "replica"),
             ("MOVED 1 10.0.0.1:1", Remedy::Reconnect, "moved"),
             ("WRONGPASS invalid", Remedy::GiveUp, "refuses the password"),
-            ("NOAUTH Authentication required.", Remedy::GiveUp, "none is given"),
+            (
+                "NOAUTH Authentication required.",
+                Remedy::GiveUp,
+                "none is given",
+            ),
             (
                 "ERR AUTH <password> called without any password configured for the default user.",
                 Remedy::GiveUp,
                 "it has none",
             ),
-            ("MISMATCH lanes 16 8", Remedy::GiveUp, "has 8 lanes, and the cluster was begun with 16"),
+            (
+                "MISMATCH lanes 16 8",
+                Remedy::GiveUp,
+                "--cluster-lanes 8 is not what the cluster was begun with, which has 16",
+            ),
             ("MISMATCH format 1 2", Remedy::GiveUp, "same version"),
             ("WRONGTYPE Operation", Remedy::GiveUp, "another prefix"),
             ("ERR unknown command", Remedy::Reconnect, "unknown command"),

@@ -74,7 +74,7 @@ impl Submitted {
                     at = usize::from(nth);
                     assert_eq!(*batch.rooms[at].0, *name);
                 }
-                Item::Line { .. } | Item::Announcement(_) => lines[at] += 1,
+                item if item.is_line() => lines[at] += 1,
                 _ => {}
             }
         }
