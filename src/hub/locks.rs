@@ -5,6 +5,7 @@
 
 use super::announcements;
 use super::context::Context;
+use super::delivery;
 use super::directory::Directory;
 use super::input::text::Text;
 use super::limits::{
@@ -12,7 +13,6 @@ use super::limits::{
     TRIES_WINDOW_US,
 };
 use super::name;
-use super::private;
 use super::room::append::append;
 use super::room::lock::Lock;
 use super::rooms::Rooms;
@@ -137,7 +137,7 @@ pub fn invite(cx: &mut Context<'_>, directory: &Directory, slot: u32, raw: &str)
         &*format!("/join {}", cx.rooms.get(number).name),
     );
     let invitation = Notice::Invitation { from, command };
-    if !private::deliver(cx, slot, target, name, |out| invitation.write(out)) {
+    if !delivery::deliver(cx, slot, target, name, |out| invitation.write(out)) {
         return;
     }
     let id = cx.clients[target as usize].id(target);

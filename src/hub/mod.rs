@@ -67,9 +67,11 @@ mod ages;
 mod announcements;
 pub(crate) mod client;
 pub(crate) mod cluster;
+mod comings;
 mod compose;
 mod context;
-pub(crate) mod directory;
+pub(crate) mod delivery;
+mod directory;
 mod fair_queue;
 mod guest_name;
 mod handlers;
@@ -110,7 +112,7 @@ pub use accounts::{NameEvent, owners::Owners, users::Users};
 use addresses::Addresses;
 use ages::Ages;
 use client::{Block, Clients};
-use cluster::{Cluster, contract};
+use cluster::{Cluster, telling};
 use directory::Directory;
 use ignoring::Ignoring;
 use input::Input;
@@ -289,7 +291,7 @@ impl Hub {
         membership::leave(&mut self.context(now), slot);
         let client = self.clients.remove(slot as usize);
         if let Some(name) = &client.name
-            && !contract::left(&mut self.cluster, &mut self.directory, id, name)
+            && !telling::left(&mut self.cluster, &mut self.directory, id, name)
         {
             self.directory.release(slot, name);
         }

@@ -228,10 +228,10 @@ fn change(cx: &mut Context<'_>, slot: u32, old: &str, new: Name, account: Option
     let report = || Report::Renamed(old.into(), name.into());
     cx.schedule.reports.add(id, report);
     let mut view = cx.room_of(slot);
-    if announcements::announce_left(&mut view, slot) {
-        if !telling::renamed(&mut view, slot, old, name) {
-            announcements::tell_renamed(&mut view, Some(slot), old, name);
-        }
+    if announcements::announce_left(&mut view, slot)
+        && !telling::renamed(&mut view, slot, old, name)
+    {
+        announcements::tell_renamed(&mut view, Some(slot), old, name);
     }
     cx.accounts.log_out(slot);
     if let Some(number) = account {

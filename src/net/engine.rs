@@ -25,12 +25,15 @@
 //! one for tasks to each server, and one for entries a lane, since a command's keys must be in one slot there. If one
 //! is lost, all are made anew.
 
+mod answering;
 mod answers;
 mod attaching;
+mod barrier;
 mod carrying;
 mod client;
 mod clients;
 mod command;
+mod connecting;
 mod connection;
 mod entries;
 mod keys;
@@ -52,9 +55,6 @@ use session::Session;
 use std::io;
 use std::ops::Range;
 use std::time::Instant;
-
-/// What is said of a server whose answer is no answer to what it was asked.
-const NONSENSE: &str = "its answer makes no sense";
 
 /// The driver.
 #[derive(Debug)]

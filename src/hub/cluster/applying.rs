@@ -3,8 +3,9 @@
 
 use super::privately;
 use super::{Cluster, ROOM_NUMBERS_MAX, Waiting};
-use crate::hub::announcements::{self, Comings};
+use crate::hub::announcements;
 use crate::hub::client::{Destination, Role};
+use crate::hub::comings::Comings;
 use crate::hub::context::Context;
 use crate::hub::directory::Directory;
 use crate::hub::handlers;

@@ -3,12 +3,9 @@
 use super::applying::apply;
 use super::{Cluster, node_events, privately, telling};
 use crate::hub::Hub;
-use crate::hub::directory::Directory;
 use crate::hub::link::contract::{Input, Op};
-use crate::hub::link::item::Item;
 use crate::hub::link::{Event, Figures, Link, Settings};
-use crate::hub::name::Name;
-use crate::hub::types::{ConnId, Now};
+use crate::hub::types::Now;
 
 /// Nodes.
 impl Hub {
@@ -131,28 +128,4 @@ impl Hub {
             telling::wake(&mut self.context(now), blocked);
         }
     }
-}
-
-/// A client has left: the others are told, and its name is free as soon as all know. False: there are no others, or they do not
-/// know it.
-pub fn left(
-    cluster: &mut Option<Box<Cluster>>,
-    directory: &mut Directory,
-    id: ConnId,
-    name: &Name,
-) -> bool {
-    let Some(cluster) = cluster.as_deref_mut() else {
-        return false;
-    };
-    cluster.forget_client(id.slot());
-    if !cluster.knows(id.slot()) || *name == Name::Host || cluster.is_leaving {
-        return false;
-    }
-    let person = cluster.id(id);
-    let number = cluster.people.next_number();
-    directory.move_elsewhere(id.slot(), number, name);
-    cluster.people.add(person, name.clone());
-    let connection = person.connection;
-    cluster.link.tell(&Item::Went { connection });
-    true
 }

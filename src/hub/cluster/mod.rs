@@ -14,14 +14,13 @@ pub mod people;
 pub mod privately;
 pub mod telling;
 
-use super::announcements::Comings;
 use super::client::{Block, Clients};
+use super::comings::Comings;
 use super::link::Link;
 use super::link::contract::Lane;
 use super::link::item::PersonId;
 use super::types::ConnId;
 use people::People;
-use privately::Held;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Room numbers that are kept by name.
@@ -67,6 +66,16 @@ pub enum Waiting {
         /// What its sender is told when it is delivered.
         confirmation: Vec<u8>,
     },
+}
+
+/// A private line for a client of this node that has come from its lane.
+#[derive(Debug)]
+struct Held {
+    lane: Lane,
+    from: PersonId,
+    /// The client's connection.
+    to: u64,
+    line: Vec<u8>,
 }
 
 impl Cluster {

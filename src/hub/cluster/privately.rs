@@ -3,26 +3,17 @@
 
 use super::people::is_elsewhere;
 use super::telling;
-use super::{Cluster, Waiting};
+use super::{Cluster, Held, Waiting};
 use crate::hub::context::Context;
+use crate::hub::delivery::{offer, refusal_of};
 use crate::hub::input::text::Text;
 use crate::hub::link::contract::Lane;
 use crate::hub::link::item::{Delivery, PersonId};
-use crate::hub::private::{offer, refusal_of};
 use crate::hub::schedule::Place;
 use crate::protocol::{self, Refusal};
 
 /// Private lines that are held at most; with one more, all are delivered.
 const HELD_MAX: usize = 4096;
-
-/// A private line that has come from its lane.
-#[derive(Debug)]
-pub struct Held {
-    lane: Lane,
-    from: PersonId,
-    to: u64,
-    line: Vec<u8>,
-}
 
 /// `/msg` to a person on whatever node: its sender waits for what becomes of it.
 pub fn send(cx: &mut Context<'_>, slot: u32, target: u32, text: Text<'_>) {

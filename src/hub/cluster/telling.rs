@@ -1,9 +1,10 @@
 //! What clients of this node do is told to the others. Applies nothing: what is told comes back from its lane.
 
 use super::{Cluster, Waiting};
-use crate::hub::announcements::Comings;
 use crate::hub::client::{self, Block, Role};
+use crate::hub::comings::Comings;
 use crate::hub::context::Context;
+use crate::hub::directory::Directory;
 use crate::hub::link::contract::Lane;
 use crate::hub::link::item::Item;
 use crate::hub::name::Name;
@@ -125,6 +126,30 @@ pub fn tell_came(cx: &mut Context<'_>, slot: u32) {
         let room = &*cx.rooms.get(client.room).name;
         cluster.link.tell(&Item::Move { connection, room });
     }
+}
+
+/// A client has left: the others are told, and its name is free as soon as all know. False: there are no others, or they do not
+/// know it.
+pub fn left(
+    cluster: &mut Option<Box<Cluster>>,
+    directory: &mut Directory,
+    id: ConnId,
+    name: &Name,
+) -> bool {
+    let Some(cluster) = cluster.as_deref_mut() else {
+        return false;
+    };
+    cluster.forget_client(id.slot());
+    if !cluster.knows(id.slot()) || *name == Name::Host || cluster.is_leaving {
+        return false;
+    }
+    let person = cluster.id(id);
+    let number = cluster.people.next_number();
+    directory.move_elsewhere(id.slot(), number, name);
+    cluster.people.add(person, name.clone());
+    let connection = person.connection;
+    cluster.link.tell(&Item::Went { connection });
+    true
 }
 
 /// A client wants another name, which is valid. Its input waits for the answer.

@@ -5,6 +5,9 @@ use super::lanes::Opened;
 use super::value::Value;
 use crate::hub::link::contract::Outcome;
 
+/// What is said of a server whose answer is none to what it was asked.
+pub const NONSENSE: &str = "its answer makes no sense";
+
 /// The answer of `open.lua`.
 pub fn opened(value: &Value) -> Option<Opened> {
     let [world, last, sequence, after, ..] = value.elements() else {

@@ -1,8 +1,8 @@
 //! Ops carried out, and lanes read, while the engine can be used. Connects to nothing.
 
-use super::NONSENSE;
-use super::answers;
+use super::answers::{self, NONSENSE};
 use super::attaching::Attaching;
+use super::barrier::Barrier;
 use super::client::{Client, Purpose, Question};
 use super::command::{self, BLOCK_MS, ENTRIES_A_READ};
 use super::connection::Broken;
@@ -16,15 +16,6 @@ use std::time::Duration;
 
 /// How long a read waits at most, on purpose.
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS);
-
-/// Whether all lanes have been read up to one moment: asked of a Redis Cluster, where no read covers all lanes.
-#[derive(Debug)]
-pub struct Barrier {
-    /// Answers that are to come.
-    left: usize,
-    /// Lanes, and the number of the last entry of each at the moment or later; those that have been read that far are gone.
-    ends: Vec<(usize, u64)>,
-}
 
 /// Ops.
 impl Session {
