@@ -112,14 +112,14 @@ impl<N: Net> Scheduler<N> {
 
     /// How long the poll may wait, in microseconds: `None` for ever, 0 while there is work.
     pub fn timeout(&mut self) -> Option<u64> {
-        let now = self.net.now(self.hub.totals().work);
+        let now = self.now();
         let timeout = self.work_timeout(now);
-        self.polled_at = self.time.of(now);
-        self.time.wait_until(now.after(timeout.unwrap_or(u64::MAX)));
+        self.polled_at = now;
+        self.time.wait(timeout.unwrap_or(u64::MAX));
         timeout
     }
 
-    /// The same, at the real time `now`.
+    /// The same, at the service time `now`.
     fn work_timeout(&self, now: Now) -> Option<u64> {
         let is_open = self.acceptor.is_ready(self.handshakes_are_full());
         let accepts = is_open && !self.hub.is_shutting_down();
@@ -139,7 +139,6 @@ impl<N: Net> Scheduler<N> {
             self.closing.deadline(),
         ];
         let next = hub.into_iter().chain(net).flatten().min()?;
-        let now = self.time.of(now);
         Some(next.as_micros().saturating_sub(now.as_micros()))
     }
 

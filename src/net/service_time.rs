@@ -15,24 +15,20 @@ pub struct ServiceTime {
 }
 
 impl ServiceTime {
-    /// The service time at the real time `real`.
+    /// The service time when the clock shows the real time `real`. Every look at the clock comes here: a pause before one that
+    /// did not would not be noticed at the next.
     pub fn at(&mut self, real: Now) -> Now {
         let excess_us = real.as_micros().saturating_sub(self.expected.as_micros());
         if excess_us > PAUSE_US {
             self.paused_us += excess_us;
         }
         self.expected = real;
-        self.of(real)
-    }
-
-    /// The process may wait until the real time `real`.
-    pub fn wait_until(&mut self, real: Now) {
-        self.expected = real;
-    }
-
-    /// The service time at the real time `real`, without a look.
-    pub fn of(&self, real: Now) -> Now {
         Now::from_micros(real.as_micros().saturating_sub(self.paused_us))
+    }
+
+    /// The process may wait for so many microseconds after the last look.
+    pub fn wait(&mut self, us: u64) {
+        self.expected = self.expected.after(us);
     }
 }
 
@@ -46,11 +42,11 @@ mod tests {
         let mut time = ServiceTime::default();
         assert_eq!(time.at(at(500_000)), at(500_000));
         // A poll may wait as long as it was told to.
-        time.wait_until(at(10_500_000));
+        time.wait(10_000_000);
         assert_eq!(time.at(at(10_500_000)), at(10_500_000));
         // Stopped for five seconds in the middle of a turn, and for three beyond a poll's timeout.
         assert_eq!(time.at(at(15_500_000)), at(10_500_000));
-        time.wait_until(at(17_500_000));
+        time.wait(2_000_000);
         assert_eq!(time.at(at(20_500_000)), at(12_500_000));
         assert_eq!(time.at(at(20_500_100)), at(12_500_100));
         assert_eq!(time.paused_us, 8_000_000);

@@ -23,6 +23,7 @@
 //! | `stay_check.rs` | compares what one client has received in a room with the lines of that room |
 //! | `announcements.rs` | a naive model of what a room hears of comings and goings |
 //! | `fair.rs` | a simulation of its own: one quiet client during a flood |
+//! | `pauses.rs` | another: one silent client, and a pause of the process at each look at the clock |
 //! | `strangers.rs` | another: a server that asks for a password, and a locked room |
 //!
 //! ```sh
@@ -43,6 +44,7 @@ mod judge;
 mod limits;
 mod network;
 mod operator;
+mod pauses;
 mod pipe;
 mod quiet;
 mod relays;

@@ -65,6 +65,11 @@ impl Network {
         self.now_us.get() - self.step.lost_us.get()
     }
 
+    /// Whether there was such a pause.
+    pub fn has_paused(&self) -> bool {
+        self.step.lost_us.get() > 0
+    }
+
     /// The process stops for so long when it looks at the clock for the `looks`-th time from now.
     pub fn pause_later(&mut self, looks: u32, us: u64) {
         self.step.pause.set(Some((looks, us)));
