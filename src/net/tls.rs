@@ -3,7 +3,7 @@
 //!
 //! Reads and writes of plaintext do not match those of the socket:
 //!
-//! - What has arrived may hold no plaintext yet; then a read is [`Interrupted`](io::ErrorKind::Interrupted), not blocked.
+//! - What has arrived may hold no plaintext yet; then a read is [`Interrupted`](ErrorKind::Interrupted), not blocked.
 //! - Plaintext may be there although nothing arrives any more. A read is blocked only if both are empty.
 //! - A write takes plaintext for one record at most, and only if the socket has taken the last one. What it does not take
 //!   of the record stays here, up to [`RECORD_BYTES_MAX`] and a little more, until [`flush`](TlsStream::flush).
@@ -13,12 +13,15 @@
 //! bytes only while one of its records is not whole. That is why rustls' unbuffered interface is used: the other one keeps 4 KiB
 //! for each connection, and an encrypted record in a list.
 
+mod records;
+
+use records::{encode, gather};
 use rustls::pki_types::CertificateDer;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 use rustls::{Error, InvalidMessage, ProtocolVersion, ServerConfig};
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem;
 use std::sync::Arc;
 
@@ -121,16 +124,16 @@ impl<S: Read + Write> TlsStream<S> {
                 return Ok(false);
             }
             let n = match self.socket.read(&mut lent[..RECORD_BYTES_MAX]) {
-                Ok(0) if received == 0 => return Err(io::ErrorKind::ConnectionAborted.into()),
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) if received == 0 => return Err(ErrorKind::ConnectionAborted.into()),
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             };
             self.phase = Phase::Handshake(received + n, first.or(Some(lent[0])));
             if self.is_plain() {
                 let why = "what came is not TLS";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                return Err(io::Error::new(ErrorKind::InvalidData, why));
             }
             self.feed(&mut lent[..n], &mut []);
             if let Some(refused) = self.refused() {
@@ -143,10 +146,10 @@ impl<S: Read + Write> TlsStream<S> {
                 self.phase = Phase::Open;
             } else if is_in_handshake && received + n > HANDSHAKE_BYTES_MAX {
                 let why = format!("more than {HANDSHAKE_BYTES_MAX} bytes before its end");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                return Err(io::Error::new(ErrorKind::InvalidData, why));
             }
         }
-        Err(io::ErrorKind::Interrupted.into())
+        Err(ErrorKind::Interrupted.into())
     }
 
     /// Whether the handshake is not over.
@@ -177,7 +180,7 @@ impl<S: Read + Write> TlsStream<S> {
             // Nothing counts that comes now, but whether the connection still lasts.
             return match self.socket.read(lent)? {
                 0 => Ok(0),
-                _ => Err(io::ErrorKind::Interrupted.into()),
+                _ => Err(ErrorKind::Interrupted.into()),
             };
         }
         // What was received before may have ended in an error, or with the peer's last word.
@@ -190,7 +193,7 @@ impl<S: Read + Write> TlsStream<S> {
         // No more than `into` holds, so that at most one record of plaintext is left over here.
         let most = RECORD_BYTES_MAX.min(into.len());
         let arrived = match self.socket.read(&mut lent[..most])? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
             n => n,
         };
         let n = self.feed(&mut lent[..arrived], into);
@@ -199,7 +202,7 @@ impl<S: Read + Write> TlsStream<S> {
         match (n, self.refused()) {
             (0, Some(refused)) => Err(refused),
             (0, None) if self.end() => Ok(0),
-            (0, None) => Err(io::ErrorKind::Interrupted.into()),
+            (0, None) => Err(ErrorKind::Interrupted.into()),
             (n, _) => Ok(n),
         }
     }
@@ -227,8 +230,8 @@ impl<S: Read + Write> TlsStream<S> {
     fn refused(&self) -> Option<io::Error> {
         let failure = self.failure.as_deref()?;
         let kind = match failure {
-            Error::AlertReceived(_) => io::ErrorKind::ConnectionRefused,
-            _ => io::ErrorKind::InvalidData,
+            Error::AlertReceived(_) => ErrorKind::ConnectionRefused,
+            _ => ErrorKind::InvalidData,
         };
         Some(io::Error::new(kind, failure.clone()))
     }
@@ -308,11 +311,11 @@ impl<S: Read + Write> TlsStream<S> {
     pub fn write(&mut self, slices: &[IoSlice<'_>], lent: &mut [u8]) -> io::Result<usize> {
         match self.phase {
             Phase::Handshake(..) if self.is_plain() => return self.socket.write_vectored(slices),
-            Phase::Handshake(..) => return Err(io::ErrorKind::NotConnected.into()),
+            Phase::Handshake(..) => return Err(ErrorKind::NotConnected.into()),
             _ => {}
         }
         if !self.flush()? {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(ErrorKind::WouldBlock.into());
         }
         if let Some(refused) = self.refused() {
             return Err(refused);
@@ -325,12 +328,16 @@ impl<S: Read + Write> TlsStream<S> {
         // All that has arrived is processed already, so there is nothing else to be done first.
         let mut traffic = match self.session.process_tls_records(&mut self.incoming).state {
             Ok(ConnectionState::WriteTraffic(traffic)) => traffic,
-            _ => return Err(io::ErrorKind::NotConnected.into()),
+            _ => return Err(ErrorKind::NotConnected.into()),
         };
         let n = traffic.encrypt(plaintext, record);
         let record = &record[..n.map_err(io::Error::other)?];
         let sent = match self.socket.write(record) {
-            Err(error) if is_passing(&error) => 0,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
+                0
+            }
             sent => sent?,
         };
         self.outgoing.extend_from_slice(&record[sent..]);
@@ -344,11 +351,11 @@ impl<S: Read + Write> TlsStream<S> {
     pub fn flush(&mut self) -> io::Result<bool> {
         while !self.outgoing.is_empty() {
             match self.socket.write(&self.outgoing) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) if n == self.outgoing.len() => self.outgoing = Vec::new(),
                 Ok(n) => drop(self.outgoing.drain(..n)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
@@ -386,33 +393,6 @@ impl<S: Read + Write> TlsStream<S> {
     pub fn certificate(&self) -> Option<&CertificateDer<'static>> {
         self.session.peer_certificates()?.first()
     }
-}
-
-/// Appends a message of TLS's own.
-fn encode<D>(mut message: EncodeTlsData<'_, D>, outgoing: &mut Vec<u8>) {
-    let len = outgoing.len();
-    if let Err(EncodeError::InsufficientSize(size)) = message.encode(&mut []) {
-        outgoing.resize(len + size.required_size, 0);
-        let encoded = message.encode(&mut outgoing[len..]);
-        debug_assert!(encoded.is_ok(), "it has the size that was asked for");
-    }
-}
-
-/// Copies what is in `slices`, as much as there is place for.
-fn gather<'a>(slices: &[IoSlice<'_>], into: &'a mut [u8]) -> &'a [u8] {
-    let mut n = 0;
-    for slice in slices {
-        let taken = slice.len().min(into.len() - n);
-        into[n..][..taken].copy_from_slice(&slice[..taken]);
-        n += taken;
-    }
-    &into[..n]
-}
-
-/// Whether a socket has only taken nothing now.
-fn is_passing(error: &io::Error) -> bool {
-    let kind = error.kind();
-    kind == io::ErrorKind::WouldBlock || kind == io::ErrorKind::Interrupted
 }
 
 #[cfg(test)]

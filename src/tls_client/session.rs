@@ -356,6 +356,7 @@ mod tests {
             pass_to_server(&mut client, &mut server);
             client.shake_hands(&sent(&mut server)).unwrap();
         }
+        pass_to_server(&mut client, &mut server);
         assert_eq!(client.seal(b"hello\n"), 6);
         assert_eq!(pass_to_server(&mut client, &mut server), b"hello\n");
     }
