@@ -54,6 +54,12 @@ impl Hub {
         slot.is_some_and(|slot| matches!(self.clients[slot as usize].state(), State::Closed(_)))
     }
 
+    /// Whether a connection is to be closed although it was to receive more, which it did not take in time.
+    pub fn is_cut_short(&self, id: ConnId) -> bool {
+        let slot = self.slot(id);
+        slot.is_some_and(|slot| matches!(self.clients[slot as usize].state(), State::CutShort(_)))
+    }
+
     /// What is known of a client that is about to be disconnected.
     pub fn departure(&self, id: ConnId) -> Option<Departure> {
         let client = &self.clients[self.slot(id)? as usize];

@@ -270,7 +270,7 @@ impl Reading<'_> {
         let is_unread = has_deferred || self.cx.schedule.is_read_queued(client.id(slot));
         match *client.state() {
             State::Draining(_) if is_due(client.deadline(limits, false, free_at)) => {
-                client.close();
+                client.cut_short();
                 self.cx.schedule.want_close(client.id(slot));
             }
             State::Open(Gate::Blocked(Block::RateLimit)) if free_at <= now => {

@@ -260,8 +260,7 @@ mod tests {
                 let all = [&header, rest].concat();
                 assert_eq!(parse(&all), Ok((header.len(), Some(said))), "{shown}");
             }
-            // Of the longest header, 64 KiB, every sixteenth split is tried.
-            for at in (0..header.len().min(400)).step_by(1 + header.len() / 4096) {
+            for at in 0..header.len().min(400) {
                 let mut parser = Parser::default();
                 assert_eq!(
                     parser.take(&header[..at]),

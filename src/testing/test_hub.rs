@@ -1,5 +1,4 @@
-//! The test hub: a hub whose clients read and write in memory. Checks the hub's invariants after each call, and with many
-//! clients after several calls.
+//! The test hub: a hub whose clients read and write in memory. Checks the hub's invariants after each call.
 
 use crate::hub::limits::{ANNOUNCE_INTERVAL_US, LATE_TIMEOUT_US, Limits, SLICES_MAX};
 use crate::hub::{ConnId, Details, Hub, Now, Peer, Peers, Resume, Wire};
@@ -8,17 +7,11 @@ use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// A check looks at each client. With more clients than these, it is made after as many calls as keep its cost for each
-/// call the same.
-const CHECKED_CLIENTS_A_CALL: usize = 64;
-
 /// A hub, and a clock that only the test moves.
 pub struct TestHub {
     pub hub: Hub,
     pub now: Now,
     pub peers: Addresses,
-    /// How many clients a check may look at now: [`CHECKED_CLIENTS_A_CALL`] for each call since the last one.
-    check_allowance: usize,
 }
 
 /// The addresses from which clients come. Their ports are their serial numbers and this.
@@ -48,7 +41,6 @@ impl TestHub {
             hub: Hub::new(limits),
             now: Now::from_micros(1),
             peers: Addresses::default(),
-            check_allowance: 0,
         }
     }
 
@@ -74,7 +66,7 @@ impl TestHub {
     ) -> Result<ConnId, Refusal<'static>> {
         let result = self.hub.connect(self.now, Peer::new(address, wire));
         let refused = result.map_err(|refusal| refusal.to_string());
-        self.called();
+        self.check();
         if let (Ok(id), Some(address)) = (&refused, address) {
             let port = PORT_BASE + id.serial() as u16;
             self.peers.0.insert(*id, SocketAddr::new(address, port));
@@ -86,7 +78,7 @@ impl TestHub {
     /// Does one step of an operator's command; false: there is none to be done.
     pub fn carry_on(&mut self) -> bool {
         let is_under_way = self.hub.carry_on(self.now, &mut self.peers);
-        self.called();
+        self.check();
         is_under_way
     }
 
@@ -96,7 +88,7 @@ impl TestHub {
         if resume == Resume::Read {
             self.hub.receive(self.now, id, bytes);
         }
-        self.called();
+        self.check();
         resume
     }
 
@@ -119,7 +111,7 @@ impl TestHub {
         let bytes = slices[..filled].iter().flat_map(|slice| slice.iter());
         let bytes: Vec<u8> = bytes.copied().take(n).collect();
         let _ = self.hub.sent(self.now, id, bytes.len());
-        self.called();
+        self.check();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -139,7 +131,7 @@ impl TestHub {
     pub fn advance(&mut self, micros: u64) {
         self.now = self.now.after(micros);
         while self.hub.tick(self.now) {}
-        self.called();
+        self.check();
     }
 
     /// Fires all announcements; every client reads all of its output.
@@ -154,7 +146,7 @@ impl TestHub {
     pub fn resume_all(&mut self) {
         while let Some(id) = self.hub.next_readable() {
             let _ = self.hub.resume(self.now, id);
-            self.called();
+            self.check();
         }
     }
 
@@ -201,15 +193,6 @@ impl TestHub {
         }
         self.check();
         closed
-    }
-
-    /// Checks what the last call has left, if a check is due.
-    fn called(&mut self) {
-        self.check_allowance += CHECKED_CLIENTS_A_CALL;
-        if self.check_allowance >= self.hub.clients() {
-            self.check_allowance = 0;
-            self.check();
-        }
     }
 
     /// Checks the hub's invariants and memory limits.

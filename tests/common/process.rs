@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
@@ -185,12 +185,6 @@ impl Program {
     /// Waits until the program exits by itself.
     pub(crate) fn wait_exit(&mut self) -> ExitStatus {
         self.process.wait_exit().expect("the program never exited")
-    }
-
-    /// The same for so long; `None`: it still runs.
-    pub(crate) fn exits_within(&mut self, time: Duration) -> Option<ExitStatus> {
-        self.process.ended.recv_timeout(time).ok()?;
-        Some(self.process.child.wait().expect("wait"))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::behavior::Behavior;
 use super::network::Network;
 use super::pipe::Shared;
+use super::veil::{HEADER_BYTES, RECORD_BYTES};
 use fastrand::Rng;
 use madang::hub::Wire;
 use std::collections::{BTreeSet, VecDeque};
@@ -14,6 +15,8 @@ pub enum End {
     None,
     /// It has finished sending and continues to read.
     Fin,
+    /// The same, but under a veil, and without a last word.
+    Cut,
     /// It has reset the connection; anything may be lost.
     Reset,
 }
@@ -41,7 +44,7 @@ pub struct Client {
     /// The names for which it has asked, whether it had them or not.
     pub asked_names: BTreeSet<String>,
     steps: usize,
-    /// When it last sent something, and the longest silence before that, in [active](Network::active_micros)
+    /// When it last sent something, and the longest silence before that, in [service](Network::service_micros)
     /// microseconds.
     sent_at: u64,
     longest_silence_us: u64,
@@ -49,6 +52,9 @@ pub struct Client {
 
 /// Bytes that the kernel would take from a client before the server reads them.
 const INBOUND_MAX: usize = 65_536;
+
+/// More than the headers of the records into which so many bytes go, and of one record more.
+const RECORDS_BYTES: usize = (INBOUND_MAX / RECORD_BYTES + 2) * HEADER_BYTES;
 
 /// More than a greeting's first words, up to the name.
 const GREETING_BYTES_MAX: usize = 100;
@@ -78,24 +84,28 @@ impl Client {
 
     /// It has just connected.
     pub fn connected(mut self, network: &Network) -> Client {
-        self.sent_at = network.active_micros();
+        self.sent_at = network.service_micros();
         self
     }
 
     /// The longest time for which it has sent nothing, until now.
     pub fn longest_silence_us(&self, network: &Network) -> u64 {
-        let silence_us = network.active_micros() - self.sent_at;
+        let silence_us = network.service_micros() - self.sent_at;
         self.longest_silence_us.max(silence_us)
     }
 
     /// The name that it was given when it connected, if that has been sent to it: it may not have read it.
     pub fn given_name(&self) -> Option<String> {
-        let pipe = self.pipe.borrow();
-        let sent = self.received.iter().chain(&pipe.outbound).copied();
-        let sent: Vec<u8> = sent.take(GREETING_BYTES_MAX).collect();
+        let mut sent = self.received.clone();
+        sent.extend(self.pipe.borrow().unread_text());
+        sent.truncate(GREETING_BYTES_MAX);
         let sent = String::from_utf8_lossy(&sent);
         let (name, _) = sent.strip_prefix("* you are ")?.split_once(" in ")?;
         Some(name.into())
+    }
+
+    fn is_veiled(&self) -> bool {
+        self.pipe.borrow().veil.is_some()
     }
 
     pub fn is_raw(&self) -> bool {
@@ -135,10 +145,15 @@ impl Client {
         if sends {
             self.send(network, rng.usize(1..=behavior.send));
         }
+        if self.is_veiled() && self.end == End::None && rng.u8(0..16) == 0 {
+            network.ask_update(&self.pipe);
+        }
         if stalls {
             self.stalled = !self.stalled;
         }
-        if let Some(turns) = behavior.turns {
+        if self.pipe.borrow().shakes_hands() {
+            self.read(network, usize::MAX);
+        } else if let Some(turns) = behavior.turns {
             if self.steps / turns.steps % turns.parts == self.number % turns.parts {
                 self.read(network, usize::MAX);
             }
@@ -148,7 +163,7 @@ impl Client {
         if ends && self.end == End::None {
             // A part of a raw line would not contain its author.
             if rng.bool() && !(self.mid_line && self.is_raw()) {
-                self.finish(network);
+                self.finish(network, rng);
             } else {
                 self.reset(network);
             }
@@ -170,12 +185,12 @@ impl Client {
         self.end == End::None && !self.pending.is_empty() && !self.pipe.borrow().server_closed
     }
 
-    /// Finishes sending.
-    pub fn finish(&mut self, network: &mut Network) {
+    /// Finishes sending. Under a veil that may be a cut.
+    pub fn finish(&mut self, network: &mut Network, rng: &mut Rng) {
         if self.end == End::None {
-            self.end = End::Fin;
-            self.pipe.borrow_mut().fin = true;
-            network.arrived(&self.pipe);
+            let is_cut = self.is_veiled() && rng.bool();
+            self.end = if is_cut { End::Cut } else { End::Fin };
+            network.finish_sending(&self.pipe, !is_cut);
         }
     }
 
@@ -191,34 +206,29 @@ impl Client {
     }
 
     fn send(&mut self, network: &mut Network, n: usize) {
-        let mut pipe = self.pipe.borrow_mut();
+        let pipe = self.pipe.borrow();
         if self.end != End::None || pipe.server_closed {
             return;
         }
-        let room = INBOUND_MAX - pipe.inbound.len();
+        // What it sends is to fit into records.
+        let room = match pipe.shakes_hands() {
+            true => 0,
+            false => INBOUND_MAX.saturating_sub(pipe.inbound.len() + RECORDS_BYTES),
+        };
         let n = n.min(self.pending.len()).min(room);
         if n > 0 || room == 0 {
             self.longest_silence_us = self.longest_silence_us(network);
-            self.sent_at = network.active_micros();
+            self.sent_at = network.service_micros();
         }
         if n > 0 {
-            pipe.inbound.extend(&self.pending.make_contiguous()[..n]);
-            self.pending.drain(..n);
-            self.mid_line = pipe.inbound.back() != Some(&b'\n');
             drop(pipe);
-            network.arrived(&self.pipe);
+            let bytes: Vec<u8> = self.pending.drain(..n).collect();
+            self.mid_line = !bytes.ends_with(b"\n");
+            network.send(&self.pipe, &bytes);
         }
     }
 
     fn read(&mut self, network: &mut Network, n: usize) {
-        let mut pipe = self.pipe.borrow_mut();
-        let n = n.min(pipe.outbound.len());
-        if n > 0 {
-            self.received
-                .extend_from_slice(&pipe.outbound.make_contiguous()[..n]);
-            pipe.outbound.drain(..n);
-            drop(pipe);
-            network.drained(&self.pipe);
-        }
+        self.received.extend(network.receive(&self.pipe, n));
     }
 }

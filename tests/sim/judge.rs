@@ -33,6 +33,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
         let alive = client.end == End::None && !client.pipe.borrow().server_fin;
         assert_in_order(client.number, &transcript.heard);
         assert!(!transcript.torn || client.end == End::Reset || client.pipe.borrow().server_closed);
+        judge_veil(client, transcript.torn);
         let mut ignored = BTreeSet::new();
         for (number, stay) in transcript.stays.iter().enumerate() {
             let before = ignored.clone();
@@ -57,7 +58,7 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
             };
             // A raw connection cannot be told that it is muted.
             let is_muted = transcript.is_muted || has_operator && client.is_raw();
-            let client = client.number;
+            let (client, end) = (client.number, client.end);
             let own_at = |text: &&str| room.said_at(text, client).first().copied();
             let check = StayCheck {
                 room,
@@ -72,8 +73,21 @@ pub fn judge(observers: &[Client], clients: &[Client], limits: &Limits, has_oper
             check.assert_received(until);
             if requires_own_lines && alive && !is_muted {
                 room.assert_said(client, &own);
+            } else if requires_own_lines && end == End::Cut {
+                room.assert_said_whole(client, &own);
             }
         }
+    }
+}
+
+/// A veiled client has an answer to each update, and what it has received before the server's last word is whole.
+fn judge_veil(client: &Client, is_torn: bool) {
+    let (pipe, number) = (client.pipe.borrow(), client.number);
+    let Some(veil) = &pipe.veil else { return };
+    assert!(!is_torn || !veil.client.is_finished, "{number} is torn");
+    if client.end == End::None && !pipe.server_fin {
+        let (asked, answered) = (veil.client.updates, veil.client.updated);
+        assert_eq!(asked, answered, "updates of {number}");
     }
 }
 
@@ -132,14 +146,21 @@ fn name_owners<'a>(
             owners.entry(name.into()).or_insert(author);
         }
     }
-    for line in lines {
-        if let Some((old, new)) = renamed(line)
-            && let Some(&owner) = owners.get(new)
-        {
-            owners.entry(old.into()).or_insert(owner);
+    // A flushed part of `/nick` is a name that nobody has asked for: then the one before or after it says whose it is.
+    let renames: Vec<(&str, &str)> = lines.filter_map(|line| renamed(line)).collect();
+    loop {
+        let known = owners.len();
+        for (old, new) in &renames {
+            for (name, other) in [(old, new), (new, old)] {
+                if let Some(&owner) = owners.get(*name) {
+                    owners.entry((*other).into()).or_insert(owner);
+                }
+            }
+        }
+        if owners.len() == known {
+            return owners;
         }
     }
-    owners
 }
 
 /// The lines that each room's observer has received, by the room's name.
@@ -180,6 +201,8 @@ mod tests {
             "guest5: L2.1.",
             "guest5: L2.2.",
             "* renamed: guest4 -> bxb",
+            "* renamed: bxb -> serve",
+            "* renamed: serve -> bxb",
             "* renamed: guest9 -> guest8",
             "guest6: a line without a tag",
         ];
@@ -187,7 +210,7 @@ mod tests {
         let transcripts: Vec<Transcript> = clients.iter().map(transcript).collect();
         let owners = name_owners(&clients, &transcripts, lines.iter());
         let known: BTreeMap<&str, usize> = owners.iter().map(|(it, to)| (&**it, *to)).collect();
-        let names = ["guest3", "axb", "bxb", "guest4", "guest5"];
-        assert_eq!(known, names.into_iter().zip([0, 0, 1, 1, 2]).collect());
+        let names = ["guest3", "axb", "bxb", "serve", "guest4", "guest5"];
+        assert_eq!(known, names.into_iter().zip([0, 0, 1, 1, 1, 2]).collect());
     }
 }

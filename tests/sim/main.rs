@@ -7,6 +7,7 @@
 //! | `main.rs` | one run: clients connect, act, read everything and disconnect; the tests over many seeds |
 //! | `quiet.rs` | how a run comes to rest: the server has nothing to do, and in the end no client |
 //! | `network.rs`, `pipe.rs`, `step.rs` | the simulated sockets, poll and clock |
+//! | `veil.rs` | what TLS is in a simulation: handshakes, records, bytes that are kept |
 //! | `faults.rs` | how often each of their faults happens |
 //! | `limits.rs` | the server's limits, drawn from the seed |
 //! | `world.rs` | what the clients of a run have in common: listeners, floods, storms, pauses |
@@ -53,6 +54,7 @@ mod stay_check;
 mod step;
 mod strangers;
 mod transcript;
+mod veil;
 mod world;
 
 use behavior::Behavior;
@@ -206,7 +208,7 @@ impl Sim {
             self.scheduler.event(event);
         }
         self.run_scheduler();
-        let timeout = self.scheduler.timeout().unwrap_or(u64::MAX);
+        let timeout = self.timeout().unwrap_or(u64::MAX);
         self.wakes_at = self.scheduler.net().micros().saturating_add(timeout);
         for observer in &mut self.observers {
             observer.send_and_read_all(self.scheduler.net());
@@ -235,9 +237,16 @@ impl Sim {
         }
     }
 
+    /// How long the poll may wait.
+    fn timeout(&mut self) -> Option<u64> {
+        let timeout = self.scheduler.timeout();
+        self.scheduler.net().may_wait(timeout);
+        timeout
+    }
+
     /// Advances the clock at most to the next deadline, as a poll does.
     fn wait(&mut self) {
-        let timeout = self.scheduler.timeout().unwrap_or(2_000_000);
+        let timeout = self.timeout().unwrap_or(2_000_000);
         if timeout > 0 {
             let micros = if self.rng.bool() {
                 timeout

@@ -2,7 +2,7 @@
 //! hub's state and of what clients say.
 
 use super::faults::Faults;
-use super::pipe::{Pipe, Polled, RECORD_BYTES, Shared, Socket};
+use super::pipe::{Pipe, Polled, Shared, Socket};
 use super::step::{Step, WORK_NS};
 use fastrand::Rng;
 use madang::hub::{ConnId, Now, Peer, Wire};
@@ -23,8 +23,6 @@ pub struct Network {
     step: Step,
     /// By listener.
     newcomers: Vec<VecDeque<Shared>>,
-    /// Every third connection is veiled.
-    accepted: usize,
     /// Events to report, each with the number of polls until then.
     events: Vec<(u32, Event)>,
     /// All ids that were ever registered: a spurious event may name any of them.
@@ -43,7 +41,6 @@ impl Network {
             now_us: Cell::new(1),
             step: Step::default(),
             newcomers: vec![VecDeque::new(); listeners],
-            accepted: 0,
             events: Vec::new(),
             ids: Vec::new(),
             trace: 0,
@@ -60,12 +57,18 @@ impl Network {
         self.now_us.set(self.now_us.get() + micros);
     }
 
-    /// The time without pauses in the middle of a turn, of which the server must know.
+    /// The time without pauses in the middle of a turn.
     pub fn active_micros(&self) -> u64 {
         self.now_us.get() - self.step.lost_us.get()
     }
 
-    /// Whether there was such a pause.
+    /// The time without pauses of which the server can know: what the poll was allowed to wait is time, also if the process
+    /// was stopped then.
+    pub fn service_micros(&self) -> u64 {
+        self.active_micros() + self.step.hidden_us.get()
+    }
+
+    /// Whether there was a pause in the middle of a turn.
     pub fn has_paused(&self) -> bool {
         self.step.lost_us.get() > 0
     }
@@ -73,6 +76,12 @@ impl Network {
     /// The process stops for so long when it looks at the clock for the `looks`-th time from now.
     pub fn pause_later(&mut self, looks: u32, us: u64) {
         self.step.pause.set(Some((looks, us)));
+    }
+
+    /// The poll may wait for so long.
+    pub fn may_wait(&self, timeout: Option<u64>) {
+        let until = self.micros().saturating_add(timeout.unwrap_or(u64::MAX));
+        self.step.waits_until.set(until);
     }
 
     /// The most work that the hub has done between two looks at the clock.
@@ -201,7 +210,7 @@ impl Network {
     }
 
     /// A fault: `WouldBlock` although the pipe is ready, so the poll must report the edge again.
-    fn would_block(&mut self, id: Option<Polled>, readable: bool) -> io::Error {
+    pub fn would_block(&mut self, id: Option<Polled>, readable: bool) -> io::Error {
         if let Some(id) = id {
             self.report(id.ready(readable, !readable));
         }
@@ -260,6 +269,35 @@ impl Network {
         }
         Ok(self.cut_short(n, faults.short_read))
     }
+
+    /// Reads what has arrived at a socket.
+    pub fn read_socket(&mut self, socket: &Socket, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.arrived_bytes(socket, into.len())?;
+        socket.0.borrow_mut().inbound.read_exact(&mut into[..n])?;
+        Ok(n)
+    }
+
+    /// Writes as much as a socket takes.
+    pub fn write_socket(&mut self, socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+        self.call();
+        let mut pipe = socket.0.borrow_mut();
+        if pipe.reset {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        assert!(!pipe.server_fin, "written after close_write");
+        let n = bytes.len().min(pipe.room());
+        if n == 0 {
+            pipe.wants_write = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let faults = self.faults_of(&pipe);
+        if self.chance(faults.would_block) {
+            return Err(self.would_block(pipe.id, false));
+        }
+        let n = self.cut_short(n, faults.short_write);
+        pipe.outbound.extend(&bytes[..n]);
+        Ok(n)
+    }
 }
 
 impl Net for Network {
@@ -271,11 +309,12 @@ impl Net for Network {
         step.greatest_work.set(step.greatest_work.get().max(done));
         let ns = step.ns.get() + done * WORK_NS;
         step.ns.set(ns % 1000);
+        let waits_until = step.waits_until.take();
         self.advance(ns / 1000);
         match step.pause.take() {
             Some((0, us)) => {
+                step.note_pause(us, waits_until.saturating_sub(self.micros()));
                 self.advance(us);
-                step.lost_us.set(step.lost_us.get() + us);
             }
             pause => step.pause.set(pause.map(|(looks, us)| (looks - 1, us))),
         }
@@ -297,11 +336,6 @@ impl Net for Network {
             return Err(io::Error::from_raw_os_error(errno));
         }
         let pipe = self.newcomers[listener].pop_front().expect("not empty");
-        self.accepted += 1;
-        let may_be = !pipe.borrow().is_without_faults();
-        pipe.borrow_mut().is_veiled = may_be
-            && self.accepted.is_multiple_of(3)
-            && std::env::var_os("MADANG_SIM_VEIL").is_some();
         let (address, wire) = (pipe.borrow().address, pipe.borrow().wire);
         let address = (wire != Wire::Control).then(|| SocketAddr::from((address, 9999)));
         let peer = Peer::new(address.map(|address| address.ip()), wire);
@@ -326,23 +360,14 @@ impl Net for Network {
     }
 
     fn needs_handshake(&self, socket: &Socket) -> bool {
-        socket.0.borrow().handshake.is_some()
+        let pipe = socket.0.borrow();
+        pipe.veil
+            .as_ref()
+            .is_some_and(|veil| veil.is_in_handshake())
     }
 
     fn handshake(&mut self, socket: &mut Socket, peer: Peer) -> io::Result<Handshake> {
-        let left = socket.0.borrow().handshake.unwrap_or_default();
-        let n = match self.arrived_bytes(socket, left) {
-            Ok(0) if left > 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Handshake::Wait),
-            other => other?,
-        };
-        let mut pipe = socket.0.borrow_mut();
-        pipe.inbound.drain(..n);
-        pipe.handshake = Some(left - n);
-        match left - n {
-            0 => Ok(Handshake::Done(peer)),
-            _ => Ok(Handshake::Again),
-        }
+        self.shake_hands(socket, peer)
     }
 
     fn peek(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
@@ -355,77 +380,55 @@ impl Net for Network {
     }
 
     fn read(&mut self, socket: &mut Socket, into: &mut [u8]) -> io::Result<usize> {
-        let n = self.arrived_bytes(socket, into.len())?;
-        let mut pipe = socket.0.borrow_mut();
-        pipe.inbound.read_exact(&mut into[..n])?;
-        let id = pipe.id;
-        drop(pipe);
+        let n = match socket.is_veiled() {
+            true => self.read_veiled(socket, into)?,
+            false => self.read_socket(socket, into)?,
+        };
         if n > 0 {
+            let id = socket.0.borrow().id;
             self.record("read", id, &into[..n]);
         }
         Ok(n)
     }
 
     fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.call();
-        let mut pipe = socket.0.borrow_mut();
-        let faults = self.faults_of(&pipe);
-        if self.chance(faults.interrupted) {
+        let bytes: Vec<u8> = slices.iter().flat_map(|it| it.iter().copied()).collect();
+        assert!(!bytes.is_empty(), "an empty write");
+        let interrupted = self.faults_of(&socket.0.borrow()).interrupted;
+        if self.chance(interrupted) {
+            self.call();
             return Err(io::ErrorKind::Interrupted.into());
         }
-        if pipe.reset {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        assert!(!pipe.server_fin, "written after close_write");
-        let total: usize = slices.iter().map(|slice| slice.len()).sum();
-        assert!(total > 0, "an empty write");
-        let is_veiled = pipe.is_veiled;
-        let n = total.min(match is_veiled {
-            true if pipe.send_kept() => RECORD_BYTES,
-            true => 0,
-            false => pipe.room(),
-        });
-        if n == 0 {
-            pipe.wants_write = true;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        if self.chance(faults.would_block) {
-            return Err(self.would_block(pipe.id, false));
-        }
-        let n = self.cut_short(n, faults.short_write);
-        let mut bytes = Vec::with_capacity(total);
-        slices
-            .iter()
-            .for_each(|slice| bytes.extend_from_slice(slice));
-        bytes.truncate(n);
-        match pipe.is_veiled {
-            true => {
-                pipe.kept.extend(&bytes);
-                pipe.send_kept();
-            }
-            false => pipe.outbound.extend(&bytes),
-        }
-        let id = pipe.id;
-        drop(pipe);
-        self.deliveries += memchr::memchr_iter(b'\n', &bytes).count() as u64;
-        self.record("write", id, &bytes);
+        let n = match socket.is_veiled() {
+            true => self.write_veiled(socket, &bytes)?,
+            false => self.write_socket(socket, &bytes)?,
+        };
+        self.deliveries += memchr::memchr_iter(b'\n', &bytes[..n]).count() as u64;
+        let id = socket.0.borrow().id;
+        self.record("write", id, &bytes[..n]);
         Ok(n)
     }
 
+    fn tls_version(&self, socket: &Socket) -> Option<&'static str> {
+        let pipe = socket.0.borrow();
+        let veil = pipe.veil.as_ref();
+        veil.and_then(|veil| (!veil.is_in_handshake()).then_some("veiled"))
+    }
+
     fn takes_plain_text(&self, socket: &Socket) -> bool {
-        socket.0.borrow().handshake.is_none()
+        let pipe = socket.0.borrow();
+        pipe.veil.as_ref().is_none_or(|veil| veil.is_plain())
     }
 
     fn flush(&mut self, socket: &mut Socket) -> io::Result<bool> {
-        let mut pipe = socket.0.borrow_mut();
-        match pipe.reset && !pipe.kept.is_empty() {
-            true => Err(io::ErrorKind::BrokenPipe.into()),
-            false => Ok(pipe.send_kept()),
+        match socket.is_veiled() {
+            true => self.flush_veiled(socket),
+            false => Ok(true),
         }
     }
 
     fn finish(&mut self, socket: &mut Socket) -> bool {
-        self.flush(socket).unwrap_or(true)
+        !socket.is_veiled() || self.finish_veiled(socket)
     }
 
     fn close_write(&mut self, socket: &mut Socket) {

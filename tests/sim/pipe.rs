@@ -1,5 +1,6 @@
 //! The bytes between one simulated client and the server. Decides no fault.
 
+use super::veil::Veil;
 use madang::hub::{ConnId, Wire};
 use madang::net::transport::{Event, HandshakeId};
 use std::cell::RefCell;
@@ -20,13 +21,10 @@ pub struct Pipe {
     pub outbound: VecDeque<u8>,
     /// `usize::MAX` marks the pipe of an observer, which has no faults.
     pub capacity: usize,
-    /// As TLS does, the server's end takes more than there is room for, up to [`RECORD_BYTES`], and keeps the rest here.
-    pub kept: VecDeque<u8>,
-    pub is_veiled: bool,
+    /// What both ends have put between themselves and their sockets, as TLS is, if they have.
+    pub veil: Option<Box<Veil>>,
     pub wire: Wire,
     pub address: Ipv4Addr,
-    /// Bytes of a handshake that the client has to send before its first line.
-    pub handshake: Option<usize>,
     /// The server has finished sending, or has closed.
     pub server_fin: bool,
     pub server_closed: bool,
@@ -46,11 +44,9 @@ impl Pipe {
             reset: false,
             outbound: VecDeque::new(),
             capacity,
-            kept: VecDeque::new(),
-            is_veiled: false,
+            veil: None,
             wire,
             address: Ipv4Addr::LOCALHOST,
-            handshake: None,
             server_fin: false,
             server_closed: false,
             id: None,
@@ -63,14 +59,6 @@ impl Pipe {
     /// How many bytes the server's socket takes now.
     pub fn room(&self) -> usize {
         self.capacity.saturating_sub(self.outbound.len())
-    }
-
-    /// Sends what was kept, as far as there is room; true: all of it.
-    pub fn send_kept(&mut self) -> bool {
-        let n = self.kept.len().min(self.room());
-        self.outbound.extend(self.kept.drain(..n));
-        self.wants_write |= !self.kept.is_empty();
-        self.kept.is_empty()
     }
 
     pub fn is_without_faults(&self) -> bool {
@@ -98,18 +86,22 @@ impl Polled {
     }
 }
 
-/// The most that a veiled pipe takes in a write: as much as a record of TLS has.
-pub const RECORD_BYTES: usize = 16_384;
-
 pub type Shared = Rc<RefCell<Pipe>>;
 
 /// The server's end of a pipe. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Socket(pub Shared);
 
+impl Socket {
+    pub fn is_veiled(&self) -> bool {
+        self.0.borrow().veil.is_some()
+    }
+}
+
 impl Drop for Socket {
     fn drop(&mut self) {
         let mut pipe = self.0.borrow_mut();
         (pipe.server_fin, pipe.server_closed) = (true, true);
+        pipe.veil.iter_mut().for_each(|veil| veil.close());
     }
 }

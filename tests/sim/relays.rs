@@ -3,6 +3,7 @@
 
 use super::network::Network;
 use super::pipe::{Pipe, Shared};
+use super::veil::{Kind, record};
 use fastrand::Rng;
 use madang::hub::{Range, Ranges, Wire};
 use std::net::Ipv4Addr;
@@ -16,8 +17,9 @@ const STALLED_MAX: usize = 12;
 #[derive(Debug)]
 pub struct Relays {
     rng: Rng,
-    /// How many of a hundred clients come through it.
+    /// How many of a hundred clients come through it, and how many are veiled.
     percent: u8,
+    veiled_percent: u8,
     stalled: Vec<Shared>,
 }
 
@@ -25,9 +27,11 @@ impl Relays {
     pub fn drawn(seed: u64) -> Relays {
         let mut rng = Rng::with_seed(seed ^ 0x5052_4f58_5920);
         let percent = [0, 0, 30, 90][rng.usize(..4)];
+        let veiled_percent = [0, 30, 100][rng.usize(..3)];
         Relays {
             rng,
             percent,
+            veiled_percent,
             stalled: Vec::new(),
         }
     }
@@ -45,10 +49,10 @@ impl Relays {
             let client = std::mem::replace(&mut pipe.address, PROXY);
             pipe.inbound.extend(self.header(client));
         }
-        if self.rng.u8(0..100) < self.percent / 2 {
-            let bytes = self.rng.usize(1..200);
-            pipe.handshake = Some(bytes);
-            pipe.inbound.extend(vec![0x16; bytes]);
+        if self.rng.u8(0..100) < self.veiled_percent {
+            pipe.veil = Some(Box::default());
+            let bytes = vec![0; self.rng.usize(0..200)];
+            pipe.inbound.extend(record(Kind::Hello, &bytes));
         }
     }
 
@@ -81,14 +85,23 @@ impl Relays {
         {
             let mut it = pipe.borrow_mut();
             it.address = PROXY;
-            match self.rng.u8(0..5) {
+            match self.rng.u8(0..6) {
                 0 => it.fin = true,
                 1 => it.reset = true,
                 2 => sent
                     .splice(5.min(sent.len()).., *b"\x16\x03 no header")
                     .for_each(drop),
                 // It shakes hands, and never to the end.
-                3 => (it.address, it.handshake) = (Ipv4Addr::LOCALHOST, Some(sent.len() + 1)),
+                3 => {
+                    (it.address, it.veil) = (Ipv4Addr::LOCALHOST, Some(Box::default()));
+                    sent = record(Kind::Hello, &sent);
+                    sent.truncate(self.rng.usize(..sent.len()));
+                }
+                // It has no answer.
+                4 => {
+                    (it.address, it.veil) = (Ipv4Addr::LOCALHOST, Some(Box::default()));
+                    sent = record(Kind::Hello, &[]);
+                }
                 _ => {}
             }
             it.inbound.extend(sent);

@@ -93,6 +93,15 @@ impl RoomLines {
             .map_or(&[], |places| places)
     }
 
+    /// The room contains no part of a client's own texts without the rest.
+    pub fn assert_said_whole(&self, client: usize, own: &[&str]) {
+        for text in own {
+            let is_said = tag(text).is_some_and(|tag| self.tags.contains_key(tag));
+            let is_whole = !self.said_at(text, client).is_empty();
+            assert!(is_whole || !is_said, "client {client}: {text:.60} was cut");
+        }
+    }
+
     /// The room contains each of a client's own texts once, in the order in which the client sent them.
     pub fn assert_said(&self, client: usize, own: &[&str]) {
         let mut last = None;

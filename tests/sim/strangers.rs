@@ -22,7 +22,7 @@ const HOSTILE_ADDRESSES: u8 = 3;
 const HIDDEN: &str = "between us";
 
 /// What may be written to a stranger.
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 8] = [
     "* this server asks for a password: send /pass SECRET within 30 s",
     "! line not read: this server asks for a password first; send /pass SECRET",
     "! wrong password",
@@ -30,6 +30,8 @@ const SHOWN: [&str; 7] = [
     "! closed: no password within 30 s",
     "! closed: no password within 1,024 bytes",
     "! closed: too many connections have not said the password; try again",
+    // Strangers that are being closed take nobody's place, but only so many of them.
+    "! server is full: 60 connections; try again later",
 ];
 
 /// A newcomer.
@@ -69,14 +71,12 @@ impl Newcomer {
 
     fn act(&mut self, network: &mut Network) {
         let n = self.pending.len().min(self.piece);
-        let mut pipe = self.pipe.borrow_mut();
-        if n > 0 && !pipe.server_closed {
-            pipe.inbound.extend(self.pending.drain(..n));
+        if n > 0 && !self.pipe.borrow().server_closed {
+            let bytes: Vec<u8> = self.pending.drain(..n).collect();
+            network.send(&self.pipe, &bytes);
         }
-        self.received.extend(pipe.outbound.drain(..));
-        drop(pipe);
-        network.arrived(&self.pipe);
-        network.drained(&self.pipe);
+        self.received
+            .extend(network.receive(&self.pipe, usize::MAX));
     }
 
     fn text(&self) -> String {

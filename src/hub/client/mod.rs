@@ -43,8 +43,10 @@ pub enum State {
     /// Nothing is received from it any more. Its room's log up to `until` and its private bytes are written to it, then
     /// it is closed.
     Draining(Box<Drain>),
-    /// To be disconnected.
+    /// To be disconnected: all is written.
     Closed(Ending),
+    /// To be disconnected, although something is still to be written: it did not take that in time.
+    CutShort(Ending),
 }
 
 /// Whether input is handled.
@@ -209,7 +211,7 @@ impl Client {
     pub fn ending(&self) -> Option<Ending> {
         match &self.state {
             State::Draining(drain) => Some(drain.why),
-            State::Closed(why) => Some(*why),
+            State::Closed(why) | State::CutShort(why) => Some(*why),
             State::Open(_) | State::Moving(_) | State::ReceiveOnly => None,
         }
     }
@@ -225,7 +227,7 @@ impl Client {
             State::Moving(change) => change.until,
             State::Draining(drain) => drain.until,
             State::Open(_) | State::ReceiveOnly => end,
-            State::Closed(_) => 0,
+            State::Closed(_) | State::CutShort(_) => 0,
         }
     }
 
@@ -252,7 +254,8 @@ impl Client {
             State::Open(Gate::Blocked(Block::Backlog | Block::Room | Block::Answer))
             | State::Moving(_)
             | State::ReceiveOnly
-            | State::Closed(_) => None,
+            | State::Closed(_)
+            | State::CutShort(_) => None,
         }
     }
 
@@ -356,7 +359,7 @@ impl Client {
     /// was set before. Returns whether this is new.
     pub fn drain(&mut self, now: Now, until: u64, why: Ending) -> bool {
         match &mut self.state {
-            State::Closed(_) => false,
+            State::Closed(_) | State::CutShort(_) => false,
             State::Draining(drain) => {
                 drain.until = until.min(drain.until);
                 false
@@ -369,10 +372,17 @@ impl Client {
         }
     }
 
-    /// It has been drained, or had the time for that: it is to be disconnected.
+    /// It has been drained: it is to be disconnected.
     pub fn close(&mut self) {
         if let Some(why) = self.ending() {
             self.state = State::Closed(why);
+        }
+    }
+
+    /// It has had the time to be drained: it is to be disconnected.
+    pub fn cut_short(&mut self) {
+        if let Some(why) = self.ending() {
+            self.state = State::CutShort(why);
         }
     }
 }

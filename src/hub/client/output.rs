@@ -18,7 +18,7 @@ impl Client {
         slices: &mut [IoSlice<'a>],
         telnet_write: &'a mut Vec<u8>,
     ) -> usize {
-        if matches!(self.state, State::Closed(_)) {
+        if matches!(self.state, State::Closed(_) | State::CutShort(_)) {
             return 0;
         }
         let until = self.log_until(log.end());

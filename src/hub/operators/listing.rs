@@ -133,7 +133,7 @@ fn blocked(client: &Client) -> &'static str {
         State::Open(Gate::Blocked(Block::Answer)) => "answer",
         State::Moving(_) => "move",
         State::ReceiveOnly => "finished",
-        State::Draining(_) | State::Closed(_) => "leaving",
+        State::Draining(_) | State::Closed(_) | State::CutShort(_) => "leaving",
     }
 }
 

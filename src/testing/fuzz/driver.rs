@@ -18,7 +18,9 @@ pub enum Fin {
     No,
     /// It has; the hub does not know it yet.
     Sent,
-    /// It has, and the hub knows it.
+    /// Its connection was cut; the hub does not know it yet.
+    Cut,
+    /// It has, or was cut, and the hub knows it.
     Received,
 }
 
@@ -144,10 +146,13 @@ impl Driver {
             let bytes: Vec<u8> = peer.sent.drain(..n).collect();
             self.test.hub.receive(self.test.now, id, &bytes);
             self.check_end(number, false);
-        } else if peer.fin == Fin::Sent {
-            peer.fin = Fin::Received;
+        } else if matches!(peer.fin, Fin::Sent | Fin::Cut) {
+            let is_cut = std::mem::replace(&mut peer.fin, Fin::Received) == Fin::Cut;
             // It may be read, so it is open.
-            self.test.hub.finish(self.test.now, id);
+            match is_cut {
+                true => self.test.hub.cut(self.test.now, id),
+                false => self.test.hub.finish(self.test.now, id),
+            }
             self.check_end(number, true);
         }
     }
@@ -306,6 +311,7 @@ impl Driver {
             assert_eq!(hub.resume(now, id), Resume::Blocked);
             hub.receive(now, id, b"boo\n/quit\n");
             hub.finish(now, id);
+            hub.cut(now, id);
             assert!(!hub.sent(now, id, 7));
             hub.disconnect(now, id);
             assert_eq!(hub.output(id, &mut [IoSlice::new(&[])]), 0);
@@ -371,7 +377,11 @@ impl Driver {
             return NOTHING;
         };
         let has_deferred = self.test.hub.input(id).has_deferred();
-        (peer.sent.len(), has_deferred, peer.fin == Fin::Sent)
+        (
+            peer.sent.len(),
+            has_deferred,
+            matches!(peer.fin, Fin::Sent | Fin::Cut),
+        )
     }
 
     fn assert_quiet(&self) {
@@ -415,7 +425,10 @@ impl Driver {
     }
 
     fn is_closed(&self, id: ConnId) -> bool {
-        matches!(self.client(id).state(), State::Closed(_))
+        matches!(
+            self.client(id).state(),
+            State::Closed(_) | State::CutShort(_)
+        )
     }
 
     fn client(&self, id: ConnId) -> &Client {

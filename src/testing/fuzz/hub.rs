@@ -280,16 +280,19 @@ fn too_long(driver: &mut Driver, number: usize) {
     send(driver, number, &[&line[..], b"\n\xc3\n"].concat());
 }
 
-/// A peer finishes, perhaps in the middle of its last line.
+/// A peer finishes, perhaps in the middle of its last line; or it is cut off there, and nobody may hear of that line.
 fn finish(driver: &mut Driver, number: usize, data: &mut Bytes<'_>) {
     if driver.peers[number].fin != Fin::No {
         return;
     }
-    if data.below(2) > 0 {
-        let line = driver.model.compose(number, " and", " and");
-        driver.peers[number].sent.extend_from_slice(line.as_bytes());
-    }
-    driver.peers[number].fin = Fin::Sent;
+    let (line, fin) = match data.below(4) {
+        0 => (String::new(), Fin::Sent),
+        2 => ("cut off".into(), Fin::Cut),
+        _ => (driver.model.compose(number, " and", " and"), Fin::Sent),
+    };
+    let peer = &mut driver.peers[number];
+    peer.sent.extend_from_slice(line.as_bytes());
+    peer.fin = fin;
 }
 
 fn end(driver: &mut Driver, number: usize, data: &mut Bytes<'_>) {

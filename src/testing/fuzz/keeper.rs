@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     /// How many files are drawn; few are refused at once, since most bytes choose what is written.
-    const FILES: usize = 1500;
+    const FILES: usize = 3000;
 
     #[test]
     fn random_files_in_random_trouble_pass() {
