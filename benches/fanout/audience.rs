@@ -62,15 +62,15 @@ impl Audience {
         workload: Workload,
         certificate: &Certificate,
     ) -> Option<Outcome<Self>> {
-        let server = kind.start_over_tls(harness, certificate)?;
+        let (settings, options) = kind.over_tls.as_ref()?.of(certificate);
         let gather = |server: Server| {
-            let mut load = Load::over_tls(server.address, kind.sender, &certificate.authority)?;
+            let mut load = Load::over_tls(server.address, kind.sender, &options)?;
             load.admit(workload.senders, 1)?;
             let mut audience = Self::of(server, load, kind, workload, 1);
             admit(harness, &mut audience.group.load, kind, workload.receivers)?;
             Ok(audience)
         };
-        Some(server.and_then(gather))
+        Some(kind.start_over_tls(harness, &settings).and_then(gather))
     }
 
     fn of(

@@ -38,7 +38,7 @@ pub(crate) fn idle(harness: &Harness, report: &mut Report) -> Outcome<()> {
     harness.require_connections(many)?;
     let certificate = Certificate::new()?;
     let (server, address) = start(harness, &certificate)?;
-    let mut load = Load::<Count>::over_tls(address, Arrival::Greeted, &certificate.authority)?;
+    let mut load = Load::<Count>::over_tls(address, Arrival::Greeted, &certificate.trusted())?;
     load.admit(few, PENDING_MAX)?;
     load.poll_for(ANNOUNCED_AFTER)?;
     let before = server.resident_bytes()?;
@@ -57,7 +57,7 @@ pub(crate) fn handshakes(harness: &Harness, report: &mut Report) -> Outcome<()> 
     let mut pair = Pair::gather(server.address, IN_ROOM, 1)?;
     pair.set_sleeping();
     pair.talk(ANNOUNCED_AFTER, || Ok(()))?;
-    let mut load = Load::<Count>::over_tls(address, Arrival::Greeted, &certificate.authority)?;
+    let mut load = Load::<Count>::over_tls(address, Arrival::Greeted, &certificate.trusted())?;
     load.admit(PENDING_MAX, PENDING_MAX)?;
     let time = Duration::from_secs(harness.size(6, 2));
     let (began, cpu, mut done) = (Instant::now(), server.cpu_ns()?, 0_u64);

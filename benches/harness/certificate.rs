@@ -3,16 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use madang::tls_client::Options;
+
 use super::Outcome;
 use super::authority::Authority;
 
 /// Files in PEM.
 pub(crate) struct Certificate {
     /// The authority's certificate.
-    pub(crate) authority: PathBuf,
+    authority: PathBuf,
     /// The server's certificate, and its key.
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 impl Certificate {
@@ -29,6 +31,14 @@ impl Certificate {
             certificate: write("bench-certificate.pem", &server.certificate)?,
             key: write("bench-key.pem", &server.key)?,
         })
+    }
+
+    /// What clients do that trust the authority.
+    pub(crate) fn trusted(&self) -> Options {
+        Options {
+            authorities: Some(self.authority.clone()),
+            ..Options::default()
+        }
     }
 
     /// A text in which CA_FILE, CERT_FILE and KEY_FILE stand for the files.

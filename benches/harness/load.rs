@@ -4,7 +4,6 @@
 //! [`Load::until`] or [`Load::poll_for`]. Each of them polls, and every client that is not paused reads meanwhile.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use madang::address::{Address, Target};
@@ -136,19 +135,14 @@ impl<D: Decoder> Load<D> {
         Self::from_addresses(server, arrival, CONNECTIONS_A_MINUTE, net.into())
     }
 
-    /// A load without clients, which will come from many addresses, over TLS; `authority` is the file of the authority that
-    /// they trust.
+    /// A load without clients, which will come from many addresses, over TLS.
     pub(crate) fn over_tls(
         server: SocketAddr,
         arrival: Arrival,
-        authority: &Path,
+        options: &Options,
     ) -> Outcome<Self> {
         let target = Target::parse(&format!("tls:{server}"))?;
-        let options = Options {
-            authorities: Some(authority.to_owned()),
-            ..Options::default()
-        };
-        Self::dialling(&target, &options, arrival, CONNECTIONS_A_MINUTE, 0)
+        Self::dialling(&target, options, arrival, CONNECTIONS_A_MINUTE, 0)
     }
 
     fn from_addresses(

@@ -8,6 +8,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use madang::tls_client::Options;
+
 use super::certificate::Certificate;
 use super::load::Arrival;
 use super::server::Server;
@@ -29,9 +31,27 @@ pub(crate) struct Kind {
     pub(crate) backlog: usize,
     /// Whether it can serve thousands.
     pub(crate) crowd: Crowd,
-    /// What its settings are over TLS, for clients that begin with their handshake; `None`: it cannot be compared. CA_FILE,
-    /// CERT_FILE and KEY_FILE stand for files. Those of a server that is built here are flags.
-    pub(crate) over_tls: Option<&'static str>,
+    /// How it is compared over TLS, if it can be.
+    pub(crate) over_tls: Option<OverTls>,
+}
+
+/// How a server is compared over TLS.
+pub(crate) struct OverTls {
+    /// Its settings, in which CA_FILE, CERT_FILE and KEY_FILE stand for files. Those of a server that is built here are flags.
+    settings: &'static str,
+    /// Whether it says a line before the handshake.
+    after_line: bool,
+}
+
+impl OverTls {
+    /// Its settings with these files, and what its clients do.
+    pub(crate) fn of(&self, certificate: &Certificate) -> (String, Options) {
+        let options = Options {
+            after_line: self.after_line,
+            ..certificate.trusted()
+        };
+        (certificate.fill(self.settings), options)
+    }
 }
 
 /// How a server is started.
@@ -71,17 +91,12 @@ impl Kind {
         }
     }
 
-    /// Starts it for clients over TLS, if it can be compared there.
-    pub(crate) fn start_over_tls(
-        &self,
-        harness: &Harness,
-        certificate: &Certificate,
-    ) -> Option<Outcome<Server>> {
-        let settings = certificate.fill(self.over_tls?);
-        Some(match self.start {
-            Start::Built(_) => madang_over_tls(harness, &settings),
-            Start::Installed { command, .. } => start_peer(harness, command, &settings),
-        })
+    /// Starts it with these settings, for clients over TLS.
+    pub(crate) fn start_over_tls(&self, harness: &Harness, settings: &str) -> Outcome<Server> {
+        match self.start {
+            Start::Built(_) => madang_over_tls(harness, settings),
+            Start::Installed { command, .. } => start_peer(harness, command, settings),
+        }
     }
 
     /// Whether it sends something to a new receiver.
@@ -110,7 +125,10 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: true,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
-        over_tls: Some("--listen-tls 127.0.0.1:0 --tls-cert CERT_FILE --tls-key KEY_FILE"),
+        over_tls: Some(OverTls {
+            settings: "--listen-tls 127.0.0.1:0 --tls-cert CERT_FILE --tls-key KEY_FILE",
+            after_line: false,
+        }),
     },
     Kind {
         name: "ncat",
@@ -149,11 +167,13 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: false,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
-        over_tls: Some(
-            "bind 127.0.0.1\nport 0\ntls-port PORT\ntls-cert-file CERT_FILE\ntls-key-file KEY_FILE\n\
-                 tls-ca-cert-file CA_FILE\ntls-auth-clients no\ntcp-backlog 4096\nsave \"\"\n\
-                 appendonly no\nmaxclients CLIENTS\nloglevel warning\nprotected-mode no\n",
-        ),
+        over_tls: Some(OverTls {
+            settings: "bind 127.0.0.1\nport 0\ntls-port PORT\ntls-cert-file CERT_FILE\n\
+                       tls-key-file KEY_FILE\ntls-ca-cert-file CA_FILE\ntls-auth-clients no\n\
+                       tcp-backlog 4096\nsave \"\"\nappendonly no\nmaxclients CLIENTS\n\
+                       loglevel warning\nprotected-mode no\n",
+            after_line: false,
+        }),
     },
     Kind {
         name: "nats",
@@ -173,8 +193,11 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: false,
         backlog: LONG_BACKLOG,
         crowd: Crowd::Serves,
-        // Its clients must read a line before their handshake.
-        over_tls: None,
+        over_tls: Some(OverTls {
+            settings: "ping_interval: \"1h\"\n\
+                       tls { cert_file: \"CERT_FILE\", key_file: \"KEY_FILE\" }\n",
+            after_line: true,
+        }),
     },
     Kind {
         name: "mosquitto",
@@ -195,10 +218,12 @@ pub(crate) const KINDS: &[Kind] = &[
         senders_receive: false,
         backlog: MIDDLE_BACKLOG,
         crowd: Crowd::Serves,
-        over_tls: Some(
-            "listener PORT 127.0.0.1\ncertfile CERT_FILE\nkeyfile KEY_FILE\nallow_anonymous true\n\
-             set_tcp_nodelay true\nlog_type none\npersistence false\n",
-        ),
+        over_tls: Some(OverTls {
+            settings: "listener PORT 127.0.0.1\ncertfile CERT_FILE\nkeyfile KEY_FILE\n\
+                       allow_anonymous true\nset_tcp_nodelay true\nlog_type none\n\
+                       persistence false\n",
+            after_line: false,
+        }),
     },
     Kind {
         name: "ngircd",

@@ -45,6 +45,7 @@ impl TlsFlags {
                 key: self.tls_key.clone().unwrap_or_else(|| certificate.clone()),
                 certificate,
             }),
+            after_line: false,
         }
     }
 }

@@ -314,7 +314,10 @@ impl Place {
         if !self.writable || self.http.output().is_empty() {
             return;
         }
-        match self.socket.write(&[IoSlice::new(self.http.output())]) {
+        match self
+            .socket
+            .write(&[IoSlice::new(self.http.output())], &mut [])
+        {
             Ok(n) => {
                 if self.http.sent(now, n) {
                     self.socket.close_write();

@@ -2,7 +2,7 @@
 
 use super::listeners::{LISTENERS, Listeners};
 use super::stream::Stream;
-use super::tls::RECORD_BYTES_MAX;
+use super::tls::LENT_BYTES;
 use super::transport::{Handshake, HandshakeId, Net, Newcomer};
 use crate::hub::{ConnId, Now, Peer};
 use mio::{Registry, Token};
@@ -19,8 +19,8 @@ pub struct Sockets {
     /// The listeners.
     pub listeners: Listeners,
     start: Instant,
-    /// What a TLS connection has received, before it is decrypted.
-    ciphertext: Box<[u8]>,
+    /// What TLS connections need for one call.
+    lent: Box<[u8]>,
 }
 
 impl Sockets {
@@ -30,7 +30,7 @@ impl Sockets {
             registry,
             listeners,
             start: Instant::now(),
-            ciphertext: vec![0; RECORD_BYTES_MAX].into_boxed_slice(),
+            lent: vec![0; LENT_BYTES].into_boxed_slice(),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Net for Sockets {
     }
 
     fn handshake(&mut self, socket: &mut Stream, peer: Peer) -> io::Result<Handshake> {
-        let known = socket.handshake(&mut self.ciphertext, peer)?;
+        let known = socket.handshake(&mut self.lent, peer)?;
         Ok(known.map_or(Handshake::Wait, Handshake::Done))
     }
 
@@ -93,11 +93,11 @@ impl Net for Sockets {
     }
 
     fn read(&mut self, socket: &mut Stream, into: &mut [u8]) -> io::Result<usize> {
-        socket.read(into, &mut self.ciphertext)
+        socket.read(into, &mut self.lent)
     }
 
     fn write(&mut self, socket: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        socket.write(slices)
+        socket.write(slices, &mut self.lent)
     }
 
     fn flush(&mut self, socket: &mut Stream) -> io::Result<bool> {

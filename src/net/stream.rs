@@ -213,11 +213,11 @@ impl Stream {
         }
     }
 
-    /// Goes on with a handshake; what is known of the peer once it is over. `ciphertext` is lent.
+    /// Goes on with a handshake; what is known of the peer once it is over. `lent` is a buffer of [`LENT_BYTES`](super::tls::LENT_BYTES).
     ///
     /// # Errors
     /// Those of [`TlsStream::handshake`].
-    pub fn handshake(&mut self, ciphertext: &mut [u8], peer: Peer) -> io::Result<Option<Peer>> {
+    pub fn handshake(&mut self, lent: &mut [u8], peer: Peer) -> io::Result<Option<Peer>> {
         let Stream::Tls(session) = self else {
             return Ok(Some(peer));
         };
@@ -227,7 +227,7 @@ impl Stream {
                 fingerprint: stream.certificate().map(fingerprint),
                 ..peer
             };
-            let is_over = stream.handshake(ciphertext)?;
+            let is_over = stream.handshake(lent)?;
             Ok(is_over.then(|| known(stream)))
         })
     }
@@ -248,25 +248,25 @@ impl Stream {
         }
     }
 
-    /// Reads what has arrived; 0: the peer has finished sending. `ciphertext` is lent.
+    /// Reads what has arrived; 0: the peer has finished sending. `lent` is a buffer of [`LENT_BYTES`](super::tls::LENT_BYTES).
     ///
     /// # Errors
     /// See read(2); `WouldBlock` when nothing has arrived. Under TLS those of [`TlsStream::read`].
-    pub fn read(&mut self, into: &mut [u8], ciphertext: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, into: &mut [u8], lent: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Plain(socket) => socket.read(into),
-            Stream::Tls(session) => session.with(|stream| stream.read(into, ciphertext)),
+            Stream::Tls(session) => session.with(|stream| stream.read(into, lent)),
         }
     }
 
-    /// Writes as much as the socket takes. Under TLS see [`TlsStream::write`].
+    /// Writes as much as the socket takes. Under TLS see [`TlsStream::write`]; `lent` is as for a read.
     ///
     /// # Errors
     /// See writev(2); `WouldBlock` when it takes nothing.
-    pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub fn write(&mut self, slices: &[IoSlice<'_>], lent: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Plain(socket) => socket.write_vectored(slices),
-            Stream::Tls(session) => session.with(|stream| stream.write(slices)),
+            Stream::Tls(session) => session.with(|stream| stream.write(slices, lent)),
         }
     }
 

@@ -3,24 +3,41 @@
 //!
 //! Reads and writes of plaintext do not match those of the socket:
 //!
-//! - What has arrived may hold no plaintext yet; then a read is [`Interrupted`](io::ErrorKind::Interrupted), not blocked.
+//! - What has arrived may hold no plaintext yet; then a read is [`Interrupted`](ErrorKind::Interrupted), not blocked.
 //! - Plaintext may be there although nothing arrives any more. A read is blocked only if both are empty.
 //! - A write takes plaintext for one record at most, and only if the socket has taken the last one. What it does not take
 //!   of the record stays here, up to [`RECORD_BYTES_MAX`] and a little more, until [`flush`](TlsStream::flush).
 //! - A read may leave something to be written too: an alert, the answer to a key update.
+//!
+//! Records are decrypted where they were received, and encrypted into a buffer that the caller lends, so a connection holds
+//! bytes only while one of its records is not whole. That is why rustls' unbuffered interface is used: the other one keeps 4 KiB
+//! for each connection, and an encrypted record in a list.
 
+mod records;
+
+use records::{encode, gather};
 use rustls::pki_types::CertificateDer;
-use rustls::{Error, ProtocolVersion, ServerConfig, ServerConnection};
-use std::io::{self, IoSlice, Read, Write};
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
+use rustls::{Error, InvalidMessage, ProtocolVersion, ServerConfig};
+use std::fmt;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::mem;
 use std::sync::Arc;
 
 /// Plaintext bytes of a record: RFC 8446, 5.1.
 pub const RECORD_BYTES_MAX: usize = 1 << 14;
+/// Bytes that a record has more on the wire: RFC 5246, 6.2.3.
+const RECORD_OVERHEAD_BYTES_MAX: usize = (2 << 10) + 5;
+/// Bytes of the buffer that a caller lends to a connection for one call: plaintext of a record, and what it is encrypted to.
+pub const LENT_BYTES: usize = 2 * RECORD_BYTES_MAX + RECORD_OVERHEAD_BYTES_MAX;
 /// Bytes that a peer may send before its handshake is over. A chain of certificates of a client takes a few thousand.
 pub const HANDSHAKE_BYTES_MAX: usize = 32 << 10;
 /// Bytes that a connection makes this side hold at most: its session, a record that the socket has not taken, one that has
 /// arrived in part, and what is left of another that was not read at once.
-pub const SESSION_BYTES_MAX: usize = (7 << 10) + 3 * (RECORD_BYTES_MAX + (3 << 10));
+pub const SESSION_BYTES_MAX: usize = (4 << 10) + 3 * (RECORD_BYTES_MAX + (3 << 10));
+/// Bytes of the message that ends what we send, and of what is sent before it.
+const LAST_BYTES_MAX: usize = 256;
 /// Reads of one call of [`handshake`](TlsStream::handshake). More is read in the next.
 const HANDSHAKE_READS_MAX: usize = 4;
 
@@ -28,11 +45,26 @@ const HANDSHAKE_READS_MAX: usize = 4;
 const HANDSHAKE: u8 = 22;
 
 /// A server's end of a TLS connection.
-#[derive(Debug)]
 pub struct TlsStream<S> {
     socket: S,
-    session: ServerConnection,
     phase: Phase,
+    /// Ciphertext that the socket has not taken: nothing more is encrypted before it has.
+    outgoing: Vec<u8>,
+    /// The beginning of a record, or of a message in several: nothing in it could be decrypted and passed on.
+    incoming: Vec<u8>,
+    /// Plaintext that a read had no place for: less than a record.
+    plaintext: Vec<u8>,
+    /// Why nothing can be received any more.
+    failure: Option<Box<Error>>,
+    session: UnbufferedServerConnection,
+}
+
+impl<S: fmt::Debug> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("TlsStream");
+        fields.field("socket", &self.socket);
+        fields.field("phase", &self.phase).finish_non_exhaustive()
+    }
 }
 
 /// How far the connection is.
@@ -54,14 +86,15 @@ impl<S: Read + Write> TlsStream<S> {
     /// # Errors
     /// The configuration is wrong.
     pub fn new(socket: S, config: Arc<ServerConfig>) -> io::Result<TlsStream<S>> {
-        let session = ServerConnection::new(config).map_err(io::Error::other)?;
-        let mut stream = TlsStream {
+        Ok(TlsStream {
             socket,
-            session,
             phase: Phase::Handshake(0, None),
-        };
-        stream.session.set_buffer_limit(Some(RECORD_BYTES_MAX));
-        Ok(stream)
+            outgoing: Vec::new(),
+            incoming: Vec::new(),
+            plaintext: Vec::new(),
+            failure: None,
+            session: UnbufferedServerConnection::new(config).map_err(io::Error::other)?,
+        })
     }
 
     /// The socket.
@@ -74,13 +107,13 @@ impl<S: Read + Write> TlsStream<S> {
         &mut self.socket
     }
 
-    /// Goes on with the handshake, as far as `ciphertext` lets it read and the socket has something. True: it is over, and
+    /// Goes on with the handshake, as far as `lent` lets it read and the socket has something. True: it is over, and
     /// all that it has to send has been sent. After an error the peer has been sent an alert, if the socket takes it.
     ///
     /// # Errors
     /// The peer does not speak TLS, or is refused. `ConnectionAborted`: it has left without a word. `Interrupted`: this is to be
     /// called again at once.
-    pub fn handshake(&mut self, ciphertext: &mut [u8]) -> io::Result<bool> {
+    pub fn handshake(&mut self, lent: &mut [u8]) -> io::Result<bool> {
         for _ in 0..HANDSHAKE_READS_MAX {
             let is_flushed = self.flush()?;
             let Phase::Handshake(received, first) = self.phase else {
@@ -90,27 +123,33 @@ impl<S: Read + Write> TlsStream<S> {
             if !is_flushed {
                 return Ok(false);
             }
-            let n = match self.socket.read(ciphertext) {
-                Ok(0) if received == 0 => return Err(io::ErrorKind::ConnectionAborted.into()),
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            let n = match self.socket.read(&mut lent[..RECORD_BYTES_MAX]) {
+                Ok(0) if received == 0 => return Err(ErrorKind::ConnectionAborted.into()),
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             };
-            self.phase = Phase::Handshake(received + n, first.or(Some(ciphertext[0])));
+            self.phase = Phase::Handshake(received + n, first.or(Some(lent[0])));
             if self.is_plain() {
                 let why = "what came is not TLS";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                return Err(io::Error::new(ErrorKind::InvalidData, why));
             }
-            self.feed(&ciphertext[..n], &mut [])?;
-            if !self.session.is_handshaking() {
+            self.feed(&mut lent[..n], &mut []);
+            if let Some(refused) = self.refused() {
+                let _ = self.flush();
+                return Err(refused);
+            }
+            // Unless the peer's last word has come as well.
+            let is_in_handshake = self.is_in_handshake();
+            if is_in_handshake && !self.session.is_handshaking() {
                 self.phase = Phase::Open;
-            } else if received + n > HANDSHAKE_BYTES_MAX {
+            } else if is_in_handshake && received + n > HANDSHAKE_BYTES_MAX {
                 let why = format!("more than {HANDSHAKE_BYTES_MAX} bytes before its end");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                return Err(io::Error::new(ErrorKind::InvalidData, why));
             }
         }
-        Err(io::ErrorKind::Interrupted.into())
+        Err(ErrorKind::Interrupted.into())
     }
 
     /// Whether the handshake is not over.
@@ -130,40 +169,52 @@ impl<S: Read + Write> TlsStream<S> {
     /// # Errors
     /// `WouldBlock`: nothing is there. `Interrupted`: something has arrived that holds no plaintext yet. `UnexpectedEof`: the
     /// connection was cut, so that its last bytes may be missing. `InvalidData`: what has arrived is not what the peer sent.
-    pub fn read(&mut self, into: &mut [u8], ciphertext: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, into: &mut [u8], lent: &mut [u8]) -> io::Result<usize> {
         if matches!(self.phase, Phase::Handshake(..) | Phase::Finished) {
             return self.socket.read(into);
         }
-        let n = self.take_plaintext(into)?;
-        if n > 0 {
-            return Ok(n);
+        if !self.plaintext.is_empty() {
+            return Ok(self.take_plaintext(into));
         }
         if self.phase == Phase::PeerFinished(true) {
             // Nothing counts that comes now, but whether the connection still lasts.
-            return match self.socket.read(ciphertext)? {
+            return match self.socket.read(lent)? {
                 0 => Ok(0),
-                _ => Err(io::ErrorKind::Interrupted.into()),
+                _ => Err(ErrorKind::Interrupted.into()),
             };
         }
         // What was received before may have ended in an error, or with the peer's last word.
-        self.process()?;
+        if let Some(refused) = self.refused() {
+            return Err(refused);
+        }
         if self.end() {
             return Ok(0);
         }
         // No more than `into` holds, so that at most one record of plaintext is left over here.
-        let most = ciphertext.len().min(into.len());
-        let arrived = match self.socket.read(&mut ciphertext[..most])? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+        let most = RECORD_BYTES_MAX.min(into.len());
+        let arrived = match self.socket.read(&mut lent[..most])? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
             n => n,
         };
-        let n = self.feed(&ciphertext[..arrived], into);
+        let n = self.feed(&mut lent[..arrived], into);
         // An answer that the socket does not take now is kept: see `flush`.
         let _ = self.flush();
-        match n {
-            Ok(0) if self.end() => Ok(0),
-            Ok(0) => Err(io::ErrorKind::Interrupted.into()),
-            n => n,
+        match (n, self.refused()) {
+            (0, Some(refused)) => Err(refused),
+            (0, None) if self.end() => Ok(0),
+            (0, None) => Err(ErrorKind::Interrupted.into()),
+            (n, _) => Ok(n),
         }
+    }
+
+    fn take_plaintext(&mut self, into: &mut [u8]) -> usize {
+        let n = into.len().min(self.plaintext.len());
+        into[..n].copy_from_slice(&self.plaintext[..n]);
+        match n == self.plaintext.len() {
+            true => self.plaintext = Vec::new(),
+            false => drop(self.plaintext.drain(..n)),
+        }
+        n
     }
 
     /// Whether a read is to return now that the peer sends nothing more.
@@ -175,42 +226,81 @@ impl<S: Read + Write> TlsStream<S> {
         has_ended
     }
 
-    /// Decrypts what has arrived, and takes as much plaintext as `into` holds. An error after some plaintext comes up in the
-    /// next call.
-    fn feed(&mut self, mut arrived: &[u8], into: &mut [u8]) -> io::Result<usize> {
-        let mut n = 0;
-        // Nothing counts after the peer's last word, and nothing is read.
-        while !arrived.is_empty() && self.session.read_tls(&mut arrived)? > 0 {
-            let processed = self.process();
-            n += self.take_plaintext(&mut into[n..])?;
-            if let Err(error) = processed {
-                return if n > 0 { Ok(n) } else { Err(error) };
-            }
-        }
-        Ok(n)
+    /// The failure as an error of reading, if nothing can be received any more.
+    fn refused(&self) -> Option<io::Error> {
+        let failure = self.failure.as_deref()?;
+        let kind = match failure {
+            Error::AlertReceived(_) => ErrorKind::ConnectionRefused,
+            _ => ErrorKind::InvalidData,
+        };
+        Some(io::Error::new(kind, failure.clone()))
     }
 
-    fn process(&mut self) -> io::Result<()> {
-        match self.session.process_new_packets() {
-            Ok(state) => {
-                if state.peer_has_closed() && self.phase == Phase::Open {
-                    self.phase = Phase::PeerFinished(false);
+    /// Decrypts what has arrived, and takes as much plaintext as `into` holds; the rest of it, and a record that is not whole,
+    /// are kept.
+    fn feed(&mut self, arrived: &mut [u8], into: &mut [u8]) -> usize {
+        if self.incoming.is_empty() {
+            let (done, n) = self.process(arrived, into);
+            self.incoming = arrived[done..].to_vec();
+            return n;
+        }
+        let mut incoming = mem::take(&mut self.incoming);
+        incoming.extend_from_slice(arrived);
+        let (done, n) = self.process(&mut incoming, into);
+        self.incoming = incoming.split_off(done);
+        // A handshake is limited as a whole.
+        let most = RECORD_BYTES_MAX + RECORD_OVERHEAD_BYTES_MAX;
+        if self.incoming.len() > most && !self.is_in_handshake() {
+            self.fail(InvalidMessage::HandshakePayloadTooLarge.into());
+        }
+        n
+    }
+
+    /// Decrypts the whole records of `incoming`. Returns how many of its bytes are done with, and how many bytes are in
+    /// `into`; plaintext that it does not hold is kept.
+    fn process(&mut self, incoming: &mut [u8], into: &mut [u8]) -> (usize, usize) {
+        let (mut done, mut n) = (0, 0);
+        loop {
+            let status = self.session.process_tls_records(&mut incoming[done..]);
+            let UnbufferedStatus { discard, state } = status;
+            done += discard;
+            match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(Ok(record)) = traffic.next_record() {
+                        let taken = record.payload.len().min(into.len() - n);
+                        let (here, later) = record.payload.split_at(taken);
+                        into[n..][..taken].copy_from_slice(here);
+                        n += taken;
+                        self.plaintext.extend_from_slice(later);
+                        done += record.discard;
+                    }
                 }
-                Ok(())
-            }
-            Err(error) => {
-                let _ = self.flush();
-                Err(refusal(error))
+                Ok(ConnectionState::EncodeTlsData(message)) => encode(message, &mut self.outgoing),
+                Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+                Ok(ConnectionState::PeerClosed) => {
+                    self.phase = Phase::PeerFinished(false);
+                    // Nothing counts after the peer's last word.
+                    done = incoming.len();
+                }
+                Ok(_) => return (done, n),
+                Err(error) => {
+                    self.fail(error);
+                    return (incoming.len(), n);
+                }
             }
         }
     }
 
-    fn take_plaintext(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self.session.reader().read(into) {
-            Ok(n) => Ok(n),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Err(error) => Err(error),
+    /// From now on nothing is received. The alert that says why is still to be flushed.
+    fn fail(&mut self, error: Error) {
+        while self.session.wants_write()
+            && let Ok(ConnectionState::EncodeTlsData(alert)) =
+                self.session.process_tls_records(&mut []).state
+        {
+            encode(alert, &mut self.outgoing);
         }
+        self.incoming = Vec::new();
+        self.failure = Some(Box::new(error));
     }
 
     /// Writes plaintext, of at most one record. What the socket does not take of the record is kept. To a peer that
@@ -218,18 +308,40 @@ impl<S: Read + Write> TlsStream<S> {
     ///
     /// # Errors
     /// `WouldBlock`: the socket has not taken the last record yet. Any other error of the socket.
-    pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub fn write(&mut self, slices: &[IoSlice<'_>], lent: &mut [u8]) -> io::Result<usize> {
         match self.phase {
             Phase::Handshake(..) if self.is_plain() => return self.socket.write_vectored(slices),
-            Phase::Handshake(..) => return Err(io::ErrorKind::NotConnected.into()),
+            Phase::Handshake(..) => return Err(ErrorKind::NotConnected.into()),
             _ => {}
         }
         if !self.flush()? {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(ErrorKind::WouldBlock.into());
         }
-        let n = self.session.writer().write_vectored(slices)?;
-        self.flush()?;
-        Ok(n)
+        if let Some(refused) = self.refused() {
+            return Err(refused);
+        }
+        let (gathered, record) = lent.split_at_mut(RECORD_BYTES_MAX);
+        let plaintext = match slices {
+            [slice] => &slice[..slice.len().min(RECORD_BYTES_MAX)],
+            slices => gather(slices, gathered),
+        };
+        // All that has arrived is processed already, so there is nothing else to be done first.
+        let mut traffic = match self.session.process_tls_records(&mut self.incoming).state {
+            Ok(ConnectionState::WriteTraffic(traffic)) => traffic,
+            _ => return Err(ErrorKind::NotConnected.into()),
+        };
+        let n = traffic.encrypt(plaintext, record);
+        let record = &record[..n.map_err(io::Error::other)?];
+        let sent = match self.socket.write(record) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
+                0
+            }
+            sent => sent?,
+        };
+        self.outgoing.extend_from_slice(&record[sent..]);
+        Ok(plaintext.len())
     }
 
     /// Writes what earlier calls have left. False: the socket has not taken all of it.
@@ -237,12 +349,13 @@ impl<S: Read + Write> TlsStream<S> {
     /// # Errors
     /// Those of the socket.
     pub fn flush(&mut self) -> io::Result<bool> {
-        while self.session.wants_write() {
-            match self.session.write_tls(&mut Unvectored(&mut self.socket)) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        while !self.outgoing.is_empty() {
+            match self.socket.write(&self.outgoing) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) if n == self.outgoing.len() => self.outgoing = Vec::new(),
+                Ok(n) => drop(self.outgoing.drain(..n)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
@@ -252,8 +365,15 @@ impl<S: Read + Write> TlsStream<S> {
     /// Says that nothing more will be written. False: that is still to be [flushed](TlsStream::flush). After the first call
     /// what arrives is discarded.
     pub fn finish(&mut self) -> bool {
-        if self.phase != Phase::Finished && !self.is_plain() {
-            self.session.send_close_notify();
+        // A peer whose handshake is not over takes no such word.
+        let mut last = [0; LAST_BYTES_MAX];
+        if !matches!(self.phase, Phase::Finished | Phase::Handshake(..))
+            && self.failure.is_none()
+            && let Ok(ConnectionState::WriteTraffic(mut traffic)) =
+                self.session.process_tls_records(&mut self.incoming).state
+            && let Ok(n) = traffic.queue_close_notify(&mut last)
+        {
+            self.outgoing.extend_from_slice(&last[..n]);
         }
         self.phase = Phase::Finished;
         // Nobody is there any more after an error.
@@ -272,35 +392,6 @@ impl<S: Read + Write> TlsStream<S> {
     /// The certificate with which the peer has shown who it is.
     pub fn certificate(&self) -> Option<&CertificateDer<'static>> {
         self.session.peer_certificates()?.first()
-    }
-}
-
-/// An error of the protocol as one of reading.
-fn refusal(error: Error) -> io::Error {
-    let kind = match error {
-        Error::AlertReceived(_) => io::ErrorKind::ConnectionRefused,
-        _ => io::ErrorKind::InvalidData,
-    };
-    io::Error::new(kind, error)
-}
-
-/// Writes a single slice with send(2), which costs the kernel less than writev(2).
-struct Unvectored<'a, S>(&'a mut S);
-
-impl<S: Write> Write for Unvectored<'_, S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match slices {
-            [slice] => self.0.write(slice),
-            slices => self.0.write_vectored(slices),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

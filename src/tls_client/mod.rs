@@ -36,6 +36,8 @@ pub struct Options {
     pub authorities: Option<PathBuf>,
     /// What the client shows to a server that asks for a certificate.
     pub identity: Option<Identity>,
+    /// The server says a line without TLS, and only then takes the handshake.
+    pub after_line: bool,
 }
 
 /// The client's own certificate and its key.
@@ -55,6 +57,8 @@ pub struct Config {
     name: ServerName<'static>,
     /// Whether the client has a certificate.
     has_identity: bool,
+    /// Whether the server says a line before the handshake.
+    after_line: bool,
 }
 
 impl Config {
@@ -77,6 +81,7 @@ impl Config {
             tls: Arc::new(tls),
             name,
             has_identity: options.identity.is_some(),
+            after_line: options.after_line,
         })
     }
 }

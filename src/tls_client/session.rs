@@ -8,6 +8,7 @@
 
 use super::Config;
 use super::explain::{can_be_tls, explain, not_tls};
+use memchr::memchr;
 use rustls::ClientConnection;
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::sync::Arc;
@@ -20,7 +21,9 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024;
 pub struct Session {
     tls: ClientConnection,
     config: Arc<Config>,
-    /// Nothing has come from the server.
+    /// A line has still to come without TLS, before which nothing is sent.
+    awaits_line: bool,
+    /// Nothing of TLS has come from the server.
     is_fresh: bool,
     /// Text has come with the end of the handshake, and is not taken.
     has_early_text: bool,
@@ -40,6 +43,7 @@ impl Session {
         Ok(Session {
             tls: tls.map_err(|error| explain(&error, config.has_identity))?,
             config: Arc::clone(config),
+            awaits_line: config.after_line,
             is_fresh: true,
             has_early_text: false,
             is_ended: false,
@@ -68,6 +72,13 @@ impl Session {
     /// # Errors
     /// The handshake has failed: in words.
     pub fn shake_hands(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+        if self.awaits_line {
+            let Some(end) = memchr(b'\n', bytes) else {
+                return Ok(());
+            };
+            self.awaits_line = false;
+            bytes = &bytes[end + 1..];
+        }
         if let Some(&first) = bytes.first().filter(|_| std::mem::take(&mut self.is_fresh))
             && !can_be_tls(first)
         {
@@ -138,7 +149,7 @@ impl Session {
 
     /// Whether something waits to be written: sealed text, or an answer of TLS's own.
     pub fn wants_write(&self) -> bool {
-        self.tls.wants_write()
+        self.tls.wants_write() && !self.awaits_line
     }
 
     /// Writes all that waits to be written.
@@ -146,7 +157,7 @@ impl Session {
     /// # Errors
     /// See write(2). After `WouldBlock` the rest waits here.
     pub fn write_to(&mut self, mut network: impl Write) -> io::Result<()> {
-        while self.tls.wants_write() {
+        while self.wants_write() {
             match self.tls.write_tls(&mut network) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 written => drop(written?),
@@ -326,6 +337,28 @@ mod tests {
             let (text, done) = receive(&mut client, [&whole[..]]);
             assert!(text.is_empty() && done.is_err(), "it stays so");
         }
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_line_that_a_server_says_first() {
+        let made = certificate(&["localhost"], |_| {});
+        let mut client = Session::new(&made.trusted_after(true)).unwrap();
+        let mut server = ServerConnection::new(Arc::new(made.server(&TLS13))).unwrap();
+        for piece in [&b"INFO {"[..], b"}\r"] {
+            client.shake_hands(piece).unwrap();
+            assert!(!client.wants_write());
+            let mut network = Vec::new();
+            client.write_to(&mut network).unwrap();
+            assert!(network.is_empty());
+        }
+        client.shake_hands(b"\n").unwrap();
+        while client.is_handshaking() {
+            pass_to_server(&mut client, &mut server);
+            client.shake_hands(&sent(&mut server)).unwrap();
+        }
+        pass_to_server(&mut client, &mut server);
+        assert_eq!(client.seal(b"hello\n"), 6);
+        assert_eq!(pass_to_server(&mut client, &mut server), b"hello\n");
     }
 
     #[test]

@@ -72,8 +72,14 @@ impl Made {
 
     /// What a client does that trusts this certificate.
     pub fn trusted(&self) -> Arc<Config> {
+        self.trusted_after(false)
+    }
+
+    /// The same if the server says a line first.
+    pub fn trusted_after(&self, after_line: bool) -> Arc<Config> {
         let options = Options {
             fingerprint: Some(Fingerprint::of(&self.certificate)),
+            after_line,
             ..Options::default()
         };
         Arc::new(Config::new(&options, "localhost").unwrap())

@@ -3,11 +3,17 @@
 use super::*;
 use crate::net::certificates::Files;
 use crate::testing::authority::Authority;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::cipher::{MessageEncrypter, OutboundPlainMessage};
+use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, ConnectionTrafficSecrets, ContentType, RootCertStore,
+    SupportedProtocolVersion,
+};
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
@@ -56,7 +62,7 @@ impl Read for Pipe {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let n = into.len().min(self.read_max).min(self.inbound.len());
         if n == 0 && !self.has_ended {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(ErrorKind::WouldBlock.into());
         }
         for (to, from) in into.iter_mut().zip(self.inbound.drain(..n)) {
             *to = from;
@@ -69,7 +75,7 @@ impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = bytes.len().min(self.room).min(self.write_max);
         if n == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(ErrorKind::WouldBlock.into());
         }
         self.room -= n;
         self.outbound.extend(&bytes[..n]);
@@ -85,16 +91,21 @@ impl Write for Pipe {
 struct Pair {
     server: TlsStream<Pipe>,
     client: ClientConnection,
-    ciphertext: Vec<u8>,
+    lent: Vec<u8>,
 }
 
 impl Pair {
     fn new(version: &'static SupportedProtocolVersion) -> Pair {
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        Pair::with_provider(version, default_provider())
+    }
+
+    fn with_provider(version: &'static SupportedProtocolVersion, provider: CryptoProvider) -> Pair {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(WORLD.roots.clone())
             .with_no_client_auth();
+        config.enable_secret_extraction = true;
         let name = ServerName::try_from("chat.test").unwrap();
         let pipe = Pipe {
             inbound: VecDeque::new(),
@@ -107,21 +118,25 @@ impl Pair {
         Pair {
             server: TlsStream::new(pipe, Arc::clone(&WORLD.server)).unwrap(),
             client: ClientConnection::new(Arc::new(config), name).unwrap(),
-            ciphertext: vec![0; RECORD_BYTES_MAX],
+            lent: vec![0; LENT_BYTES],
         }
     }
 
     /// After the handshake.
     fn open(version: &'static SupportedProtocolVersion) -> Pair {
         let mut pair = Pair::new(version);
-        assert!((0..1000).any(|_| pair.step()), "the handshake never ends");
-        assert!(!pair.client.is_handshaking());
+        pair.shake_hands();
         pair
     }
 
+    fn shake_hands(&mut self) {
+        assert!((0..1000).any(|_| self.step()), "the handshake never ends");
+        assert!(!self.client.is_handshaking());
+    }
+
     fn handshake(&mut self) -> io::Result<bool> {
-        match self.server.handshake(&mut self.ciphertext) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.handshake(),
+        match self.server.handshake(&mut self.lent) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.handshake(),
             other => other,
         }
     }
@@ -160,8 +175,12 @@ impl Pair {
         text
     }
 
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.server.write(slices, &mut self.lent)
+    }
+
     fn read_into(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.server.read(into, &mut self.ciphertext)
+        self.server.read(into, &mut self.lent)
     }
 
     /// All that the server can read now, and why it stops.
@@ -171,7 +190,7 @@ impl Pair {
             match self.read_into(&mut into) {
                 Ok(0) => return (text, Ok(())),
                 Ok(n) => text.extend(&into[..n]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return (text, Err(error)),
             }
         }
@@ -184,7 +203,7 @@ impl Pair {
             text.escape_ascii().to_string(),
             wanted.escape_ascii().to_string()
         );
-        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::WouldBlock);
     }
 }
 
@@ -198,7 +217,7 @@ fn plaintext_goes_both_ways_in_both_versions() {
         pair.say(b"hello\n");
         pair.assert_reads(b"hello\n");
         let slices = [IoSlice::new(b"kim: "), IoSlice::new(b"hi\n")];
-        assert_eq!(pair.server.write(&slices).unwrap(), 8);
+        assert_eq!(pair.write(&slices).unwrap(), 8);
         assert_eq!(pair.receive(), b"kim: hi\n");
     }
 }
@@ -231,7 +250,7 @@ fn records_may_be_split_at_every_byte() {
             }
             let rest = inbound.split_off(split);
             let (mut text, end) = pair.read_all(16);
-            assert_eq!(end.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(end.unwrap_err().kind(), ErrorKind::WouldBlock);
             pair.server.socket_mut().inbound = rest;
             text.extend(pair.read_all(16).0);
             assert_eq!(text, b"one\ntwo\n", "split at {split}");
@@ -251,7 +270,7 @@ fn plaintext_is_the_same_however_much_a_read_takes() {
             pair.say(&line);
             let (text, end) = pair.read_all(most);
             assert_eq!(text.len(), line.len(), "{most} of {size}");
-            assert_eq!(end.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            assert_eq!(end.unwrap_err().kind(), ErrorKind::WouldBlock);
         }
     }
 }
@@ -278,9 +297,9 @@ fn something_that_holds_no_plaintext_is_no_reason_to_wait() {
     let rest = pair.server.socket_mut().inbound.split_off(10);
     let mut into = [0; 100];
     let kind = pair.read_into(&mut into).unwrap_err().kind();
-    assert_eq!(kind, io::ErrorKind::Interrupted);
+    assert_eq!(kind, ErrorKind::Interrupted);
     let kind = pair.read_into(&mut into).unwrap_err().kind();
-    assert_eq!(kind, io::ErrorKind::WouldBlock);
+    assert_eq!(kind, ErrorKind::WouldBlock);
     pair.server.socket_mut().inbound = rest;
     assert_eq!(pair.read_into(&mut into).unwrap(), 6);
 }
@@ -293,7 +312,7 @@ fn keys_are_updated_by_both_sides() {
         pair.say(&[nth, b'\n']);
         pair.assert_reads(&[nth, b'\n']);
         // The answer to the update goes before this.
-        assert_eq!(pair.server.write(&[IoSlice::new(b"ok\n")]).unwrap(), 3);
+        assert_eq!(pair.write(&[IoSlice::new(b"ok\n")]).unwrap(), 3);
         assert_eq!(pair.receive(), b"ok\n");
     }
 }
@@ -307,7 +326,7 @@ fn a_peer_that_only_updates_its_keys_is_refused() {
     }
     let (text, end) = pair.read_all(100);
     assert!(text.is_empty());
-    assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::InvalidData);
     let held = &pair.server.socket_mut().outbound;
     assert!(held.len() < 4096, "{} bytes of answers", held.len());
 }
@@ -323,7 +342,7 @@ fn the_end_of_a_stream_and_a_cut_are_told_apart() {
         assert_eq!(text, b"bye\n");
         end.unwrap();
         // We may still send, and then say so too.
-        assert_eq!(pair.server.write(&[IoSlice::new(b"bye\n")]).unwrap(), 4);
+        assert_eq!(pair.write(&[IoSlice::new(b"bye\n")]).unwrap(), 4);
         assert!(pair.server.finish());
         assert_eq!(pair.receive(), b"bye\n");
         let state = pair.client.process_new_packets().unwrap();
@@ -343,7 +362,7 @@ fn the_end_of_a_stream_and_a_cut_are_told_apart() {
                 b"one\n"
             };
             assert_eq!(text, whole);
-            assert_eq!(end.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            assert_eq!(end.unwrap_err().kind(), ErrorKind::UnexpectedEof);
         }
     }
 }
@@ -357,12 +376,12 @@ fn a_changed_byte_ends_the_connection_after_what_came_before() {
         *pair.server.socket_mut().inbound.back_mut().unwrap() ^= 1;
         let (text, end) = pair.read_all(100);
         assert_eq!(text, b"one\n");
-        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::InvalidData);
         // The peer is told why.
         let sent = pair.server.socket_mut().outbound.clone();
         assert!(!sent.is_empty());
         let (_, again) = pair.read_all(100);
-        assert_eq!(again.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(again.unwrap_err().kind(), ErrorKind::InvalidData);
     }
 }
 
@@ -372,19 +391,19 @@ fn a_blocked_socket_holds_one_record_and_the_rest_waits() {
         let mut pair = Pair::open(version);
         let text: Vec<u8> = (0..100_000_u32).map(|nth| nth as u8).collect();
         pair.server.socket_mut().room = 1000;
-        let n = pair.server.write(&[IoSlice::new(&text)]).unwrap();
+        let n = pair.write(&[IoSlice::new(&text)]).unwrap();
         assert_eq!(n, RECORD_BYTES_MAX);
-        let blocked = pair.server.write(&[IoSlice::new(&text[n..])]);
-        assert_eq!(blocked.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let blocked = pair.write(&[IoSlice::new(&text[n..])]);
+        assert_eq!(blocked.unwrap_err().kind(), ErrorKind::WouldBlock);
         assert!(!pair.server.flush().unwrap());
         // Byte by byte, and with many slices.
         let (mut written, mut received) = (n, Vec::new());
         while received.len() < text.len() {
             pair.server.socket_mut().room = 700;
             let rest: Vec<_> = text[written..].chunks(3000).map(IoSlice::new).collect();
-            match pair.server.write(&rest) {
+            match pair.write(&rest) {
                 Ok(n) => written += n,
-                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
             }
             received.extend(pair.receive());
         }
@@ -397,7 +416,7 @@ fn a_blocked_socket_holds_one_record_and_the_rest_waits() {
 fn the_last_word_waits_for_a_blocked_socket() {
     let mut pair = Pair::open(&TLS13);
     pair.server.socket_mut().room = 10;
-    assert_eq!(pair.server.write(&[IoSlice::new(b"bye\n")]).unwrap(), 4);
+    assert_eq!(pair.write(&[IoSlice::new(b"bye\n")]).unwrap(), 4);
     assert!(!pair.server.finish());
     pair.server.socket_mut().room = 30;
     assert!(!pair.server.finish());
@@ -427,7 +446,7 @@ fn an_endless_handshake_is_refused() {
         sent.fill(0);
     }
     let error = pair.handshake().unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
     let left = pair.server.socket_mut().inbound.len();
     assert!(
         left + HANDSHAKE_BYTES_MAX + 2 * RECORD_BYTES_MAX > 60_000,
@@ -441,7 +460,7 @@ fn plain_text_is_recognised_and_half_a_handshake_waits() {
     assert!(pair.server.is_plain(), "nothing has come");
     pair.server.socket_mut().inbound.extend(b"hello\n");
     let error = pair.handshake().unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert!(pair.server.is_plain());
 
     let mut pair = Pair::new(&TLS13);
@@ -450,7 +469,7 @@ fn plain_text_is_recognised_and_half_a_handshake_waits() {
     assert!(!pair.handshake().unwrap() && !pair.server.is_plain());
     pair.server.socket_mut().has_ended = true;
     let error = pair.handshake().unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
 
 #[test]
@@ -458,4 +477,113 @@ fn no_ticket_is_given_that_would_outlive_what_was_verified() {
     let mut pair = Pair::open(&TLS13);
     pair.receive();
     assert_eq!(pair.client.tls13_tickets_received(), 0);
+}
+
+#[test]
+fn an_idle_connection_holds_no_buffer() {
+    for (version, _) in VERSIONS {
+        let mut pair = Pair::open(version);
+        pair.say(&[b'x'; 40_000]);
+        assert_eq!(pair.read_all(4096).0.len(), 40_000);
+        pair.server.socket_mut().room = 10;
+        pair.write(&[IoSlice::new(b"hello\n")]).unwrap();
+        pair.server.socket_mut().room = usize::MAX;
+        assert!(pair.server.flush().unwrap());
+        let server = &pair.server;
+        for held in [&server.incoming, &server.outgoing, &server.plaintext] {
+            assert_eq!(held.capacity(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_client_gets_aes_128_if_it_can_and_aes_256_if_it_has_nothing_else() {
+    use rustls::CipherSuite::{TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384};
+    let suite = |pair: &Pair| pair.client.negotiated_cipher_suite().unwrap().suite();
+    let first = |provider: &CryptoProvider| provider.cipher_suites[0].suite();
+    assert_eq!(first(&default_provider()), TLS13_AES_256_GCM_SHA384);
+    assert_eq!(suite(&Pair::open(&TLS13)), TLS13_AES_128_GCM_SHA256);
+    let mut provider = default_provider();
+    provider.cipher_suites.truncate(1);
+    let mut pair = Pair::with_provider(&TLS13, provider);
+    pair.shake_hands();
+    assert_eq!(suite(&pair), TLS13_AES_256_GCM_SHA384);
+}
+
+/// A client whose messages the test encrypts itself, under the keys of a finished handshake.
+struct Forger {
+    server: Pair,
+    encrypter: Box<dyn MessageEncrypter>,
+    sequence: u64,
+}
+
+impl Forger {
+    fn new() -> Forger {
+        let mut pair = Pair::open(&TLS13);
+        let client = mem::replace(&mut pair.client, Pair::new(&TLS13).client);
+        let secrets = client.dangerous_extract_secrets().unwrap();
+        let (sequence, secret) = secrets.tx;
+        let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secret else {
+            panic!("another suite");
+        };
+        let suite = TLS13_AES_128_GCM_SHA256.tls13().unwrap();
+        Forger {
+            server: pair,
+            encrypter: suite.aead_alg.encrypter(key, iv),
+            sequence,
+        }
+    }
+
+    /// Sends a record of this type.
+    fn send(&mut self, typ: ContentType, payload: &[u8]) {
+        let message = OutboundPlainMessage {
+            typ,
+            version: ProtocolVersion::TLSv1_2,
+            payload: payload.into(),
+        };
+        let record = self.encrypter.encrypt(message, self.sequence).unwrap();
+        self.sequence += 1;
+        let inbound = &mut self.server.server.socket_mut().inbound;
+        inbound.extend(record.encode());
+    }
+}
+
+#[test]
+fn a_message_in_two_records_is_kept_while_something_is_written() {
+    let mut forger = Forger::new();
+    // A key update that asks for none in return: RFC 8446, 4.6.3.
+    let update = [24, 0, 0, 1, 0];
+    for at in 1..update.len() {
+        let mut forger = Forger::new();
+        forger.send(ContentType::Handshake, &update[..at]);
+        forger.server.assert_reads(b"");
+        let written = forger.server.write(&[IoSlice::new(b"hello\n")]);
+        assert_eq!(written.unwrap(), 6);
+        forger.send(ContentType::Handshake, &update[at..]);
+        forger.server.assert_reads(b"");
+        // The keys have changed.
+        forger.send(ContentType::ApplicationData, b"lost\n");
+        let (_, end) = forger.server.read_all(100);
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::InvalidData);
+    }
+    forger.send(ContentType::ApplicationData, b"hello\n");
+    forger.server.assert_reads(b"hello\n");
+}
+
+#[test]
+fn a_message_that_never_ends_is_refused_before_it_takes_more_than_a_record() {
+    let mut forger = Forger::new();
+    forger.send(ContentType::Handshake, &[24, 0, 0xff, 0xff]);
+    for sent in (0..60_000).step_by(1000) {
+        forger.send(ContentType::Handshake, &[0; 1000]);
+        let (text, end) = forger.server.read_all(4096);
+        assert!(text.is_empty());
+        if end.unwrap_err().kind() == ErrorKind::InvalidData {
+            assert!(sent > 10_000, "{sent}");
+            return;
+        }
+        let held = forger.server.server.incoming.capacity();
+        assert!(held <= SESSION_BYTES_MAX / 2, "{held}");
+    }
+    panic!("it is not refused");
 }
