@@ -4,6 +4,7 @@ use super::figures::{Figures, Served};
 use super::process::ProcessFigures;
 use super::turn_lengths::TurnLengths;
 use crate::hub::limits::{ACCOUNTS_AN_ORIGIN_MAX, ACCOUNTS_MAX};
+use crate::hub::link;
 use crate::hub::{LoggedIn, Refused, Survey, Totals};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -29,6 +30,7 @@ impl Figures {
         families.extend(self.memory());
         families.extend(self.event_loop());
         families.push(turns(&self.turns));
+        families.extend(self.cluster.iter().flat_map(cluster));
         families.extend(process(self.process));
         // What is not known is left out.
         families.retain(|family| !family.samples.is_empty());
@@ -193,6 +195,24 @@ fn process(process: ProcessFigures) -> [Family; 7] {
         Gauge "process_virtual_memory_bytes" "Address space in use." = known(virtual_bytes);
         Gauge "process_open_fds" "Descriptors open." = known(descriptors);
         Gauge "process_max_fds" "Descriptors that there may be." = known(descriptors_max);
+    }
+}
+
+/// A node of a cluster.
+fn cluster(node: &link::Figures) -> [Family; 10] {
+    let ready = node.nodes.iter().filter(|other| other.is_ready).count();
+    let nodes = [("ready", ready), ("starting", node.nodes.len() - ready)];
+    families! {
+        Gauge "madang_cluster_connected" "1 while the engine can be used, otherwise 0." = one(usize::from(node.is_connected));
+        Gauge "madang_cluster_live" "1 while this node is one of the nodes, otherwise 0." = one(usize::from(node.is_live));
+        Gauge "madang_cluster_nodes" "Nodes that this one knows, itself included, by state." = by("state", nodes);
+        Gauge "madang_cluster_lag_seconds" "From when the last batch of this node was sent to when it was read back." = one(Value::micros(node.lag_us));
+        Gauge "madang_cluster_waiting_bytes" "Bytes that wait to be sent to the engine." = one(node.bytes_gathered);
+        Gauge "madang_cluster_in_flight_bytes" "Bytes that were sent to the engine and have not been read back." = one(node.bytes_in_flight);
+        Counter "madang_cluster_entries_total" "Entries read, of all lanes." = one(node.entries_read);
+        Counter "madang_cluster_disconnections_total" "How often the engine could not be used any more." = one(node.disconnections);
+        Counter "madang_cluster_restarts_total" "How often this node has started anew." = one(node.restarts);
+        Counter "madang_cluster_lost_lines_total" "Lines that other nodes may have and this one could not get." = one(node.lost_lines);
     }
 }
 

@@ -6,6 +6,7 @@ use super::scheduler::Scheduler;
 use super::transport::Net;
 use super::turn_lengths::TurnLengths;
 use crate::hub::limits::Limits;
+use crate::hub::link;
 use crate::hub::{Hub, Survey, Totals};
 use crate::logging;
 
@@ -88,6 +89,8 @@ pub struct Figures {
     pub turns: TurnLengths,
     /// The server ends.
     pub is_shutting_down: bool,
+    /// The node and the others, if the server is one of several.
+    pub cluster: Option<link::Figures>,
     /// What the system knows of the process.
     pub process: ProcessFigures,
     /// What the metrics page has cost.
@@ -124,6 +127,7 @@ impl Figures {
             registered_names: hub.registered_names(),
             turns: *scheduler.turn_lengths(),
             is_shutting_down: hub.is_shutting_down(),
+            cluster: hub.cluster_figures(),
             process: process.figures(scheduler.sockets() + served.connections),
             served,
             log_lines_dropped: logging::dropped_lines(),

@@ -5,6 +5,10 @@ mod fixture;
 use crate::common::{Client, DEADLINE, Launch, Next, SILENCE, until};
 use fixture::{Engine, Node, Way, cluster};
 use rustix::process::Signal;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::Instant;
 
@@ -398,4 +402,42 @@ fn the_load_generator_accounts_for_every_line_over_all_nodes() {
         "{text} {}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn figures_of_a_node_are_documented_and_say_how_it_is() {
+    let (mut engine, [a, _b]) = cluster::<2>(&["--metrics", "127.0.0.1:0"]);
+    let figures = || {
+        let mut page = TcpStream::connect(a.server.metrics_addr()).expect("a connection");
+        let request = b"GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n";
+        page.write_all(request).expect("a request");
+        let mut text = String::new();
+        page.read_to_string(&mut text).expect("a page");
+        text
+    };
+    let docs = fs::read_to_string("docs/cluster.md").expect("the page");
+    let rows = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `madang_"));
+    let documented: BTreeSet<&str> = rows
+        .filter_map(|row| row.split(['`', '{']).next())
+        .collect();
+    let page = figures();
+    let shown = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE madang_"));
+    let shown = shown.filter_map(|line| line.split(' ').next());
+    let shown: BTreeSet<&str> = shown.filter(|it| it.starts_with("cluster_")).collect();
+    assert_eq!(documented, shown);
+    until("both nodes are ready", || {
+        figures().contains("madang_cluster_nodes{state=\"ready\"} 2")
+    });
+    assert!(figures().contains("madang_cluster_connected 1"));
+    engine.kill();
+    until("it notices that the engine is gone", || {
+        let page = figures();
+        page.contains("madang_cluster_connected 0")
+            && page.contains("madang_cluster_disconnections_total 1")
+    });
 }

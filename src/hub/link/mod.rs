@@ -153,6 +153,7 @@ enum Stop {
 struct Counters {
     entries_read: u64,
     malformed: u64,
+    disconnections: u64,
     restarts: u64,
     lag_us: u64,
     lost_lines: u64,
@@ -361,6 +362,7 @@ impl Link {
             bytes_in_flight: all().map(Outgoing::flight_bytes).sum(),
             entries_read: self.counters.entries_read,
             malformed: self.counters.malformed,
+            disconnections: self.counters.disconnections,
             restarts: self.counters.restarts,
             lag_us: self.counters.lag_us,
             lost_lines: self.counters.lost_lines,

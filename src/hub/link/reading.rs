@@ -25,6 +25,7 @@ impl Link {
             return;
         }
         self.engine = Engine::Disconnected(now);
+        self.counters.disconnections += 1;
         self.looked_at = 0;
         self.closes.disconnected();
         self.directory.disconnected();

@@ -214,6 +214,8 @@ pub struct Figures {
     pub entries_read: u64,
     /// Payloads among them that could not be read to their ends.
     pub malformed: u64,
+    /// How many times the engine could not be used any more.
+    pub disconnections: u64,
     /// How many times the node has started anew.
     pub restarts: u64,
     /// Microseconds from when the last own batch was sent to when it was read back.
