@@ -207,7 +207,7 @@ texts! {
         /// To a room of a node of a cluster: lines that other nodes have and this one cannot get.
         Missing { lines: u64 } = "{lines} lines skipped: this server could not get them from the others",
         /// The answer to `/whois` about a person on another server of the cluster.
-        WhoisElsewhere { name: &'a str, room: &'a str, node: u64 } = "{name} is in {room}, on server {node}",
+        WhoisElsewhere { name: &'a str, room: &'a str, node: u64 } = "whois: {name} is in {room}, on server {node}",
         /// To each room of a node of a cluster: what is said reaches nobody for now.
         CutOff {} = "this server is cut off from the others",
         /// … and reaches all again.
@@ -451,6 +451,7 @@ mod tests {
             "rooms",
             "full",
             "clients",
+            "node",
         ];
         for template in Notice::TEMPLATES {
             let text = filled(template, &numbers);

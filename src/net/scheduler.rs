@@ -156,7 +156,7 @@ impl<N: Net> Scheduler<N> {
         self.log.reports(&mut self.hub);
         self.close();
         if self.hub.is_shutting_down() && self.hub.clients() == 0 {
-            self.hub.stop_cluster();
+            self.hub.stop_cluster(began);
         }
         let ended = self.now();
         self.log.sum_up(ended, self.is_over());

@@ -72,9 +72,9 @@ impl Hub {
     }
 
     /// The node leaves the others, after all that has been said.
-    pub fn stop_cluster(&mut self) {
+    pub fn stop_cluster(&mut self, now: Now) {
         if let Some(cluster) = self.cluster.as_deref_mut() {
-            cluster.link.stop();
+            cluster.link.stop(now);
         }
     }
 

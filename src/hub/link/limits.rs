@@ -44,6 +44,8 @@ pub const DEPARTED_MAX: usize = 4 * NODES_MAX;
 /// Microseconds from one sign of life to the next.
 pub const ALIVE_US: u64 = 3_000_000;
 
+/// A node that stops waits no longer for the engine. Then the others will hold it for dead.
+pub const STOP_US: u64 = 5_000_000;
 /// A node is dead when another one has been alive so many times since its last entry.
 pub const SILENT_ALIVES_MAX: u8 = 4;
 

@@ -95,6 +95,8 @@ pub struct Link {
     /// It was alive, and that was not read back yet.
     is_alive_pending: bool,
     stop: Stop,
+    /// When it stops at the latest, if it is to.
+    stop_by: Option<Now>,
     counters: Counters,
 }
 
@@ -188,6 +190,7 @@ impl Link {
             alive_at: None,
             is_alive_pending: false,
             stop: Stop::No,
+            stop_by: None,
             counters: Counters::default(),
             settings,
         }
@@ -302,9 +305,10 @@ impl Link {
     }
 
     /// The node is to stop, after all that has been said.
-    pub fn stop(&mut self) {
+    pub fn stop(&mut self, now: Now) {
         if self.stop == Stop::No {
             self.stop = Stop::Wanted;
+            self.stop_by = Some(now.after(limits::STOP_US));
         }
     }
 

@@ -113,15 +113,21 @@ impl Link {
 
     /// When [`tick`](Link::tick) is to be called, or [`next_op`](Link::next_op) has something.
     pub fn deadline(&self) -> Option<Now> {
-        match self.engine {
+        let due = match self.engine {
             Engine::Never | Engine::CutOff => None,
             Engine::Disconnected(since) => Some(since.after(CUT_OFF_US)),
             Engine::Connected => self.attach_at().or(self.alive_at),
-        }
+        };
+        let stop_by = self.stop_by.filter(|_| !self.has_stopped());
+        due.into_iter().chain(stop_by).min()
     }
 
     /// Does what is due by now. False: nothing is, although [`next_op`](Link::next_op) may have something.
     pub fn tick(&mut self, now: Now) -> bool {
+        if self.stop_by.is_some_and(|by| by <= now) && !self.has_stopped() {
+            self.phase = Phase::Stopped;
+            return true;
+        }
         match self.engine {
             Engine::Disconnected(since) if since.after(CUT_OFF_US) <= now => {
                 self.engine = Engine::CutOff;

@@ -806,11 +806,13 @@ fn a_node_that_stops_says_everything_first_and_leaves_nothing_open() {
             .line("pond", 1, |out| out.extend_from_slice(text.as_bytes()));
         process.said.push(text);
     }
-    world.processes[0].link.stop();
+    let now = Now::from_micros(world.now);
+    world.processes[0].link.stop(now);
     settle(&mut world);
     assert!(world.processes[0].link.has_stopped());
     assert_eq!(world.processes[1].link.figures().nodes.len(), 1);
-    world.processes[1].link.stop();
+    let now = Now::from_micros(world.now);
+    world.processes[1].link.stop(now);
     settle(&mut world);
     assert!(world.processes[1].link.has_stopped());
     judge_lines(&world);

@@ -55,8 +55,10 @@ impl Session {
 
     /// A client has been answered everything.
     pub(super) fn next_question(&mut self, place: usize) -> Result<(), Broken> {
-        let is_reader = matches!(self.clients.get(place).purpose, Purpose::Reads(_));
+        let purpose = &self.clients.get(place).purpose;
+        let is_reader = matches!(purpose, Purpose::Reads(_));
         match self.phase {
+            _ if *purpose == Purpose::Sentinel => Ok(()),
             Phase::Greeting => self.greeted(place),
             Phase::Opening if self.clients.iter().all(Client::is_idle) => {
                 self.opened();

@@ -190,7 +190,7 @@ fn drive(data: &[u8]) {
         let at = Now::from_micros(now);
         let kind = bytes.byte();
         if kind % 16 >= 12 {
-            say(&mut link, kind / 16);
+            say(&mut link, at, kind / 16);
         }
         let own = link.figures().incarnation;
         let incarnation = match bytes.byte() % 8 {
@@ -260,7 +260,7 @@ fn input(kind: u8, entry: Entry<'_>) -> Input<'_> {
     }
 }
 
-fn say(link: &mut Link, kind: u8) {
+fn say(link: &mut Link, at: Now, kind: u8) {
     let room = ["", "pond", "lake"][usize::from(kind) % 3];
     let lane = link.lane_of(room);
     let to = PersonId {
@@ -268,7 +268,7 @@ fn say(link: &mut Link, kind: u8) {
         connection: 1,
     };
     match kind {
-        15 => link.stop(),
+        15 => link.stop(at),
         _ if !link.has_space(lane) => {}
         0..6 => link.line(room, 1, |out| out.extend_from_slice(b"hello\n")),
         6..9 => link.private(room, 1, to, b"hello\n"),
