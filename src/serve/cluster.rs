@@ -7,7 +7,6 @@ use crate::hub::link::Settings;
 use crate::hub::link::item::FORMAT;
 use crate::net::engine::Options;
 use crate::password_file::{self, Password};
-use crate::tls_client;
 use rustix::system::uname;
 use std::path::PathBuf;
 
@@ -89,10 +88,7 @@ impl Cluster {
             lanes,
             format: FORMAT,
             entries_max: LANE_ENTRIES_MAX,
-            tls: tls_client::Options {
-                authorities: self.authorities.clone(),
-                ..tls_client::Options::default()
-            },
+            authorities: self.authorities.clone(),
         };
         // A lane has the lines of many rooms, and an entry many lines.
         let history_entries = (history_lines as u32).saturating_mul(HISTORY_ENTRIES_A_LINE);

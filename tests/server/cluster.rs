@@ -283,7 +283,8 @@ fn a_node_that_is_cut_off_says_so_once_and_its_lines_arrive_later_once_and_in_or
 fn a_line_whose_answer_is_lost_arrives_once() {
     let (_engine, [a, b]) = cluster::<2>(&[]);
     let (mut ann, mut bob) = (a.connect("ann"), b.connect("bob"));
-    meet(&mut [&mut ann, &mut bob]);
+    let mut cid = b.connect("cid");
+    meet(&mut [&mut ann, &mut bob, &mut cid]);
     for nth in 0..5 {
         b.proxy.set(Way::Deaf);
         bob.say(&format!("line {nth}"));
@@ -295,6 +296,8 @@ fn a_line_whose_answer_is_lost_arrives_once() {
             said_until(&mut ann, &format!("after {nth}")),
             [format!("bob: after {nth}")]
         );
+        // What is on its way keeps the next line back: so that must have come back before.
+        cid.find(&format!("bob: after {nth}"));
     }
 }
 

@@ -252,7 +252,9 @@ fn an_operator_ends_the_server() {
     ann.find("* server is shutting down");
     ann.expect_end();
     assert_eq!(server.wait_exit().code(), Some(0));
-    assert!(server.log().contains("what=\"shuts the server down\""));
+    until("the log says who has ended the server", || {
+        server.log().contains("what=\"shuts the server down\"")
+    });
 }
 
 #[test]

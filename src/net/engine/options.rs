@@ -1,6 +1,7 @@
 //! How the driver of the engine is used, and what operators see of it.
 
 use crate::tls_client;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the engine is used.
@@ -12,8 +13,18 @@ pub struct Options {
     pub format: u32,
     /// Entries that a lane keeps, about.
     pub entries_max: u32,
-    /// Whom to trust, if the address says TLS.
-    pub tls: tls_client::Options,
+    /// The file with the authorities that are trusted, if the address says TLS; otherwise those of this machine are.
+    pub authorities: Option<PathBuf>,
+}
+
+impl Options {
+    /// Whom to trust.
+    pub fn tls(&self) -> tls_client::Options {
+        tls_client::Options {
+            authorities: self.authorities.clone(),
+            ..tls_client::Options::default()
+        }
+    }
 }
 
 /// What operators want to see of the driver.

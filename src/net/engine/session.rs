@@ -96,7 +96,7 @@ impl Session {
     ) -> io::Result<Session> {
         let now = Instant::now();
         Ok(Session {
-            servers: Servers::new(&address, &options.tls)?,
+            servers: Servers::new(&address, &options.tls())?,
             clients: Clients::new(registry, tokens),
             lanes: Lanes::new(&address.prefix, options.lanes),
             address,
