@@ -31,7 +31,7 @@ fn said_until(client: &mut Client, last: &str) -> Vec<String> {
 }
 
 /// Waits until all see all others in the lobby: what is said from now on reaches everybody.
-fn meet(clients: &mut [&mut Client]) {
+pub(crate) fn meet(clients: &mut [&mut Client]) {
     let all = clients.len();
     for client in clients {
         until("all are here", || {
@@ -54,7 +54,7 @@ fn count_of(client: &mut Client, wanted: &str) -> usize {
 }
 
 /// Says lines until one of them reaches the other: the cluster works again.
-fn talks_again(speaker: &Client, listener: &mut Client) {
+pub(crate) fn talks_again(speaker: &Client, listener: &mut Client) {
     let deadline = Instant::now() + DEADLINE;
     for nth in 0_u32.. {
         assert!(Instant::now() < deadline, "no line comes through");

@@ -16,6 +16,7 @@ mod bench;
 mod bench_wrong;
 mod chat;
 mod cluster;
+mod cluster_engines;
 mod cluster_flags;
 mod cmdline;
 mod commands;

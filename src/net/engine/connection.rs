@@ -1,6 +1,7 @@
 //! One connection to the engine: connecting, TLS, bytes out, tokens in. Never waits. Knows no command.
 
 use super::resp::{Malformed, Parser, Token};
+use super::trouble::untrusted;
 use crate::tls_client::{Arrived, Config, Stream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -145,7 +146,7 @@ impl Connection {
         if let State::Shaking(stream) = &mut self.state {
             let mut buffer = [0; 16 * 1024];
             let is_done = stream.shake_hands(&mut buffer);
-            if !is_done.map_err(|error| error.to_string())? {
+            if !is_done.map_err(|error| untrusted(&error.to_string()))? {
                 return Ok(());
             }
             if let State::Shaking(stream) = mem::replace(&mut self.state, State::Closed) {

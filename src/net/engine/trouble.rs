@@ -97,6 +97,15 @@ fn mismatch(rest: &str) -> String {
     }
 }
 
+/// What is wrong with a certificate, as clients are told; but of their flags a node has only that for authorities.
+pub fn untrusted(why: &str) -> String {
+    let parts = why
+        .split("; ")
+        .filter(|part| !part.contains("--tls-fingerprint"));
+    let parts: Vec<&str> = parts.collect();
+    parts.join("; ").replace("--tls-ca", "--cluster-ca")
+}
+
 /// What an operator has been told last, so that the log does not repeat it at each try.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -168,6 +177,13 @@ mod tests {
         }
         let (_, text) = judge(&format!("ERR \u{1b}[2J\r\n{}", "x".repeat(9999)));
         assert!(text.len() < 300 && !text.contains(|c: char| c.is_control()));
+    }
+
+    #[test]
+    fn only_flags_of_nodes_are_named() {
+        let why = "no authority has signed it. --tls-ca FILE trusts it; if so, --tls-fingerprint 00 trusts it";
+        let said = "no authority has signed it. --cluster-ca FILE trusts it";
+        assert_eq!(untrusted(why), said);
     }
 
     #[test]
