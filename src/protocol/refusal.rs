@@ -222,6 +222,9 @@ texts! {
         NotMuted { who: &'a str } = "not done: {who} is not muted",
         /// To an operator: others' commands wait.
         TooManyCommands {} = "not done: too many commands of operators wait for their answers; try again later",
+        /// To the sender of a private line of which nobody knows what has become.
+        PerhapsNotSent { name: &'a str } =
+            "perhaps not sent to {name}: this server was cut off from the others",
         /// A line of a client of a node of a cluster that is cut off from the other nodes.
         LineNotNow {} = "line not sent: this server is cut off from the others",
         /// … `/nick`.

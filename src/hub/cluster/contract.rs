@@ -56,6 +56,9 @@ impl Hub {
             self.node_events(now);
             return true;
         }
+        if privately::give_up_one(&mut self.context(now)) {
+            return true;
+        }
         let mut reading = self.reading(now);
         node_events::tell_some(&mut reading.cx, reading.directory)
     }
@@ -67,7 +70,10 @@ impl Hub {
             cluster.link.is_live() && (cluster.told as usize) < self.clients.capacity();
         match has_untold {
             true => Some(Now::default()),
-            false => cluster.link.deadline(),
+            false => {
+                let private = cluster.private_until.front().map(|(until, _)| *until);
+                cluster.link.deadline().into_iter().chain(private).min()
+            }
         }
     }
 

@@ -19,10 +19,13 @@ use super::comings::Comings;
 use super::link::Link;
 use super::link::contract::Lane;
 use super::link::item::PersonId;
-use super::types::ConnId;
+use super::types::{ConnId, Now};
 use people::People;
 use std::collections::{BTreeMap, VecDeque};
 
+/// How long a client waits for what has become of its private line: longer than until a dead node is known as dead. The node for
+/// which it was may have missed it.
+const PRIVATE_US: u64 = 20_000_000;
 /// Room numbers that are kept by name.
 const ROOM_NUMBERS_MAX: usize = 4096;
 
@@ -37,6 +40,8 @@ pub struct Cluster {
     blocked: BTreeMap<Lane, Vec<ConnId>>,
     /// Announcements that are told and have not come back, the oldest first.
     announced: BTreeMap<Lane, VecDeque<Comings>>,
+    /// Clients that wait for what has become of a private line, and until when; in the order of these times.
+    private_until: VecDeque<(Now, ConnId)>,
     /// Private lines for clients of this node that have come, and may have overtaken others.
     held: VecDeque<Held>,
     /// Clients in slots before this one are known to the others, if they have a name; as long as the link is live.
@@ -65,6 +70,8 @@ pub enum Waiting {
         name: Box<str>,
         /// What its sender is told when it is delivered.
         confirmation: Vec<u8>,
+        /// It waits no longer.
+        until: Now,
     },
 }
 
@@ -87,6 +94,7 @@ impl Cluster {
             waiting: BTreeMap::new(),
             blocked: BTreeMap::new(),
             announced: BTreeMap::new(),
+            private_until: VecDeque::new(),
             held: VecDeque::new(),
             told: 0,
             room_numbers: BTreeMap::new(),

@@ -127,6 +127,7 @@ fn restarting(cx: &mut Context<'_>) {
         match cluster.waiting.get(&slot) {
             // It waits until the node is one of the nodes again.
             Some(Waiting::OldName(_)) | None => {}
+            Some(Waiting::Private { .. }) => privately::refuse_unknown(cx, slot),
             Some(_) => {
                 cluster.waiting.remove(&slot);
                 cx.refuse_line(slot, Refusal::NotNow {});

@@ -3,7 +3,7 @@
 
 use super::people::is_elsewhere;
 use super::telling;
-use super::{Cluster, Held, Waiting};
+use super::{Cluster, Held, PRIVATE_US, Waiting};
 use crate::hub::context::Context;
 use crate::hub::delivery::{offer, refusal_of};
 use crate::hub::input::text::Text;
@@ -49,12 +49,51 @@ pub fn send(cx: &mut Context<'_>, slot: u32, target: u32, text: Text<'_>) {
     let room = telling::room_of_lane(client.room);
     let room = &*cx.rooms.get(room).name;
     cluster.link.private(room, connection, to, &received);
+    let until = cx.now.after(PRIVATE_US);
     let what = Waiting::Private {
         to,
         name,
         confirmation,
+        until,
     };
     cluster.wait(cx.clients, slot, what);
+    cluster
+        .private_until
+        .push_back((until, cx.clients[slot as usize].id(slot)));
+}
+
+/// A client has waited long enough for what has become of its private line. False: none has.
+pub fn give_up_one(cx: &mut Context<'_>) -> bool {
+    let Some(cluster) = cx.cluster.as_deref_mut() else {
+        return false;
+    };
+    let due = cluster
+        .private_until
+        .pop_front_if(|(until, _)| *until <= cx.now);
+    let Some((until, id)) = due else {
+        return false;
+    };
+    let slot = id.slot();
+    let is_same = match cluster.waiting.get(&slot) {
+        Some(Waiting::Private { until: of, .. }) => *of == until,
+        _ => false,
+    };
+    if is_same {
+        refuse_unknown(cx, slot);
+    }
+    true
+}
+
+/// Nobody knows what has become of the private line of a client.
+pub fn refuse_unknown(cx: &mut Context<'_>, slot: u32) {
+    let waiting = cx
+        .cluster
+        .as_deref_mut()
+        .and_then(|it| it.waiting.remove(&slot));
+    if let Some(Waiting::Private { name, .. }) = waiting {
+        cx.refuse(slot, Refusal::PerhapsNotSent { name: &name });
+        cx.room_of(slot).wake(slot, Place::Last);
+    }
 }
 
 /// A private line has come from its lane. Held if it is for a client of this node.

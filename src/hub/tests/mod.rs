@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod cluster;
+mod cluster_random;
 mod console;
 mod fairness;
 mod figures;
