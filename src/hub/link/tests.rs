@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const LANES: u8 = 3;
 const ROOMS: [&str; 5] = ["", "pond", "lake", "river", "sea"];
 const NAMES: [&str; 4] = ["kim", "lee", "ana", "bob"];
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 15;
 
 /// What a node knows of all people and bans: what all have to agree on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Seeds without the variable.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 12;
 /// Lanes for rooms.
 const LANES: u8 = 3;
 const ROOMS: [&str; 3] = ["lobby", "pond", "lake"];
@@ -535,11 +535,10 @@ fn judge_whispers(world: &World) {
             *received.entry(tag).or_default() += 1;
         }
     }
+    // What became of a batch that was trimmed before its node read it back is not known: it is appended again.
+    let may_repeat = world.has_loss || world.has_trim;
     for (tag, times) in &received {
-        assert!(
-            *times == 1 || world.has_loss,
-            "{tag} has come {times} times"
-        );
+        assert!(*times == 1 || may_repeat, "{tag} has come {times} times");
     }
     for person in living() {
         for tag in &person.whispered {
