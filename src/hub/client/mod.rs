@@ -337,6 +337,14 @@ impl Client {
         self.state = State::Moving(Box::new(Move { until, to }));
     }
 
+    /// Where it goes, if it waits to change rooms.
+    pub fn destination(&self) -> Option<&Destination> {
+        match &self.state {
+            State::Moving(change) => Some(&change.to),
+            _ => None,
+        }
+    }
+
     /// Whether it waits to change rooms, and may now.
     pub fn can_move(&self) -> bool {
         matches!(&self.state, State::Moving(change) if self.outbox.has_delivered(change.until))

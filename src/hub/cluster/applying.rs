@@ -51,10 +51,16 @@ pub fn apply(cx: &mut Context<'_>, directory: &mut Directory, applied: &Applied<
                     announcements::tell_renamed(&mut cx.room(number), member, old, new);
                 }
             }
-            Item::Private { from, to, received } => {
-                privately::hold(cx, applied.lane, person(from), to, received);
+            Item::Private {
+                from,
+                to,
+                of,
+                received,
+            } if is_of_this_process(cx, of) => {
+                let from = (person(from), applied.incarnation);
+                privately::hold(cx, applied.lane, from, to, received);
             }
-            Item::PrivateOutcome { from, outcome } => {
+            Item::PrivateOutcome { from, of, outcome } if is_of_this_process(cx, of) => {
                 let own = cx.cluster.as_deref().map(|cluster| cluster.link.node());
                 if own == Some(from.node) {
                     privately::outcome(cx, from.connection, outcome);
@@ -108,6 +114,12 @@ fn comings(cx: &mut Context<'_>, applied: &Applied<'_>, item: &Announcement<'_>)
         told.pop_front_if(|comings| comings.is(item))
     });
     told.unwrap_or_else(|| Comings::of_item(item))
+}
+
+/// Connections of another process have the same ids.
+fn is_of_this_process(cx: &Context<'_>, incarnation: u64) -> bool {
+    let cluster = cx.cluster.as_deref();
+    cluster.is_some_and(|cluster| cluster.link.is_own(incarnation))
 }
 
 /// The client of this node that is behind an entry of its own, if it still is in the room.

@@ -80,6 +80,8 @@ pub enum Waiting {
 struct Held {
     lane: Lane,
     from: PersonId,
+    /// Under which incarnation it was sent.
+    of: u64,
     /// The client's connection.
     to: u64,
     line: Vec<u8>,

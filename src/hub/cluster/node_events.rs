@@ -227,7 +227,7 @@ fn snapshot(cx: &mut Context<'_>, incarnation: u64) {
         };
         if cluster.knows(slot) {
             let id = cluster.id(client.id(slot));
-            people.push((id, name.to_string(), room_name(Some(client.room))));
+            people.push((id, name.to_string(), telling::room_as_told(rooms, client)));
         }
     }
     let facts = people.iter();

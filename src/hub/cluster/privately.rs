@@ -97,7 +97,13 @@ pub fn refuse_unknown(cx: &mut Context<'_>, slot: u32) {
 }
 
 /// A private line has come from its lane. Held if it is for a client of this node.
-pub fn hold(cx: &mut Context<'_>, lane: Lane, from: PersonId, to: PersonId, received: &[u8]) {
+pub fn hold(
+    cx: &mut Context<'_>,
+    lane: Lane,
+    (from, of): (PersonId, u64),
+    to: PersonId,
+    received: &[u8],
+) {
     let Some(cluster) = cx.cluster.as_deref_mut() else {
         return;
     };
@@ -108,6 +114,7 @@ pub fn hold(cx: &mut Context<'_>, lane: Lane, from: PersonId, to: PersonId, rece
     cluster.held.push_back(Held {
         lane,
         from,
+        of,
         to,
         line,
     });
@@ -125,7 +132,9 @@ pub fn deliver_held(cx: &mut Context<'_>) {
     {
         let outcome = deliver(cx, &held);
         if let Some(cluster) = cx.cluster.as_deref_mut() {
-            cluster.link.private_outcome(held.lane, held.from, outcome);
+            cluster
+                .link
+                .private_outcome(held.lane, held.from, held.of, outcome);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What clients of this node do is told to the others. Applies nothing: what is told comes back from its lane.
 
 use super::{Cluster, Waiting};
-use crate::hub::client::{self, Block, Role};
+use crate::hub::client::{self, Block, Client, Role};
 use crate::hub::comings::Comings;
 use crate::hub::context::Context;
 use crate::hub::directory::Directory;
@@ -122,8 +122,8 @@ pub fn tell_came(cx: &mut Context<'_>, slot: u32) {
     let connection = client.id(slot).to_token() as u64;
     let name = &*name.to_string();
     cluster.link.tell(&Item::Came { connection, name });
-    if client.room != Rooms::first(Role::Person) {
-        let room = &*cx.rooms.get(client.room).name;
+    let room = room_as_told(cx.rooms, client);
+    if room != &*cx.rooms.get(Rooms::first(Role::Person)).name {
         cluster.link.tell(&Item::Move { connection, room });
     }
 }
@@ -150,6 +150,14 @@ pub fn left(
     let connection = person.connection;
     cluster.link.tell(&Item::Went { connection });
     true
+}
+
+/// The room in which a client is for the others: where it goes, also while it has not read all of its last one.
+pub fn room_as_told<'a>(rooms: &'a Rooms, client: &'a Client) -> &'a str {
+    match client.destination() {
+        Some(to) => &to.room.name,
+        None => &rooms.get(client.room).name,
+    }
 }
 
 /// A client wants another name, which is valid. Its input waits for the answer.

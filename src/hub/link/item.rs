@@ -51,6 +51,8 @@ pub enum Item<'a> {
         from: u64,
         /// The one who is to receive it.
         to: PersonId,
+        /// An incarnation of that one's process: in another process the connection may be somebody else's.
+        of: u64,
         /// As the one who receives it reads it, with its `\n`.
         received: &'a [u8],
     },
@@ -58,6 +60,8 @@ pub enum Item<'a> {
     PrivateOutcome {
         /// Who has sent it.
         from: PersonId,
+        /// An incarnation of that one's process.
+        of: u64,
         /// What has become of it.
         outcome: Delivery,
     },

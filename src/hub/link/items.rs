@@ -147,11 +147,13 @@ mod tests {
                 new: name,
             },
             Item::Private {
+                of: 9,
                 from: 1,
                 to,
                 received: b"kim -> you: psst\n",
             },
             Item::PrivateOutcome {
+                of: 9,
                 from: to,
                 outcome: Delivery::TooMany,
             },

@@ -286,14 +286,20 @@ impl Link {
 
     /// A client in `room` has sent a private line to a person on another node.
     pub fn private(&mut self, room: &str, from: u64, to: PersonId, received: &[u8]) {
-        let item = Item::Private { from, to, received };
+        let of = self.nodes.incarnation_of(to.node);
+        let item = Item::Private {
+            from,
+            to,
+            of,
+            received,
+        };
         let lane = self.lane_of(room);
         self.outgoing(lane).gather(|parcel| parcel.push(&item));
     }
 
-    /// What has become of a private line that came in `lane`.
-    pub fn private_outcome(&mut self, lane: Lane, from: PersonId, outcome: Delivery) {
-        let item = Item::PrivateOutcome { from, outcome };
+    /// What has become of a private line that came in `lane`; `of`: the incarnation under which it was sent.
+    pub fn private_outcome(&mut self, lane: Lane, from: PersonId, of: u64, outcome: Delivery) {
+        let item = Item::PrivateOutcome { from, of, outcome };
         self.outgoing(lane).gather(|parcel| parcel.push(&item));
     }
 

@@ -135,6 +135,13 @@ impl Nodes {
         found.map_or(0, |(_, number)| number)
     }
 
+    /// The incarnation of a node; 0 if there is none of this number.
+    pub fn incarnation_of(&self, number: u16) -> u64 {
+        let mut nodes = self.list.iter();
+        let found = nodes.find(|node| node.number == number);
+        found.map_or(0, |node| node.incarnation)
+    }
+
     /// Whether an incarnation is ready.
     pub fn is_ready(&self, incarnation: u64) -> bool {
         let mut nodes = self.list.iter();

@@ -167,6 +167,7 @@ impl Link {
         Applied {
             lane: entry.lane,
             node,
+            incarnation: entry.incarnation,
             is_own: self.is_own(entry.incarnation),
             first_numbers: entry.first_numbers,
             payload: entry.payload,
@@ -174,7 +175,7 @@ impl Link {
     }
 
     /// Whether an incarnation is of this process.
-    pub(super) fn is_own(&self, incarnation: u64) -> bool {
+    pub fn is_own(&self, incarnation: u64) -> bool {
         let age = |of: u64| of.wrapping_sub(self.first_incarnation);
         age(incarnation) <= age(self.incarnation)
     }

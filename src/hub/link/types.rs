@@ -24,6 +24,8 @@ pub struct Applied<'a> {
     pub lane: Lane,
     /// The node that has appended it; 0: one that this node has not heard of yet, or has forgotten. Never 0 in the directory.
     pub node: u16,
+    /// Under which incarnation.
+    pub incarnation: u64,
     /// This process has appended it, under this incarnation or an earlier one: its connections are ours.
     pub is_own: bool,
     /// The number of the first line of each of the batch's rooms, by [`Item::Room`](super::item::Item::Room)'s `nth`. A malformed
@@ -77,6 +79,7 @@ impl OwnedEntry {
     /// What the hub is to apply.
     pub fn applied(&self) -> Applied<'_> {
         Applied {
+            incarnation: self.incarnation,
             lane: self.lane,
             node: self.node,
             is_own: self.is_own,

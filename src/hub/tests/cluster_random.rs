@@ -538,7 +538,16 @@ fn judge_whispers(world: &World) {
     // What became of a batch that was trimmed before its node read it back is not known: it is appended again.
     let may_repeat = world.has_loss || world.has_trim;
     for (tag, times) in &received {
-        assert!(*times == 1 || may_repeat, "{tag} has come {times} times");
+        let lines = || {
+            let lines = living().chain(&world.dead).flat_map(|it| it.heard.lines());
+            let of_tag = lines.filter(|line| line.ends_with(&format!(": {tag}")));
+            of_tag.collect::<Vec<_>>()
+        };
+        assert!(
+            *times == 1 || may_repeat,
+            "{tag} has come {times} times: {:?}",
+            lines()
+        );
     }
     for person in living() {
         for tag in &person.whispered {
