@@ -1,13 +1,13 @@
 //! Connections that come through a proxy, whose PROXY header says from where; and addresses from which none may come.
 
 use crate::common::{
-    Client, DEADLINE, Launch, Next, Program, SILENCE, Scratch, Server, has_ipv6, until,
+    Client, DEADLINE, Launch, Next, Program, SILENCE, Scratch, Server, free_port, has_ipv6, until,
     with_control,
 };
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 
 const FROM_HERE: [&str; 2] = ["--proxy-from", "127.0.0.1"];
@@ -479,12 +479,6 @@ fn a_listener_that_everybody_can_use_is_named_at_the_start() {
     ] {
         assert_eq!(warns(quiet).0, None, "{quiet:?}");
     }
-}
-
-/// A port that is free on this machine.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    listener.local_addr().expect("an address").port()
 }
 
 /// Starts a proxy with this configuration, and waits until it listens at all these ports.
