@@ -10,8 +10,8 @@ use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 
 use crate::common::{
-    Authority, Client, DEADLINE, Failure, Launch, Next, Program, Scratch, Server, TlsTrust,
-    free_port, is_alert, skipped, until, write_identity,
+    Authority, Client, DEADLINE, Failure, Identity, Launch, Next, Program, Scratch, Server,
+    TlsTrust, free_port, is_alert, skipped, until, write_identity,
 };
 
 /// A server under TLS, what its clients trust, and the directory of its files.
@@ -212,6 +212,35 @@ fn a_client_s_certificate_may_be_required_or_not() {
         world.logs("reason=\"TLS: invalid peer certificate: certificate expired");
         world.logs("reason=\"TLS: invalid peer certificate: UnknownIssuer\"");
     }
+}
+
+#[test]
+fn a_client_may_present_a_chain_but_no_heap_of_certificates_to_be_tried() {
+    let world = world(&["--tls-client-ca", "CA"]);
+    // One that says it is the server's authority: each of its certificates might be the issuer of each other.
+    let impostor = Authority::new("the test's");
+    let with = |identity: Identity, others: usize| Identity {
+        certificate: identity.certificate + &impostor.pem.repeat(others),
+        key: identity.key,
+    };
+    let good = |others| with(world.authority.client("kim", 2999), others);
+    let bad = |others| with(impostor.client("kim", 2999), others);
+    for (identity, is_let_in) in [
+        (good(0), true),
+        (good(5), true),
+        (good(6), false),
+        (bad(5), false),
+        (bad(60), false),
+    ] {
+        let mut trust = world.trust();
+        trust.identity = Some(&identity);
+        match trust.connect(world.server.tls_addr()).next_line() {
+            Ok(line) => assert!(is_let_in && line.is_some(), "{line:?}"),
+            Err(error) => assert!(!is_let_in && is_alert(&error), "{error:?}"),
+        }
+    }
+    world.logs("(7 certificates of ");
+    world.logs("(61 certificates of ");
 }
 
 #[test]
