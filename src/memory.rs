@@ -15,11 +15,8 @@ const ROOM_LOG_STEP_BYTES: u64 = 64 * KIB;
 /// Logs what memory the limits allow, with so many bytes of kernel buffers for each connection, and so many more for one under
 /// TLS, if there may be any; warns if that is more than there is.
 pub fn log(limits: &Limits, kernel_bytes: u64, tls_bytes: Option<u64>) {
-    let Parts {
-        rooms,
-        clients,
-        lists,
-    } = Parts::of(limits);
+    let parts = Parts::of(limits, tls_bytes.unwrap_or(0));
+    let Parts { rooms, clients, .. } = parts;
     let Limits {
         rooms_max,
         clients_max,
@@ -45,11 +42,14 @@ pub fn log(limits: &Limits, kernel_bytes: u64, tls_bytes: Option<u64>) {
     let tls = tls_bytes.map(|bytes| {
         format!(
             "{} MiB more: --max-clients {clients_max} x {} KiB for connections under TLS",
-            bytes.saturating_mul(*clients_max as u64) / MIB,
+            parts.tls / MIB,
             bytes / KIB
         )
     });
-    let lists_told = format!("{} MiB: bans and registered names", lists.div_ceil(MIB));
+    let lists_told = format!(
+        "{} MiB: bans and registered names",
+        parts.lists.div_ceil(MIB)
+    );
     tracing::info!(
         room_logs,
         connections,
@@ -59,9 +59,9 @@ pub fn log(limits: &Limits, kernel_bytes: u64, tls_bytes: Option<u64>) {
         "memory at most"
     );
     if let Some(machine) = machine_bytes()
-        && let Some(flags) = advice(limits, machine)
+        && let Some(flags) = advice(limits, tls_bytes.unwrap_or(0), machine)
     {
-        let (memory_mib_max, machine_mib) = (limits.memory_bytes_max() as u64 / MIB, machine / MIB);
+        let (memory_mib_max, machine_mib) = (parts.sum() / MIB, machine / MIB);
         tracing::warn!(
             memory_mib_max,
             machine_mib,
@@ -74,12 +74,15 @@ pub fn log(limits: &Limits, kernel_bytes: u64, tls_bytes: Option<u64>) {
 struct Parts {
     rooms: u64,
     clients: u64,
+    /// What clients take more if all are under TLS.
+    tls: u64,
     /// Bans and registered names, of which no flag makes fewer.
     lists: u64,
 }
 
 impl Parts {
-    fn of(limits: &Limits) -> Parts {
+    /// With so many bytes for the TLS session of each client.
+    fn of(limits: &Limits, tls_bytes: u64) -> Parts {
         let connections = limits.connections_max();
         let clients = connections.saturating_mul(limits.client_bytes_max());
         let rooms = limits.room_logs_bytes_max();
@@ -89,18 +92,26 @@ impl Parts {
         Parts {
             rooms: rooms as u64,
             clients: clients as u64,
+            tls: tls_bytes.saturating_mul(limits.clients_max as u64),
             lists: lists as u64,
         }
+    }
+
+    fn sum(&self) -> u64 {
+        let parts = [self.rooms, self.clients, self.tls, self.lists];
+        parts.into_iter().fold(0, u64::saturating_add)
     }
 }
 
 /// The flags that keep the server within a machine of so many bytes, if the limits do not.
-fn advice(limits: &Limits, machine: u64) -> Option<String> {
+fn advice(limits: &Limits, tls_bytes: u64, machine: u64) -> Option<String> {
     let Parts {
         rooms,
         clients,
+        tls,
         lists,
-    } = Parts::of(limits);
+    } = Parts::of(limits, tls_bytes);
+    let clients = clients.saturating_add(tls);
     let machine = machine.saturating_sub(lists);
     if rooms.saturating_add(clients) <= machine {
         return None;
@@ -125,8 +136,9 @@ fn advice(limits: &Limits, machine: u64) -> Option<String> {
         }
     }
     if clients > for_clients {
-        let number = for_clients / limits.client_bytes_max() as u64;
-        let number = number.saturating_sub((limits.connections_max() - limits.clients_max) as u64);
+        let client_bytes = limits.client_bytes_max() as u64;
+        let more = (limits.connections_max() - limits.clients_max) as u64;
+        let number = for_clients.saturating_sub(more * client_bytes) / (client_bytes + tls_bytes);
         flags.push(format!("--max-clients {}", number.max(1)));
     }
     Some(flags.join(" "))
@@ -189,7 +201,11 @@ mod tests {
     fn limits_that_fit_need_no_advice_and_others_fit_after_it() {
         let gib = 1 << 30;
         let defaults = Limits::default();
-        assert_eq!(advice(&defaults, 8 * gib), None);
+        assert_eq!(advice(&defaults, 0, 8 * gib), None);
+        let session = 61 * KIB;
+        let fits = defaults.memory_bytes_max() as u64;
+        assert_eq!(advice(&defaults, 0, fits), None);
+        assert!(advice(&defaults, session, fits).is_some(), "TLS counts");
         let many = Limits {
             clients_max: 100_000,
             ..Limits::default()
@@ -198,17 +214,17 @@ mod tests {
             rooms_max: 100_000,
             ..many.clone()
         };
-        for (limits, machine, flags) in [
-            (&defaults, 2 * gib, "--room-log "),
-            (&many, 16 * gib, "--max-clients "),
-            (
-                &all,
-                16 * gib,
-                "--room-log 262144 --max-rooms 24557 --max-clients ",
-            ),
-            (&all, gib / 16, "--room-log 262144 --max-rooms "),
+        let all_flags = "--room-log 262144 --max-rooms 24557 --max-clients ";
+        for (limits, tls_bytes, machine, flags) in [
+            (&defaults, 0, 2 * gib, "--room-log "),
+            (&many, 0, 16 * gib, "--max-clients "),
+            (&many, session, 16 * gib, "--max-clients "),
+            (&all, 0, 16 * gib, all_flags),
+            (&all, session, 16 * gib, all_flags),
+            (&all, 0, gib / 16, "--room-log 262144 --max-rooms "),
+            (&all, session, gib / 16, "--room-log 262144 --max-rooms "),
         ] {
-            let advice = advice(limits, machine).expect("it does not fit");
+            let advice = advice(limits, tls_bytes, machine).expect("it does not fit");
             assert!(advice.starts_with(flags), "{advice}");
             let mut limits = limits.clone();
             let words: Vec<&str> = advice.split(' ').collect();
@@ -222,7 +238,8 @@ mod tests {
                 }
             }
             limits.check().unwrap();
-            let most = limits.memory_bytes_max() as u64;
+            let most = Parts::of(&limits, tls_bytes).sum();
+            assert!(most >= limits.memory_bytes_max() as u64);
             assert!(most <= machine && most > machine / 3, "{advice}: {most}");
         }
     }

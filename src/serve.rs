@@ -75,7 +75,8 @@ pub fn run(flags: &Serve) -> Result<Ended, Box<dyn Error>> {
     addresses.extend(metrics.iter().map(|it| format!("{it} (metrics)")));
     let (hub_end, console_end) = flags.console.then(UnixStream::pair).transpose()?.unzip();
     let limits = settings.limits.clone();
-    let tls_bytes = settings.tls.as_ref().map(|_| SESSION_BYTES_MAX as u64);
+    let tls = settings.tls.as_ref();
+    let tls_bytes = tls.map(|tls| (SESSION_BYTES_MAX + tls.client_bytes_max) as u64);
     let again = move || settings_again(given);
     let mut reactor = Reactor::new(listeners, settings, Box::new(again), hub_end)?;
     let state = flags.state_folder();

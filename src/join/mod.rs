@@ -9,7 +9,8 @@
 //!
 //! Then the outside. `endpoints` is where the server is, `connection` its socket with its `send_queue`, `history_file` the file of typed lines,
 //! `tokens` the files of tokens, `server_log` the server's log on its console; the terminal and the signals are [`terminal`](crate::terminal).
-//! `event_loop` connects all these with the user interface. `pipe` is the other loop, for a client without line editing.
+//! `event_loop` connects all these with the user interface. `pipe` is the other loop, for a client without line editing:
+//! `printer` is what it prints, `typed_password` a password that is typed there.
 
 mod clock;
 mod connection;
@@ -19,6 +20,7 @@ mod event_loop;
 mod history_file;
 mod own_names;
 mod pipe;
+mod printer;
 mod request;
 mod role;
 mod send_queue;
@@ -27,6 +29,7 @@ pub mod session;
 mod state_folder;
 mod tokens;
 mod transcript;
+mod typed_password;
 pub mod ui;
 
 pub use ended::Ended;

@@ -1,16 +1,17 @@
 //! The client without line editing: sends standard input, prints the server's lines one by one, safe to show. For pipes,
 //! and for terminals that do not understand control sequences.
 
-use super::clock::{NO_TIME, time_of_day};
-use super::connection::{Connection, Event, GREETING_TIMEOUT, explain, foreign, too_long};
+use super::connection::{Connection, Event, GREETING_TIMEOUT, explain, foreign};
 use super::ended::Ended;
+use super::printer::Printer;
 use super::request::Answer;
 use super::role::Role;
 use super::session::{Farewell, Heard, Reaction, Session};
-use super::ui::paint::{self, Style};
-use crate::hub::Line;
+use super::typed_password::TypedPassword;
+use super::ui::paint::Style;
+use super::ui::{is_quit, password_in};
 use crate::password_file;
-use crate::protocol::{self, Notice, grouped};
+use crate::protocol::{self, grouped};
 use crate::terminal::poll::poll;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -18,8 +19,6 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Bytes printed at a time: a pipe that poll(2) reports as writable takes as many without blocking (`PIPE_BUF`, pipe(7)).
-const PRINT_BYTES: usize = 4096;
 const READ_BYTES: usize = 16 * 1024;
 /// How long to wait, once nobody reads standard output any more, for a server that takes nothing or does not close.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,6 +31,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub struct Pipe {
     connection: Connection,
     input: Input,
+    password: TypedPassword,
     printer: Printer,
     /// When the server must have greeted the client.
     greeted_by: Instant,
@@ -50,23 +50,6 @@ enum Input {
     Abandoned(Instant),
 }
 
-/// What is done with the server's lines.
-#[derive(Debug)]
-struct Printer {
-    session: Session,
-    style: Style,
-    /// Received and not yet printed. No more is received until it is empty.
-    unprinted: Vec<u8>,
-    /// The lines that come now were said before the client came.
-    is_history: bool,
-    /// A person sits at a terminal, or at the server's console: refusals are read there, and are no failure.
-    is_interactive: bool,
-    /// Standard output and standard error are one terminal: a refusal is shown there once.
-    has_one_screen: bool,
-    /// The server has refused a line, or said why it closes the connection.
-    has_failed: bool,
-}
-
 impl Pipe {
     /// Over an established connection. The server's console must not end the server because a line is refused.
     pub fn new(mut connection: Connection, mut session: Session, style: Style, role: Role) -> Pipe {
@@ -77,6 +60,7 @@ impl Pipe {
         Pipe {
             connection,
             input: Input::Fresh,
+            password: TypedPassword::default(),
             printer: Printer {
                 session,
                 style,
@@ -107,7 +91,8 @@ impl Pipe {
     }
 
     fn run_once(&mut self) -> io::Result<Option<Ended>> {
-        let [input, socket, output] = self.wait()?;
+        let [input, socket, output, _] = self.wait()?;
+        self.password.take_signals();
         let now = Instant::now();
         if !output.is_empty() {
             match self.printer.print(output) {
@@ -116,8 +101,10 @@ impl Pipe {
                 Err(error) => return Ok(Some(Ended::Unprinted(error.to_string()))),
             }
         }
-        if !input.is_empty() {
-            self.read_input();
+        if !input.is_empty()
+            && let Some(ended) = self.read_input()
+        {
+            return Ok(Some(ended));
         }
         let (mut heard, printer) = (Vec::new(), &mut self.printer);
         let event = self.connection.handle(socket, now, |line| {
@@ -129,10 +116,12 @@ impl Pipe {
             }
         }
         self.keep_token();
-        let session = &self.printer.session;
-        let is_asked = session.is_asked();
+        let is_asked = self.printer.session.is_asked();
+        if self.password.follow(is_asked)? {
+            self.printer.say("-- type the password; it is not shown");
+        }
         let says_password = is_asked && self.connection.queue.is_password_next();
-        let may_send = session.is_greeted() || says_password;
+        let may_send = self.printer.session.is_greeted() || says_password;
         self.connection.queue.hold(!may_send);
         if is_asked && !says_password && self.lacks_password() {
             return Ok(Some(Ended::Refused));
@@ -146,7 +135,7 @@ impl Pipe {
         })
     }
 
-    fn wait(&self) -> io::Result<[PollFlags; 3]> {
+    fn wait(&self) -> io::Result<[PollFlags; 4]> {
         let (stdin, stdout) = (io::stdin(), io::stdout());
         let may_read = matches!(self.input, Input::Fresh | Input::Open);
         let reads = may_read && self.connection.queue.bytes() < READ_BYTES;
@@ -164,10 +153,12 @@ impl Pipe {
         };
         let timers = [greeted_by, leave_by, self.connection.deadline()];
         let deadline = timers.into_iter().flatten().min();
-        poll([stdin, self.connection.interest(!prints), stdout], deadline)
+        let (socket, signals) = (self.connection.interest(!prints), self.password.interest());
+        poll([stdin, socket, stdout, signals], deadline)
     }
 
-    fn read_input(&mut self) {
+    /// Reads from standard input. Returns how the client ends, if it does.
+    fn read_input(&mut self) -> Option<Ended> {
         let mut bytes = [0; READ_BYTES];
         // `std::io::Stdin` would buffer bytes that poll(2) does not know of.
         match rustix::io::read(io::stdin(), &mut bytes) {
@@ -177,6 +168,9 @@ impl Pipe {
                     self.input = Input::Open;
                     bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
                 }
+                if self.password.is_asked() {
+                    return self.enter_password(bytes);
+                }
                 self.connection.queue.push_bytes(bytes);
             }
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -185,6 +179,22 @@ impl Pipe {
                 self.finish();
             }
         }
+        None
+    }
+
+    /// Takes the password as a person has typed it, or `/quit`. A terminal hands over one line at a time.
+    fn enter_password(&mut self, bytes: &[u8]) -> Option<Ended> {
+        let line = String::from_utf8_lossy(bytes);
+        let line = line.trim_end_matches(['\n', '\r']);
+        if is_quit(line) {
+            return Some(Ended::Left);
+        }
+        if !line.is_empty() {
+            let password = password_in(line);
+            self.connection.queue.push_password(&password.line());
+            self.printer.session.set_password(password);
+        }
+        None
     }
 
     /// Does what follows from a line of the server's. Returns how the client ends, if it does.
@@ -325,67 +335,6 @@ impl Pipe {
     fn print_rest(&mut self) -> Result<(), Errno> {
         while !self.printer.unprinted.is_empty() {
             self.printer.print(PollFlags::OUT)?;
-        }
-        Ok(())
-    }
-}
-
-impl Printer {
-    /// Takes a line from the server, and prints it. Returns what it means, and the line, safe to show.
-    fn receive(&mut self, line: &Line<'_>) -> (Heard, String) {
-        let text = match line {
-            Line::Whole(line) => paint::safe(line),
-            Line::TooLong => format!("-- {}", too_long()),
-        };
-        let heard = self.session.receive(&text);
-        let notice = match protocol::Line::parse(&text) {
-            protocol::Line::Notice(text) => Some(Notice::parse(text)),
-            _ => None,
-        };
-        if let Some(Notice::Now {}) = notice {
-            self.is_history = false;
-        }
-        let is_complaint = !self.is_interactive
-            && self.has_one_screen
-            && matches!(protocol::Line::parse(&text), protocol::Line::Refusal(_));
-        if !is_complaint {
-            self.say(&text);
-        }
-        if let Some(Notice::LastLine {} | Notice::LastLines { .. }) = notice {
-            self.is_history = true;
-        }
-        (heard, text)
-    }
-
-    fn say(&mut self, text: &str) {
-        let colors = self.style.colors;
-        if self.style.timestamps {
-            let time = if self.is_history {
-                NO_TIME.to_owned()
-            } else {
-                paint::dim(colors, &time_of_day())
-            };
-            self.unprinted.extend_from_slice(time.as_bytes());
-            self.unprinted.push(b' ');
-        }
-        let painted = paint::line(colors, text, self.session.name());
-        self.unprinted.extend_from_slice(painted.text.as_bytes());
-        self.unprinted.push(b'\n');
-    }
-
-    /// Prints some of what was received.
-    fn print(&mut self, ready: PollFlags) -> Result<(), Errno> {
-        if self.unprinted.is_empty() {
-            return match ready.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
-                true => Err(Errno::PIPE),
-                false => Ok(()),
-            };
-        }
-        let n = self.unprinted.len().min(PRINT_BYTES);
-        match rustix::io::write(io::stdout(), &self.unprinted[..n]) {
-            Ok(n) => drop(self.unprinted.drain(..n)),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(error) => return Err(error),
         }
         Ok(())
     }

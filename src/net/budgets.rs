@@ -19,6 +19,8 @@ pub const CLOSE_US: u64 = 500;
 pub const METRICS_US: u64 = 500;
 /// Writes between two looks at the clock: unlike a read, a write always costs about the same.
 pub const VISITS_A_LOOK: usize = 16;
-
 /// Microseconds of a turn for what has come from the engine of a cluster.
 pub const ENGINE_US: u64 = 1_500;
+/// Units of the hub's work for each byte that a read takes beyond what the hub gets: they are what a record adds to a line, or
+/// a change of keys, for which the peer has no work.
+pub const OVERHEAD_WORK: u64 = 8;

@@ -1,6 +1,9 @@
 //! Certificates: PEM files into what a TLS listener presents and accepts, each by the server's name that a client asks for.
 //! Reads files, so it is for the start and for a reload. No connection lives here.
 
+mod clients;
+
+use clients::{CHAIN_BYTES_MAX, OfClients};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::hash::HashAlgorithm;
@@ -50,6 +53,8 @@ pub struct Tls {
     pub config: Arc<ServerConfig>,
     /// Each certificate, in the order of the flags.
     pub certificates: Vec<Shown>,
+    /// Bytes that a connection keeps of its client's certificates.
+    pub client_bytes_max: usize,
 }
 
 /// What people may know of a certificate.
@@ -121,6 +126,7 @@ impl Files {
         Ok(Tls {
             config: Arc::new(config),
             certificates,
+            client_bytes_max: self.client_ca.as_ref().map_or(0, |_| CHAIN_BYTES_MAX),
         })
     }
 
@@ -162,7 +168,10 @@ impl Files {
             false => builder,
         };
         let verifier = builder.build();
-        verifier.map(Some).map_err(|error| wrong(error.to_string()))
+        match verifier {
+            Ok(verifier) => Ok(Some(Arc::new(OfClients(verifier)))),
+            Err(error) => Err(wrong(error.to_string())),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod facts;
 mod handshaking;
 
 use super::acceptor::Acceptor;
-use super::budgets::{READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
+use super::budgets::{OVERHEAD_WORK, READ_US, TIMERS_US, VISITS_A_LOOK, WRITE_US};
 use super::closing::Closing;
 use super::connection_log::ConnectionLog;
 use super::connections::{Connections, End};
@@ -219,6 +219,7 @@ impl<N: Net> Scheduler<N> {
             }
         }
         let read = self.net.read(&mut connection.socket, &mut self.scratch);
+        let overhead = OVERHEAD_WORK * self.net.overhead(&connection.socket);
         // Reading may leave something to be written.
         if connection.writable && matches!(self.net.flush(&mut connection.socket), Ok(false)) {
             connection.writable = false;
@@ -239,12 +240,12 @@ impl<N: Net> Scheduler<N> {
                 connection.received = connection.received.saturating_add(n as u32);
                 let work = self.hub.totals().work;
                 self.hub.receive(now, id, &self.scratch[..n]);
-                let cost = self.hub.totals().work - work + n as u64;
+                let cost = self.hub.totals().work - work + n as u64 + overhead;
                 self.hub.still_readable(id, cost);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.hub.still_readable(id, 0);
+                self.hub.still_readable(id, overhead);
             }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 connection.readable = false;
@@ -360,5 +361,98 @@ impl<N: Net> Scheduler<N> {
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::limits::Limits;
+    use crate::hub::{Peer, Wire};
+    use crate::net::transport::{HandshakeId, Newcomer};
+    use std::io::ErrorKind;
+
+    /// Two connections, from which a byte can always be read; of the first it is one in a kilobyte.
+    #[derive(Debug, Default)]
+    struct TwoPeers {
+        come: usize,
+        /// Which of them were read.
+        reads: Vec<usize>,
+    }
+
+    impl Net for TwoPeers {
+        type Socket = usize;
+
+        fn now(&self, _: u64) -> Now {
+            Now::default()
+        }
+
+        fn accept(&mut self, _: usize) -> io::Result<Newcomer<usize>> {
+            self.come += 1;
+            match self.come {
+                nth @ 1..=2 => Ok((nth, Peer::new(None, Wire::Chat), None)),
+                _ => Err(ErrorKind::WouldBlock.into()),
+            }
+        }
+
+        fn register(&mut self, _: &mut usize, _: ConnId) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn register_newcomer(&mut self, _: &mut usize, _: HandshakeId) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn reregister(&mut self, _: &mut usize, _: ConnId) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn peek(&mut self, _: &mut usize, _: &mut [u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+
+        fn read(&mut self, &mut nth: &mut usize, into: &mut [u8]) -> io::Result<usize> {
+            self.reads.push(nth);
+            into[0] = b'x';
+            Ok(1)
+        }
+
+        fn overhead(&self, &nth: &usize) -> u64 {
+            if nth == 1 { 1 << 10 } else { 22 }
+        }
+
+        fn write(&mut self, _: &mut usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        }
+
+        fn close_write(&mut self, _: &mut usize) {}
+    }
+
+    #[test]
+    fn a_client_of_which_little_can_be_read_goes_after_those_that_send_lines() {
+        let mut scheduler = Scheduler::new(TwoPeers::default(), Hub::new(Limits::default()), 1);
+        scheduler.event(Event::Newcomers(0));
+        scheduler.run();
+        for slot in 0..2 {
+            let (id, _) = scheduler.connections.at(slot).expect("a connection");
+            scheduler.event(Event::Ready {
+                id,
+                readable: true,
+                writable: false,
+            });
+        }
+        scheduler.run();
+        assert_eq!(
+            scheduler.net().reads,
+            [1, 2],
+            "in the order of their events"
+        );
+        scheduler.net().reads.clear();
+        for _ in 0..10 {
+            scheduler.run();
+        }
+        let reads = &scheduler.net().reads;
+        let of_first = reads.iter().filter(|&&nth| nth == 1).count();
+        assert!(0 < of_first && of_first <= reads.len() / 4, "{reads:?}");
     }
 }

@@ -96,6 +96,10 @@ impl Net for Sockets {
         socket.read(into, &mut self.lent)
     }
 
+    fn overhead(&self, socket: &Stream) -> u64 {
+        socket.overhead()
+    }
+
     fn write(&mut self, socket: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         socket.write(slices, &mut self.lent)
     }

@@ -259,6 +259,14 @@ impl Stream {
         }
     }
 
+    /// Bytes that the last read took from the socket beyond those that it returned: under TLS alone there are any.
+    pub fn overhead(&self) -> u64 {
+        match self {
+            Stream::Plain(_) => 0,
+            Stream::Tls(session) => session.with(|stream| stream.overhead()),
+        }
+    }
+
     /// Writes as much as the socket takes. Under TLS see [`TlsStream::write`]; `lent` is as for a read.
     ///
     /// # Errors

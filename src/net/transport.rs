@@ -77,6 +77,10 @@ pub trait Net {
     /// `WouldBlock` when nothing has arrived; `Interrupted` when something has that holds no bytes for us yet; `UnexpectedEof`
     /// when the connection was cut, so that the last bytes may be missing; any other error ends the connection.
     fn read(&mut self, socket: &mut Self::Socket, into: &mut [u8]) -> io::Result<usize>;
+    /// Bytes that the last read took from the socket beyond those that it returned.
+    fn overhead(&self, _socket: &Self::Socket) -> u64 {
+        0
+    }
     /// Writes as much as the socket takes. It may take more than it can send now: see [`flush`](Net::flush).
     ///
     /// # Errors

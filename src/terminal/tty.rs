@@ -8,7 +8,8 @@ use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::getpgrp;
 use rustix::termios::{
-    OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetsid, tcgetwinsize, tcsetattr, ttyname,
+    LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcgetsid, tcgetwinsize, tcsetattr,
+    ttyname,
 };
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -218,6 +219,35 @@ impl AsFd for Tty {
     }
 }
 
+/// Standard input's terminal does not echo what is typed, only the end of each line. Dropping this restores what was before.
+#[derive(Debug)]
+pub struct Unseen {
+    before: Termios,
+}
+
+impl Unseen {
+    /// `None`: standard input is no terminal, or this process is not in its foreground.
+    pub fn begin() -> Option<Unseen> {
+        if !is_foreground(io::stdin()) {
+            return None;
+        }
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        unseen.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(io::stdin(), OptionalActions::Now, &unseen).ok()?;
+        Some(Unseen { before })
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        if is_foreground(io::stdin()) {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+        }
+    }
+}
+
 fn unless_blocked(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Ok(n) => Ok(Some(n)),
@@ -247,7 +277,7 @@ fn lock() -> MutexGuard<'static, Option<Raw>> {
 }
 
 /// Whether this process is in the terminal's foreground. Without job control there is nothing else.
-fn is_foreground(file: &File) -> bool {
+fn is_foreground(file: impl AsFd) -> bool {
     tcgetpgrp(file).map_or(true, |group| group == getpgrp())
 }
 

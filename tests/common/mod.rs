@@ -26,6 +26,7 @@ pub(crate) use process::{
 pub(crate) use server::{Failure, Launch, Server, with_control};
 pub(crate) use tls::{TlsClient, TlsTrust, is_alert, write_identity};
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// Longest wait for something that must happen. Long, because only a failing test waits so long, and the
@@ -51,4 +52,10 @@ pub(crate) fn until(what: &str, mut fact: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "never happened: {what}");
         std::thread::yield_now();
     }
+}
+
+/// A port that is free on every address of this machine.
+pub(crate) fn free_port() -> u16 {
+    let any = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0"));
+    any.and_then(|any| any.local_addr()).expect("a port").port()
 }

@@ -54,9 +54,10 @@ impl<'a> TlsTrust<'a> {
         let Some(identity) = self.identity else {
             return builder.with_no_client_auth();
         };
-        let chain = CertificateDer::from_pem_slice(identity.certificate.as_bytes());
+        let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
+        let chain: Result<Vec<_>, _> = chain.collect();
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
-        let with = builder.with_client_auth_cert(vec![chain.expect("PEM")], key.expect("PEM"));
+        let with = builder.with_client_auth_cert(chain.expect("PEM"), key.expect("PEM"));
         with.expect("an identity")
     }
 

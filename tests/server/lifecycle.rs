@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{Client, DEADLINE, Launch, Next, Scratch, Server, has_ipv6, until};
+use crate::common::{Client, DEADLINE, Launch, Next, Scratch, Server, free_port, has_ipv6, until};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -154,12 +154,6 @@ fn a_taken_port_is_one_line_on_stderr_and_exit_1() {
 fn an_address_of_another_machine_is_one_line_on_stderr_and_exit_1() {
     // An address reserved for documentation (RFC 5737), which no machine has.
     assert_refused_to_start("--listen", "192.0.2.1:0", "192.0.2.1:0");
-}
-
-/// A port that is free on every address of this machine.
-fn free_port() -> u16 {
-    let any = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0"));
-    any.and_then(|any| any.local_addr()).expect("a port").port()
 }
 
 #[test]

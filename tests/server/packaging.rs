@@ -1,9 +1,10 @@
 //! What is in `packaging/` fits the program: variables that it knows, protection that systemd approves of.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::common::{Client, Program};
+use crate::common::{Client, Program, Scratch};
 
 fn packaged(file: &str) -> String {
     let path = format!("{}/packaging/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -43,6 +44,62 @@ fn the_service_s_configuration_is_right_and_limits_what_one_address_may_do() {
     }
     let service = packaged("madang.service");
     assert!(service.contains("ExecStart=/usr/bin/madang serve --config /etc/madang/madang.toml"));
+}
+
+#[test]
+fn the_hook_for_certbot_copies_what_madang_reads_and_leaves_other_certificates_alone() {
+    let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"));
+    let docs = docs.expect("the documentation");
+    let (_, hook) = docs.split_once("deploy/madang <<'EOF'\n").expect("a hook");
+    let (hook, _) = hook.split_once("\nEOF\n").expect("its end");
+    let scratch = Scratch::new();
+    let folder = scratch.path("");
+    let folder = folder.to_str().expect("UTF-8").trim_end_matches('/');
+    let group = rustix::process::getgid().as_raw().to_string();
+    let hook = hook
+        .replace("/etc/madang", &format!("{folder}/etc"))
+        .replace("-g ssl-cert", &format!("-g {group}"));
+    fs::create_dir(scratch.path("etc")).expect("a folder");
+    fs::create_dir(scratch.path("bin")).expect("a folder");
+    let systemctl = scratch.path("bin/systemctl");
+    let calls = scratch.path("calls");
+    fs::write(
+        &systemctl,
+        format!("#!/bin/sh\necho \"$@\" >>{}\n", calls.display()),
+    )
+    .expect("a program");
+    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).expect("permissions");
+    let run = |name: &str| {
+        let lineage = scratch.path(name);
+        fs::create_dir(&lineage).expect("a folder");
+        for file in ["fullchain.pem", "privkey.pem"] {
+            fs::write(lineage.join(file), format!("{file} of {name}")).expect("a file");
+        }
+        let path = std::env::var("PATH").expect("a path");
+        let hook = Command::new("sh")
+            .args(["-c", &hook])
+            .env("RENEWED_LINEAGE", &lineage)
+            .env("PATH", format!("{folder}/bin:{path}"))
+            .output()
+            .expect("sh");
+        assert!(hook.status.success(), "{hook:?}");
+    };
+    run("www.example.org");
+    assert!(!scratch.path("etc/tls").exists() && !calls.exists());
+    run("chat.example.org");
+    let mode = |path: &str| {
+        let metadata = fs::metadata(scratch.path(path)).expect(path);
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode("etc/tls"), 0o750);
+    for file in ["fullchain.pem", "privkey.pem"] {
+        let path = format!("etc/tls/{file}");
+        assert_eq!(mode(&path), 0o640);
+        let copied = fs::read_to_string(scratch.path(&path)).expect("a copy");
+        assert_eq!(copied, format!("{file} of chat.example.org"));
+    }
+    let calls = fs::read_to_string(calls).expect("a call");
+    assert_eq!(calls, "try-reload-or-restart madang\n");
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Connections that come through a proxy, whose PROXY header says from where; and addresses from which none may come.
 
 use crate::common::{
-    Client, DEADLINE, Launch, Next, Program, SILENCE, Scratch, Server, has_ipv6, until,
-    with_control,
+    Authority, Client, DEADLINE, Launch, Next, Program, SILENCE, Scratch, Server, TlsTrust,
+    free_port, has_ipv6, until, with_control, write_identity,
 };
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 
 const FROM_HERE: [&str; 2] = ["--proxy-from", "127.0.0.1"];
@@ -481,12 +481,6 @@ fn a_listener_that_everybody_can_use_is_named_at_the_start() {
     }
 }
 
-/// A port that is free on this machine.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    listener.local_addr().expect("an address").port()
-}
-
 /// Starts a proxy with this configuration, and waits until it listens at all these ports.
 fn start_proxy(program: &str, arguments: &[&str], ports: &[u16]) -> Program {
     let proxy = Program::start(program, arguments);
@@ -608,4 +602,55 @@ fn clients_of_nginx_are_known_by_their_addresses() {
     ];
     let _proxy = start_proxy("nginx", &arguments, &[port]);
     judge_proxy(&server, &path, &[port]);
+}
+
+#[test]
+#[ignore = "needs haproxy, and nginx with its stream module"]
+fn haproxy_and_nginx_encrypt_for_their_clients() {
+    let (server, path, scratch) = with_control(&FROM_HERE);
+    let authority = Authority::new("the test's");
+    let identity = authority.server(&["chat.test"], 2999);
+    let both = write_identity(scratch.path("both.pem"), &identity);
+    let [haproxy, nginx] = [free_port(), free_port()];
+    let backend = server.addr();
+    let config = format!(
+        "defaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n timeout server 1h\n\
+         listen chat\n bind 127.0.0.1:{haproxy} ssl crt {both}\n server one {backend} send-proxy-v2\n"
+    );
+    let file = scratch.path("haproxy.cfg");
+    fs::write(&file, config).expect("write");
+    let arguments = ["-f", file.to_str().unwrap(), "-db"];
+    let _haproxy = start_proxy("haproxy", &arguments, &[haproxy]);
+    let config = format!(
+        "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n\
+         daemon off; worker_processes 1; pid nginx.pid; error_log stderr;\n\
+         events {{}}\n\
+         stream {{ server {{ listen 127.0.0.1:{nginx} ssl; ssl_certificate {both}; ssl_certificate_key {both}; \
+         proxy_pass {backend}; proxy_protocol on; proxy_timeout 1h; }} }}\n"
+    );
+    let file = scratch.path("nginx.conf");
+    fs::write(&file, config).expect("write");
+    let folder = scratch.path("");
+    let arguments = ["-c", file.to_str().unwrap(), "-p", folder.to_str().unwrap()];
+    let _nginx = start_proxy(
+        "nginx",
+        &[&arguments[..], &["-e", "stderr"]].concat(),
+        &[nginx],
+    );
+    let mut ann = relayed(&server, &text("192.0.2.1:1"))
+        .greeted()
+        .named("ann");
+    for port in [haproxy, nginx] {
+        let trust = TlsTrust::new(&authority.pem);
+        let mut client = trust.connect(([127, 0, 0, 1], port).into());
+        let greeting = client.find("* you are ");
+        let name = greeting.split(' ').nth(3).expect("a name");
+        client.say("hello");
+        ann.find(&format!("{name}: hello"));
+        let own = client.stream.sock.local_addr().expect("an address");
+        let listed = operate(&path, "/clients").join("\n");
+        assert!(listed.contains(&format!("address {own}, ")), "{listed}");
+        client.say("/quit");
+        assert_eq!(client.rest().last().unwrap(), "* you left; goodbye");
+    }
 }

@@ -10,8 +10,8 @@ use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 
 use crate::common::{
-    Authority, Client, DEADLINE, Failure, Launch, Program, Scratch, Server, TlsTrust, is_alert,
-    skipped, until, write_identity,
+    Authority, Client, DEADLINE, Failure, Identity, Launch, Next, Program, Scratch, Server,
+    TlsTrust, free_port, is_alert, skipped, until, write_identity,
 };
 
 /// A server under TLS, what its clients trust, and the directory of its files.
@@ -212,6 +212,35 @@ fn a_client_s_certificate_may_be_required_or_not() {
         world.logs("reason=\"TLS: invalid peer certificate: certificate expired");
         world.logs("reason=\"TLS: invalid peer certificate: UnknownIssuer\"");
     }
+}
+
+#[test]
+fn a_client_may_present_a_chain_but_no_heap_of_certificates_to_be_tried() {
+    let world = world(&["--tls-client-ca", "CA"]);
+    // One that says it is the server's authority: each of its certificates might be the issuer of each other.
+    let impostor = Authority::new("the test's");
+    let with = |identity: Identity, others: usize| Identity {
+        certificate: identity.certificate + &impostor.pem.repeat(others),
+        key: identity.key,
+    };
+    let good = |others| with(world.authority.client("kim", 2999), others);
+    let bad = |others| with(impostor.client("kim", 2999), others);
+    for (identity, is_let_in) in [
+        (good(0), true),
+        (good(5), true),
+        (good(6), false),
+        (bad(5), false),
+        (bad(60), false),
+    ] {
+        let mut trust = world.trust();
+        trust.identity = Some(&identity);
+        match trust.connect(world.server.tls_addr()).next_line() {
+            Ok(line) => assert!(is_let_in && line.is_some(), "{line:?}"),
+            Err(error) => assert!(!is_let_in && is_alert(&error), "{error:?}"),
+        }
+    }
+    world.logs("(7 certificates of ");
+    world.logs("(61 certificates of ");
 }
 
 #[test]
@@ -486,6 +515,55 @@ fn openssl_ncat_and_socat_talk() {
         program.wait_exit();
         ann.expect_departure(1);
     }
+}
+
+/// A program without TLS reaches the server through stunnel, as its client side is set up to verify the server.
+#[test]
+#[ignore = "needs stunnel"]
+fn programs_without_tls_come_through_stunnel() {
+    let world = world(&[]);
+    let mut ann = Client::connect_named(world.server.addr(), "ann");
+    let port = free_port();
+    let config = |name: &str| {
+        format!(
+            "foreground = yes\npid =\nclient = yes\n[chat]\naccept = 127.0.0.1:{port}\nconnect = {}\n\
+             CAfile = {}\nverifyChain = yes\ncheckHost = {name}\n",
+            world.server.tls_addr(),
+            world.scratch.path("ca.pem").display()
+        )
+    };
+    let file = world.scratch.path("stunnel.conf");
+    let start = |name: &str| {
+        fs::write(&file, config(name)).expect("a file");
+        let stunnel = Program::start("stunnel4", &[file.to_str().expect("UTF-8")]);
+        until("stunnel listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        stunnel
+    };
+    let through = ([127, 0, 0, 1], port).into();
+    let stunnel = start("chat.test");
+    let bob = Client::open(through).greeted();
+    bob.say("hello \u{20ac}");
+    ann.find(&format!("{}: hello \u{20ac}", bob.name()));
+    // Longer than a record, and more than any buffer holds.
+    let line = "x".repeat(4000);
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..500).for_each(|_| bob.say(&line)));
+        (0..500).for_each(|_| drop(ann.find(&format!("{}: {line}", bob.name()))));
+    });
+    // stunnel says the last word of TLS for it.
+    drop(bob);
+    until("bob's end is logged", || {
+        let log = world.server.log();
+        let mut ended = log.lines().filter(|line| line.contains(" lines_in=501 "));
+        ended.any(|line| line.ends_with("reason=\"end of input\""))
+    });
+    drop(stunnel);
+    // A server with another name is not trusted.
+    let _stunnel = start("other.test");
+    let next = Client::open(through).next(DEADLINE);
+    assert!(matches!(next, Next::End | Next::Reset), "{next:?}");
 }
 
 #[test]

@@ -52,6 +52,7 @@ mod model;
 mod picture;
 mod rig;
 
+mod accounts;
 mod console;
 mod editing;
 mod hostile;

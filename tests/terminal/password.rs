@@ -3,6 +3,8 @@
 use std::fs;
 use std::rc::Rc;
 
+use rustix::process::Signal;
+
 use crate::common::{Scratch, Server};
 use crate::fake_server::unique_address;
 use crate::model::wrapping;
@@ -77,4 +79,70 @@ fn a_user_who_does_not_know_the_password_can_leave() {
         assert!(rig.until_exited().success(), "{keys:?}");
         assert!(rig.is_restored());
     }
+}
+
+/// A client at a terminal without control sequences, which is asked for a password.
+fn asked_on_a_dumb_terminal() -> (Server, Rig) {
+    let home = Rc::new(Scratch::new());
+    let file = home.path("password");
+    fs::write(&file, "sesame\n").expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let server = start_server(&["--listen", "127.0.0.1:0", "--password-file", file]);
+    let addr = server.addr().to_string();
+    let setup = Setup::at(&addr).home(&home).env("TERM", "dumb");
+    let mut rig = setup.spawn(wrapping(90, 24));
+    rig.until_shown("-- type the password; it is not shown");
+    (server, rig)
+}
+
+#[test]
+fn a_terminal_without_line_editing_does_not_echo_the_password() {
+    for command in ["", "/pass "] {
+        let (_server, mut rig) = asked_on_a_dumb_terminal();
+        assert!(!rig.echoes());
+        rig.keys(&format!("{command}opensaysme\r"));
+        rig.until_shown("! wrong password");
+        rig.keys(&format!("{command}sesame\r"));
+        rig.until_shown("* you are guest1 in lobby");
+        rig.until("an echo", |rig| rig.echoes());
+        rig.keys("/nick kim\r");
+        rig.until_shown("/nick kim");
+        rig.until_shown("* you are now kim");
+        rig.keys("\x04");
+        assert!(rig.until_exited().success());
+        assert!(rig.is_cooked() && rig.echoes());
+        for secret in ["opensaysme", "sesame"] {
+            assert!(!is_shown(&rig, secret), "{secret} is shown");
+        }
+        assert!(!rig.written().contains(&0x1b));
+    }
+}
+
+#[test]
+fn a_terminal_without_line_editing_echoes_again_however_the_client_ends() {
+    for (keys, ends_well) in [("/quit\r", true), ("\x03", false), ("\x04", false)] {
+        let (_server, mut rig) = asked_on_a_dumb_terminal();
+        rig.keys(keys);
+        assert_eq!(rig.until_exited().success(), ends_well, "{keys:?}");
+        assert!(rig.is_cooked() && rig.echoes(), "{keys:?}");
+    }
+    let (_server, mut rig) = asked_on_a_dumb_terminal();
+    rig.signal(Signal::TERM);
+    assert!(!rig.until_exited().success());
+    assert!(rig.echoes());
+}
+
+#[test]
+fn a_terminal_without_line_editing_echoes_while_the_client_is_stopped() {
+    let (_server, mut rig) = asked_on_a_dumb_terminal();
+    rig.signal(Signal::TSTP);
+    rig.until("an echo", |rig| rig.echoes());
+    rig.signal(Signal::CONT);
+    rig.until("no echo", |rig| !rig.echoes());
+    rig.keys("sesame\r");
+    rig.until_shown("* you are guest1 in lobby");
+    rig.until("an echo", |rig| rig.echoes());
+    rig.keys("\x04");
+    assert!(rig.until_exited().success());
+    assert!(!is_shown(&rig, "sesame"));
 }

@@ -247,6 +247,13 @@ impl Rig {
         modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
+    /// Whether the terminal driver shows what is typed.
+    pub(crate) fn echoes(&self) -> bool {
+        let pty = self.pty.as_ref().expect("not hung up");
+        let modes = tcgetattr(pty).expect("a terminal's modes").local_modes;
+        modes.contains(LocalModes::ECHO)
+    }
+
     /// Whether the terminal is as it was before the program.
     pub(crate) fn is_restored(&self) -> bool {
         self.is_cooked() && !self.terminal.brackets_pastes()

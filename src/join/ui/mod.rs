@@ -53,6 +53,14 @@ pub fn is_quit(line: &str) -> bool {
     word.is_some_and(|word| word.eq_ignore_ascii_case("/quit"))
 }
 
+/// The password in a line that was typed for it: the line, or what it says if it is the whole command.
+pub fn password_in(line: &str) -> Password {
+    Password::typed(match parse(line) {
+        Ok(Request::Pass(password)) if !password.is_empty() => password,
+        _ => line,
+    })
+}
+
 /// The user interface.
 #[derive(Debug)]
 pub struct Ui {
@@ -323,17 +331,13 @@ impl Ui {
         Some(Action::Send(line))
     }
 
-    /// The password, or `/quit`; or the whole command, as the server writes it.
+    /// The password, or `/quit`.
     fn enter_password(&mut self, line: &str) -> Option<Action> {
         self.end_password();
         if is_quit(line) {
             return Some(Action::Leave);
         }
-        let password = match parse(line) {
-            Ok(Request::Pass(password)) if !password.is_empty() => password,
-            _ => line,
-        };
-        Some(Action::Password(Password::typed(password)))
+        Some(Action::Password(password_in(line)))
     }
 
     /// The server will not send back what the user says, but it will be in the room's history.
