@@ -70,6 +70,10 @@ use network::Network;
 use operator::Operator;
 use pipe::{Pipe, Socket};
 use relays::Relays;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::thread;
 use std::time::Instant;
 use world::{Theme, World};
 
@@ -343,6 +347,30 @@ fn number_from(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
 }
 
+/// Runs seeds on all cores. Of those that fail there is no outcome.
+fn run_all(seeds: Range<u64>) -> BTreeMap<u64, Option<Outcome>> {
+    let next = Mutex::new(seeds);
+    let run_some = || {
+        let mut outcomes = Vec::new();
+        loop {
+            let Some(seed) = next.lock().expect("seeds").next() else {
+                return outcomes;
+            };
+            let outcome = std::panic::catch_unwind(|| Sim::run(seed, false)).ok();
+            if outcome.is_none() {
+                println!("seed {seed} fails");
+            }
+            outcomes.push((seed, outcome));
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(run_some)).collect();
+        let outcomes = threads.into_iter().map(|it| it.join().expect("outcomes"));
+        outcomes.flatten().collect()
+    })
+}
+
 #[test]
 fn every_seed_keeps_the_guarantees() {
     if let Some(seed) = number_from("MADANG_SIM_SEED") {
@@ -354,9 +382,8 @@ fn every_seed_keeps_the_guarantees() {
     let start = Instant::now();
     let (mut deliveries, mut skipped, mut slow_closed) = (0, 0, 0);
     let mut failed = Vec::new();
-    for seed in first..first + seeds {
-        let Ok(outcome) = std::panic::catch_unwind(|| Sim::run(seed, false)) else {
-            println!("seed {seed} fails");
+    for (seed, outcome) in run_all(first..first + seeds) {
+        let Some(outcome) = outcome else {
             failed.push(seed);
             continue;
         };

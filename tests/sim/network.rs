@@ -392,7 +392,10 @@ impl Net for Network {
     }
 
     fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bytes: Vec<u8> = slices.iter().flat_map(|it| it.iter().copied()).collect();
+        let mut bytes = Vec::new();
+        for slice in slices {
+            bytes.extend_from_slice(slice);
+        }
         assert!(!bytes.is_empty(), "an empty write");
         let interrupted = self.faults_of(&socket.0.borrow()).interrupted;
         if self.chance(interrupted) {

@@ -55,19 +55,16 @@ pub fn record(kind: Kind, bytes: &[u8]) -> Vec<u8> {
 
 /// Bytes that have arrived, to be taken as records.
 #[derive(Clone, Debug, Default)]
-struct Records(VecDeque<u8>);
+struct Records(Vec<u8>);
 
 impl Records {
     /// The next record that is whole.
     fn next(&mut self) -> Option<(Kind, Vec<u8>)> {
-        let length = [*self.0.get(1)?, *self.0.get(2)?];
-        let length = usize::from(u16::from_be_bytes(length));
-        if self.0.len() < HEADER_BYTES + length {
-            return None;
-        }
-        let header: Vec<u8> = self.0.drain(..HEADER_BYTES).collect();
-        let kind = KINDS.into_iter().find(|kind| *kind as u8 == header[0]);
-        let bytes = self.0.drain(..length).collect();
+        let &[first, high, low] = self.0.first_chunk()?;
+        let end = HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]));
+        let bytes = self.0.get(HEADER_BYTES..end)?.to_vec();
+        self.0.drain(..end);
+        let kind = KINDS.into_iter().find(|kind| *kind as u8 == first);
         Some((kind.expect("a kind of record"), bytes))
     }
 }
@@ -116,11 +113,11 @@ impl ClientEnd {
     /// What arrives, as lines, and whether the handshake is over with it.
     fn receive(&mut self, bytes: &[u8]) -> (Vec<u8>, bool) {
         let was_open = self.is_open;
-        self.arrived.0.extend(bytes);
-        let first = self.arrived.0.front();
+        self.arrived.0.extend_from_slice(bytes);
+        let first = self.arrived.0.first();
         self.is_refused |= first.is_some_and(|&first| KINDS.iter().all(|it| *it as u8 != first));
         if self.is_refused {
-            return (self.arrived.0.drain(..).collect(), false);
+            return (std::mem::take(&mut self.arrived.0), false);
         }
         let mut text = Vec::new();
         while let Some((kind, bytes)) = self.arrived.next() {
@@ -178,7 +175,7 @@ impl Veil {
 
     /// Takes what has arrived at the server's end.
     fn take(&mut self, bytes: &[u8]) {
-        self.arrived.0.extend(bytes);
+        self.arrived.0.extend_from_slice(bytes);
         while let Some((kind, bytes)) = self.arrived.next() {
             match kind {
                 Kind::Hello => self.kept.extend(record(Kind::Hello, &[0; FLIGHT_BYTES])),
@@ -237,8 +234,9 @@ impl Network {
         let mut it = pipe.borrow_mut();
         match it.veil {
             Some(_) => {
-                let records = bytes.chunks(RECORD_BYTES).map(|it| record(Kind::Data, it));
-                it.inbound.extend(records.flatten());
+                for bytes in bytes.chunks(RECORD_BYTES) {
+                    it.inbound.extend(record(Kind::Data, bytes));
+                }
             }
             None => it.inbound.extend(bytes),
         }
@@ -250,7 +248,10 @@ impl Network {
     pub fn receive(&mut self, pipe: &Shared, most: usize) -> Vec<u8> {
         let mut it = pipe.borrow_mut();
         let n = most.min(it.outbound.len());
-        let bytes: Vec<u8> = it.outbound.drain(..n).collect();
+        let mut bytes = vec![0; n];
+        it.outbound
+            .read_exact(&mut bytes)
+            .expect("there are so many");
         let (text, is_shaken) = match &mut it.veil {
             Some(veil) => veil.client.receive(&bytes),
             None => (bytes, false),
