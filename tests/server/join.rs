@@ -1,10 +1,11 @@
 //! `madang join` as a pipe: standard input is sent, received lines are printed, and the exit status tells how it ended.
 
-use crate::common::{Client, DEADLINE, Program, Scratch, Server, resident_bytes, until};
+use crate::common::{Client, DEADLINE, Program, SILENCE, Scratch, Server, resident_bytes, until};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 /// `madang join` with pipes as standard input and standard error, and with this standard output.
 fn join_into(stdout: Stdio, address: impl ToString) -> Child {
@@ -199,13 +200,12 @@ fn a_stalled_reader_of_standard_output_costs_bounded_memory() {
     let line = [b"x".repeat(999), b"\n".to_vec()].concat().repeat(64);
     let mut sent = 0;
     // Fill all buffers: the pipe's, the client's, the sockets'.
-    let mut refused = 0;
+    let mut last_taken = Instant::now();
     until("nothing more is taken", || {
-        match socket.write(&line) {
-            Ok(n) => (sent, refused) = (sent + n, 0),
-            Err(_) => refused += 1,
+        if let Ok(n) = socket.write(&line) {
+            (sent, last_taken) = (sent + n, Instant::now());
         }
-        refused > 10_000
+        last_taken.elapsed() > SILENCE
     });
     let resident = resident_bytes(child.id());
     assert!(resident < 32 << 20, "{resident} after {sent} bytes");

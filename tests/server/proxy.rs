@@ -585,7 +585,7 @@ fn clients_of_nginx_are_known_by_their_addresses() {
     let folder = scratch.path("");
     let config = format!(
         "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n\
-         daemon off; worker_processes 1; pid nginx.pid; error_log stderr;\n\
+         daemon off; master_process off; pid nginx.pid; error_log stderr;\n\
          events {{}}\n\
          stream {{ server {{ listen 127.0.0.1:{port}; {ipv6} proxy_pass {}; proxy_protocol on; proxy_timeout 1h; }} }}\n",
         server.addr()
@@ -623,7 +623,7 @@ fn haproxy_and_nginx_encrypt_for_their_clients() {
     let _haproxy = start_proxy("haproxy", &arguments, &[haproxy]);
     let config = format!(
         "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n\
-         daemon off; worker_processes 1; pid nginx.pid; error_log stderr;\n\
+         daemon off; master_process off; pid nginx.pid; error_log stderr;\n\
          events {{}}\n\
          stream {{ server {{ listen 127.0.0.1:{nginx} ssl; ssl_certificate {both}; ssl_certificate_key {both}; \
          proxy_pass {backend}; proxy_protocol on; proxy_timeout 1h; }} }}\n"
